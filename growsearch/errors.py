@@ -1,0 +1,35 @@
+"""What can go wrong, as a small hierarchy.
+
+The command line turns an `InputError` into one message and exit code 2, and any other `GrowsearchError` into one
+message and exit code 3.
+"""
+
+from __future__ import annotations
+
+
+class GrowsearchError(Exception):
+    """Base of every error that growsearch raises on purpose."""
+
+
+class InputError(GrowsearchError):
+    """The user's input cannot be used: the message says what was found, what is allowed and what to do."""
+
+
+class ConfigError(InputError):
+    """A file has problems; the message lists all of them, each with file, line and column."""
+
+
+class TraceError(InputError):
+    """A model cannot be traced: a module was never reached, or running it on the example inputs failed."""
+
+
+class DataError(InputError):
+    """A data set is missing, empty or corrupt."""
+
+
+class GrowthRefused(InputError):
+    """A site or a model cannot be grown as asked; the message gives the reason and, where there is one, a way that works."""
+
+
+class GrowthFailed(GrowsearchError):
+    """A growth step failed its checks and was rolled back: model, optimizer, graph and log are as they were."""

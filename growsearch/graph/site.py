@@ -1,0 +1,83 @@
+"""Sites: the channel dimensions of a network that may change size."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal
+
+Role = Literal["out", "in", "bias", "scale", "shift", "mean", "variance", "depthwise", "free"]
+Kind = Literal["exact", "mixing", "frozen"]
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where a site's units lie on an axis: unit `u` is `[offset + u * repeat, offset + (u + 1) * repeat)`."""
+
+    offset: int
+    repeat: int
+
+
+@dataclass(frozen=True)
+class AxisUse:
+    """One axis of a parameter or buffer that a site's units occupy, in one or several runs.
+
+    `tensor` is the name in `model.state_dict()`. A tensor shared under several names (tying) is listed once, under
+    its first name, with all of them in `aliases`. `runs` are in order of their offset: a grouped convolution or a
+    concatenation of a tensor with itself has several.
+    """
+
+    tensor: str
+    axis: int
+    role: Role
+    runs: tuple[Run, ...]
+    size: int
+    aliases: tuple[str, ...] = ()
+
+    @property
+    def module(self) -> str:
+        """Path of the module that owns the tensor."""
+        return self.tensor.rpartition(".")[0]
+
+
+@dataclass(frozen=True)
+class Site:
+    """A channel space that can change size.
+
+    A *unit* is the smallest amount by which the site can change: `granularity` channels of its first producer (more
+    than one behind grouped convolutions). `producers` and `consumers` are names of calls in the graph (module calls
+    whose weight has this space on its output / input axis); `followers` are the calls that carry the space from the
+    producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site.
+    """
+
+    name: str
+    units: int
+    granularity: int
+    kind: Kind
+    reason: str
+    producers: tuple[str, ...]
+    consumers: tuple[str, ...]
+    followers: tuple[str, ...]
+    axes: tuple[AxisUse, ...]
+    parameters_per_unit: int
+    flops_per_unit: int
+
+    @property
+    def width(self) -> int:
+        """Channels of the site at its first producer."""
+        return self.units * self.granularity
+
+
+@dataclass(frozen=True)
+class DepthSite:
+    """A place where a layer can be inserted: right after the module at path `name`, called once in a run.
+
+    `channels` is the size of the output's channel axis (`axis` 1 for feature maps, -1 for vectors and tokens), `spatial` the number of spatial
+    dimensions (0: vectors or tokens), `activation` whether the module is an idempotent activation (phi(phi(z)) = phi(z)), behind
+    which an identity layer followed by the same activation preserves the function.
+    """
+
+    name: str
+    channels: int
+    spatial: int
+    activation: bool
+    shape: tuple[int, ...]

@@ -1,0 +1,64 @@
+"""What a strategy is: a frozen pydantic model whose fields are its parameters.
+
+A strategy holds no state. What it has to remember between events (the turn of a round robin, say) is a plain `dict`
+that the core hands to it and writes into checkpoints.
+"""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, ClassVar, Literal
+
+from pydantic import BaseModel, ConfigDict
+
+if TYPE_CHECKING:
+    from growsearch.growth.candidate import Candidate
+    from growsearch.growth.context import GrowthContext
+    from growsearch.growth.progress import Progress
+
+Need = Literal["gradient_matrix"]
+
+
+class Strategy(BaseModel, ABC):
+    """Base of the three kinds; `summary` and `source` are shown by `growsearch strategies` and in the docs."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    summary: ClassVar[str]
+    source: ClassVar[str]
+    needs: ClassVar[frozenset[Need]] = frozenset()
+
+
+class Scheduler(Strategy):
+    """When to grow."""
+
+    @abstractmethod
+    def due(self, progress: Progress) -> bool:
+        """Whether the network grows now, after `progress.step` optimizer steps."""
+
+    def events_left(self, progress: Progress) -> int | None:
+        """How many events are still to come, this one included; None where that is not known beforehand."""
+        return None
+
+
+class Selector(Strategy):
+    """Where to grow."""
+
+    @abstractmethod
+    def plan(self, context: GrowthContext) -> dict[str, int]:
+        """For every site that may be chosen, at most how many units: candidates are made for these."""
+
+    @abstractmethod
+    def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
+        """The candidates to install, within `context.allowance`."""
+
+
+class Initializer(Strategy):
+    """How new parts start."""
+
+    preserves: ClassVar[str]
+
+    @abstractmethod
+    def propose(self, plan: dict[str, int], context: GrowthContext) -> list[Candidate]:
+        """Candidates for up to `plan[site]` units at each site, best first within a site."""
