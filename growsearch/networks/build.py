@@ -1,0 +1,110 @@
+"""From a file's `network` mapping to a plain module."""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from typing import Any
+
+from torch import nn
+
+from growsearch.errors import InputError
+from growsearch.networks import layer_list
+from growsearch.networks.base import Network
+from growsearch.networks.parameters import make
+from growsearch.registry import lookup, nearest
+
+
+def build_network(
+    spec: Mapping[str, Any], input_shape: tuple[int, ...], outputs: int, allow_import: bool = False
+) -> nn.Module:
+    """The module that `spec` describes, for inputs `[N, *input_shape]` and `outputs` outputs.
+
+    `spec` is `{"name": NAME, **parameters}`, NAME a seed network, `torchvision:NAME` or `package.module:callable`
+    (imported only with `allow_import`), or `{"layers": [...], "width": 1.0}`. Raises `InputError`.
+    """
+    name, values = _split(spec)
+    if name is None:
+        nodes = layer_list.parse(values["layers"])
+        return layer_list.build(nodes, input_shape, outputs, _width(values))
+    if name.startswith("torchvision:"):
+        return _torchvision(name, values, outputs)
+    if ":" in name:
+        return _imported(name, values, allow_import)
+    return _named(name, values).build(input_shape, outputs)
+
+
+def validate_network(spec: Mapping[str, Any]) -> None:
+    """Raise `InputError`, one problem a line, unless `spec` is well formed; builds and imports no user's code."""
+    name, values = _split(spec)
+    if name is None:
+        layer_list.parse(values["layers"])
+        _width(values)
+    elif name.startswith("torchvision:"):
+        _torchvision_name(name)
+    elif ":" not in name:
+        _named(name, values)
+
+
+def _split(spec: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
+    """The name, None for a layer list, and everything else."""
+    values = dict(spec)
+    if "layers" in values:
+        unknown = sorted(set(values) - {"layers", "width"})
+        if unknown:
+            raise InputError(f"network: beside layers only width is allowed, found {', '.join(unknown)}")
+        return None, values
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise InputError(f"network: needs a name or layers, found {dict(spec)!r}")
+    return name, values
+
+
+def _width(values: Mapping[str, Any]) -> float:
+    width = values.get("width", 1.0)
+    if isinstance(width, bool) or not isinstance(width, int | float) or not 0 < width < float("inf"):
+        raise InputError(f"network: width has to be a number above 0, found {width!r}")
+    return float(width)
+
+
+def _named(name: str, values: Mapping[str, Any]) -> Network:
+    network: Network = make(lookup("networks", name), values, f"network {name!r}")
+    return network
+
+
+def _torchvision_name(name: str) -> str:
+    from torchvision import models  # slow to import, and needed by these networks only
+
+    known: list[str] = models.list_models(module=models)
+    bare = name.removeprefix("torchvision:")
+    if bare not in known:
+        raise InputError(f"network: torchvision has no classification model {bare!r}{nearest(bare, known)}")
+    return bare
+
+
+def _torchvision(name: str, values: Mapping[str, Any], outputs: int) -> nn.Module:
+    from torchvision import models
+
+    arguments = {"weights": None, "num_classes": outputs, **values}
+    return _called(lambda **kwargs: models.get_model(_torchvision_name(name), **kwargs), arguments, name)
+
+
+def _imported(name: str, values: Mapping[str, Any], allow_import: bool) -> nn.Module:
+    if not allow_import:
+        raise InputError(f"network {name!r} runs code from your Python path: pass --allow-import to allow that")
+    path, _, attribute = name.partition(":")
+    try:
+        function = getattr(importlib.import_module(path), attribute)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"network {name!r} cannot be imported: {error}") from error
+    return _called(function, values, name)
+
+
+def _called(function: Callable[..., Any], arguments: Mapping[str, Any], name: str) -> nn.Module:
+    try:
+        module = function(**arguments)
+    except (TypeError, ValueError) as error:
+        raise InputError(f"network {name!r} cannot be built with {dict(arguments)!r}: {error}") from error
+    if not isinstance(module, nn.Module):
+        raise InputError(f"network {name!r} made a {type(module).__name__}: a torch.nn.Module is needed")
+    return module
