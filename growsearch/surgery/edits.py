@@ -2,9 +2,28 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from torch import Tensor
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph.site import AxisUse, Role, Site
+
+Fills = Mapping[tuple[str, int], Tensor | float]
+Scales = Mapping[tuple[str, int], Sequence[float] | None]
+
+ROLE_FILLS: dict[Role, float] = {"scale": 1.0, "variance": 1.0}
+"""What new positions hold where no fill is given; every role that is not listed starts at 0."""
+
+
+@dataclass(frozen=True)
+class Span:
+    """The part `[start, stop)` of an old axis that an edit re-indexes, and its `length` on the new axis."""
+
+    start: int
+    stop: int
+    length: int
 
 
 @dataclass(frozen=True)
@@ -15,6 +34,9 @@ class AxisEdit:
     duplicating (split) and adding positions are one operation. `fill` gives the values at the new positions: a number,
     or a tensor shaped like the tensor *before any edit of this growth* but with this axis as long as there are new
     positions. `scale` multiplies each new position (the shares of a split unit), one number per new position.
+
+    `spans` are the parts of the old axis that the edit re-indexes, in order; what lies between them is kept as it is.
+    Edits of several sites on one axis (behind a concatenation) are merged by their spans. Empty: the whole axis.
     """
 
     tensor: str
@@ -22,14 +44,26 @@ class AxisEdit:
     source: tuple[int, ...]
     fill: Tensor | float = 0.0
     scale: tuple[float, ...] | None = None
+    spans: tuple[Span, ...] = ()
+
+    @property
+    def added(self) -> int:
+        """How many positions are new."""
+        return self.source.count(-1)
 
 
 @dataclass(frozen=True)
 class Insertion:
-    """A layer inserted behind the module at `path`, which becomes `nn.Sequential(old, new)`.
+    """A layer inserted behind the module at `path`, which becomes `nn.Sequential(old, new...)`.
 
-    `layer` names the kind ("identity": a linear or convolution layer at the identity followed by the same activation;
-    "residual": a residual block whose last layer is zero), so that a grown network can be rebuilt from its seed.
+    `layer` names the kind, so that a grown network can be rebuilt from its seed:
+
+    - "identity": a linear or convolution layer at the identity, then the activation at `path` once more;
+    - "residual": a residual block whose last layer is zero; "residual_norm": the same with a normalisation inside.
+
+    `channels`, `spatial` (number of spatial dimensions; 0: vectors or tokens) and `kernel` (odd) describe the new
+    layer; `channels` counts what the module at `path` gives *after* the axis edits that are applied with it. `seed`
+    draws the initial weights of a residual block.
     """
 
     path: str
@@ -37,6 +71,102 @@ class Insertion:
     channels: int
     spatial: int
     kernel: int
+    seed: int = 0
 
 
 Edit = AxisEdit | Insertion
+
+
+def site_edits(
+    site: Site, source: Sequence[int], fills: Fills | None = None, scales: Scales | None = None
+) -> list[AxisEdit]:
+    """The edits that give `site` the units of `source`: old unit indices, -1 for a new unit.
+
+    `fills` and `scales` are keyed by `(tensor, axis)`. A fill is laid out as in `AxisEdit` (new positions in the order
+    of the axis: run after run, unit after unit). A scale has one number per new unit or one per new position. Without
+    a fill, new positions start by role: scales and variances at 1, everything else at 0. Without a scale, every copy
+    of a unit that occurs n times gets 1/n on the axes of the consumers, which preserves the function.
+
+    Raises:
+        GrowthRefused: the site is frozen, `source` names a unit that does not exist or keeps none, a fill or scale
+            belongs to no axis of the site, or a scale has the wrong length.
+    """
+    fills, scales = fills or {}, scales or {}
+    _check_source(site, source)
+    known = {(use.tensor, use.axis) for use in site.axes}
+    if unknown := (set(fills) | set(scales)) - known:
+        raise GrowthRefused(
+            f"site {site.name!r} has no axis {sorted(unknown)[0]}: key fills and scales by its axes, {sorted(known)}"
+        )
+    return [_edit(site, use, source, fills, scales) for use in site.axes]
+
+
+def _check_source(site: Site, source: Sequence[int]) -> None:
+    if site.kind == "frozen":
+        raise GrowthRefused(f"site {site.name!r} is frozen: {site.reason}")
+    if not source:
+        raise GrowthRefused(f"site {site.name!r} would keep no unit: leave at least one")
+    if wrong := [unit for unit in source if not -1 <= unit < site.units]:
+        raise GrowthRefused(
+            f"site {site.name!r} has units 0 to {site.units - 1}, found {wrong[0]}: use these, or -1 for a new unit"
+        )
+
+
+def _edit(site: Site, use: AxisUse, source: Sequence[int], fills: Fills, scales: Scales) -> AxisEdit:
+    key = (use.tensor, use.axis)
+    positions, spans = _positions(site, use, source)
+    scale = scales.get(key)
+    if scale is None and use.role == "in":
+        scale = _shares(source)
+    return AxisEdit(
+        tensor=use.tensor,
+        axis=use.axis,
+        source=tuple(positions),
+        fill=fills.get(key, ROLE_FILLS.get(use.role, 0.0)),
+        scale=None if scale is None else _expand_scale(use, source, spans, len(positions), tuple(scale)),
+        spans=spans,
+    )
+
+
+def _positions(site: Site, use: AxisUse, source: Sequence[int]) -> tuple[list[int], tuple[Span, ...]]:
+    """Old position at each new position of the axis, and where on the old axis the runs of the site lie."""
+    positions: list[int] = []
+    spans: list[Span] = []
+    done = 0
+    for run in use.runs:
+        positions += range(done, run.offset)
+        done = run.offset + site.units * run.repeat
+        spans.append(Span(run.offset, done, len(source) * run.repeat))
+        for unit in source:
+            start = run.offset + unit * run.repeat
+            positions += range(start, start + run.repeat) if unit >= 0 else [-1] * run.repeat
+    positions += range(done, use.size)
+    return positions, tuple(spans)
+
+
+def _shares(source: Sequence[int]) -> tuple[float, ...] | None:
+    """1/n for every copy of a unit that occurs n times; None where no unit does so."""
+    kept = [unit for unit in source if unit >= 0]
+    if len(set(kept)) == len(kept):
+        return None
+    return tuple(1.0 / kept.count(unit) if unit >= 0 else 1.0 for unit in source)
+
+
+def _expand_scale(
+    use: AxisUse, source: Sequence[int], spans: tuple[Span, ...], length: int, scale: tuple[float, ...]
+) -> tuple[float, ...]:
+    """One number per position of the new axis, from one per unit or one per position."""
+    if len(scale) == length:
+        return scale
+    if len(scale) != len(source):
+        raise GrowthRefused(
+            f"scale of {use.tensor!r} axis {use.axis} has {len(scale)} numbers: give {len(source)} (one per unit) "
+            f"or {length} (one per position)"
+        )
+    expanded: list[float] = []
+    done = 0
+    for run, span in zip(use.runs, spans, strict=True):
+        expanded += [1.0] * (span.start - done)
+        expanded += [share for share in scale for _ in range(run.repeat)]
+        done = span.stop
+    return tuple(expanded + [1.0] * (use.size - done))

@@ -1,0 +1,49 @@
+"""An undo log of changes in place."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+
+class Journal:
+    """Makes changes that can be taken back, in reverse order; what was there before is put back, not copied."""
+
+    def __init__(self) -> None:
+        self._undo: list[Callable[[], None]] = []
+
+    def set_item(self, container: Any, key: Any, value: Any) -> None:
+        """`container[key] = value`, where the key exists already (its place in a dict is kept)."""
+        old = container[key]
+        self._undo.append(lambda: container.__setitem__(key, old))
+        container[key] = value
+
+    def set_attribute(self, owner: Any, name: str, value: Any) -> None:
+        """`owner.name = value`, where the attribute exists already."""
+        old = getattr(owner, name)
+        self._undo.append(lambda: setattr(owner, name, old))
+        setattr(owner, name, value)
+
+    def append(self, items: list[Any], value: Any) -> None:
+        """`items.append(value)`."""
+        before = list(items)
+        self._undo.append(lambda: items.__setitem__(slice(None), before))
+        items.append(value)
+
+    def rename_key(self, mapping: Any, old: Any, new: Any, value: Any) -> None:
+        """`mapping[new] = value` in place of `mapping[old]`; the order of all other keys comes back with undo."""
+        before = list(mapping.items())
+
+        def restore() -> None:
+            mapping.clear()
+            mapping.update(before)
+
+        self._undo.append(restore)
+        del mapping[old]
+        mapping[new] = value
+
+    def undo(self) -> None:
+        """Take everything back; a second call does nothing."""
+        while self._undo:
+            self._undo[-1]()
+            self._undo.pop()

@@ -1,0 +1,93 @@
+"""Several edits of one tensor, applied at once.
+
+All edits of a growth are expressed in the coordinates *before* that growth. Two sites that meet in one weight (one as
+its output axis, one as its input axis) are applied one after the other; the values that the later one brings are
+themselves re-indexed along the earlier axes. So where both axes are new the result is 0, and where units were
+duplicated along one axis the new values of the other are copied and scaled like everything else.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.surgery.edits import AxisEdit
+from growsearch.surgery.moves import Move, moves_of, shape_after
+
+
+def reindex(tensor: Tensor, edits: Sequence[AxisEdit]) -> Tensor:
+    """`tensor` after all of `edits`, which name it; a parameter gives a parameter.
+
+    Keeps dtype, device, memory format, `requires_grad`, Python attributes and gradient hooks. Where two edits are new
+    on different axes, their common corner is 0.
+
+    Raises:
+        GrowthRefused: an edit does not fit the tensor, or two edits re-index the same part of an axis.
+    """
+    with torch.no_grad():
+        return like(tensor, _values(tensor.detach(), moves_of(tensor.shape, edits)))
+
+
+def like(old: Tensor, values: Tensor) -> Tensor:
+    """`values` as what `old` is: parameter or buffer, with its `requires_grad`, attributes and gradient hooks."""
+    new = nn.Parameter(values, requires_grad=old.requires_grad) if isinstance(old, nn.Parameter) else values
+    if isinstance(old, nn.Parameter):
+        # The dictionaries themselves are shared, so that the handles which the user holds still remove their hooks.
+        new._backward_hooks = old._backward_hooks
+        new._post_accumulate_grad_hooks = old._post_accumulate_grad_hooks
+    new.__dict__.update(old.__dict__)
+    return new
+
+
+def move(tensor: Tensor, step: Move) -> Tensor:
+    """`tensor` re-indexed along one axis; the memory format is kept."""
+    device = tensor.device
+    shape = shape_after(tensor.shape, [step])
+    new = torch.empty(shape, dtype=tensor.dtype, device=device, memory_format=memory_format(tensor)).zero_()
+    kept = torch.tensor([place for place, old in enumerate(step.source) if old >= 0], dtype=torch.long, device=device)
+    old = torch.tensor([old for old in step.source if old >= 0], dtype=torch.long, device=device)
+    new.index_copy_(step.axis, kept, tensor.index_select(step.axis, old))
+    fresh = torch.tensor(step.added, dtype=torch.long, device=device)
+    if isinstance(step.fill, Tensor):
+        new.index_copy_(step.axis, fresh, step.fill.to(dtype=tensor.dtype, device=tensor.device))
+    elif step.fill != 0:
+        new.index_fill_(step.axis, fresh, step.fill)
+    if step.scale is not None:
+        sizes = [1] * tensor.ndim
+        sizes[step.axis] = -1
+        new.mul_(torch.tensor(step.scale, dtype=tensor.dtype, device=tensor.device).view(sizes))
+    return new
+
+
+def memory_format(tensor: Tensor) -> torch.memory_format:
+    """Channels-last where the strides can only mean that, else contiguous."""
+    formats = {4: torch.channels_last, 5: torch.channels_last_3d}
+    wanted = formats.get(tensor.ndim)
+    if wanted is None:
+        return torch.contiguous_format
+    plain = torch.empty(tensor.shape, device="meta")
+    last = plain.contiguous(memory_format=wanted).stride()
+    return wanted if tensor.stride() == last != plain.stride() else torch.contiguous_format
+
+
+def _values(tensor: Tensor, moves: Sequence[Move]) -> Tensor:
+    result = tensor
+    for index, step in enumerate(moves):
+        fill = step.fill
+        if index and (isinstance(fill, Tensor) or fill != 0):
+            fill = _as_tensor(tensor, step.axis, len(step.added), fill)
+            for earlier in moves[:index]:
+                fill = move(fill, replace(earlier, fill=0.0))
+        result = move(result, replace(step, fill=fill))
+    return result
+
+
+def _as_tensor(like_: Tensor, axis: int, length: int, fill: Tensor | float) -> Tensor:
+    if isinstance(fill, Tensor):
+        return fill.to(dtype=like_.dtype, device=like_.device)
+    shape = list(like_.shape)
+    shape[axis] = length
+    return like_.new_full(shape, fill)

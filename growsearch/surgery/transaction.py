@@ -1,0 +1,133 @@
+"""Edits applied as a whole, or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from types import TracebackType
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from growsearch.errors import GrowthRefused
+from growsearch.surgery.attributes import attributes_of, shapes_of
+from growsearch.surgery.edits import AxisEdit, Edit
+from growsearch.surgery.journal import Journal
+from growsearch.surgery.moves import moves_of
+from growsearch.surgery.optimizer import replace_parameter, supported_optimizer
+from growsearch.surgery.plan import TensorChange, plan_changes, touched
+from growsearch.surgery.reindex import reindex
+
+
+class Transaction:
+    """Changes a model in place, together with all that follows it.
+
+    A context manager. When the block ends without an exception, everything stays as applied; with one, or after
+    `rollback()`, the model, its attributes, the optimizers and the companions are what they were: the very same
+    parameter objects, values, attributes and state. A `GrowthRefused` of `apply` comes before anything was changed.
+    Besides the tensors of before and after, nothing is held.
+
+    Args:
+        model: the module itself, not a wrapper; tied parameters stay tied.
+        optimizer: one or several whose state and groups follow; the objects stay, so schedulers stay valid.
+        companions: modules of the same architecture, such as an average of the model in an `AveragedModel`. Their own
+            values are kept; at new positions they take the model's.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Sequence[Optimizer] | None = None,
+        companions: Sequence[nn.Module] = (),
+    ) -> None:
+        self._model = model
+        self._optimizers = _as_tuple(optimizer)
+        self._companions = tuple(companions)
+        self._journal = Journal()
+
+    def __enter__(self) -> Transaction:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        if kind is not None:
+            self.rollback()
+
+    def rollback(self) -> None:
+        """Take back everything applied so far."""
+        self._journal.undo()
+
+    def apply(self, edits: Sequence[Edit]) -> None:
+        """Apply `edits`, all in the coordinates and names of before.
+
+        Raises:
+            GrowthRefused: an edit does not fit, a tensor cannot change its shape, or the optimizer cannot follow.
+        """
+        changes = plan_changes(self._model, self._companions, [edit for edit in edits if isinstance(edit, AxisEdit)])
+        self._check_optimizers(changes)
+        try:
+            self._change_tensors(changes)
+            self._sync(touched(changes))
+        except BaseException:
+            self.rollback()
+            raise
+
+    def _check_optimizers(self, changes: Sequence[TensorChange]) -> None:
+        for optimizer in self._optimizers:
+            if reason := supported_optimizer(optimizer):
+                raise GrowthRefused(f"the optimizer cannot follow a growth: {reason}")
+        held = {id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]}
+        for change in changes:
+            gradient = change.old.grad if id(change.old) in held else None
+            if gradient is not None and gradient.count_nonzero():
+                raise GrowthRefused(
+                    f"{change.name!r} has a gradient that would be lost: growth happens between steps, call "
+                    "optimizer.step() and optimizer.zero_grad() first"
+                )
+
+    def _change_tensors(self, changes: Sequence[TensorChange]) -> None:
+        replaced: dict[int, Tensor] = {}
+        for change in changes:
+            if change.leader is None:
+                new = reindex(change.old, change.edits)
+            else:
+                new = _follow(change, replaced[id(change.leader)])
+            replaced[id(change.old)] = new
+            for slot in change.slots:
+                self._journal.set_item(slot.store, slot.key, new)
+            if isinstance(change.old, nn.Parameter) and isinstance(new, nn.Parameter):
+                replace_parameter(self._optimizers, change.old, new, change.edits, self._journal)
+
+    def _sync(self, modules: Sequence[nn.Module]) -> None:
+        for module in modules:
+            for name, value in attributes_of(module, shapes_of(module)).items():
+                self._journal.set_attribute(module, name, value)
+
+
+def apply_edits(
+    model: nn.Module,
+    edits: Sequence[Edit],
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    companions: Sequence[nn.Module] = (),
+) -> None:
+    """Apply `edits` in one `Transaction`."""
+    with Transaction(model, optimizer, companions) as transaction:
+        transaction.apply(edits)
+
+
+def _as_tuple(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
+    if optimizer is None:
+        return ()
+    return (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
+
+
+def _follow(change: TensorChange, leader: Tensor) -> Tensor:
+    """A companion's tensor: its own values at old positions, the model's at new ones."""
+    new = reindex(change.old, [replace(edit, fill=0.0) for edit in change.edits])
+    with torch.no_grad():
+        for step in moves_of(change.old.shape, change.edits):
+            added = torch.tensor(step.added, dtype=torch.long, device=new.device)
+            new.index_copy_(step.axis, added, leader.index_select(step.axis, added.to(leader.device)).to(new))
+    return new
