@@ -3,12 +3,21 @@
 from __future__ import annotations
 
 import difflib
+from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from growsearch.errors import InputError
+from growsearch.errors import GrowsearchError, InputError
 
 GROUPS = ("when", "where", "how", "networks", "data")
+STRATEGY_GROUPS = ("when", "where", "how")
+NOUNS = {
+    "when": "scheduler (when)",
+    "where": "selector (where)",
+    "how": "initializer (how)",
+    "networks": "network",
+    "data": "data set",
+}
 
 
 @cache
@@ -22,15 +31,29 @@ def names(group: str) -> list[str]:
 
 
 def lookup(group: str, name: str) -> type:
-    """The class registered as `name` in `group`; `InputError` names the nearest one when there is none."""
+    """The class registered as `name` in `group`.
+
+    Raises `InputError` with the allowed names and the nearest one where there is none, and `GrowsearchError` where
+    the package that registered it cannot be imported.
+    """
     point = _installed(group).get(name)
     if point is None:
-        raise InputError(f"unknown {group} {name!r}: allowed are {', '.join(names(group))}{nearest(name, names(group))}")
-    loaded: type = point.load()
+        allowed = names(group)
+        raise InputError(f"unknown {NOUNS[group]} {name!r}: allowed are {', '.join(allowed)}{nearest(name, allowed)}")
+    try:
+        loaded: type = point.load()
+    except (ImportError, AttributeError) as error:
+        raise GrowsearchError(f"{NOUNS[group]} {name!r} is registered as {point.value}, but: {error}") from error
     return loaded
 
 
-def nearest(name: str, allowed: list[str]) -> str:
+def closest(name: str, allowed: Iterable[str]) -> str | None:
+    """The allowed name that is most like `name`, or None where none is close."""
+    close = difflib.get_close_matches(name, list(allowed), n=1)
+    return close[0] if close else None
+
+
+def nearest(name: str, allowed: Iterable[str]) -> str:
     """` (did you mean 'x'?)`, or nothing where no allowed name is close."""
-    close = difflib.get_close_matches(name, allowed, n=1)
-    return f" (did you mean {close[0]!r}?)" if close else ""
+    close = closest(name, allowed)
+    return f" (did you mean {close!r}?)" if close else ""

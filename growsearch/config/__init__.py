@@ -1,0 +1,31 @@
+"""Files: loading, checking, policies, ranges, and the JSON Schema."""
+
+from growsearch.config.models import (
+    AugmentConfig,
+    BudgetConfig,
+    GrowthConfig,
+    OptimizerConfig,
+    ScheduleConfig,
+    SearchConfig,
+    StatisticsConfig,
+    TrainingConfig,
+)
+from growsearch.config.run_config import RunConfig
+from growsearch.config.space import Space, find_file, load_config, load_space, shipped_names
+
+__all__ = [
+    "AugmentConfig",
+    "BudgetConfig",
+    "GrowthConfig",
+    "OptimizerConfig",
+    "RunConfig",
+    "ScheduleConfig",
+    "SearchConfig",
+    "Space",
+    "StatisticsConfig",
+    "TrainingConfig",
+    "find_file",
+    "load_config",
+    "load_space",
+    "shipped_names",
+]

@@ -1,0 +1,162 @@
+"""Checking a plain file (one without ranges): every section by its model, every strategy by its own."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from pydantic import BaseModel
+
+from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.problems import Problem, check_model, problem, show
+from growsearch.config.run_config import RunConfig
+from growsearch.errors import ConfigError, InputError
+from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
+from growsearch.yaml_source import KeyPath
+
+KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds")
+POLICY_KEYS = ("data", "network", "training", "growth")
+POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
+
+
+def normalized(data: Mapping[str, Any]) -> RunConfig:
+    """The configuration that plain data gives; `ConfigError` lists all problems, by path."""
+    config, problems = check(data)
+    if config is None:
+        raise ConfigError("\n".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems))
+    return config
+
+
+def check(data: Mapping[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
+    """The configuration that plain data gives with all defaults filled in, or all that is wrong with it.
+
+    The overrides in `policies` are taken as they are: each has to be merged and checked as a file of its own.
+    """
+    problems = [problem((key,), f"unknown key {key!r}", allowed=KEYS, name=key) for key in data if key not in KEYS]
+    problems += [problem((key,), "missing", allowed=["a mapping"]) for key in KEYS[:3] if data.get(key) is None]
+    sections: dict[str, Any] = {"policies": data.get("policies") or {}}
+    for key, checker in (
+        ("data", _check_data),
+        ("network", _check_network),
+        ("training", _check_training),
+        ("growth", _check_growth),
+        ("search", _check_search),
+        ("seeds", _check_seeds),
+    ):
+        if data.get(key) is not None:
+            sections[key], more = checker(data[key])
+            problems += more
+    if not problems:
+        problems += _check_budget(sections)
+    return (None, problems) if problems else (RunConfig(**sections), [])
+
+
+def named(value: Any) -> Any:
+    """A bare name as the mapping that it stands for."""
+    return {"name": value} if isinstance(value, str) else value
+
+
+def _registered(group: str, name: str, parameters: Any, path: KeyPath) -> tuple[BaseModel | None, list[Problem]]:
+    """The registered model of that name with its parameters, or what is wrong."""
+    if name not in names(group):
+        return None, [problem(path, f"unknown {NOUNS[group]}", found=name, allowed=names(group), name=name)]
+    return check_model(lookup(group, name), parameters, path)
+
+
+def _check_named(group: str, value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    path = (group.removesuffix("s"),)
+    value = named(value)
+    if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
+        return {}, [problem(path, "needs a name", found=show(value), allowed=[f"{{name: {n}}}" for n in names(group)])]
+    name = value["name"]
+    if name not in names(group):
+        return {}, [problem((*path, "name"), f"unknown {NOUNS[group]}", found=name, allowed=names(group), name=name)]
+    model, problems = _registered(group, name, {k: v for k, v in value.items() if k != "name"}, path)
+    return ({"name": name, **model.model_dump(mode="json", exclude_none=True)} if model else {}), problems
+
+
+def _check_data(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    return _check_named("data", value)
+
+
+def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    value = named(value)
+    name = str(value.get("name")) if isinstance(value, Mapping) else ""
+    if ":" not in name and (not isinstance(value, Mapping) or "layers" not in value):
+        return _check_named("networks", value)
+    from growsearch.networks import validate_network
+
+    try:
+        validate_network(value)
+    except InputError as error:
+        return {}, [Problem(("network",), line) for line in str(error).splitlines()]
+    return dict(value), []
+
+
+def _check_training(value: Any) -> tuple[TrainingConfig | None, list[Problem]]:
+    if isinstance(value, Mapping) and isinstance(value.get("schedule"), str):
+        value = {**value, "schedule": named(value["schedule"])}
+    return check_model(TrainingConfig, _without_nulls(value), ("training",))
+
+
+def _check_search(value: Any) -> tuple[SearchConfig | None, list[Problem]]:
+    return check_model(SearchConfig, value, ("search",))
+
+
+def _check_seeds(value: Any) -> tuple[int, list[Problem]]:
+    if isinstance(value, bool) or not isinstance(value, int) or value < 1:
+        return 1, [problem(("seeds",), "must be a whole number of at least 1", found=show(value))]
+    return value, []
+
+
+def _check_growth(value: Any) -> tuple[GrowthConfig | None, list[Problem]]:
+    problems: list[Problem] = []
+    if not isinstance(value, Mapping):
+        return check_model(GrowthConfig, value, ("growth",))
+    strategies: dict[str, Any] = {}
+    value = _without_nulls(value)
+    for group in STRATEGY_GROUPS:
+        if group in value:
+            strategies[group], more = _check_strategy(group, value[group])
+            problems += more
+    if "how" not in strategies and "never" not in strategies.get("when", {"never": {}}):
+        problems.append(problem(("growth", "how"), "missing: how new units start", allowed=names("how")))
+    if "budget" in value:
+        problems += check_model(BudgetConfig, value["budget"], ("growth", "budget"))[1]
+    plain = {key: item for key, item in value.items() if key not in (*STRATEGY_GROUPS, "budget")}
+    rest, more = check_model(GrowthConfig, plain, ("growth",))
+    if rest is None or problems or more:
+        return None, problems + more
+    return rest.model_copy(update={**strategies, "budget": value.get("budget")}), []
+
+
+def _check_strategy(group: str, value: Any) -> tuple[dict[str, dict[str, Any]], list[Problem]]:
+    """`name` or `{name: {parameter: value}}` as the latter, with the strategy's defaults filled in."""
+    path: KeyPath = ("growth", group)
+    if isinstance(value, str):
+        value = {value: {}}
+    if not isinstance(value, Mapping) or len(value) != 1:
+        found = show(list(value)) if isinstance(value, Mapping) else show(value)
+        message = "name exactly one, as {name: {parameter: value}}"
+        return {}, [problem(path, message, found=found, allowed=names(group))]
+    [(name, parameters)] = value.items()
+    model, problems = _registered(group, name, {} if parameters is None else parameters, (*path, name))
+    return ({name: model.model_dump(mode="json")} if model else {}), problems
+
+
+def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
+    growth: GrowthConfig = sections.get("growth", GrowthConfig())
+    config = RunConfig(**{key: sections[key] for key in ("data", "network", "training")}, growth=growth)
+    share = (config.grower_budget() or {}).get("width")
+    if share is None or share >= 1 or not growth.grows:
+        return []
+    seed = sections["network"].get("width", 1.0)
+    path = ("growth", "budget", "width")
+    found = f"width {share * seed:g}"
+    return [problem(path, "budget below the seed network", found=found, allowed=[f"{seed:g} or more"])]
+
+
+def _without_nulls(value: Any) -> Any:
+    """A mapping without the keys that are null: a policy takes a value of the file away by null."""
+    return {key: item for key, item in value.items() if item is not None} if isinstance(value, Mapping) else value

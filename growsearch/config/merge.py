@@ -1,0 +1,45 @@
+"""Policies merged into a file."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from growsearch.config.ranges import is_range
+from growsearch.yaml_source import KeyPath
+
+REPLACED = {("growth", part) for part in ("when", "where", "how", "budget")}
+REPLACED_WHEN_NAMED = {("data",), ("network",), ("training", "optimizer"), ("training", "schedule")}
+
+
+def merge(base: Any, override: Any, path: KeyPath = ()) -> Any:
+    """The file with one policy's overrides, merged key by key.
+
+    What names something (a strategy, network, data set, optimizer or schedule) replaces the file's whole, as do a
+    budget, a range, a list and a plain value; null takes the file's value away.
+    """
+    if not isinstance(base, dict) or not isinstance(override, dict) or _replaces(override, path) or is_range(base):
+        return override
+    return {**base, **{key: merge(base.get(key), value, (*path, key)) for key, value in override.items()}}
+
+
+def _replaces(override: dict[str, Any], path: KeyPath) -> bool:
+    named = path in REPLACED_WHEN_NAMED and bool({"name", "layers"} & set(override))
+    return named or path in REPLACED or is_range(override)
+
+
+def origin(base: Any, override: Any, policy: str, path: KeyPath) -> KeyPath:
+    """Where a path of the merged file stands in the file: among the policy's overrides, or in the file's own part."""
+    in_base, in_override = _depth(base, path), _depth(override, path)
+    return path if in_base > in_override or not in_override else ("policies", policy, *path)
+
+
+def _depth(tree: Any, path: KeyPath) -> int:
+    """How many keys of the path the tree has."""
+    for depth, key in enumerate(path):
+        inside = (isinstance(tree, dict) and key in tree) or (
+            isinstance(tree, list) and isinstance(key, int) and key < len(tree)
+        )
+        if not inside:
+            return depth
+        tree = tree[key]
+    return len(path)

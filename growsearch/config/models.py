@@ -1,0 +1,172 @@
+"""The sections of a file as pydantic models: the fields, their types and limits."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, model_validator
+
+Share = Annotated[float, Field(ge=0, le=1)]
+Positive = Annotated[float, Field(gt=0)]
+NotNegative = Annotated[float, Field(ge=0)]
+Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
+
+OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
+    "sgd": ("momentum", "nesterov", "weight_decay"),
+    "adam": ("betas", "eps", "weight_decay"),
+    "adamw": ("betas", "eps", "weight_decay"),
+    "rmsprop": ("alpha", "momentum", "eps", "weight_decay"),
+    "adagrad": ("lr_decay", "eps", "weight_decay"),
+    "nadam": ("betas", "eps", "momentum_decay", "weight_decay"),
+    "muon": ("momentum", "nesterov", "weight_decay"),
+}
+SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
+    "constant": ("warmup",),
+    "cosine": ("warmup", "final"),
+    "step": ("warmup", "milestones", "factor"),
+}
+
+
+class Section(BaseModel):
+    """Base of the sections: immutable, no unknown keys, no infinities."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str, ...]], always: set[str]) -> None:
+    foreign = sorted(section.model_fields_set - always - set(options[name]))
+    if foreign:
+        allowed = ", ".join([*sorted(always), *options[name]])
+        raise ValueError(f"{name} has no {', '.join(foreign)} (allowed {allowed})")
+
+
+class OptimizerConfig(Section):
+    """An optimizer by name; what is left out keeps PyTorch's default."""
+
+    name: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "muon"]
+    lr: Positive = Field(description="learning rate")
+    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
+    nesterov: bool | None = None
+    weight_decay: NotNegative | None = None
+    betas: Betas | None = None
+    eps: Positive | None = None
+    alpha: Share | None = Field(None, description="rmsprop: how slowly the mean of squared gradients forgets")
+    lr_decay: NotNegative | None = Field(None, description="adagrad: decay of the learning rate")
+    momentum_decay: NotNegative | None = Field(None, description="nadam: decay of the momentum")
+
+    @model_validator(mode="after")
+    def _only_its_own_options(self) -> Self:
+        _refuse_foreign(self, self.name, OPTIMIZER_OPTIONS, {"name", "lr"})
+        if self.name == "sgd" and self.nesterov and not self.momentum:
+            raise ValueError("nesterov needs a momentum above 0")
+        return self
+
+    def arguments(self) -> dict[str, Any]:
+        """Keyword arguments for the optimizer's class: `lr` and whatever the file set."""
+        return self.model_dump(exclude={"name"}, exclude_none=True)
+
+
+class ScheduleConfig(Section):
+    """How the learning rate changes; times are shares of the training, so they fit epochs and steps."""
+
+    name: Literal["constant", "cosine", "step"] = "constant"
+    warmup: Share = Field(0.0, description="share of the training over which the rate rises linearly from 0")
+    final: Share = Field(0.0, description="cosine: the rate at the end, as a share of lr")
+    milestones: tuple[Share, ...] = Field((), description="step: after these shares of the training the rate drops")
+    factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="step: what each milestone multiplies it by")
+
+    @model_validator(mode="after")
+    def _only_its_own_options(self) -> Self:
+        _refuse_foreign(self, self.name, SCHEDULE_OPTIONS, {"name"})
+        if list(self.milestones) != sorted(set(self.milestones)):
+            raise ValueError(f"milestones must rise (found {list(self.milestones)})")
+        return self
+
+
+class AugmentConfig(Section):
+    """Augmentation of training images: zero padding with a random crop, random horizontal flips."""
+
+    pad: Annotated[int, Field(ge=0)] = 0
+    flip: bool = False
+
+
+class TrainingConfig(Section):
+    """How a network is trained, for a number of epochs or of optimizer steps."""
+
+    epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="passes over the training data")
+    steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, instead of epochs")
+    batch_size: Annotated[int, Field(ge=0)] = Field(128, description="samples of a step; 0: all of them")
+    optimizer: OptimizerConfig
+    schedule: ScheduleConfig = ScheduleConfig()
+    precision: Literal["auto", "float32", "bfloat16"] = Field(
+        "auto", description="auto: bfloat16 where the hardware has it"
+    )
+    augment: AugmentConfig | None = None
+    evaluate_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between evaluations")
+
+    @model_validator(mode="after")
+    def _epochs_or_steps(self) -> Self:
+        given = [name for name in ("epochs", "steps") if getattr(self, name) is not None]
+        if len(given) != 1:
+            raise ValueError(f"give exactly one of epochs and steps (found {' and '.join(given) or 'neither'})")
+        return self
+
+
+class BudgetConfig(Section):
+    """Where growth stops, in exactly one measure."""
+
+    width: Positive | None = Field(None, description="width multiplier of the grown network, as in network.width")
+    units: Annotated[int, Field(ge=1)] | None = Field(None, description="units of all sites together")
+    parameters: Annotated[int, Field(ge=1)] | None = None
+    flops: Annotated[int, Field(ge=1)] | None = Field(None, description="forward FLOPs of one sample")
+
+    @model_validator(mode="after")
+    def _exactly_one(self) -> Self:
+        given = self.model_dump(exclude_none=True)
+        if len(given) != 1:
+            raise ValueError(
+                f"give exactly one of width, units, parameters and flops (found {', '.join(given) or 'none'})"
+            )
+        return self
+
+
+class StatisticsConfig(Section):
+    """The data that one growth step looks at."""
+
+    batches: Annotated[int, Field(ge=1)] = 1
+    batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
+
+
+class GrowthConfig(Section):
+    """When, where and how a network grows; the strategies are `{name: {parameter: value}}`."""
+
+    budget: dict[str, Any] | None = None
+    amount: Positive | None = Field(
+        None,
+        description="units added in one event, as a share of the seed network's; null: what the budget leaves, "
+        "spread over the scheduler's remaining events, or 0.25 where their number is not known",
+    )
+    when: dict[str, dict[str, Any]] = {"never": {}}
+    where: dict[str, dict[str, Any]] = {"uniform": {}}
+    how: dict[str, dict[str, Any]] = {"zero": {}}
+    statistics: StatisticsConfig = StatisticsConfig()
+
+    @property
+    def grows(self) -> bool:
+        """Whether the network may grow at all."""
+        return "never" not in self.when
+
+
+class ConstraintLimits(Section):
+    """Limits of a search constraint."""
+
+    min: float | None = None
+    max: float | None = None
+
+
+class SearchConfig(Section):
+    """What a search does with a file's ranges."""
+
+    trials: Annotated[int, Field(ge=1)] = 100
+    objectives: tuple[dict[Literal["minimize", "maximize"], str], ...] = ({"maximize": "validation_accuracy"},)
+    constraints: tuple[dict[str, ConstraintLimits], ...] = ()

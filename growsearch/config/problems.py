@@ -1,0 +1,133 @@
+"""What is wrong with a file: problems with a path in it, made from pydantic's errors."""
+
+from __future__ import annotations
+
+import json
+import types
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+
+from pydantic import BaseModel, ValidationError
+
+from growsearch.registry import closest
+from growsearch.yaml_source import KeyPath
+
+Model = TypeVar("Model", bound=BaseModel)
+
+
+@dataclass(frozen=True)
+class Problem:
+    """One thing that is wrong, at a path of the file."""
+
+    path: KeyPath
+    message: str
+
+    def at(self, path: KeyPath) -> Problem:
+        """The same problem somewhere else."""
+        return replace(self, path=path)
+
+
+def problem(
+    path: KeyPath, message: str, *, found: str | None = None, allowed: Iterable[str] = (), name: str | None = None
+) -> Problem:
+    """A problem whose message ends with what was found, what is allowed, and the name most like `name`."""
+    allowed = list(allowed)
+    details = [f"found {found}"] if found is not None else []
+    details += [f"allowed {', '.join(allowed)}"] if allowed else []
+    near = closest(name, allowed) if name else None
+    details += [f"did you mean {near!r}?"] if near else []
+    return Problem(path, f"{message} ({'; '.join(details)})" if details else message)
+
+
+def show(value: Any) -> str:
+    """A value as short text for a message."""
+    text = json.dumps(value, default=str)
+    return text if len(text) <= 60 else text[:57] + "..."
+
+
+def check_model(model: type[Model], value: Any, path: KeyPath) -> tuple[Model | None, list[Problem]]:
+    """Validate a section strictly (no string becomes a number); the model, or the problems with it.
+
+    Going through JSON lets lists stand for tuples and strings for paths, as in a file, while "1" is no 1.
+    """
+    if not isinstance(value, Mapping):
+        return None, [problem(path, "must be a mapping", found=show(value), allowed=model.model_fields)]
+    try:
+        return model.model_validate_json(json.dumps(value), strict=True), []
+    except ValidationError as error:
+        return None, _problems(error, model, value, path)
+
+
+def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: KeyPath) -> list[Problem]:
+    """One problem a path: the members of a union that all refused a value are joined by "or"."""
+    messages: dict[KeyPath, list[Problem]] = {}
+    for detail in error.errors(include_url=False):
+        local, found = _locate(value, detail["loc"])
+        made = _problem(detail, model, local, found, path)
+        same = messages.setdefault(made.path, [])
+        if made.message not in [other.message for other in same]:
+            same.append(made)
+    return [Problem(where, " or ".join(p.message for p in same)) for where, same in messages.items()]
+
+
+def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
+    """The part of pydantic's location that is a path in the data: names of union members are dropped."""
+    path: list[int | str] = []
+    for position, key in enumerate(loc):
+        inside = (isinstance(value, Mapping) and key in value) or (
+            isinstance(value, list) and isinstance(key, int) and key < len(value)
+        )
+        if inside:
+            value = value[key]
+            path.append(key)
+        elif position == len(loc) - 1 and isinstance(value, Mapping):
+            path.append(key)
+    return tuple(path), value
+
+
+def _problem(detail: Any, model: type[BaseModel], local: KeyPath, value: Any, path: KeyPath) -> Problem:
+    kind, where = detail["type"], (*path, *local)
+    if kind == "extra_forbidden":
+        key = str(local[-1])
+        return problem(where, f"unknown key {key!r}", allowed=_fields(model, local[:-1]), name=key)
+    if kind == "missing":
+        return problem(where, "missing", found=show(value), allowed=[_limits(model, local)])
+    if kind == "literal_error":
+        allowed = [part.strip("'") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
+        return problem(where, "unknown value", found=show(value), allowed=allowed, name=str(value))
+    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
+    if kind == "value_error":
+        return Problem(where, message)
+    return problem(where, message[0].lower() + message[1:], found=show(value))
+
+
+def _limits(model: type[BaseModel], local: KeyPath) -> str:
+    """What a missing field may be, in words: its type, as the class writes it."""
+    parent = _model_at(model, local[:-1])
+    field = parent.model_fields.get(str(local[-1])) if parent else None
+    annotation = field.annotation if field else None
+    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    return text.replace("typing.", "").removesuffix("Config")
+
+
+def _fields(model: type[BaseModel], local: KeyPath) -> list[str]:
+    parent = _model_at(model, local)
+    return list(parent.model_fields) if parent else []
+
+
+def _model_at(model: type[BaseModel], local: KeyPath) -> type[BaseModel] | None:
+    """The model that validates the mapping at a path below `model`."""
+    current: type[BaseModel] | None = model
+    for key in local:
+        field = current.model_fields.get(str(key)) if current else None
+        current = _model_in(field.annotation) if field else None
+    return current
+
+
+def _model_in(annotation: Any) -> type[BaseModel] | None:
+    if isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return annotation
+    if get_origin(annotation) in (Union, types.UnionType, Annotated):
+        return next((found for part in get_args(annotation) if (found := _model_in(part))), None)
+    return None

@@ -1,0 +1,68 @@
+"""A checked configuration: what training and comparison are given."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from pydantic import Field
+
+from growsearch.config.merge import merge
+from growsearch.config.models import GrowthConfig, SearchConfig, Section, TrainingConfig
+
+
+class RunConfig(Section):
+    """A file without ranges, checked, with every default filled in.
+
+    `data` and `network` are `{"name": ..., parameter: value}` (or `{"layers": [...]}`), `policies` the overrides as
+    the file gives them. `path` is the file that it came from; `allow_import` whether a network may be made by any
+    importable callable. Both are not part of the configuration itself.
+    """
+
+    data: dict[str, Any]
+    network: dict[str, Any]
+    training: TrainingConfig
+    growth: GrowthConfig = GrowthConfig()
+    search: SearchConfig | None = None
+    policies: dict[str, dict[str, Any]] = {}
+    seeds: int = Field(1, ge=1)
+    path: Path | None = Field(None, exclude=True)
+    allow_import: bool = Field(False, exclude=True)
+
+    @property
+    def name(self) -> str:
+        """What the file is called, without folder and suffix."""
+        return self.path.stem if self.path else "run"
+
+    def policy_configs(self) -> dict[str, RunConfig]:
+        """One configuration without policies for every policy; the file itself as `run` where it has none."""
+        from growsearch.config.check import normalized
+
+        base = self.to_dict()
+        policies = base.pop("policies", None) or {"run": {}}
+        return {
+            name: normalized(merge(base, overrides)).model_copy(
+                update={"path": self.path, "allow_import": self.allow_import}
+            )
+            for name, overrides in policies.items()
+        }
+
+    def grower_budget(self) -> dict[str, float] | None:
+        """The budget as a `Grower` takes it.
+
+        A file gives a width on the scale of `network.width`, a grower as a multiple of the seed network's widths: a
+        network of width 0.25 with a budget of width 1.0 grows to 4 times its size.
+        """
+        budget = self.growth.budget
+        if budget is None or "width" not in budget:
+            return budget
+        return {"width": budget["width"] / self.network.get("width", 1.0)}
+
+    def to_dict(self) -> dict[str, Any]:
+        """Plain data that, written as YAML and loaded, gives this configuration again."""
+        plain = self.model_dump(mode="json", exclude_none=True, exclude={"policies"})
+        schedule = self.training.schedule
+        plain["training"]["schedule"] = schedule.model_dump(mode="json", exclude_unset=True) | {"name": schedule.name}
+        if self.policies:
+            plain["policies"] = self.policies
+        return plain

@@ -1,0 +1,171 @@
+"""Loading a file: found, parsed, overridden, merged with its policies, expanded, checked, all problems at once."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME, check, normalized
+from growsearch.config.merge import merge, origin
+from growsearch.config.overrides import Overridden, apply_overrides
+from growsearch.config.problems import Problem, problem, show
+from growsearch.config.ranges import check_range, find_ranges, first_variant, variants
+from growsearch.config.run_config import RunConfig
+from growsearch.errors import ConfigError
+from growsearch.registry import closest
+from growsearch.yaml_source import KeyPath, read_source
+
+SHIPPED = Path(__file__).resolve().parents[2] / "search_spaces"
+
+
+@dataclass(frozen=True)
+class Space:
+    """A checked file, with its ranges if it has any."""
+
+    path: Path
+    overridden: Overridden
+    allow_import: bool = False
+
+    @property
+    def data(self) -> dict[str, Any]:
+        """The file as plain values, overrides applied."""
+        return self.overridden.data
+
+    @property
+    def ranges(self) -> list[KeyPath]:
+        """Paths of the ranges, in the order of the file."""
+        return [path for path, _ in find_ranges(self.data)]
+
+    def plain(self) -> RunConfig:
+        """The file itself; `ConfigError` names its ranges where it has any."""
+        if self.ranges:
+            listed = [f"{self.overridden.where(path)}: {_dotted(path)} is a range" for path in self.ranges]
+            advice = (
+                f"ranges are for a search: to run or compare, give each a value: --set {_dotted(self.ranges[0])}=..."
+            )
+            raise ConfigError("\n".join([*listed, f"{self.path}: {advice}"]))
+        return self._config(self.data)
+
+    def first(self) -> RunConfig:
+        """The file with every range at its low end or first option."""
+        return self._config(first_variant(self.data).data)
+
+    def _config(self, data: dict[str, Any]) -> RunConfig:
+        return normalized(data).model_copy(update={"path": self.path, "allow_import": self.allow_import})
+
+
+def load_config(
+    file: str | Path, overrides: Sequence[str] = (), seeds: int | None = None, allow_import: bool = False
+) -> RunConfig:
+    """Load a file that leaves nothing open; `ConfigError` lists everything that is wrong with it.
+
+    `file` is a path or the name of a shipped search space; `overrides` are `path.in.file=value`.
+    """
+    return load_space(file, overrides, seeds, allow_import).plain()
+
+
+def load_space(
+    file: str | Path, overrides: Sequence[str] = (), seeds: int | None = None, allow_import: bool = False
+) -> Space:
+    """Load a file that may have ranges; `ConfigError` lists everything that is wrong with it."""
+    path = find_file(file)
+    if seeds is not None:
+        overrides = [*overrides, f"seeds={seeds}"]
+    overridden = apply_overrides(read_source(path), overrides)
+    problems = _check_file(overridden.data)
+    if problems:
+        raise ConfigError("\n".join(_ordered(problems, overridden)))
+    return Space(path, overridden, allow_import)
+
+
+def find_file(file: str | Path) -> Path:
+    """The path of a file, or of the shipped search space of that name."""
+    path = Path(file)
+    if path.is_file():
+        return path
+    if path.is_dir():
+        raise ConfigError(f"{file}: is a folder (allowed: a YAML file, or a shipped search space: {_listed()})")
+    shipped = SHIPPED / f"{file}.yaml"
+    if path.name == str(file) and shipped.is_file():
+        return shipped
+    near = closest(path.stem, shipped_names())
+    hint = f"; did you mean {near!r}?" if near else ""
+    raise ConfigError(f"{file}: no such file, nor a shipped search space (allowed {_listed()}{hint})")
+
+
+def shipped_names() -> list[str]:
+    """Names of the search spaces that come with growsearch."""
+    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
+
+
+def _listed() -> str:
+    return ", ".join(shipped_names())
+
+
+def _check_file(data: dict[str, Any]) -> list[Problem]:
+    """Everything wrong with a file: its own part, then each policy merged into it, at every end of every range."""
+    problems = _check_policies(data.get("policies"))
+    base = {key: value for key, value in data.items() if key != "policies"}
+    problems += _check_ends(base)
+    if not isinstance(data.get("policies"), dict):
+        return problems
+    for name, override in data["policies"].items():
+        if isinstance(override, dict):
+            merged = merge(base, override)
+            problems += [one.at(origin(base, override, name, one.path)) for one in _check_ends(merged)]
+    return problems
+
+
+def _check_policies(policies: Any) -> list[Problem]:
+    if policies is None:
+        return []
+    if not isinstance(policies, dict) or not policies:
+        return [problem(("policies",), "must be a mapping of names to overrides", found=show(policies))]
+    problems = []
+    for name, override in policies.items():
+        path = ("policies", name)
+        if not POLICY_NAME.fullmatch(name):
+            allowed = ["letters, digits, - and _"]
+            problems.append(problem(path, "not a name for a folder", found=show(name), allowed=allowed))
+        if not isinstance(override, dict):
+            problems.append(problem(path, "must be a mapping", found=show(override), allowed=POLICY_KEYS))
+            continue
+        problems += [
+            problem((*path, key), f"not a policy's to set: {key}", allowed=POLICY_KEYS)
+            for key in override
+            if key in KEYS and key not in POLICY_KEYS
+        ]
+    return problems
+
+
+def _check_ends(data: dict[str, Any]) -> list[Problem]:
+    broken = {path: problems for path, value in _all_ranges(data) if (problems := check_range(value, path))}
+    problems = [one for found in broken.values() for one in found]
+    for variant in variants(data):
+        _, found = check(variant.data)
+        mapped = [one.at(variant.source(one.path)) for one in found]
+        problems += [one for one in mapped if not any(one.path[: len(path)] == path for path in broken)]
+    return problems
+
+
+def _all_ranges(value: Any, path: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
+    """All ranges, those within the options of others included."""
+    found = []
+    for where, one in find_ranges(value, path):
+        found.append((where, one))
+        options = one.get("options")
+        for name, chosen in options.items() if isinstance(options, dict) else ():
+            found += _all_ranges(chosen, (*where, "options", name))
+    return found
+
+
+def _ordered(problems: list[Problem], overridden: Overridden) -> list[str]:
+    """Messages in the order of the file, each once."""
+    lines = {f"{overridden.where(one.path)}: {_dotted(one.path)}: {one.message}": one for one in problems}
+    return sorted(lines, key=lambda line: overridden.source.mark(lines[line].path))
+
+
+def _dotted(path: KeyPath) -> str:
+    return ".".join(map(str, path))
