@@ -20,22 +20,23 @@ POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-def normalized(data: Mapping[str, Any]) -> RunConfig:
+def normalized(data: Mapping[str, Any], allow_import: bool = False) -> RunConfig:
     """The configuration that plain data gives; `ConfigError` lists all problems, by path."""
-    config, problems = check(data)
+    config, problems = check(data, allow_import)
     if config is None:
         raise ConfigError("\n".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems))
     return config
 
 
-def check(data: Mapping[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
+def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfig | None, list[Problem]]:
     """The configuration that plain data gives with all defaults filled in, or all that is wrong with it.
 
     The overrides in `policies` are taken as they are: each has to be merged and checked as a file of its own.
+    `allow_import`: whether the network may be any importable callable, which runs code.
     """
     problems = [problem((key,), f"unknown key {key!r}", allowed=KEYS, name=key) for key in data if key not in KEYS]
     problems += [problem((key,), "missing", allowed=["a mapping"]) for key in KEYS[:3] if data.get(key) is None]
-    sections: dict[str, Any] = {"policies": data.get("policies") or {}}
+    sections: dict[str, Any] = {"policies": data.get("policies") or {}, "allow_import": allow_import}
     for key, checker in (
         ("data", _check_data),
         ("network", _check_network),
@@ -47,6 +48,9 @@ def check(data: Mapping[str, Any]) -> tuple[RunConfig | None, list[Problem]]:
         if data.get(key) is not None:
             sections[key], more = checker(data[key])
             problems += more
+    if not allow_import and _is_imported(data.get("network")):
+        path, advice = ("network", "name"), "it is imported, which runs its code: pass --allow-import to allow that"
+        problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
         problems += _check_budget(sections)
     return (None, problems) if problems else (RunConfig(**sections), [])
@@ -92,6 +96,12 @@ def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     except InputError as error:
         return {}, [Problem(("network",), line) for line in str(error).splitlines()]
     return dict(value), []
+
+
+def _is_imported(network: Any) -> bool:
+    """Whether a network is any importable callable."""
+    name = str(network.get("name")) if isinstance(network, Mapping) else ""
+    return ":" in name and not name.startswith("torchvision:")
 
 
 def _check_training(value: Any) -> tuple[TrainingConfig | None, list[Problem]]:
@@ -148,7 +158,7 @@ def _check_strategy(group: str, value: Any) -> tuple[dict[str, dict[str, Any]], 
 def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
     growth: GrowthConfig = sections.get("growth", GrowthConfig())
     config = RunConfig(**{key: sections[key] for key in ("data", "network", "training")}, growth=growth)
-    share = (config.grower_budget() or {}).get("width")
+    share = config.grown_width()
     if share is None or share >= 1 or not growth.grows:
         return []
     seed = sections["network"].get("width", 1.0)

@@ -41,22 +41,23 @@ class RunConfig(Section):
         base = self.to_dict()
         policies = base.pop("policies", None) or {"run": {}}
         return {
-            name: normalized(merge(base, overrides)).model_copy(
-                update={"path": self.path, "allow_import": self.allow_import}
-            )
+            name: normalized(merge(base, overrides), self.allow_import).model_copy(update={"path": self.path})
             for name, overrides in policies.items()
         }
 
-    def grower_budget(self) -> dict[str, float] | None:
-        """The budget as a `Grower` takes it.
+    def grown_width(self) -> float | None:
+        """The budget's width as a multiple of the seed network's widths; None where the budget is no width.
 
-        A file gives a width on the scale of `network.width`, a grower as a multiple of the seed network's widths: a
-        network of width 0.25 with a budget of width 1.0 grows to 4 times its size.
+        A file gives it on the scale of `network.width`: a network of width 0.25 with a budget of width 1.0 grows to
+        4 times its size.
         """
-        budget = self.growth.budget
-        if budget is None or "width" not in budget:
-            return budget
-        return {"width": budget["width"] / self.network.get("width", 1.0)}
+        width = (self.growth.budget or {}).get("width")
+        return None if width is None else width / self.network.get("width", 1.0)
+
+    def grower_budget(self) -> dict[str, float] | None:
+        """The budget as a `Grower` takes it: a width is a multiple of the seed network's."""
+        width = self.grown_width()
+        return self.growth.budget if width is None else {"width": width}
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that, written as YAML and loaded, gives this configuration again."""

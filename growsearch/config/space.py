@@ -53,7 +53,7 @@ class Space:
         return self._config(first_variant(self.data).data)
 
     def _config(self, data: dict[str, Any]) -> RunConfig:
-        return normalized(data).model_copy(update={"path": self.path, "allow_import": self.allow_import})
+        return normalized(data, self.allow_import).model_copy(update={"path": self.path})
 
 
 def load_config(
@@ -74,7 +74,7 @@ def load_space(
     if seeds is not None:
         overrides = [*overrides, f"seeds={seeds}"]
     overridden = apply_overrides(read_source(path), overrides)
-    problems = _check_file(overridden.data)
+    problems = _check_file(overridden.data, allow_import)
     if problems:
         raise ConfigError("\n".join(_ordered(problems, overridden)))
     return Space(path, overridden, allow_import)
@@ -104,17 +104,17 @@ def _listed() -> str:
     return ", ".join(shipped_names())
 
 
-def _check_file(data: dict[str, Any]) -> list[Problem]:
+def _check_file(data: dict[str, Any], allow_import: bool) -> list[Problem]:
     """Everything wrong with a file: its own part, then each policy merged into it, at every end of every range."""
     problems = _check_policies(data.get("policies"))
     base = {key: value for key, value in data.items() if key != "policies"}
-    problems += _check_ends(base)
+    problems += _check_ends(base, allow_import)
     if not isinstance(data.get("policies"), dict):
         return problems
     for name, override in data["policies"].items():
         if isinstance(override, dict):
             merged = merge(base, override)
-            problems += [one.at(origin(base, override, name, one.path)) for one in _check_ends(merged)]
+            problems += [one.at(origin(base, override, name, one.path)) for one in _check_ends(merged, allow_import)]
     return problems
 
 
@@ -140,11 +140,11 @@ def _check_policies(policies: Any) -> list[Problem]:
     return problems
 
 
-def _check_ends(data: dict[str, Any]) -> list[Problem]:
+def _check_ends(data: dict[str, Any], allow_import: bool) -> list[Problem]:
     broken = {path: problems for path, value in _all_ranges(data) if (problems := check_range(value, path))}
     problems = [one for found in broken.values() for one in found]
     for variant in variants(data):
-        _, found = check(variant.data)
+        _, found = check(variant.data, allow_import)
         mapped = [one.at(variant.source(one.path)) for one in found]
         problems += [one for one in mapped if not any(one.path[: len(path)] == path for path in broken)]
     return problems
