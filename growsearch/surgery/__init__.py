@@ -2,8 +2,11 @@
 
 from growsearch.surgery.attributes import sync_module
 from growsearch.surgery.edits import AxisEdit, Edit, Insertion, Span, site_edits
+from growsearch.surgery.insertion import rename
+from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.optimizer import embed_state, supported_optimizer
 from growsearch.surgery.preservation import outputs_of, relative_difference, undisturbed
+from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
 from growsearch.surgery.transaction import Transaction, apply_edits
 
@@ -11,13 +14,16 @@ __all__ = [
     "AxisEdit",
     "Edit",
     "Insertion",
+    "ResidualBlock",
     "Span",
     "Transaction",
     "apply_edits",
     "embed_state",
     "outputs_of",
+    "rebuild",
     "reindex",
     "relative_difference",
+    "rename",
     "site_edits",
     "supported_optimizer",
     "sync_module",

@@ -9,19 +9,22 @@ from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from growsearch.errors import GrowthRefused
+from growsearch.surgery.journal import Journal
 
 Shapes = Mapping[str, tuple[int, ...]]
 Attributes = dict[str, object]
 
 
-def sync_module(module: nn.Module) -> None:
+def sync_module(module: nn.Module, journal: Journal | None = None) -> None:
     """Set `out_channels`, `num_features` and their like to what the module's own tensors say.
+
+    With a `journal`, it can be taken back.
 
     Raises:
         GrowthRefused: the sizes do not agree with each other, or it is a module of torch that is not known here.
     """
     for name, value in attributes_of(module, shapes_of(module)).items():
-        setattr(module, name, value)
+        (journal or Journal()).set_attribute(module, name, value)
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:

@@ -11,12 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
-from growsearch.surgery.attributes import attributes_of, shapes_of
-from growsearch.surgery.edits import AxisEdit, Edit
+from growsearch.surgery.attributes import sync_module
+from growsearch.surgery.edits import AxisEdit, Edit, Insertion
+from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.moves import moves_of
 from growsearch.surgery.optimizer import replace_parameter, supported_optimizer
-from growsearch.surgery.plan import TensorChange, plan_changes, touched
+from growsearch.surgery.plan import TensorChange, companion_prefix, plan_changes, touched
 from growsearch.surgery.reindex import reindex
 
 
@@ -65,11 +66,15 @@ class Transaction:
         Raises:
             GrowthRefused: an edit does not fit, a tensor cannot change its shape, or the optimizer cannot follow.
         """
+        insertions = [edit for edit in edits if isinstance(edit, Insertion)]
         changes = plan_changes(self._model, self._companions, [edit for edit in edits if isinstance(edit, AxisEdit)])
+        check_insertions(self._model, insertions)
         self._check_optimizers(changes)
         try:
             self._change_tensors(changes)
-            self._sync(touched(changes))
+            for module in touched(changes):
+                sync_module(module, self._journal)
+            self._insert(insertions)
         except BaseException:
             self.rollback()
             raise
@@ -100,10 +105,17 @@ class Transaction:
             if isinstance(change.old, nn.Parameter) and isinstance(new, nn.Parameter):
                 replace_parameter(self._optimizers, change.old, new, change.edits, self._journal)
 
-    def _sync(self, modules: Sequence[nn.Module]) -> None:
-        for module in modules:
-            for name, value in attributes_of(module, shapes_of(module)).items():
-                self._journal.set_attribute(module, name, value)
+    def _insert(self, insertions: Sequence[Insertion]) -> None:
+        if not insertions:
+            return
+        before = {id(parameter): name for name, parameter in self._model.named_parameters()}
+        prefixes = [companion_prefix(companion, self._model) for companion in self._companions]
+        for insertion in insertions:
+            inserted = insert(self._model, insertion, self._journal)
+            for companion, prefix in zip(self._companions, prefixes, strict=True):
+                insert_copy(companion, prefix + insertion.path, inserted, self._journal)
+        if self._optimizers:
+            join_optimizers(self._optimizers, self._model, before, self._journal)
 
 
 def apply_edits(

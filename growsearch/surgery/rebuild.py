@@ -1,0 +1,79 @@
+"""A grown network from its seed."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import TypeVar
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.errors import GrowsearchError
+from growsearch.surgery.attributes import sync_module
+from growsearch.surgery.edits import Insertion
+from growsearch.surgery.insertion import check_insertions, insert
+from growsearch.surgery.journal import Journal
+from growsearch.surgery.reindex import like, memory_format
+from growsearch.surgery.slots import named_tensors, slots_of
+
+Module = TypeVar("Module", bound=nn.Module)
+
+
+def rebuild(seed_model: Module, insertions: Sequence[Insertion], state_dict: Mapping[str, Tensor]) -> Module:
+    """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
+
+    `insertions` are all that were made, in their order. Every parameter and persistent buffer takes the shape that it
+    has in `state_dict`; tied ones stay tied; dtype and device stay those of the seed. A buffer that is not persistent
+    is not in a `state_dict` and keeps the seed's size.
+
+    Raises:
+        GrowsearchError: the names differ, tied tensors have different shapes, or a module cannot have these sizes. The
+            seed is then as it was.
+    """
+    journal = Journal()
+    try:
+        for insertion in insertions:
+            check_insertions(seed_model, [insertion])
+            insert(seed_model, insertion, journal)
+        _check_names(seed_model, state_dict)
+        _take_shapes(seed_model, state_dict, journal)
+    except BaseException:
+        journal.undo()
+        raise
+    seed_model.load_state_dict(state_dict)
+    return seed_model
+
+
+def _check_names(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:
+    wanted = set(model.state_dict())
+    missing, unexpected = sorted(wanted - set(state_dict)), sorted(set(state_dict) - wanted)
+    if missing or unexpected:
+        raise GrowsearchError(
+            f"the state does not belong to this network with these insertions: missing {missing or 'nothing'}, "
+            f"unexpected {unexpected or 'nothing'}"
+        )
+
+
+def _take_shapes(model: nn.Module, state_dict: Mapping[str, Tensor], journal: Journal) -> None:
+    slots = slots_of([model])
+    shapes: dict[int, tuple[str, torch.Size]] = {}
+    modules: dict[int, nn.Module] = {}
+    for name, old in named_tensors(model).items():
+        if name not in state_dict:
+            continue
+        shape = state_dict[name].shape
+        first, known = shapes.setdefault(id(old), (name, shape))
+        if shape != known:
+            raise GrowsearchError(
+                f"{first!r} and {name!r} are one tensor but have shapes {tuple(known)}, {tuple(shape)}"
+            )
+        if len(shape) != old.ndim:
+            raise GrowsearchError(f"{name!r} has shape {tuple(old.shape)} in the seed, {tuple(shape)} in the state")
+        if shape == old.shape or first != name:
+            continue
+        new = like(old, torch.empty(shape, dtype=old.dtype, device=old.device, memory_format=memory_format(old)))
+        for slot in slots[id(old)]:
+            journal.set_item(slot.store, slot.key, new)
+            modules[id(slot.module)] = slot.module
+    for module in modules.values():
+        sync_module(module, journal)
