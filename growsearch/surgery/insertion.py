@@ -42,15 +42,11 @@ def check_insertions(model: nn.Module, insertions: Sequence[Insertion]) -> None:
     for insertion in insertions:
         path = insertion.path
         if not path or path not in paths:
-            raise GrowthRefused(
-                f"no module {path!r} to insert a layer behind: use one of named_modules(), not the root"
-            )
+            raise GrowthRefused(f"no module {path!r} to insert behind: use one of named_modules(), not the root")
         if len(paths[path]) > 1:
             raise GrowthRefused(f"the module at {path!r} is used under several names, {paths[path]}: use one of a kind")
         if any(f"{one}.".startswith(f"{other}.") for each in seen for one, other in ((path, each), (each, path))):
-            raise GrowthRefused(
-                f"insertions behind {path!r} and behind what holds it, or two: make one after the other"
-            )
+            raise GrowthRefused(f"insertions behind {path!r} and behind what holds it: make one after the other")
         seen.append(path)
         _check_layer(insertion, model.get_submodule(path))
 
@@ -115,15 +111,15 @@ def join_optimizers(
             continue
         # The nearest one before it, else the nearest one behind it.
         neighbours = [*reversed(parameters[:index]), *parameters[index + 1 :]]
-        group = _group_for(optimizers, parameter, neighbours)
-        if group is None:
+        target = _group_for(optimizers, parameter, neighbours)
+        if target is None:
             raise GrowthRefused(
                 f"no parameter group can take the new {names[id(parameter)]!r} of shape {tuple(parameter.shape)}: give "
                 "an optimizer that holds parameters of this model"
             )
-        journal.append(group["params"], parameter)
-        if "param_names" in group:
-            journal.append(group["param_names"], names[id(parameter)])
+        journal.append(target["params"], parameter)
+        if "param_names" in target:
+            journal.append(target["param_names"], names[id(parameter)])
 
 
 def _check_layer(insertion: Insertion, old: nn.Module) -> None:

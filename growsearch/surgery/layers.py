@@ -43,9 +43,8 @@ def identity_layer(channels: int, spatial: int, kernel: int) -> nn.Module:
     with torch.no_grad():
         for parameter in layer.parameters():
             parameter.zero_()
-        weight = layer.get_parameter("weight")
-        centre = weight[(..., *[kernel // 2] * spatial)]
-        centre.fill_diagonal_(1.0)
+        # The middle tap is the middle one of the flattened kernel, because every side is odd.
+        layer.get_parameter("weight").view(channels, channels, -1)[..., kernel**spatial // 2].fill_diagonal_(1.0)
     return layer
 
 
