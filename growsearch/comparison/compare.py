@@ -1,0 +1,119 @@
+"""Run every policy with every seed, and write what came out."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from growsearch.comparison.environment import core_count, describe_environment
+from growsearch.comparison.job import Failure, Job, Watcher, execute, labelled
+from growsearch.comparison.results import RESULTS, gather
+from growsearch.comparison.workers import run_jobs
+from growsearch.config import RunConfig
+from growsearch.errors import InputError
+from growsearch.training import finished_result
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.files import write_atomically, write_json
+from growsearch.training.precision import resolve_device
+from growsearch.training.setup import set_up
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+
+
+def compare(
+    config: RunConfig,
+    folder: Path,
+    device: str = "auto",
+    workers: int | None = None,
+    progress: Watcher | None = None,
+) -> dict[str, Any]:
+    """Run all policies and seeds into `folder`, and return the content of its `results.json`.
+
+    Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
+    `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
+    and does not stop the others. `progress` gets the events of `growsearch.training.run_one`, each with its `policy`
+    and `seed`, besides `{"kind": "compare", "runs", "finished", "workers"}` at the beginning and
+    `{"kind": "failed", "policy", "seed", "reason"}`.
+
+    Raises `InputError`, before anything runs, where a policy cannot be set up or the folder holds another
+    configuration. Scripts that call this with several workers need the `if __name__ == "__main__":` guard.
+    """
+    place = str(resolve_device(device))
+    jobs = [
+        Job(policy, seed, policy_config, folder / policy / f"seed-{seed}", place)
+        for policy, policy_config in config.policy_configs().items()
+        for seed in range(config.seeds)
+    ]
+    _claim(folder, config)
+    watch = progress or _silent
+    open_jobs = _by_cost([job for job in jobs if finished_result(job.folder, job.config, job.seed) is None])
+    cores = core_count()
+    workers = max(1, min(workers or (cores if place == "cpu" else 1), len(open_jobs)))
+    threads = max(1, cores // workers)
+    write_json(folder / ENVIRONMENT, describe_environment(place, workers, threads, config.seeds))
+    watch({"kind": "compare", "runs": len(jobs), "finished": len(jobs) - len(open_jobs), "workers": workers})
+    failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
+    results = gather(jobs, failures)
+    write_json(folder / RESULTS, results)
+    return results
+
+
+def _claim(folder: Path, config: RunConfig) -> None:
+    """Write the configuration into the folder, or see that it is the one that the folder holds.
+
+    More or fewer seeds are the same comparison: finished runs stay valid.
+    """
+    path = folder / CONFIG
+    resolved = config.to_dict()
+    if path.exists():
+        found = yaml.safe_load(path.read_text())
+        if {**found, "seeds": 0} != {**resolved, "seeds": 0}:
+            raise InputError(
+                f"{folder} holds the runs of another configuration ({path} differs from the file given): "
+                "choose another folder, or give that configuration to continue it"
+            )
+    folder.mkdir(parents=True, exist_ok=True)
+    text = yaml.safe_dump(resolved, sort_keys=False)
+    write_atomically(path, lambda file: file.write(text.encode()))
+
+
+def _by_cost(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
+
+    Setting up every policy once is also the check that all of them can run.
+    """
+    costs: dict[str, float] = {}
+    for job in jobs:
+        if job.policy not in costs:
+            costs[job.policy] = _cost(job)
+    return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
+
+
+def _cost(job: Job) -> float:
+    """Training FLOPs of a run, roughly: a network that grows k-fold in width costs k times its seed on the way."""
+    try:
+        setup = set_up(job.config, job.seed, "cpu")
+    except InputError as error:
+        raise type(error)(f"policy {job.policy}: {error}") from error
+    samples = setup.total_steps * (len(setup.data.train.inputs) / setup.steps_per_epoch)
+    growth = (job.config.grown_width() or 1.0) if job.config.growth.grows else 1.0
+    return training_flops_per_sample(setup.model, setup.data.input_shape) * samples * growth
+
+
+def _in_this_process(jobs: Sequence[Job], watch: Watcher) -> list[Failure]:
+    failures = []
+    for job in jobs:
+        failure = execute(job, watch)
+        if failure is not None:
+            watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
+            failures.append(failure)
+    return failures
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """For callers that do not watch."""

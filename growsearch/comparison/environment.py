@@ -1,0 +1,73 @@
+"""What a comparison ran on: versions, hardware, the user's commit."""
+
+from __future__ import annotations
+
+import os
+import platform
+import subprocess
+import sys
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any
+
+import torch
+
+_PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx", "pydantic", "scikit-learn")
+
+
+def describe_environment(device: str, workers: int, threads: int, seeds: int) -> dict[str, Any]:
+    """Plain data for `environment.json`."""
+    return {
+        "command": sys.argv,
+        "seeds": list(range(seeds)),
+        "python": platform.python_version(),
+        "packages": {name: _version(name) for name in _PACKAGES},
+        "system": platform.platform(),
+        "processor": processor(),
+        "cores": core_count(),
+        "device": device,
+        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        "workers": workers,
+        "threads_per_worker": threads,
+        "git": _git(Path.cwd()),
+    }
+
+
+def core_count() -> int:
+    """CPU cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def processor() -> str:
+    """Model name of the CPU, as far as the system tells."""
+    information = Path("/proc/cpuinfo")
+    if information.exists():
+        for line in information.read_text().splitlines():
+            if line.startswith("model name"):
+                return line.partition(":")[2].strip()
+    return platform.processor() or platform.machine()
+
+
+def _version(package: str) -> str | None:
+    try:
+        return version(package)
+    except PackageNotFoundError:
+        return None
+
+
+def _git(folder: Path) -> dict[str, Any] | None:
+    """Commit of the user's folder, and whether it has changes; None where it is not under git."""
+    commit = _ask_git(folder, "rev-parse", "HEAD")
+    if commit is None:
+        return None
+    return {"commit": commit, "changed": bool(_ask_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+
+
+def _ask_git(folder: Path, *arguments: str) -> str | None:
+    try:
+        answer = subprocess.run(
+            ["git", "-C", str(folder), *arguments], capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return answer.stdout.strip()

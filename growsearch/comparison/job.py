@@ -1,0 +1,61 @@
+"""One run of a comparison, and what became of it."""
+
+from __future__ import annotations
+
+import traceback
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growsearch.config import RunConfig
+from growsearch.errors import GrowsearchError
+from growsearch.training import run_one
+
+FAILURE = "failure.txt"
+
+Watcher = Callable[[dict[str, Any]], None]
+
+
+@dataclass(frozen=True)
+class Job:
+    """A policy with a seed; `cost` is an estimate of its FLOPs, for the order of the jobs."""
+
+    policy: str
+    seed: int
+    config: RunConfig
+    folder: Path
+    device: str
+    cost: float = 0.0
+
+
+@dataclass(frozen=True)
+class Failure:
+    """A run that did not finish; the others go on."""
+
+    policy: str
+    seed: int
+    reason: str
+
+
+def execute(job: Job, watch: Watcher) -> Failure | None:
+    """Run a job to its end; its result is in its folder, and None is returned.
+
+    Whatever goes wrong ends this run only: the reason is returned, and the traceback is in `failure.txt`.
+    """
+    note = job.folder / FAILURE
+    note.unlink(missing_ok=True)
+    try:
+        run_one(job.config, job.seed, job.folder, job.device, lambda event: watch(labelled(job, event)))
+    except Exception as error:
+        job.folder.mkdir(parents=True, exist_ok=True)
+        note.write_text(traceback.format_exc())
+        expected = isinstance(error, GrowsearchError)
+        reason = str(error) if expected else f"{type(error).__name__}: {error} (traceback in {note})"
+        return Failure(job.policy, job.seed, reason)
+    return None
+
+
+def labelled(job: Job, event: dict[str, Any]) -> dict[str, Any]:
+    """An event with the run that it comes from."""
+    return {"policy": job.policy, "seed": job.seed, **event}

@@ -1,0 +1,138 @@
+"""Runs in parallel processes: a process that dies takes one run with it, and an interrupt ends them all."""
+
+from __future__ import annotations
+
+import multiprocessing
+import signal
+from collections import deque
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from multiprocessing.connection import Connection, wait
+from multiprocessing.context import SpawnProcess
+from typing import Any
+
+import torch
+
+from growsearch.comparison.job import Failure, Job, Watcher, execute, labelled
+
+_PATIENCE = 5.0  # seconds that a terminated process is given before it is killed
+
+
+@dataclass(frozen=True)
+class _Outcome:
+    """Last message of a job."""
+
+    failure: Failure | None
+
+
+@dataclass
+class _Worker:
+    """A process that runs one job after the other."""
+
+    process: SpawnProcess
+    connection: Connection[Any, Any]
+    job: Job | None = None
+
+    def next_message(self) -> dict[str, Any] | _Outcome | None:
+        """What the process says next; None when it has died."""
+        try:
+            message: dict[str, Any] | _Outcome = self.connection.recv()
+        except (EOFError, ConnectionError):
+            return None
+        return message
+
+    def stop(self) -> int | None:
+        """End the process, whatever it does; its exit code."""
+        self.connection.close()
+        self.process.terminate()
+        self.process.join(_PATIENCE)
+        if self.process.is_alive():
+            self.process.kill()
+            self.process.join()
+        return self.process.exitcode
+
+
+def run_jobs(jobs: Sequence[Job], workers: int, threads: int, watch: Watcher) -> list[Failure]:
+    """Run all jobs, in their order, `workers` at a time with `threads` CPU threads each; the failures are returned.
+
+    Processes are spawned, never forked: CUDA and thread pools do not survive a fork. Every event of every run is
+    handed to `watch` in this process. Any exception, `KeyboardInterrupt` included, ends the workers.
+    """
+    waiting = deque(jobs)
+    failures: list[Failure] = []
+    staff: list[_Worker] = []
+    try:
+        while waiting or any(worker.job for worker in staff):
+            _hand_out(waiting, staff, workers, threads)
+            ready = wait([worker.connection for worker in staff if worker.job])
+            for worker in [worker for worker in staff if worker.connection in ready]:
+                failures += _listen(worker, staff, watch)
+    finally:
+        for worker in staff:
+            worker.stop()
+    return failures
+
+
+def _hand_out(waiting: deque[Job], staff: list[_Worker], workers: int, threads: int) -> None:
+    """Give a job to every worker that has none, and start workers while there are jobs for them."""
+    while waiting:
+        free = next((worker for worker in staff if worker.job is None), None)
+        if free is None:
+            if len(staff) == workers:
+                return
+            free = _start(threads)
+            staff.append(free)
+        free.job = waiting.popleft()
+        with suppress(ConnectionError):  # where it has just died, reading from it will tell
+            free.connection.send(free.job)
+
+
+def _start(threads: int) -> _Worker:
+    context = multiprocessing.get_context("spawn")
+    here, there = context.Pipe()
+    process = context.Process(target=_work, args=(there, threads), daemon=True)
+    process.start()
+    there.close()
+    return _Worker(process, here)
+
+
+def _listen(worker: _Worker, staff: list[_Worker], watch: Watcher) -> list[Failure]:
+    """Take one message from a worker; the failure that it reports, or that it is."""
+    job, message = worker.job, worker.next_message()
+    assert job is not None
+    if isinstance(message, dict):
+        watch(message)
+        return []
+    if message is None:
+        staff.remove(worker)
+        worker.process.join(_PATIENCE)
+        reason = f"its process died ({_why(worker.stop())})"
+        failure: Failure | None = Failure(job.policy, job.seed, reason)
+    else:
+        worker.job = None
+        failure = message.failure
+    if failure is None:
+        return []
+    watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
+    return [failure]
+
+
+def _why(code: int | None) -> str:
+    """An exit code in words."""
+    if code is not None and code < 0:
+        hint = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""
+        return f"killed by {signal.Signals(-code).name}{hint}"
+    return f"exit code {code}"
+
+
+def _work(connection: Connection[Any, Any], threads: int) -> None:
+    """Main function of a worker: run what comes until the other side hangs up."""
+    signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
+    torch.set_num_threads(threads)
+    while True:
+        try:
+            job: Job = connection.recv()
+        except EOFError:
+            return
+        connection.send(_Outcome(execute(job, connection.send)))

@@ -1,0 +1,261 @@
+"""The training loop of one run."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from growsearch.config import RunConfig
+from growsearch.data import Split, evaluation_batches
+from growsearch.errors import GrowsearchError, TraceError
+from growsearch.graph import trace
+from growsearch.training.artifact import save_network
+from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.evaluation import evaluate
+from growsearch.training.files import write_json
+from growsearch.training.metrics import LineLog
+from growsearch.training.optimizers import parameter_order, set_learning_rate
+from growsearch.training.result import RESULT, fingerprint
+from growsearch.training.setup import set_up
+
+Progress = Callable[[dict[str, Any]], None]
+
+CHECKPOINT = "checkpoint.pt"
+METRICS = "metrics.jsonl"
+GROWTH = "growth.jsonl"
+CHECKPOINT_SECONDS = 30.0
+PROGRESS_SECONDS = 0.5
+EVALUATION_SAMPLES = 1000  # of a batch
+
+
+class TrainingDiverged(GrowsearchError):
+    """The training loss is not finite any more."""
+
+
+@dataclass
+class Counters:
+    """What a run has used so far; a row of metrics covers what came after the row before it."""
+
+    step: int = 0
+    training_flops: int = 0
+    seconds: float = 0.0
+    growth_seconds: float = 0.0
+    growth_events: int = 0
+    samples_since_row: int = 0
+    train_loss: float | None = None
+
+
+class TrainingRun:
+    """A run in the making: train, possibly in parts, then finish."""
+
+    def __init__(
+        self,
+        config: RunConfig,
+        seed: int,
+        folder: Path,
+        device: str,
+        progress: Progress,
+        checkpoint_seconds: float = CHECKPOINT_SECONDS,
+    ) -> None:
+        self._folder = folder
+        self._progress = progress
+        self._checkpoint_seconds = checkpoint_seconds
+        self._fingerprint = fingerprint(config, seed)
+        saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
+        if saved is not None and saved["config"] != self._fingerprint:
+            saved = None
+        self.setup = setup = set_up(config, seed, device, saved)
+        self.counters = Counters(**saved["counters"]) if saved else Counters()
+        self._loss_sum = (
+            saved["loss_sum"].to(setup.device)
+            if saved
+            else torch.zeros((), dtype=torch.float64, device=setup.device)
+        )
+        sizes = saved["lines"] if saved else {}
+        self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
+        self._growth_log = LineLog(folder / GROWTH, sizes.get(GROWTH, 0))
+        self._measure_network()
+
+    def train(self, until: int | None = None) -> None:
+        """Train up to step `until`, or to the end."""
+        setup, counters = self.setup, self.counters
+        end = setup.total_steps if until is None else min(until, setup.total_steps)
+        self._progress(
+            {
+                "kind": "started",
+                "step": counters.step,
+                "total_steps": setup.total_steps,
+                "parameters": self._parameters,
+            }
+        )
+        before = counters.seconds
+        started = time.perf_counter()
+        next_checkpoint = started + self._checkpoint_seconds
+        next_progress = started
+        while counters.step < end:
+            for inputs, targets in setup.batches:
+                self._step(inputs, targets)
+                now = time.perf_counter()
+                counters.seconds = before + now - started
+                if counters.step % setup.rows_every == 0 or counters.step == setup.total_steps:
+                    self._write_row()
+                    counters.seconds = before + time.perf_counter() - started
+                if now >= next_progress:
+                    next_progress = now + PROGRESS_SECONDS
+                    self._progress({"kind": "step", "step": counters.step, "total_steps": setup.total_steps})
+                if now >= next_checkpoint:
+                    self.save()
+                    next_checkpoint = time.perf_counter() + self._checkpoint_seconds
+                if counters.step >= end:
+                    break
+
+    def _step(self, inputs: Tensor, targets: Tensor) -> None:
+        """One optimizer step, and a growth step when it is due."""
+        setup, counters = self.setup, self.counters
+        set_learning_rate(setup.optimizer, setup.schedule(counters.step))
+        with setup.context:
+            loss = setup.criterion(setup.model(inputs), targets)
+        torch.autograd.backward(loss)
+        setup.optimizer.step()
+        setup.optimizer.zero_grad(set_to_none=True)
+        self._loss_sum.add_(loss.detach(), alpha=len(inputs))
+        counters.step += 1
+        counters.samples_since_row += len(inputs)
+        counters.training_flops += self._flops_per_sample * len(inputs)
+        if setup.grower is not None:
+            self._grow()
+
+    def _grow(self) -> None:
+        assert self.setup.grower is not None
+        event = self.setup.grower.step()
+        if event is None:
+            return
+        line = event.to_json()
+        self._growth_log.append(line)
+        self.counters.growth_seconds += event.seconds
+        self.counters.growth_events += event.refused is None
+        self._measure_network()
+        self._progress({"kind": "growth", **line})
+
+    def _measure_network(self) -> None:
+        """Refresh what depends on the architecture."""
+        self._parameters = sum(parameter.numel() for parameter in self.setup.model.parameters())
+        self._flops_per_sample = training_flops_per_sample(self.setup.model, self.setup.data.input_shape)
+
+    def _write_row(self) -> None:
+        """Append a row of metrics, and let the scheduler know."""
+        setup, counters = self.setup, self.counters
+        counters.train_loss = self._loss_sum.item() / max(1, counters.samples_since_row)
+        if not abs(counters.train_loss) < float("inf"):
+            raise TrainingDiverged(
+                f"training diverged: the loss is {counters.train_loss} at step {counters.step}; lower the learning rate"
+            )
+        self._loss_sum.zero_()
+        counters.samples_since_row = 0
+        values = {"train_loss": counters.train_loss, **self._evaluate(setup.validation, "validation")}
+        if setup.grower is not None:
+            setup.grower.report(**values)
+        row = {
+            "step": counters.step,
+            "epoch": counters.step / setup.steps_per_epoch,
+            **values,
+            "lr": setup.optimizer.param_groups[0]["lr"],
+            "parameters": self._parameters,
+            "training_flops": counters.training_flops,
+            "seconds": counters.seconds,
+        }
+        self._metrics.append(row)
+        self._progress({"kind": "row", "total_steps": setup.total_steps, **row})
+
+    def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
+        """`NAME_loss` and, for classes, `NAME_accuracy`; nothing where there is no such split."""
+        if split is None:
+            return {}
+        setup = self.setup
+        batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
+        found = evaluate(setup.model, batches, setup.criterion, setup.context)
+        return {f"{name}_{key}": value for key, value in found.items() if value is not None}
+
+    def save(self) -> None:
+        """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""
+        setup = self.setup
+        self._metrics.sync()
+        self._growth_log.sync()
+        state = {
+            "config": self._fingerprint,
+            "counters": asdict(self.counters),
+            "loss_sum": self._loss_sum,
+            "lines": {METRICS: self._metrics.size, GROWTH: self._growth_log.size},
+            "model": setup.model.state_dict(),
+            "architecture": self._architecture(),
+            "optimizer": setup.optimizer.state_dict(),
+            "parameter_order": parameter_order(setup.optimizer, setup.model),
+            "batches": setup.batches.state_dict(),
+            "statistics_passes": setup.statistics.passes,
+            "grower": setup.grower.state_dict() if setup.grower is not None else None,
+            "rng": rng_state(setup.device),
+        }
+        save_checkpoint(self._folder / CHECKPOINT, state)
+
+    def _architecture(self) -> dict[str, Any]:
+        return self.setup.grower.architecture() if self.setup.grower is not None else {"insertions": []}
+
+    def finish(self) -> dict[str, Any]:
+        """Read the test set, the only time; save the network and the result, and remove the checkpoint."""
+        setup, counters = self.setup, self.counters
+        test = self._evaluate(setup.data.test, "test")
+        widths = self._widths()
+        save_network(
+            self._folder,
+            setup.model,
+            {
+                "network": setup.config.network,
+                "input_shape": setup.data.input_shape,
+                "outputs": setup.data.outputs,
+                **self._architecture(),
+                "widths": widths,
+                "parameters": self._parameters,
+            },
+        )
+        result = {
+            "config": self._fingerprint,
+            "seed": setup.seed,
+            "steps": counters.step,
+            "train_loss": counters.train_loss,
+            "test_loss": test["test_loss"],
+            "test_accuracy": test.get("test_accuracy"),
+            "parameters": self._parameters,
+            "training_flops": counters.training_flops,
+            "seconds": counters.seconds,
+            "growth_seconds": counters.growth_seconds,
+            "growth_events": counters.growth_events,
+            "widths": widths,
+            "device": str(setup.device),
+            "precision": str(setup.dtype).removeprefix("torch."),
+        }
+        write_json(self._folder / RESULT, result)
+        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        return result
+
+    def close(self) -> None:
+        """Close the logs."""
+        self._metrics.close()
+        self._growth_log.close()
+
+    def _widths(self) -> dict[str, int]:
+        """Width of every site; empty where a network that does not grow cannot be traced."""
+        setup = self.setup
+        if setup.grower is not None:
+            return {name: site.width for name, site in setup.grower.graph.sites.items()}
+        try:
+            graph = trace(setup.model, torch.zeros(2, *setup.data.input_shape, device=setup.device))
+        except TraceError:
+            return {}
+        return {name: site.width for name, site in graph.sites.items()}

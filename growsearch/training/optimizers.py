@@ -1,0 +1,83 @@
+"""The optimizers and learning-rate schedules that a file can name."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+
+from torch import nn
+from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
+
+from growsearch.config.models import OptimizerConfig, ScheduleConfig
+from growsearch.errors import InputError
+
+OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
+    "sgd": SGD,
+    "adam": Adam,
+    "adamw": AdamW,
+    "rmsprop": RMSprop,
+    "adagrad": Adagrad,
+    "nadam": NAdam,
+    "muon": Muon,
+}
+
+Schedule = Callable[[int], float]
+
+
+def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
+    """The optimizer that the file describes, over every trainable parameter.
+
+    Raises `InputError` for a model without trainable parameters, for Muon on a parameter that is not a matrix, and for
+    options that do not go together.
+    """
+    parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
+    if not parameters:
+        raise InputError("the network has no trainable parameters: nothing to optimize")
+    odd = next((name for name, parameter in parameters.items() if parameter.ndim != 2), None)
+    if config.name == "muon" and odd is not None:
+        raise InputError(
+            f"optimizer muon trains matrices only, and {odd} has {parameters[odd].ndim} dimension(s): use it on fully "
+            "connected networks without biases, or choose adamw"
+        )
+    try:
+        return OPTIMIZERS[config.name](list(parameters.values()), **config.arguments())
+    except ValueError as error:
+        raise InputError(f"optimizer {config.name}: {error}") from error
+
+
+def build_schedule(config: ScheduleConfig, total_steps: int) -> Schedule:
+    """Factor on the learning rate as a function of the number of steps taken so far.
+
+    Linear warm-up over the first share `warmup` of the run, then `constant`, `cosine` down to `final` (Loshchilov and
+    Hutter, ICLR 2017) or `step`: times `factor` after each of the shares `milestones` of the run.
+    """
+    warmup = math.ceil(config.warmup * total_steps)
+
+    def factor(step: int) -> float:
+        if step < warmup:
+            return (step + 1) / (warmup + 1)
+        if config.name == "cosine":
+            passed = (step - warmup) / max(1, total_steps - warmup)
+            return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * passed))
+        return math.prod(config.factor for share in config.milestones if step >= share * total_steps)
+
+    return factor
+
+
+def parameter_order(optimizer: Optimizer, model: nn.Module) -> list[list[str]]:
+    """Names of the parameters of every group: an optimizer's state goes by this order, which growth may change."""
+    names = {id(parameter): name for name, parameter in model.named_parameters()}
+    return [[names[id(parameter)] for parameter in group["params"]] for group in optimizer.param_groups]
+
+
+def restore_order(optimizer: Optimizer, model: nn.Module, order: list[list[str]]) -> None:
+    """Put the parameters of a new optimizer into a saved `parameter_order`, before its state is loaded."""
+    parameters = dict(model.named_parameters())
+    for group, names in zip(optimizer.param_groups, order, strict=True):
+        group["params"][:] = [parameters[name] for name in names]
+
+
+def set_learning_rate(optimizer: Optimizer, factor: float) -> None:
+    """Multiply every group's own initial learning rate by `factor`."""
+    for group in optimizer.param_groups:
+        group["lr"] = group.setdefault("initial_lr", group["lr"]) * factor

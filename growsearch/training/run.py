@@ -1,0 +1,40 @@
+"""Train one network with one policy and one seed, in a folder, from its checkpoint if there is one."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+from growsearch.config import RunConfig
+from growsearch.training.loop import Progress, TrainingRun
+from growsearch.training.result import finished_result
+
+
+def run_one(
+    config: RunConfig, seed: int, folder: Path, device: str = "auto", progress: Progress | None = None
+) -> dict[str, Any]:
+    """Train to the end and return the run's result, which is also `folder/result.json`.
+
+    A finished run of the same configuration is returned as it is; one that was interrupted continues from its
+    checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with plain dictionaries, told
+    apart by `kind`: `started` (`step`, `total_steps`, `parameters`), `step` (`step`, `total_steps`; a few times a
+    second), `row` (a row of metrics and `total_steps`), `growth` (a line of the growth log), `finished` (the result).
+
+    Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`.
+    """
+    report = progress or _silent
+    result = finished_result(folder, config, seed)
+    if result is None:
+        folder.mkdir(parents=True, exist_ok=True)
+        run = TrainingRun(config, seed, folder, device, report)
+        try:
+            run.train()
+            result = run.finish()
+        finally:
+            run.close()
+    report({"kind": "finished", **result})
+    return result
+
+
+def _silent(event: dict[str, Any]) -> None:
+    """For callers that do not watch."""

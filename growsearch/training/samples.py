@@ -1,0 +1,44 @@
+"""The training samples that growth steps look at."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor
+
+from growsearch.data import DataSet, Split, evaluation_batches
+
+
+class StatisticsBatches:
+    """Random training samples, not augmented; every pass over them draws others.
+
+    What a pass draws depends on the seed and on the number of passes before it (`passes`, kept in checkpoints), not on
+    the order of training: so policies that grow at the same steps see the same samples.
+    """
+
+    def __init__(self, data: DataSet, batches: int, batch_size: int, device: torch.device, seed: int) -> None:
+        self._data = data
+        self._batches = batches
+        self._batch_size = min(batch_size, len(data.train.inputs))
+        self._device = device
+        self._seed = seed
+        self.passes = 0
+
+    def __iter__(self) -> Iterator[tuple[Tensor, Tensor]]:
+        generator = torch.Generator().manual_seed(self._seed * 1_000_003 + self.passes)
+        self.passes += 1
+        for _ in range(self._batches):
+            samples = torch.randperm(len(self._data.train.inputs), generator=generator)[: self._batch_size]
+            yield self._batch(samples)
+
+    def __len__(self) -> int:
+        return self._batches
+
+    def example(self) -> Tensor:
+        """Inputs of the first two training samples."""
+        return self._batch(torch.arange(min(2, len(self._data.train.inputs))))[0]
+
+    def _batch(self, samples: Tensor) -> tuple[Tensor, Tensor]:
+        split = Split(self._data.train.inputs[samples], self._data.train.targets[samples])
+        return next(iter(evaluation_batches(split, self._data, self._device, len(samples))))

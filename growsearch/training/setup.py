@@ -1,0 +1,145 @@
+"""From a file to the objects that a training loop works on, new or as a checkpoint left them."""
+
+from __future__ import annotations
+
+from contextlib import AbstractContextManager
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import nn
+from torch.optim import Optimizer
+
+from growsearch.config import RunConfig
+from growsearch.data import Augment, Batches, DataSet, Split, load_data
+from growsearch.growth import Grower
+from growsearch.networks import build_network
+from growsearch.surgery import rebuild
+from growsearch.training.artifact import insertions_of
+from growsearch.training.checkpoint import adopt_layout, restore_rng
+from growsearch.training.evaluation import Criterion, criterion_for
+from growsearch.training.optimizers import Schedule, build_optimizer, build_schedule, restore_order
+from growsearch.training.precision import autocast, resolve_device, resolve_precision
+from growsearch.training.samples import StatisticsBatches
+
+
+@dataclass
+class Setup:
+    """Everything that one run computes with; `rows_every` is the number of steps between rows of metrics."""
+
+    config: RunConfig
+    seed: int
+    device: torch.device
+    data: DataSet
+    model: nn.Module
+    optimizer: Optimizer
+    schedule: Schedule
+    batches: Batches
+    validation: Split | None
+    statistics: StatisticsBatches
+    grower: Grower | None
+    criterion: Criterion
+    dtype: torch.dtype
+    context: AbstractContextManager[object]
+    total_steps: int
+    steps_per_epoch: int
+    rows_every: int
+
+
+def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, Any] | None = None) -> Setup:
+    """Build a run: new, or continuing from the checkpoint `saved`.
+
+    The same seed gives every policy the same data, the same order of it and, for the same network, the same initial
+    weights. Raises `InputError` where the file's parts do not fit each other.
+    """
+    place = resolve_device(device)
+    data = load_data(config.data, seed)
+    model = _network(config, seed, data, place, saved)
+    training = config.training
+    optimizer = build_optimizer(training.optimizer, model)
+    augment = Augment(**training.augment.model_dump()) if training.augment else None
+    batches = Batches(data.train, training.batch_size, data, place, augment, seed)
+    statistics = config.growth.statistics
+    size = statistics.batch_size or training.batch_size or len(data.train.inputs)
+    steps_per_epoch = len(batches)
+    total_steps = training.steps or (training.epochs or 0) * steps_per_epoch
+    dtype = resolve_precision(training.precision, place, data.input_shape)
+    setup = Setup(
+        config=config,
+        seed=seed,
+        device=place,
+        data=data,
+        model=model,
+        optimizer=optimizer,
+        schedule=build_schedule(training.schedule, total_steps),
+        batches=batches,
+        validation=data.validation.to(place) if data.validation else None,
+        statistics=StatisticsBatches(data, statistics.batches, size, place, seed),
+        grower=None,
+        criterion=criterion_for(data.task),
+        dtype=dtype,
+        context=autocast(place, dtype),
+        total_steps=total_steps,
+        steps_per_epoch=steps_per_epoch,
+        rows_every=_rows_every(config, steps_per_epoch, total_steps),
+    )
+    if config.growth.grows:
+        setup.grower = _grower(setup)
+    torch.manual_seed(seed)
+    if saved is not None:
+        _restore(setup, saved)
+    model.train()
+    return setup
+
+
+def _network(
+    config: RunConfig, seed: int, data: DataSet, device: torch.device, saved: dict[str, Any] | None
+) -> nn.Module:
+    """The seed network, or the grown one of the checkpoint; channels last where the inputs are images."""
+    torch.manual_seed(seed)
+    model = build_network(config.network, data.input_shape, data.outputs, allow_import=config.allow_import)
+    if saved is not None:
+        model = rebuild(model, insertions_of(saved["architecture"]), saved["model"])
+    model = model.to(device)
+    if len(data.input_shape) == 3:
+        model = model.to(memory_format=torch.channels_last)
+    if saved is not None:
+        adopt_layout(model, saved["model"])
+    return model
+
+
+def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> int:
+    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where a run is given in steps."""
+    every = config.training.evaluate_every * steps_per_epoch
+    return every if config.training.steps is None else max(every, -(-total_steps // 100))
+
+
+def _grower(setup: Setup) -> Grower:
+    growth = setup.config.growth
+    criterion = setup.criterion
+    return Grower(
+        setup.model,
+        setup.optimizer,
+        setup.statistics.example(),
+        objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
+        batches=setup.statistics,
+        when=growth.when,
+        where=growth.where,
+        how=growth.how,
+        budget=setup.config.grower_budget(),
+        amount=growth.amount,
+        seed=setup.seed,
+        total_steps=setup.total_steps,
+        steps_per_epoch=setup.steps_per_epoch,
+    )
+
+
+def _restore(setup: Setup, saved: dict[str, Any]) -> None:
+    """What is not in the network: optimizer, data order, growth, generators."""
+    restore_order(setup.optimizer, setup.model, saved["parameter_order"])
+    setup.optimizer.load_state_dict(saved["optimizer"])
+    setup.batches.load_state_dict(saved["batches"])
+    setup.statistics.passes = saved["statistics_passes"]
+    if setup.grower is not None:
+        setup.grower.load_state_dict(saved["grower"])
+    restore_rng(saved["rng"], setup.device)
