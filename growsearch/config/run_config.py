@@ -54,11 +54,6 @@ class RunConfig(Section):
         width = (self.growth.budget or {}).get("width")
         return None if width is None else width / self.network.get("width", 1.0)
 
-    def grower_budget(self) -> dict[str, float] | None:
-        """The budget as a `Grower` takes it: a width is a multiple of the seed network's."""
-        width = self.grown_width()
-        return self.growth.budget if width is None else {"width": width}
-
     def to_dict(self) -> dict[str, Any]:
         """Plain data that, written as YAML and loaded, gives this configuration again."""
         plain = self.model_dump(mode="json", exclude_none=True, exclude={"policies"})

@@ -1,0 +1,42 @@
+"""All commands together."""
+
+from __future__ import annotations
+
+import typer
+
+from growsearch.cli.compare import compare
+from growsearch.cli.inspect import inspect
+from growsearch.cli.resume import resume
+from growsearch.cli.run import run
+from growsearch.cli.schema import schema
+from growsearch.cli.strategies import strategies
+from growsearch.cli.validate import validate
+
+EXIT_CODES = "Exit codes: 0 done, 2 the input cannot be used, 3 a run failed, 130 interrupted (continue with resume)."
+
+app = typer.Typer(
+    name="growsearch",
+    help="Search architectures by growing networks while they train.",
+    epilog=EXIT_CODES,
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+for command in (compare, run, resume, inspect, validate, strategies, schema):
+    app.command()(command)
+
+
+@app.callback()
+def _version(
+    version: bool = typer.Option(False, "--version", help="Print the version and leave.", is_eager=True),
+) -> None:
+    if version:
+        from importlib.metadata import version as installed
+
+        typer.echo(f"growsearch {installed('growsearch')}")
+        raise typer.Exit
+
+
+def main() -> None:
+    """Entry point of the `growsearch` program."""
+    app()

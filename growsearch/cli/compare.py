@@ -1,0 +1,39 @@
+"""`growsearch compare`."""
+
+from __future__ import annotations
+
+from growsearch.cli.handling import handled
+from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, OnDevice, Out, Quiet, Seeds, Sets, Workers
+
+
+@handled
+def compare(
+    file: File,
+    out: Out = None,
+    set_: Sets = None,
+    seeds: Seeds = None,
+    device: OnDevice = Device.auto,
+    workers: Workers = None,
+    as_json: Json = False,
+    quiet: Quiet = False,
+    dry_run: DryRun = False,
+    allow_import: AllowImport = False,
+) -> None:
+    """Train every policy of FILE with every seed and say which did best, at what cost."""
+    from growsearch.config import load_config
+    from growsearch.errors import InputError
+
+    config = load_config(file, set_ or [], seeds, allow_import)
+    if not config.policies:
+        raise InputError(
+            f"{config.path}: there are no policies to compare: add `policies: {{name: {{overrides}}}}`, "
+            f"or train the file itself with: growsearch run {file}"
+        )
+    if dry_run:
+        from growsearch.cli.dry_run import dry_run as show_plan
+
+        show_plan(config, as_json)
+        return
+    from growsearch.cli.train import default_folder, train
+
+    train(config, out or default_folder(config.name), device, workers, as_json, quiet)

@@ -1,0 +1,79 @@
+"""`--dry-run`: the resolved policies, the sites they can grow, and what seed and budget cost."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import torch
+
+from growsearch.cli.output import emit, show
+from growsearch.config import RunConfig
+from growsearch.data import load_data
+from growsearch.graph import NetworkGraph, trace
+from growsearch.networks import build_network
+
+
+def dry_run(config: RunConfig, as_json: bool) -> None:
+    """Print what a configuration would run; its data is read and its networks are built, nothing is trained."""
+    plans = {name: _plan(policy) for name, policy in config.policy_configs().items()}
+    if as_json:
+        emit({"seeds": config.seeds, "policies": plans})
+        return
+    from rich.table import Table
+
+    table = Table("policy", "network", "grows", "sites", "parameters", "budget", "parameters at the budget")
+    for name, plan in plans.items():
+        table.add_row(
+            name,
+            str(plan["config"]["network"].get("name", "layers")),
+            plan["growth"],
+            ", ".join(f"{count} {kind}" for kind, count in plan["kinds"].items()),
+            f"{plan['parameters']:,}",
+            plan["budget"],
+            "" if plan["budget_parameters"] is None else f"{plan['budget_parameters']:,}",
+        )
+    show(table)
+    for network, names in _by_network(plans).items():
+        show(f"sites of {', '.join(names)}: {network or 'none'}")
+    show(f"{len(plans)} policies x {config.seeds} seeds = {len(plans) * config.seeds} runs")
+
+
+def _by_network(plans: dict[str, Any]) -> dict[str, list[str]]:
+    """Policies by the widths of their seed network's sites."""
+    found: dict[str, list[str]] = {}
+    for name, plan in plans.items():
+        found.setdefault(", ".join(f"{site} {width}" for site, width in plan["widths"].items()), []).append(name)
+    return found
+
+
+def _plan(config: RunConfig) -> dict[str, Any]:
+    data = load_data(config.data, 0)
+    graph = _graph(config, config.network, data)
+    growth, budget = config.growth, config.growth.budget or {}
+    kinds = [site.kind for site in graph.sites.values()]
+    text = " + ".join(f"{part} {next(iter(getattr(growth, part)))}" for part in ("when", "where", "how"))
+    return {
+        "config": config.to_dict(),
+        "growth": text if growth.grows else "never",
+        "parameters": graph.parameters,
+        "flops": graph.flops,
+        "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
+        "widths": {name: site.width for name, site in graph.sites.items() if site.kind != "frozen"},
+        "budget": ", ".join(f"{measure} {value:g}" for measure, value in budget.items()) if growth.grows else "",
+        "budget_parameters": _at_budget(config, data) if growth.grows else None,
+    }
+
+
+def _graph(config: RunConfig, network: dict[str, Any], data: Any) -> NetworkGraph:
+    model = build_network(network, data.input_shape, data.outputs, config.allow_import)
+    return trace(model, torch.zeros(2, *data.input_shape))
+
+
+def _at_budget(config: RunConfig, data: Any) -> int | None:
+    """Parameters of the network at its budget, where that is known before growing."""
+    budget = config.growth.budget or {}
+    if "parameters" in budget:
+        return int(budget["parameters"])
+    if "width" in budget and ("width" in config.network or "layers" in config.network):
+        return _graph(config, {**config.network, "width": budget["width"]}, data).parameters
+    return None

@@ -1,0 +1,99 @@
+"""`growsearch inspect`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from growsearch.cli.handling import handled
+from growsearch.cli.options import AllowImport, Json, Sets
+from growsearch.cli.output import emit, say, show
+from growsearch.errors import InputError
+
+File = Annotated[
+    str | None, typer.Argument(metavar="[FILE]", help="A YAML file or the name of a shipped search space.")
+]
+Network = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NETWORK", help="A network instead of a file: vgg11, torchvision:resnet18, '{name: mlp, ...}'."
+    ),
+]
+Policy = Annotated[str | None, typer.Option(metavar="NAME", help="The network of one of the file's policies.")]
+Input = Annotated[str, typer.Option("--input", metavar="SHAPE", help="Shape of an input, with --network.")]
+Outputs = Annotated[int, typer.Option(min=1, metavar="N", help="Number of outputs, with --network.")]
+Svg = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the graph into a file.", dir_okay=False)]
+
+
+@handled
+def inspect(
+    file: File = None,
+    network: Network = None,
+    policy: Policy = None,
+    input_: Input = "3x32x32",
+    outputs: Outputs = 10,
+    svg: Svg = None,
+    set_: Sets = None,
+    as_json: Json = False,
+    allow_import: AllowImport = False,
+) -> None:
+    """Show a network: its layers, the sites where it can grow, and what a unit costs there."""
+    if (file is None) == (network is None):
+        raise InputError("inspect needs a FILE or a --network, and not both")
+    if file is not None:
+        spec, shape, outputs = _from_file(file, set_ or [], policy, allow_import)
+    else:
+        spec, shape = _parse_network(str(network)), _parse_shape(input_)
+    import torch
+
+    from growsearch.graph import network_tree, site_table, to_json, to_svg, trace
+    from growsearch.networks import build_network
+
+    graph = trace(build_network(spec, shape, outputs, allow_import), torch.zeros(2, *shape))
+    if svg is not None:
+        _write(svg, to_svg(graph))
+    if as_json:
+        emit(to_json(graph))
+        return
+    show(network_tree(graph), site_table(graph))
+    show(f"{graph.parameters:,} parameters, {graph.flops:,} FLOPs forward for one sample")
+
+
+def _from_file(
+    file: str, overrides: list[str], policy: str | None, allow_import: bool
+) -> tuple[dict[str, Any], tuple[int, ...], int]:
+    """Network, input shape and outputs of a file; ranges stand at their low end."""
+    from growsearch.config import load_space
+    from growsearch.data import load_data
+
+    config = load_space(file, overrides, allow_import=allow_import).first()
+    if policy is not None:
+        from growsearch.cli.run import choose
+
+        config = choose(config, policy, file)
+    data = load_data(config.data, 0)
+    return config.network, data.input_shape, data.outputs
+
+
+def _parse_network(text: str) -> dict[str, Any]:
+    from growsearch.yaml_source import parse_value
+
+    value = parse_value(text, "--network") if text.lstrip().startswith("{") else text
+    return {"name": value} if isinstance(value, str) else dict(value)
+
+
+def _parse_shape(text: str) -> tuple[int, ...]:
+    parts = text.lower().split("x")
+    if not all(part.isdigit() and int(part) > 0 for part in parts):
+        raise InputError(f"--input {text}: not a shape (allowed: sizes joined by x, such as 3x32x32 or 20)")
+    return tuple(map(int, parts))
+
+
+def _write(path: Path, text: str) -> None:
+    try:
+        path.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    say(f"drawn into {path}")

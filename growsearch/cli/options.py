@@ -1,0 +1,40 @@
+"""Arguments and flags that several commands share."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+
+class Device(StrEnum):
+    """Where to compute."""
+
+    auto = "auto"
+    cpu = "cpu"
+    cuda = "cuda"
+
+
+File = Annotated[
+    str, typer.Argument(metavar="FILE", help="A YAML file, or the name of a shipped search space such as quickstart.")
+]
+Out = Annotated[
+    Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<file>-<time>", file_okay=False)
+]
+Sets = Annotated[
+    list[str] | None,
+    typer.Option("--set", metavar="PATH=VALUE", help="Override a value, e.g. training.epochs=5; repeatable."),
+]
+Seeds = Annotated[int | None, typer.Option(min=1, metavar="N", help="Run seeds 0 to N-1.", show_default="the file's")]
+OnDevice = Annotated[Device, typer.Option(help="Where to compute; auto: CUDA where there is some.")]
+Workers = Annotated[
+    int | None, typer.Option(min=1, metavar="N", help="Runs at the same time.", show_default="one a core; on CUDA one")
+]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, progress on standard error.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
+DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and leave.")]
+AllowImport = Annotated[
+    bool, typer.Option("--allow-import", help="Let the file name a network as package.module:callable; runs its code.")
+]

@@ -1,0 +1,78 @@
+"""`growsearch strategies`."""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+
+from growsearch.cli.handling import handled
+from growsearch.cli.output import emit, show
+from growsearch.errors import InputError
+from growsearch.registry import NOUNS, STRATEGY_GROUPS, names, nearest
+
+Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One strategy only, such as gradmax or how.random.")]
+Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+
+
+@handled
+def strategies(name: Name = None, as_json: Json = False) -> None:
+    """Show the installed strategies: what they do, where they come from, their parameters."""
+    from growsearch.config.describe import describe_strategy
+
+    chosen = [describe_strategy(group, strategy) for group, strategy in _chosen(name)]
+    if as_json:
+        emit(chosen)
+    elif name is None:
+        show(*_overview(chosen))
+    else:
+        show(*(line for strategy in chosen for line in _detail(strategy)))
+
+
+def _chosen(name: str | None) -> list[tuple[str, str]]:
+    """Group and name of the strategies asked for: a name may be in several groups."""
+    everything = [(group, strategy) for group in STRATEGY_GROUPS for strategy in names(group)]
+    if name is None:
+        return everything
+    found = [(group, strategy) for group, strategy in everything if name in (strategy, f"{group}.{strategy}")]
+    if not found:
+        known = sorted({strategy for _, strategy in everything})
+        raise InputError(f"unknown strategy {name!r}: allowed are {', '.join(known)}{nearest(name, known)}")
+    return found
+
+
+def _overview(chosen: list[dict[str, Any]]) -> list[Any]:
+    from rich.table import Table
+
+    table = Table("", "name", "what it does", "parameters")
+    for group in STRATEGY_GROUPS:
+        for strategy in (one for one in chosen if one["group"] == group):
+            parameters = ", ".join(one["name"] for one in strategy["parameters"])
+            table.add_row(group, strategy["name"], strategy["summary"], parameters)
+        table.add_section()
+    return [table, "growsearch strategies NAME shows one in full"]
+
+
+def _detail(strategy: dict[str, Any]) -> list[Any]:
+    from rich.table import Table
+    from rich.text import Text
+
+    lines: list[Any] = [
+        Text(f"{strategy['name']}: {NOUNS[strategy['group']]}", style="bold"),
+        Text(f"  {strategy['summary']}"),
+        Text(f"  source: {strategy['source']}"),
+        Text(f"  class: {strategy['class']}"),
+    ]
+    if strategy["needs"]:
+        lines.append(Text(f"  needs: {', '.join(strategy['needs'])}"))
+    if strategy["preserves"]:
+        lines.append(Text(f"  preserves: {strategy['preserves']}"))
+    if strategy["parameters"]:
+        table = Table("parameter", "type", "default", "limits", "what it is", box=None, padding=(0, 2))
+        for one in strategy["parameters"]:
+            default = "required" if one["required"] else str(one["default"])
+            table.add_row(
+                *(Text(cell) for cell in (one["name"], one["type"], default, one["limits"], one["description"]))
+            )
+        lines.append(table)
+    return [*lines, ""]

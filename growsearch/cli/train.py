@@ -1,0 +1,68 @@
+"""What `run`, `compare` and `resume` have in common: run everything in a folder, then show what came out."""
+
+from __future__ import annotations
+
+import time
+from pathlib import Path
+from typing import Any
+
+import typer
+
+from growsearch.cli.handling import FAILED, INTERRUPTED
+from growsearch.cli.options import Device
+from growsearch.cli.output import emit, say, show
+from growsearch.cli.progress import RunProgress
+from growsearch.config import RunConfig
+
+
+def default_folder(name: str) -> Path:
+    """`runs/<file>-<time>`, with a number behind it where that exists."""
+    stem = Path("runs") / f"{name}-{time.strftime('%Y%m%d-%H%M%S')}"
+    folder, number = stem, 2
+    while folder.exists():
+        folder, number = stem.with_name(f"{stem.name}-{number}"), number + 1
+    return folder
+
+
+def train(
+    config: RunConfig, folder: Path, device: Device, workers: int | None, as_json: bool = False, quiet: bool = False
+) -> None:
+    """Run every policy and seed of a configuration in a folder; print the table and where the report is.
+
+    Ends with exit code 3 where a run failed and 130 where it was interrupted: what is finished is kept.
+    """
+    from growsearch.comparison import compare
+    from growsearch.report import write_report
+
+    try:
+        with RunProgress(quiet=quiet) as progress:
+            results = compare(config, folder, device.value, workers, progress)
+    except KeyboardInterrupt as interrupt:
+        say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
+        raise typer.Exit(INTERRUPTED) from interrupt
+    report = write_report(folder)
+    if as_json:
+        emit({"folder": str(folder), "report": str(report), **results})
+    elif not quiet:
+        _show_results(results, report)
+    failures = results.get("failures") or []
+    for failure in failures:
+        say(f"failed: {failure['policy']} seed {failure['seed']}: {failure['reason']}")
+    if failures:
+        say(f"{len(failures)} runs failed; the others are kept. Try those again with: growsearch resume {folder}")
+        raise typer.Exit(FAILED)
+
+
+def _show_results(results: dict[str, Any], report: Path) -> None:
+    from rich.table import Table
+
+    from growsearch.comparison import result_table
+    from growsearch.comparison.table import table_header
+
+    rows = result_table(results)
+    table = Table()
+    for position, title in enumerate(table_header(rows[0].metric)):
+        table.add_column(title, justify="right" if position else "left")
+    for row in rows:
+        table.add_row(*row.cells())
+    show(table, results["verdict"]["sentence"], f"report: {report}")

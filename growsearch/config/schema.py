@@ -1,0 +1,174 @@
+"""The JSON Schema of files (draft 2020-12), made from the models and from whatever is installed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from pydantic import BaseModel
+
+from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.ranges import Choice, FloatRange, IntRange
+from growsearch.registry import STRATEGY_GROUPS, lookup, names
+
+Schema = dict[str, Any]
+
+DRAFT = "https://json-schema.org/draft/2020-12/schema"
+
+
+def file_schema() -> Schema:
+    """Schema of a whole file; a range is accepted wherever a value is."""
+    definitions: Schema = {
+        name: _inline(model.model_json_schema())
+        for name, model in (("float_range", FloatRange), ("int_range", IntRange), ("choice", Choice))
+    }
+    definitions["data"] = _named("data")
+    definitions["network"] = _network()
+    definitions["training"] = _training()
+    definitions["growth"] = _growth()
+    sections = {name: _reference(name) for name in ("data", "network", "training", "growth")}
+    definitions["policy"] = _object({name: _optional(schema) for name, schema in sections.items()})
+    return {
+        "$schema": DRAFT,
+        "title": "growsearch file",
+        **_object(
+            {
+                **sections,
+                "growth": _optional(sections["growth"]),
+                "search": _inline(SearchConfig.model_json_schema()),
+                "policies": {"type": "object", "additionalProperties": _reference("policy"), "minProperties": 1},
+                "seeds": {"type": "integer", "minimum": 1, "description": "runs of every policy: seeds 0 to N-1"},
+            },
+            required=["data", "network", "training"],
+        ),
+        "$defs": definitions,
+    }
+
+
+def _object(properties: Schema, required: list[str] | None = None) -> Schema:
+    needed = {"required": required} if required else {}
+    return {"type": "object", "additionalProperties": False, "properties": properties, **needed}
+
+
+def _reference(name: str) -> Schema:
+    return {"$ref": f"#/$defs/{name}"}
+
+
+def _optional(schema: Schema) -> Schema:
+    return {"anyOf": [schema, {"type": "null"}]}
+
+
+def _inline(schema: Schema) -> Schema:
+    """A model's schema with the definitions of the models inside it put in their places."""
+    definitions = schema.pop("$defs", {})
+
+    def resolve(node: Any) -> Any:
+        if isinstance(node, list):
+            return [resolve(child) for child in node]
+        if not isinstance(node, dict):
+            return node
+        if "$ref" in node:
+            resolved: Schema = resolve(definitions[node["$ref"].rpartition("/")[2]])
+            return {**resolved, **{key: value for key, value in node.items() if key != "$ref"}}
+        return {key: resolve(child) for key, child in node.items()}
+
+    inlined: Schema = resolve(schema)
+    return inlined
+
+
+def _open(model: type[BaseModel], **sections: Schema) -> Schema:
+    """A model's schema in which every value may be a range, and every key may be left out.
+
+    Keys are not required, because a policy gives some of them only; loading a file checks the whole. `sections`
+    replaces the schemas of some keys.
+    """
+    schema = _inline(model.model_json_schema())
+    properties = {
+        key: sections[key] if key in sections else _or_range(value)
+        for key, value in schema.get("properties", {}).items()
+    }
+    return {key: schema[key] for key in ("description",) if key in schema} | _object(properties)
+
+
+def _or_range(schema: Schema) -> Schema:
+    """A value's schema, or a range of such values."""
+    if schema.get("type") == "object" and "properties" in schema:
+        return {**schema, "properties": {key: _or_range(value) for key, value in schema["properties"].items()}}
+    kinds = {one.get("type") for one in (schema, *schema.get("anyOf", []))}
+    ranges = [_reference("choice")]
+    ranges += [_reference("int_range")] if kinds & {"integer", "number"} else []
+    ranges += [_reference("float_range")] if "number" in kinds else []
+    about = {key: schema[key] for key in ("description", "default") if key in schema}
+    bare = {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
+    return {**about, "anyOf": [*bare.pop("anyOf", []), *([bare] if bare else []), *ranges]}
+
+
+def _strategy(group: str) -> Schema:
+    """A strategy's name, or its name with parameters, or a choice of them."""
+    known = {name: _registered(group, name) for name in names(group)}
+    options = {"type": "object", "minProperties": 1, "additionalProperties": False, "properties": known}
+    return {
+        "anyOf": [
+            {"enum": list(known)},
+            {**options, "maxProperties": 1},
+            _object({"type": {"const": "choice"}, "options": options}, required=["type", "options"]),
+        ]
+    }
+
+
+def _registered(group: str, name: str) -> Schema:
+    model: Any = lookup(group, name)
+    return _optional({**_open(model), "description": model.summary})
+
+
+def _named(group: str, extra: Callable[[], list[Schema]] = list) -> Schema:
+    """`{name: ..., parameters}` for everything in a group, the bare name, or a choice."""
+    registered: dict[str, Any] = {name: lookup(group, name) for name in names(group)}
+    models = {name: {**_open(model), "description": model.summary} for name, model in registered.items()}
+    return {
+        "anyOf": [
+            {"enum": list(models)},
+            *(
+                {**schema, "properties": {"name": {"const": name}, **schema["properties"]}, "required": ["name"]}
+                for name, schema in models.items()
+            ),
+            *extra(),
+            _options({"type": "object"}),
+        ]
+    }
+
+
+def _options(schema: Schema) -> Schema:
+    options = {"type": "object", "minProperties": 1, "additionalProperties": _optional(schema)}
+    return _object({"type": {"const": "choice"}, "options": options}, required=["type", "options"])
+
+
+def _network() -> Schema:
+    def unregistered() -> list[Schema]:
+        layers = _object({"layers": {"type": "array"}, "width": _or_range({"type": "number", "exclusiveMinimum": 0})})
+        imported = {"type": "object", "properties": {"name": {"type": "string", "pattern": ":"}}, "required": ["name"]}
+        bare = {"type": "string", "pattern": ":"}
+        width_only = _object({"width": {"type": "number", "exclusiveMinimum": 0}}, required=["width"])
+        return [{**layers, "required": ["layers"]}, imported, bare, width_only]
+
+    return _named("networks", unregistered)
+
+
+def _training() -> Schema:
+    schema = _open(TrainingConfig)
+    optimizer = _open_inline(TrainingConfig, "optimizer")
+    schedule = _open_inline(TrainingConfig, "schedule")
+    named = {"enum": schedule["properties"]["name"]["anyOf"][0]["enum"]}
+    schema["properties"]["optimizer"] = {"anyOf": [optimizer, _options({"type": "object"})]}
+    schema["properties"]["schedule"] = {"anyOf": [named, schedule, _options({"type": "object"})]}
+    return schema
+
+
+def _open_inline(model: type[BaseModel], key: str) -> Schema:
+    annotation: Any = model.model_fields[key].annotation
+    return _open(annotation)
+
+
+def _growth() -> Schema:
+    groups = {group: _strategy(group) for group in STRATEGY_GROUPS}
+    return _open(GrowthConfig, budget=_optional(_open(BudgetConfig)), **groups)
