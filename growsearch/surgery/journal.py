@@ -42,6 +42,10 @@ class Journal:
         del mapping[old]
         mapping[new] = value
 
+    def commit(self) -> None:
+        """Keep everything as it is now, and let go of what was there before."""
+        self._undo.clear()
+
     def undo(self) -> None:
         """Take everything back; a second call does nothing."""
         while self._undo:

@@ -53,11 +53,13 @@ class Transaction:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        if kind is not None:
+        if kind is None:
+            self._journal.commit()
+        else:
             self.rollback()
 
     def rollback(self) -> None:
-        """Take back everything applied so far."""
+        """Take back everything applied so far; after the block there is nothing left to take back."""
         self._journal.undo()
 
     def apply(self, edits: Sequence[Edit]) -> None:
