@@ -87,7 +87,8 @@ def _open(model: type[BaseModel], **sections: Schema) -> Schema:
         key: sections[key] if key in sections else _or_range(value)
         for key, value in schema.get("properties", {}).items()
     }
-    return {key: schema[key] for key in ("description",) if key in schema} | _object(properties)
+    about: Schema = {"description": schema["description"]} if "description" in schema else {}
+    return about | _object(properties)
 
 
 def _or_range(schema: Schema) -> Schema:
@@ -98,7 +99,7 @@ def _or_range(schema: Schema) -> Schema:
     ranges = [_reference("choice")]
     ranges += [_reference("int_range")] if kinds & {"integer", "number"} else []
     ranges += [_reference("float_range")] if "number" in kinds else []
-    about = {key: schema[key] for key in ("description", "default") if key in schema}
+    about: Schema = {key: schema[key] for key in ("description", "default") if key in schema}
     bare = {key: value for key, value in schema.items() if key not in ("description", "default", "title")}
     return {**about, "anyOf": [*bare.pop("anyOf", []), *([bare] if bare else []), *ranges]}
 
