@@ -1,0 +1,20 @@
+"""From a module to its channel spaces and the sites that can grow."""
+
+from growsearch.graph.call import Call, Ref, function_name
+from growsearch.graph.network import NetworkGraph
+from growsearch.graph.site import AxisUse, DepthSite, Kind, Role, Run, Site
+from growsearch.graph.tracing import trace
+
+__all__ = [
+    "AxisUse",
+    "Call",
+    "DepthSite",
+    "Kind",
+    "NetworkGraph",
+    "Ref",
+    "Role",
+    "Run",
+    "Site",
+    "function_name",
+    "trace",
+]

@@ -1,0 +1,58 @@
+"""The graph of a network: calls, sites and costs, as a view that holds no tensors."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+
+import networkx
+
+from growsearch.graph.call import Call
+from growsearch.graph.site import DepthSite, Run, Site
+from growsearch.graph.sites import Layout
+
+
+@dataclass(frozen=True)
+class NetworkGraph:
+    """What `growsearch.trace` returns.
+
+    `calls` are in execution order; `sites` hold every channel space with a producer and a consumer, frozen ones too;
+    `flops` are those of one forward pass of one sample, 2 for a multiply-add of convolutions, linear layers and
+    attention. The nodes of `networkx` are calls and parameters (frozen graph), its edges carry argument positions.
+    """
+
+    calls: dict[str, Call]
+    sites: dict[str, Site]
+    depth_sites: dict[str, DepthSite]
+    parameters: int
+    flops: int
+    networkx: networkx.MultiDiGraph
+    layouts: dict[str, dict[str, Layout]] = field(repr=False)
+
+    def layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
+        """(axis, runs, size of the axis) where the output of a call carries a site's units; None where it does not."""
+        return self.layouts.get(call, {}).get(site)
+
+    def input_layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
+        """The layout in the first input of a call that carries a site's units; None where none does."""
+        for _, name in self.calls[call].references():
+            found = self.layout(name, site)
+            if found is not None:
+                return found
+        return None
+
+
+def build_networkx(calls: dict[str, Call], owned: Iterable[tuple[str, str, str]]) -> networkx.MultiDiGraph:
+    """A frozen graph of `calls` and of parameters; `owned` lists (parameter, call of the module that owns it, name)."""
+    graph = networkx.MultiDiGraph()
+    for call in calls.values():
+        graph.add_node(
+            call.name, kind=call.kind, target=call.target, scope=call.scope, shape=call.shape, rule=call.rule
+        )
+        for position, source in call.references():
+            graph.add_edge(source, call.name, argument=position)
+    for parameter, call_name, attribute in owned:
+        if parameter not in graph:
+            graph.add_node(parameter, kind="parameter", target=parameter, scope="", shape=None, rule="parameter")
+        graph.add_edge(parameter, call_name, argument=attribute)
+    return networkx.freeze(graph)

@@ -1,0 +1,202 @@
+"""Recording one run of a model: every call of a leaf module and of a torch function outside leaf modules."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
+from torch.utils.hooks import RemovableHandle
+
+from growsearch.graph.call import Call, CallKind, Ref, function_name, item
+from growsearch.graph.nested import replace_tensors, tensors_in
+from growsearch.graph.tally import Tally
+
+# Torch's own modules whose forward only calls other modules: traced through.
+_THROUGH = (
+    nn.Sequential,
+    nn.ModuleList,
+    nn.ModuleDict,
+    nn.Transformer,
+    nn.TransformerEncoder,
+    nn.TransformerEncoderLayer,
+    nn.TransformerDecoder,
+    nn.TransformerDecoderLayer,
+)
+# Functions that return no tensor and yet carry values of one away.
+_ESCAPES = frozenset({"setitem", "tolist", "numpy", "array"})
+
+
+def is_leaf(module: nn.Module) -> bool:
+    """Whether a module counts as one call: its forward is torch's own, so a subclass with its own is traced through."""
+    forward = None if "forward" in vars(module) else getattr(type(module), "forward", None)
+    origin = getattr(forward, "__module__", None) or ""
+    return origin.startswith("torch.nn.modules.") and not isinstance(module, _THROUGH)
+
+
+@dataclass(frozen=True)
+class Record:
+    """A call together with what only the analysis needs: the shapes of all output tensors, and the module."""
+
+    call: Call
+    shapes: tuple[tuple[int, ...], ...]
+    module: nn.Module | None = None
+
+
+class Recorder(TorchFunctionMode):
+    """Use with `recording()`, then read `records`; tensors that the run makes are kept alive as long as the recorder."""
+
+    def __init__(self, model: nn.Module) -> None:
+        super().__init__()
+        self.records: list[Record] = []
+        self.reached: set[str] = set()
+        self._tally = Tally()
+        self.names = tensor_names(model)
+        self._paths = {id(module): path for path, module in model.named_modules()}
+        self._model = model
+        self._made_by: dict[int, str] = {}
+        self._keep: list[Tensor] = []
+        self._by_storage: dict[int, list[str]] = {}
+        self._scopes = [""]
+        self._leaf: tuple[nn.Module, int] | None = None
+        self._counts: Counter[tuple[str, str, str]] = Counter()
+
+    @contextmanager
+    def recording(self) -> Iterator[None]:
+        """Record everything that happens inside."""
+        handles = [handle for module in self._model.modules() for handle in self._hook(module)]
+        try:
+            with self._tally, self:
+                yield
+        finally:
+            for handle in handles:
+                handle.remove()
+
+    def inputs(self, value: Any) -> None:
+        """Declare the model's inputs."""
+        for _, tensor in tensors_in(value):
+            self._add("input", "input", "", (), {}, tensor)
+
+    def output(self, value: Any) -> None:
+        """Declare the model's output."""
+        tensors = tuple(tensor for _, tensor in tensors_in(value))
+        self._add("output", "output", "", tensors, {}, None)
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if self._leaf is not None:
+            return func(*args, **kwargs)
+        before = self._tally.flops
+        output = func(*args, **kwargs)
+        name = function_name(func)
+        if name in _ESCAPES or next(tensors_in(output), None) is not None:
+            flops = self._tally.flops - before
+            self._add("function", name, self._scopes[-1], args, kwargs, output, function=func, flops=flops)
+        return output
+
+    def _hook(self, module: nn.Module) -> list[RemovableHandle]:
+        enter, leave = (self._enter_leaf, self._leave_leaf) if is_leaf(module) else (self._enter, self._leave)
+        # Hooks of the user stay outside a leaf: what they do to its input and output is recorded as calls.
+        return [
+            module.register_forward_pre_hook(enter),
+            module.register_forward_hook(leave, prepend=True, with_kwargs=True),
+        ]
+
+    def _enter(self, module: nn.Module, args: Any) -> None:
+        if self._leaf is None:
+            self._scopes.append(self._paths[id(module)])
+
+    def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
+        if self._leaf is None:
+            self._scopes.pop()
+
+    def _enter_leaf(self, module: nn.Module, args: Any) -> None:
+        if self._leaf is None:
+            self._leaf = (module, self._tally.flops)
+
+    def _leave_leaf(self, module: nn.Module, args: Any, kwargs: dict[str, Any], output: Any) -> None:
+        if self._leaf is None or self._leaf[0] is not module:
+            return
+        flops = self._tally.flops - self._leaf[1]
+        self._leaf = None
+        for parameter in module.parameters():
+            self.reached.add(self.names[id(parameter)])
+        path = self._paths[id(module)]
+        self._add("module", path, self._scopes[-1], args, kwargs, output, module=module, flops=flops)
+
+    def _add(
+        self,
+        kind: CallKind,
+        target: str,
+        scope: str,
+        args: tuple[Any, ...],
+        kwargs: dict[str, Any],
+        output: Any,
+        *,
+        module: nn.Module | None = None,
+        function: Callable[..., Any] | None = None,
+        flops: int = 0,
+    ) -> str:
+        """Append a record, and one "item" call for every tensor of a nested output; returns the call's name."""
+        inputs = [tensor for _, tensor in tensors_in((args, kwargs))]
+        arguments = replace_tensors(args, self._reference), replace_tensors(kwargs, self._reference)
+        index = self._counts[kind, target, scope]
+        self._counts[kind, target, scope] += 1
+        name = _call_name(kind, target, scope, index)
+        made = list(tensors_in(output))
+        single = isinstance(output, Tensor)
+        call = Call(
+            name=name,
+            kind=kind,
+            target=target,
+            scope=scope,
+            index=index,
+            args=arguments[0],
+            kwargs=arguments[1],
+            shape=tuple(output.shape) if single else None,
+            input_shapes=tuple(tuple(tensor.shape) for tensor in inputs),
+            function=function,
+            flops=flops,
+        )
+        self.records.append(Record(call, tuple(tuple(tensor.shape) for _, tensor in made), module))
+        for path, tensor in made:
+            self._keep.append(tensor)
+            self._made_by[id(tensor)] = name
+            self._by_storage.setdefault(self._tally.storage(tensor), []).append(name)
+            if not single:
+                self._add("function", "item", scope, (Ref(name), *path), {}, tensor, function=item)
+        return name
+
+    def _reference(self, tensor: Tensor) -> Ref:
+        """The call that made a tensor; a parameter, a constant or hidden work becomes a call when it is first met."""
+        made_by = self._made_by.get(id(tensor))
+        if made_by is not None:
+            return Ref(made_by)
+        name = self.names.get(id(tensor))
+        if name is not None:
+            self.reached.add(name)
+            return Ref(self._add("parameter", name, "", (), {}, tensor))
+        sources = self._tally.sources(tensor, set(self._by_storage))
+        if sources:  # made in this run by something that torch functions do not show, such as scripted code
+            hidden = tuple(Ref(made) for source in sorted(sources) for made in self._by_storage[source])
+            return Ref(self._add("function", "hidden work", self._scopes[-1], hidden, {}, tensor))
+        return Ref(self._add("constant", "constant", "", (), {}, tensor))
+
+
+def tensor_names(model: nn.Module) -> dict[int, str]:
+    """First name of every parameter and buffer, by identity."""
+    names: dict[int, str] = {}
+    for name, tensor in (*model.named_parameters(), *model.named_buffers()):
+        names.setdefault(id(tensor), name)
+    return names
+
+
+def _call_name(kind: CallKind, target: str, scope: str, index: int) -> str:
+    base = f"{scope}.{target}()".lstrip(".") if kind == "function" else target
+    return f"{base}#{index}" if index else base

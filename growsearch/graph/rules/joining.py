@@ -1,0 +1,170 @@
+"""Joining and cutting along an axis: concatenation, stacking, chunks, splits and indexing."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from torch import nn
+
+from growsearch.graph.call import Ref
+from growsearch.graph.rules.registry import rule
+from growsearch.graph.rules.step import Step, Value, dimensions
+from growsearch.graph.spaces import Space, Unsupported, is_frozen, take, tie, unify, width
+
+
+@rule("concat", functions="cat")
+def concat(step: Step) -> list[Value]:
+    values = [value for value in step.inputs if value.shape != (0,)]
+    if not values:
+        raise Unsupported("nothing to join")
+    dim = step.argument(1, "dim", step.call.kwargs.get("axis", 0))
+    axes = list(values[0].axes)
+    (along,) = dimensions(dim, len(axes))
+    for value in values[1:]:
+        for axis, pieces in enumerate(value.axes):
+            if axis != along:
+                unify(axes[axis], pieces)
+    axes[along] = tuple(piece for value in values for piece in value.axes[along])
+    return step.output(axes)
+
+
+@rule("stack", functions="stack")
+def stack(step: Step) -> list[Value]:
+    axes = list(step.input.axes)
+    for value in step.inputs[1:]:
+        for first, second in zip(axes, value.axes, strict=True):
+            unify(first, second)
+    (along,) = dimensions(step.argument(1, "dim", 0), len(axes) + 1)
+    axes.insert(along, step.fixed([len(step.inputs)], "stacked tensors")[0])
+    return step.output(axes)
+
+
+@rule("split", functions="chunk tensor_split")
+def chunk(step: Step) -> list[Value]:
+    """Into a number of parts: they stay equal."""
+    x, parts = step.tensor_argument(0, "input"), step.argument(1, "chunks", len(step.shapes))
+    along = _along(step, x)
+    equal = len({shape[along] for shape in step.shapes}) == 1 and parts == len(step.shapes)
+    if not equal or is_frozen(x.axes[along]):
+        step.freeze(x.axes[along], "cut into unequal parts")
+        return _parts(step, x, along)
+    tie(x.axes[along], parts)
+    return _parts(step, x, along)
+
+
+@rule("split", functions="split split_with_sizes")
+def split(step: Step) -> list[Value]:
+    """Into parts of given sizes: numbers in the model's code, which do not follow."""
+    x = step.tensor_argument(0, "tensor")
+    along = _along(step, x)
+    step.freeze(x.axes[along], "cut into parts of fixed size")
+    return _parts(step, x, along)
+
+
+def _along(step: Step, x: Value) -> int:
+    return dimensions(step.argument(2, "dim", 0), x.rank)[0]
+
+
+def _parts(step: Step, x: Value, along: int) -> list[Value]:
+    values, start = [], 0
+    for shape in step.shapes:
+        stop = start + shape[along]
+        values.append(Value(shape, (*x.axes[:along], take(x.axes[along], start, stop), *x.axes[along + 1 :])))
+        start = stop
+    return values
+
+
+@rule("split", modules=(nn.GLU,), functions="glu")
+def gated(step: Step) -> list[Value]:
+    """One half times the sigmoid of the other."""
+    x = step.input
+    dim = getattr(step.module, "dim", -1) if step.module is not None else step.argument(1, "dim", -1)
+    (along,) = dimensions(dim, x.rank)
+    half = tie(x.axes[along], 2)
+    return step.output((*x.axes[:along], half, *x.axes[along + 1 :]))
+
+
+@rule("split", functions="unbind")
+def unbind(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    (along,) = dimensions(step.argument(1, "dim", 0), x.rank)
+    step.freeze(x.axes[along], "taken apart")
+    return [Value(shape, (*x.axes[:along], *x.axes[along + 1 :])) for shape in step.shapes]
+
+
+@rule("getitem", functions="select")
+def select(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    (along,) = dimensions(step.argument(1, "dim"), x.rank)
+    step.freeze(x.axes[along], "indexed")
+    return step.output((*x.axes[:along], *x.axes[along + 1 :]))
+
+
+@rule("getitem", functions="narrow")
+def narrow(step: Step) -> list[Value]:
+    x, start, length = step.tensor_argument(0, "input"), step.argument(2, "start"), step.argument(3, "length")
+    (along,) = dimensions(step.argument(1, "dim"), x.rank)
+    if not isinstance(start, int) or not isinstance(length, int):
+        raise Unsupported("a border that is no plain number")
+    part = _slice(step, x.axes[along], slice(start, start + length))
+    return step.output((*x.axes[:along], part, *x.axes[along + 1 :]))
+
+
+@rule("getitem", functions="getitem")
+def getitem(step: Step) -> list[Value]:
+    x, index = step.tensor_argument(0, "self"), step.argument(1, "index")
+    indices = index if isinstance(index, tuple) else (index,)
+    if any(isinstance(entry, (Ref, list)) for entry in indices):
+        return _lookup(step, x, indices)
+    used = sum(entry is not None and entry is not Ellipsis for entry in indices)
+    axes: list[Space] = []
+    rest = list(x.axes)
+    for entry in indices:
+        if entry is Ellipsis:
+            count = x.rank - used
+            axes += rest[:count]
+            del rest[:count]
+        elif entry is None:
+            axes += step.fixed([1], "a new axis")
+        elif isinstance(entry, slice):
+            axes.append(_slice(step, rest.pop(0), entry))
+        elif isinstance(entry, int) and not isinstance(entry, bool):
+            step.freeze(rest.pop(0), "indexed")
+        else:
+            raise Unsupported("an index that is no plain number or slice")
+    return step.output((*axes, *rest))
+
+
+def _slice(step: Step, pieces: Space, entry: slice) -> Space:
+    """Borders are numbers in the model's code: what lies between a border and the end that it counts from is fixed."""
+    size = width(pieces)
+    if entry.step not in (None, 1) or not all(isinstance(n, int | None) for n in (entry.start, entry.stop)):
+        step.freeze(pieces, "indexed")
+        return step.fixed([len(range(size)[_plain(entry)])], "indexed positions")[0]
+    start, stop, _ = entry.indices(size)
+    if start >= stop:
+        step.freeze(pieces, "indexed")
+        return step.fixed([0], "nothing")[0]
+    for border in (entry.start, entry.stop):
+        if border is None or border == 0:
+            continue
+        fixed = (0, min(border, size)) if border > 0 else (max(size + border, 0), size)
+        step.freeze(take(pieces, *fixed), "cut at a fixed border")
+    return take(pieces, start, stop)
+
+
+def _plain(entry: slice) -> slice:
+    if not all(isinstance(number, int | None) for number in (entry.start, entry.stop, entry.step)):
+        raise Unsupported("a slice whose borders are tensors")
+    return entry
+
+
+def _lookup(step: Step, x: Value, indices: tuple[Any, ...]) -> list[Value]:
+    """Indexing by one tensor in front (or behind full slices): that axis becomes the index's axes."""
+    position = next(number for number, entry in enumerate(indices) if isinstance(entry, (Ref, list)))
+    index = step.value(indices[position])
+    simple = all(entry == slice(None) for entry in indices[:position]) and position == len(indices) - 1
+    if index is None or not simple or len(step.shapes[0]) != x.rank - 1 + index.rank:
+        raise Unsupported("an index with tensors")
+    step.freeze(x.axes[position], "indexed")
+    return step.output((*x.axes[:position], *index.axes, *x.axes[position + 1 :]))

@@ -1,0 +1,126 @@
+"""Operations on every element by itself: of one tensor, or of several with broadcasting."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules.dropout import _DropoutNd
+
+from growsearch.graph.rules.registry import rule
+from growsearch.graph.rules.step import Step, Value
+from growsearch.graph.site import Role
+from growsearch.graph.spaces import Space, unify
+
+ACTIVATIONS: tuple[type[nn.Module], ...] = (
+    *(nn.CELU, nn.ELU, nn.GELU, nn.Hardshrink, nn.Hardsigmoid, nn.Hardswish, nn.Hardtanh, nn.LeakyReLU, nn.LogSigmoid),
+    *(nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink),
+    *(nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold),
+)
+# The result still is the parameter, if the input was one.
+_SAME_VALUES = frozenset(
+    [
+        "bfloat16",
+        "clone",
+        "contiguous",
+        "cpu",
+        "cuda",
+        "data",
+        "detach",
+        "double",
+        "float",
+        "half",
+        "to",
+        "type",
+        "type_as",
+    ]
+)
+
+
+@rule(
+    "pointwise",
+    modules=(*ACTIVATIONS, _DropoutNd, nn.Identity),
+    functions="""
+    abs alpha_dropout bernoulli bfloat16 bitwise_not bool ceil celu clamp_max clamp_min contiguous cos cosh cpu cuda data
+    clone detach deg2rad dropout dropout1d dropout2d dropout3d double elu empty_like erf erfc exp exp2 expm1
+    feature_alpha_dropout feature_dropout fill float floor frac full_like gelu half hardshrink hardsigmoid hardswish
+    hardtanh int isfinite isinf isnan leaky_relu log log10 log1p log2 logical_not logsigmoid logit long mish nan_to_num
+    neg normal ones_like positive rand_like randn_like reciprocal relu relu6 requires_grad round rrelu rsqrt selu sigmoid
+    sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tanhshrink threshold to trunc type type_as
+    uniform zero zeros_like
+    """,
+)
+def of_one(step: Step) -> list[Value]:
+    """Only the first tensor counts: others give a type or device."""
+    x = step.input
+    if step.call.target in _SAME_VALUES:
+        return step.output(x.axes, x.slots)
+    return step.output(x.axes)
+
+
+@rule("pointwise", modules=(nn.PReLU,))
+def prelu_module(step: Step) -> list[Value]:
+    return _prelu(step, step.input, step.parameter("weight"))
+
+
+@rule("pointwise", functions="prelu")
+def prelu_function(step: Step) -> list[Value]:
+    return _prelu(step, step.tensor_argument(0, "input"), step.tensor_argument(1, "weight"))
+
+
+def _prelu(step: Step, x: Value, slope: Value | None) -> list[Value]:
+    if slope is not None and slope.shape == (1,):
+        step.freeze(slope.axes[0], "one slope is shared")
+    elif x.rank > 1:
+        step.follow(slope, 0, x.axes[1], "free")
+    return step.output(x.axes)
+
+
+@rule("constant", functions="new_empty new_full new_ones new_tensor new_zeros")
+def new(step: Step) -> list[Value]:
+    """The tensor gives type and device only; the size is a number in the model's code."""
+    return step.output(step.fixed(step.shapes[0], f"{step.call.target} in the model's code has a fixed size"))
+
+
+@rule("add", functions="add sub rsub")
+def add(step: Step) -> list[Value]:
+    return _broadcast(step, "shift")
+
+
+@rule("multiply", functions="mul div")
+def multiply(step: Step) -> list[Value]:
+    if len(step.inputs) == 1:
+        return step.output(step.input.axes, step.input.slots)  # a parameter times a number is as good as the parameter
+    return _broadcast(step, "scale")
+
+
+@rule(
+    "elementwise",
+    functions="""
+    addcdiv addcmul atan2 bitwise_and bitwise_or bitwise_xor clamp copy eq float_power floor_divide fmax fmin fmod ge gt
+    hypot isclose le lerp logaddexp logical_and logical_or logical_xor lt masked_fill maximum minimum and or xor ne pow
+    remainder where
+    """,
+)
+def elementwise(step: Step) -> list[Value]:
+    return _broadcast(step, "free")
+
+
+def _broadcast(step: Step, role: Role) -> list[Value]:
+    """Axes of equal size go together; an axis of size 1 that meets a larger one cannot grow."""
+    shape = step.shapes[0]
+    axes: list[Space | None] = [None] * len(shape)
+    for value in step.inputs:
+        first = len(shape) - value.rank
+        for axis, pieces in enumerate(value.axes):
+            if value.shape[axis] == 1 and shape[first + axis] != 1:
+                step.freeze(pieces, "broadcast")
+                continue
+            slot = value.slots[axis]
+            if slot is not None:
+                slot.assign(role)
+            joined = axes[first + axis]
+            if joined is None:
+                axes[first + axis] = pieces
+            else:
+                unify(joined, pieces)
+    filled = zip(axes, step.fixed(shape, "an axis that no operand has"), strict=True)
+    return step.output([pieces or missing for pieces, missing in filled])

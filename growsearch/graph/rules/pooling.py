@@ -1,0 +1,75 @@
+"""Pooling, resizing and padding: the last axes are positions, the ones before pass through."""
+
+from __future__ import annotations
+
+from torch import nn
+from torch.nn.modules import padding, pooling
+
+from growsearch.graph.rules.registry import rule
+from growsearch.graph.rules.step import Step, Value
+from growsearch.graph.spaces import Space, Unsupported, is_frozen
+
+_POOLS = (
+    *(
+        pooling._MaxPoolNd,
+        pooling._AvgPoolNd,
+        pooling._LPPoolNd,
+        pooling._AdaptiveAvgPoolNd,
+        pooling._AdaptiveMaxPoolNd,
+    ),
+    *(nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
+)
+_PADS = (*(padding._ConstantPadNd, padding._ReflectionPadNd, padding._ReplicationPadNd, padding._CircularPadNd),)
+
+
+@rule(
+    "pool",
+    modules=_POOLS,
+    functions=tuple(
+        f"{kind}{dims}d"
+        for kind in ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
+        for dims in "123"
+    ),
+)
+def pool(step: Step) -> list[Value]:
+    name = type(step.module).__name__ if step.module is not None else step.call.target
+    digits = [character for character in name if character.isdigit()]
+    return _positions(step, int(digits[-1]))
+
+
+@rule("pad", modules=_PADS)
+def pad_module(step: Step) -> list[Value]:
+    digits = [character for character in type(step.module).__name__ if character.isdigit()]
+    return _positions(step, int(digits[-1]))
+
+
+@rule("interpolate", modules=(nn.Upsample,), functions="interpolate upsample")
+def interpolate(step: Step) -> list[Value]:
+    return _positions(step, step.input.rank - 2)
+
+
+def _positions(step: Step, dims: int) -> list[Value]:
+    x = step.input
+    first = x.rank - dims
+    for pieces in x.axes[first:]:
+        step.freeze(pieces, "combined as positions")
+    return [Value(shape, (*x.axes[:first], *step.fixed(shape[first:], "positions"))) for shape in step.shapes]
+
+
+@rule("pad", functions="pad")
+def pad(step: Step) -> list[Value]:
+    """A padded channel axis is the old one between blocks that stay as they are."""
+    x, amounts = step.tensor_argument(0, "input"), step.argument(1, "pad")
+    mode = step.argument(2, "mode", "constant")
+    if not isinstance(amounts, (tuple, list)) or not all(isinstance(amount, int) for amount in amounts):
+        raise Unsupported("amounts that are not plain numbers")
+    axes: list[Space] = list(x.axes)
+    for index in range(len(amounts) // 2):
+        axis, (before, after) = x.rank - 1 - index, (amounts[2 * index], amounts[2 * index + 1])
+        if is_frozen(x.axes[axis]) or before < 0 or after < 0 or mode != "constant":
+            step.freeze(x.axes[axis], "padded")
+            axes[axis] = step.fixed([step.shapes[0][axis]], "positions")[0]
+            continue
+        zeros = [step.fixed([amount], "padding")[0] if amount else () for amount in (before, after)]
+        axes[axis] = (*zeros[0], *x.axes[axis], *zeros[1])
+    return step.output(axes)

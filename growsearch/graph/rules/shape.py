@@ -1,0 +1,168 @@
+"""Changes of shape: reshaping, permuting, inserting and dropping axes, expanding and repeating."""
+
+from __future__ import annotations
+
+from math import prod
+
+from torch import nn
+
+from growsearch.graph.rules.registry import rule
+from growsearch.graph.rules.step import Slot, Step, Value, dimensions
+from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve
+
+_MANY = 4096
+
+
+@rule(
+    "reshape", modules=(nn.Flatten, nn.Unflatten), functions="flatten ravel reshape reshape_as unflatten view view_as"
+)
+def reshape(step: Step) -> list[Value]:
+    """Axes are matched by size in groups; within a group, one axis that may change can be merged with fixed ones."""
+    x, shape = step.input, step.shapes[0]
+    axes: list[Space] = []
+    slots: list[Slot | None] = []
+    for old, new in _groups(x.shape, shape):
+        if [x.shape[axis] for axis in old] == [shape[axis] for axis in new]:
+            axes += [x.axes[axis] for axis in old]
+            slots += [x.slots[axis] for axis in old]
+        else:
+            axes += _regroup(step, x, old, [shape[axis] for axis in new])
+            slots += [None] * len(new)
+    return step.output(axes, slots)
+
+
+def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int], list[int]]]:
+    """The finest grouping of old and new axes such that every group keeps its number of elements."""
+    if 0 in old or 0 in new:
+        return [(list(range(len(old))), list(range(len(new))))]
+    groups: list[tuple[list[int], list[int]]] = []
+    i = j = 0
+    while i < len(old) and j < len(new):
+        group: tuple[list[int], list[int]] = ([i], [j])
+        a, b = old[i], new[j]
+        i, j = i + 1, j + 1
+        while a != b:
+            if a < b:
+                a *= old[i]
+                group[0].append(i)
+                i += 1
+            else:
+                b *= new[j]
+                group[1].append(j)
+                j += 1
+        groups.append(group)
+    if i < len(old) or j < len(new):  # axes of size 1 at the end
+        groups.append((list(range(i, len(old))), list(range(j, len(new)))))
+    return groups
+
+
+def _regroup(step: Step, x: Value, old: list[int], sizes: list[int]) -> list[Space]:
+    shape = [x.shape[axis] for axis in old]
+    free = [axis for axis in old if not is_frozen(x.axes[axis])]
+    if len(free) == 1 and (x.shape[free[0]] > 1 or len(sizes) == 1):
+        changing, pieces = free[0], x.axes[free[0]]
+        outer = prod(x.shape[axis] for axis in old if axis < changing)
+        inner = prod(x.shape[axis] for axis in old if axis > changing)
+        carriers = [number for number, size in enumerate(sizes) if size > 1] or [0]
+        if len(carriers) == 1 and outer <= _MANY:  # merged: inner axes repeat the units, outer ones the whole
+            result = list(step.fixed(sizes, "an axis of size 1"))
+            result[carriers[0]] = tuple((block, repeat * inner) for block, repeat in pieces) * outer
+            return result
+        inner = prod(sizes[carriers[0] + 1 :])
+        if outer == 1 and shape.count(1) == len(shape) - 1 and all(r % inner == 0 for _, r in resolve(pieces)):
+            result = list(step.fixed(sizes, "positions"))  # a merged axis is taken apart again
+            result[carriers[0]] = tuple((block, repeat // inner) for block, repeat in resolve(pieces))
+            return result
+    for axis in old:
+        step.freeze(x.axes[axis], f"reshaped from {tuple(shape)} to {tuple(sizes)}")
+    return list(step.fixed(sizes, f"reshaped by {step.call.target} at {step.place!r}"))
+
+
+@rule("permute", functions="permute")
+def permute(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    argument = step.argument(1, "dims")
+    order = dimensions(argument if isinstance(argument, (tuple, list)) else step.call.args[1:], x.rank)
+    return _ordered(step, x, order)
+
+
+@rule("permute", functions="transpose")
+def transpose(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    first, second = dimensions((step.argument(1, "dim0"), step.argument(2, "dim1")), x.rank)
+    order = list(range(x.rank))
+    order[first], order[second] = second, first
+    return _ordered(step, x, tuple(order))
+
+
+@rule("permute", functions="t T mT adjoint H mH")
+def matrix_transpose(step: Step) -> list[Value]:
+    x = step.input
+    if x.rank > 2 and step.call.target in ("t", "T", "H"):
+        return _ordered(step, x, tuple(reversed(range(x.rank))))
+    if x.rank < 2:
+        return _ordered(step, x, tuple(range(x.rank)))
+    return _ordered(step, x, (*range(x.rank - 2), x.rank - 1, x.rank - 2))
+
+
+@rule("permute", functions="moveaxis")
+def move(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    source, target = dimensions(step.argument(1, "source"), x.rank), dimensions(step.argument(2, "destination"), x.rank)
+    order = [axis for axis in range(x.rank) if axis not in source]
+    for place, axis in sorted(zip(target, source, strict=True)):
+        order.insert(place, axis)
+    return _ordered(step, x, tuple(order))
+
+
+def _ordered(step: Step, x: Value, order: tuple[int, ...]) -> list[Value]:
+    if len(order) != x.rank:
+        raise Unsupported("not an order of all axes")
+    return step.output([x.axes[axis] for axis in order], [x.slots[axis] for axis in order])
+
+
+@rule("reshape", functions="unsqueeze")
+def unsqueeze(step: Step) -> list[Value]:
+    x = step.tensor_argument(0, "input")
+    (place,) = dimensions(step.argument(1, "dim"), x.rank + 1)
+    new = step.fixed([1], "a new axis")
+    return step.output((*x.axes[:place], *new, *x.axes[place:]), (*x.slots[:place], None, *x.slots[place:]))
+
+
+@rule("reshape", functions="squeeze")
+def squeeze(step: Step) -> list[Value]:
+    x, argument = step.tensor_argument(0, "input"), step.argument(1, "dim")
+    named = range(x.rank) if argument is None else dimensions(argument, x.rank)
+    kept = [axis for axis in range(x.rank) if axis not in named or x.shape[axis] != 1]
+    for axis in set(range(x.rank)) - set(kept):
+        step.freeze(x.axes[axis], "dropped")
+    return step.output([x.axes[axis] for axis in kept], [x.slots[axis] for axis in kept])
+
+
+@rule("expand", functions="broadcast_to expand expand_as")
+def expand(step: Step) -> list[Value]:
+    """An expanded axis follows the tensor that gives the shape, where one does, and is fixed otherwise."""
+    x, shape = step.tensor_argument(0, "input"), step.shapes[0]
+    like = step.inputs[1].axes if step.call.target == "expand_as" else step.fixed(shape, "expanded to a fixed size")
+    axes = list(like)
+    first = len(shape) - x.rank
+    for axis, pieces in enumerate(x.axes):
+        if x.shape[axis] == shape[first + axis]:
+            axes[first + axis] = pieces
+        else:
+            step.freeze(pieces, "expanded")
+    return step.output(axes)
+
+
+@rule("expand", functions="repeat tile")
+def repeat(step: Step) -> list[Value]:
+    x, shape = step.input, step.shapes[0]
+    first = len(shape) - x.rank
+    axes = list(step.fixed(shape, "repeated"))
+    for axis, pieces in enumerate(x.axes):
+        times = shape[first + axis] // x.shape[axis] if x.shape[axis] else 0
+        if times > _MANY:
+            step.freeze(pieces, "repeated often")
+        elif times:
+            axes[first + axis] = pieces * times
+    return step.output(axes)

@@ -1,0 +1,150 @@
+"""Running a model on example inputs under the recorder, on the meta device where that works."""
+
+from __future__ import annotations
+
+import random
+from collections.abc import Iterator, Mapping
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.nn.parameter import UninitializedTensorMixin
+
+from growsearch.errors import TraceError
+from growsearch.graph.analysis import Analysis
+from growsearch.graph.copying import meta_inputs, meta_model
+from growsearch.graph.nested import tensors_in
+from growsearch.graph.recorder import Recorder
+
+_WRAPPERS = {
+    "DataParallel": "module",
+    "DistributedDataParallel": "module",
+    "FullyShardedDataParallel": "module",
+    "OptimizedModule": "_orig_mod",
+}
+
+
+@dataclass(frozen=True)
+class Example:
+    """Arguments of one run; `samples` is the size of the first axis of the first tensor."""
+
+    args: tuple[Any, ...] = ()
+    kwargs: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def samples(self) -> int:
+        first = next(tensors_in((self.args, self.kwargs)))[1]
+        return first.shape[0] if first.ndim else 1
+
+
+def examples_of(inputs: Any) -> list[Example]:
+    """A tensor, a tuple of arguments or a mapping of keyword arguments is one example; a list holds several."""
+    if isinstance(inputs, list):
+        if not inputs:
+            raise TraceError("example_inputs is an empty list: give at least one example")
+        return [example for each in inputs for example in examples_of(tuple(each) if isinstance(each, list) else each)]
+    if isinstance(inputs, Mapping):
+        example = Example(kwargs=dict(inputs))
+    else:
+        example = Example(args=inputs if type(inputs) is tuple else (inputs,))
+    if next(tensors_in((example.args, example.kwargs)), None) is None:
+        raise TraceError(
+            f"example_inputs holds no tensor (found {type(inputs).__name__}): give a tensor, a tuple of positional "
+            "arguments, a dict of keyword arguments, or a list of several such examples"
+        )
+    return [example]
+
+
+def check_model(model: Any) -> None:
+    """Refuse what cannot be traced as it is; `TraceError` says what to trace instead."""
+    if not isinstance(model, nn.Module):
+        raise TraceError(f"cannot trace a {type(model).__name__}: give a torch.nn.Module")
+    for path, module in model.named_modules():
+        where = f"the module {path!r}" if path else "the model"
+        for kind in type(module).__mro__:
+            if kind.__name__ in _WRAPPERS and kind.__module__.startswith("torch."):
+                raise TraceError(
+                    f"{where} is wrapped in {kind.__name__}, which hides calls and keeps references to parameters: "
+                    f"trace (and grow) the inner module, its attribute {_WRAPPERS[kind.__name__]!r}, and wrap it again"
+                )
+        for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+            if isinstance(tensor, UninitializedTensorMixin):
+                raise TraceError(
+                    f"{where} is lazy: {name!r} has no shape yet; run the model once on example inputs first"
+                )
+
+
+class Runner:
+    """Runs examples on a meta copy of a model, or on the model itself where the meta device is not enough."""
+
+    def __init__(self, model: nn.Module) -> None:
+        self._model = model
+        self._copy: nn.Module | None = None
+        self._copy_failed = False
+
+    def run(self, example: Example, analysis: Analysis, *, training: bool) -> set[str]:
+        """Run one example and analyse it; returns the names of the tensors used. `TraceError` if the model raises."""
+        recorder = self._record(example, training=training)
+        analysis.run(recorder.records, recorder.names)
+        return recorder.reached
+
+    def _record(self, example: Example, *, training: bool) -> Recorder:
+        if not self._copy_failed:
+            try:
+                self._copy = self._copy or meta_model(self._model)
+                moved = meta_inputs(example)
+                with _quiet(self._copy), torch.device("meta"):
+                    return _record(self._copy.train(training), moved)
+            except Exception:  # noqa: BLE001 - whatever it was, running the model itself decides
+                self._copy_failed = True
+        with _quiet(self._model), _restored(self._model):
+            try:
+                return _record(self._model.train(training), example)
+            except Exception as error:
+                shapes = ", ".join(str(tuple(tensor.shape)) for _, tensor in tensors_in((example.args, example.kwargs)))
+                raise TraceError(
+                    f"running {type(self._model).__name__} on the example inputs (shapes {shapes}) failed with "
+                    f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "
+                    "device of the inputs, and that a tuple means several arguments and a dict keyword arguments"
+                ) from error
+
+
+def _record(model: nn.Module, example: Example) -> Recorder:
+    recorder = Recorder(model)
+    recorder.inputs((example.args, example.kwargs))
+    with recorder.recording():
+        output = model(*example.args, **example.kwargs)
+    recorder.output(output)
+    return recorder
+
+
+@contextmanager
+def _quiet(model: nn.Module) -> Iterator[None]:
+    """No gradients, no fused attention paths, and random states as before."""
+    fast = torch.backends.mha.get_fastpath_enabled()
+    state = random.getstate()
+    devices = sorted({tensor.get_device() for tensor in model.parameters() if tensor.is_cuda})
+    with ExitStack() as stack:
+        stack.callback(torch.backends.mha.set_fastpath_enabled, fast)
+        stack.callback(random.setstate, state)
+        stack.enter_context(torch.random.fork_rng(devices))
+        stack.enter_context(torch.no_grad())
+        torch.backends.mha.set_fastpath_enabled(False)
+        yield
+
+
+@contextmanager
+def _restored(model: nn.Module) -> Iterator[None]:
+    """Modes and buffers as before."""
+    modes = [(module, module.training) for module in model.modules()]
+    buffers: list[tuple[Tensor, Tensor]] = [(buffer, buffer.clone()) for buffer in model.buffers()]
+    try:
+        yield
+    finally:
+        for module, training in modes:
+            module.training = training
+        with torch.no_grad():
+            for buffer, value in buffers:
+                buffer.copy_(value)

@@ -1,0 +1,61 @@
+"""What happens below the level of torch functions: FLOPs, and which memory was computed from which."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from torch import Tensor
+from torch.utils._python_dispatch import TorchDispatchMode
+from torch.utils._pytree import tree_leaves
+from torch.utils.flop_counter import flop_registry
+
+
+class Tally(TorchDispatchMode):
+    """Counts FLOPs as `torch.utils.flop_counter` does, and remembers the data flow between storages.
+
+    The flow finds the inputs of work that torch functions do not show (scripted code, custom operators), so that the
+    spaces that go into it can be frozen.
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.flops = 0
+        self._flow: dict[int, set[int]] = {}
+        self._keep: list[Tensor] = []
+
+    def __torch_dispatch__(
+        self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        output = func(*args, **kwargs)
+        formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+        if formula is not None:
+            self.flops += formula(*args, **kwargs, out_val=output)
+        inputs = {self.storage(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        for leaf in tree_leaves(output):
+            if isinstance(leaf, Tensor):
+                self._keep.append(leaf)  # the address of a storage is its own as long as the storage lives
+                self._flow.setdefault(self.storage(leaf), set()).update(inputs)
+        return output
+
+    @staticmethod
+    def storage(tensor: Tensor) -> int:
+        """Identity of a tensor's memory."""
+        return int(tensor.untyped_storage()._cdata)
+
+    def sources(self, tensor: Tensor, known: set[int]) -> set[int]:
+        """The known storages that a tensor was computed from; empty where it was not made in this run."""
+        found: set[int] = set()
+        seen: set[int] = set()
+        queue = [self.storage(tensor)]
+        while queue:
+            current = queue.pop()
+            if current in seen:
+                continue
+            seen.add(current)
+            if current in known:
+                found.add(current)
+            else:
+                queue.extend(self._flow.get(current, ()))
+        return found
