@@ -1,0 +1,109 @@
+"""What a data set is, and the base of everything that loads one."""
+
+from __future__ import annotations
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import BaseModel, ConfigDict
+from torch import Tensor
+
+from growsearch.errors import DataError
+
+Task = Literal["classification", "regression"]
+
+_STATISTICS_IMAGES = 10_000
+_CHUNK = 1_000
+
+
+@dataclass(frozen=True, eq=False)
+class Split:
+    """Inputs with their targets.
+
+    `inputs`: uint8 `[N, channels, height, width]` for images, else float32 `[N, ...]`. `targets`: int64 `[N]` for
+    classification, float32 `[N, outputs]` for regression. Either may be a view of a memory-mapped file.
+    """
+
+    inputs: Tensor
+    targets: Tensor
+
+    def __len__(self) -> int:
+        return len(self.inputs)
+
+    def to(self, device: torch.device | str) -> Split:
+        """The same split on another device."""
+        return Split(self.inputs.to(device), self.targets.to(device))
+
+
+@dataclass(frozen=True, eq=False)
+class DataSet:
+    """Splits, and what a network and a loop have to know about them.
+
+    `mean` and `std` are per channel, of images scaled to [0, 1]; () for float inputs. `input_shape` is one sample's.
+    """
+
+    name: str
+    train: Split
+    validation: Split | None
+    test: Split
+    outputs: int
+    task: Task
+    mean: tuple[float, ...]
+    std: tuple[float, ...]
+    input_shape: tuple[int, ...]
+
+
+class DataSource(BaseModel, ABC):
+    """Base of the data sets of a file: a frozen pydantic model whose fields are its parameters."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    summary: ClassVar[str]
+    source: ClassVar[str]
+
+    @abstractmethod
+    def load(self, seed: int) -> DataSet:
+        """The data; only generated data depend on `seed`. Raises `DataError`."""
+
+
+def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:
+    """Mean and standard deviation per channel, of uint8 images `[N, channels, height, width]` scaled to [0, 1].
+
+    Of the first 10,000 images where there are more. A channel that is constant has standard deviation 1.
+    """
+    sums = torch.zeros(2, images.shape[1], dtype=torch.float64)
+    for chunk in torch.split(images[:_STATISTICS_IMAGES], _CHUNK):
+        scaled = chunk.float() / 255
+        sums += torch.stack([scaled.sum(dim=(0, 2, 3)), scaled.square().sum(dim=(0, 2, 3))]).double()
+    count = min(len(images), _STATISTICS_IMAGES) * images.shape[2] * images.shape[3]
+    mean, square = sums / count
+    deviation = (square - mean.square()).clamp(min=0).sqrt()
+    deviation[deviation < 1e-4] = 1.0
+    return tuple(mean.tolist()), tuple(deviation.tolist())
+
+
+def validation_count(validation: int | float, total: int, name: str) -> int:
+    """How many of `total` training images are for validation: a number of them, or (as a float) a share.
+
+    Raises `DataError` where no training image would be left, or a share above 0 gives no image.
+    """
+    count = round(validation * total) if isinstance(validation, float) else validation
+    if count >= total or (validation > 0 and count == 0):
+        raise DataError(
+            f"data {name!r}: validation {validation!r} would take {count} of {total} training images: "
+            "give a number below that, or a share between 0 and 1"
+        )
+    return count
+
+
+def split_off(inputs: Tensor, targets: Tensor, count: int) -> tuple[Split, Split | None]:
+    """The split without its first `count` samples, and these (None where there are none); views, no copies."""
+    validation = Split(inputs[:count], targets[:count]) if count else None
+    return Split(inputs[count:], targets[count:]), validation
+
+
+def fixed_order(total: int) -> Tensor:
+    """A permutation of `total` samples that depends on nothing else: what is held out is the same in every run."""
+    return torch.randperm(total, generator=torch.Generator().manual_seed(0))

@@ -1,0 +1,120 @@
+"""Image files of a folder with one folder a class, and their decoded pixels as one memory-mapped array."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import uuid
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from growsearch.data.dataset import fixed_order
+from growsearch.data.decoding import SUFFIXES, Decoding, Pixels
+from growsearch.errors import DataError
+
+_CACHE_VERSION = 1  # counts up when decoding changes, so that older caches are not read
+_CHUNK = 256
+
+
+@dataclass(frozen=True)
+class ImageFiles:
+    """The files of one split in a fixed random order, with their class numbers and a fingerprint of all of them."""
+
+    folder: Path
+    paths: tuple[str, ...]
+    targets: Tensor
+    fingerprint: str
+
+    @classmethod
+    def scan(cls, folder: Path, classes: list[str]) -> ImageFiles:
+        """List `folder/CLASS/**`; `DataError` where a class has no image or is not in `classes`."""
+        unknown = sorted(set(class_names(folder)) - set(classes))
+        if unknown:
+            raise DataError(f"{folder} has classes without training images: {', '.join(unknown)}")
+        digest = hashlib.blake2b(digest_size=12)
+        paths: list[str] = []
+        targets: list[int] = []
+        for number, name in enumerate(classes):
+            found = sorted(_images(folder / name))
+            if not found:
+                raise DataError(f"class folder {folder / name} has no images: allowed are {', '.join(SUFFIXES)}")
+            paths += [path for path, _, _ in found]
+            targets += [number] * len(found)
+            digest.update(json.dumps([name, found]).encode())
+        order = fixed_order(len(paths))
+        return cls(folder, tuple(paths[i] for i in order.tolist()), torch.tensor(targets)[order], digest.hexdigest())
+
+    def pixels(self, cache: Path, decoding: Decoding) -> Tensor:
+        """Pixels uint8 `[N, channels, height, width]`, memory-mapped from `cache`, decoded into it the first time."""
+        parts = (self.folder.parent.name, self.folder.name, self.fingerprint, decoding.key, f"v{_CACHE_VERSION}")
+        path = cache / f"{'-'.join(parts)}.npy"
+        if not path.exists():
+            self._decode(path, decoding)
+        return torch.from_numpy(np.load(path, mmap_mode="c"))  # private pages: torch has no read-only tensors
+
+    def _decode(self, path: Path, decoding: Decoding) -> None:
+        """Write the cache file whole or not at all."""
+        first = decoding.read(self.folder / self.paths[0])
+        path.parent.mkdir(parents=True, exist_ok=True)
+        temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
+        try:
+            shape = (len(self.paths), *first.shape)
+            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            self._fill(array, decoding)
+            array.flush()
+            os.replace(temporary, path)
+        finally:
+            temporary.unlink(missing_ok=True)
+
+    def _fill(self, array: Pixels, decoding: Decoding) -> None:
+        """Decode in a few threads (the decoders run beside each other), stopping at the first problem."""
+        starts = range(0, len(self.paths), _CHUNK)
+        with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
+            chunks = [pool.submit(self._fill_chunk, array, start, decoding) for start in starts]
+            try:
+                for chunk in chunks:
+                    chunk.result()
+            finally:
+                pool.shutdown(cancel_futures=True)
+
+    def _fill_chunk(self, array: Pixels, start: int, decoding: Decoding) -> None:
+        for index in range(start, min(start + _CHUNK, len(self.paths))):
+            pixels = decoding.read(self.folder / self.paths[index])
+            if pixels.shape != array.shape[1:]:
+                raise DataError(
+                    f"images differ in size: {self.folder / self.paths[0]} has {_pixels(array.shape)}, "
+                    f"{self.folder / self.paths[index]} has {_pixels(pixels.shape)}; "
+                    "give data.size to resize and crop all of them to one square"
+                )
+            array[index] = pixels
+
+
+def class_names(folder: Path) -> list[str]:
+    """Names of the class folders, sorted."""
+    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+
+
+def _images(folder: Path, prefix: str = "") -> list[tuple[str, int, int]]:
+    """(path from the split's folder, bytes, time of the last change) of every image under `folder`."""
+    if not folder.is_dir():
+        return []
+    prefix = prefix or folder.name
+    found: list[tuple[str, int, int]] = []
+    with os.scandir(folder) as entries:
+        for entry in entries:
+            if entry.is_dir():
+                found += _images(Path(entry.path), f"{prefix}/{entry.name}")
+            elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
+                status = entry.stat()
+                found.append((f"{prefix}/{entry.name}", status.st_size, status.st_mtime_ns))
+    return found
+
+
+def _pixels(shape: tuple[int, ...]) -> str:
+    return f"{shape[-2]} x {shape[-1]} pixels"

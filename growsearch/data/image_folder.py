@@ -1,0 +1,87 @@
+"""Images in folders, one folder a class."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Annotated, ClassVar
+
+from pydantic import Field
+
+from growsearch.data.dataset import DataSet, DataSource, Split, channel_statistics, split_off, validation_count
+from growsearch.data.decoding import Decoding
+from growsearch.data.image_files import ImageFiles, class_names
+from growsearch.errors import DataError
+
+Validation = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
+
+
+class ImageFolder(DataSource):
+    """`ROOT/train/CLASS/IMAGE` and `ROOT/test/CLASS/IMAGE` (or `val`), decoded once into an array on disk.
+
+    `validation` training images (a number, or as a fraction a share) are held out: the same ones in every run. Where
+    there are both `test` and `val` and it is 0, `val` is the validation split. `size` resizes the shorter side and
+    crops the centre. The array lies in `cache`, by default the folder `ROOT.cache` beside ROOT (or, where that cannot
+    be written, in the user's cache folder), and is made again when a file changes.
+    """
+
+    summary: ClassVar[str] = "folders train/ and test/ (or val/) with one folder of images a class"
+    source: ClassVar[str] = "the layout of torchvision.datasets.ImageFolder"
+
+    root: Path
+    validation: Validation = 0
+    cache: Path | None = None
+    size: int | None = Field(default=None, ge=1)
+    grayscale: bool = False
+
+    def load(self, seed: int) -> DataSet:
+        """See `DataSource.load`; raises `DataError` for missing folders, empty classes and damaged images."""
+        folders = self._folders()
+        classes = class_names(folders["train"])
+        if not classes:
+            raise DataError(f"{folders['train']} has no class folders: {_LAYOUT}")
+        splits = {name: self._split(folder, classes) for name, folder in folders.items()}
+        total = len(splits["train"])
+        count = validation_count(self.validation, total, self.root.name)
+        train, validation = split_off(splits["train"].inputs, splits["train"].targets, count)
+        mean, std = channel_statistics(train.inputs)
+        return DataSet(
+            name=self.root.absolute().name,
+            train=train,
+            validation=splits.get("validation") or validation,
+            test=splits["test"],
+            outputs=len(classes),
+            task="classification",
+            mean=mean,
+            std=std,
+            input_shape=tuple(train.inputs.shape[1:]),
+        )
+
+    def _folders(self) -> dict[str, Path]:
+        """The folder of each split that there is."""
+        if not self.root.is_dir():
+            raise DataError(f"data folder {self.root.absolute()} does not exist: {_LAYOUT}")
+        train, test, other = (self.root / name for name in ("train", "test", "val"))
+        if not train.is_dir() or not (test.is_dir() or other.is_dir()):
+            found = ", ".join(sorted(os.listdir(self.root))[:10]) or "nothing"
+            raise DataError(f"data folder {self.root.absolute()} holds {found}: {_LAYOUT}")
+        if not test.is_dir():
+            return {"train": train, "test": other}
+        held_out = {"validation": other} if other.is_dir() and not self.validation else {}
+        return {"train": train, "test": test, **held_out}
+
+    def _split(self, folder: Path, classes: list[str]) -> Split:
+        files = ImageFiles.scan(folder, classes)
+        return Split(files.pixels(self._cache(), Decoding(self.size, self.grayscale)), files.targets)
+
+    def _cache(self) -> Path:
+        if self.cache is not None:
+            return self.cache
+        root = self.root.absolute()
+        beside = root.with_name(f"{root.name}.cache")
+        if os.access(beside if beside.exists() else root.parent, os.W_OK):
+            return beside
+        return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "growsearch"
+
+
+_LAYOUT = "needed are train/CLASS/IMAGE and test/CLASS/IMAGE (or val/CLASS/IMAGE) in it"

@@ -1,0 +1,30 @@
+"""From a file's `data` mapping to a data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from growsearch.data.dataset import DataSet, DataSource
+from growsearch.errors import InputError
+from growsearch.networks.parameters import make
+from growsearch.registry import lookup
+
+
+def load_data(spec: Mapping[str, Any], seed: int) -> DataSet:
+    """The data set that `spec`, `{"name": NAME, **parameters}`, describes. Raises `InputError` and `DataError`."""
+    return _source(spec).load(seed)
+
+
+def validate_data(spec: Mapping[str, Any]) -> None:
+    """Raise `InputError`, one problem a line, unless `spec` is well formed; looks at no file."""
+    _source(spec)
+
+
+def _source(spec: Mapping[str, Any]) -> DataSource:
+    values = dict(spec)
+    name = values.pop("name", None)
+    if not isinstance(name, str):
+        raise InputError(f"data: needs a name, found {dict(spec)!r}")
+    source: DataSource = make(lookup("data", name), values, f"data {name!r}")
+    return source

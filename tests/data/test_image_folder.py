@@ -1,0 +1,151 @@
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from growsearch.data import DataSet
+from growsearch.data.image_folder import ImageFolder
+from growsearch.errors import DataError
+
+
+def draw(path: Path, value: int, size: tuple[int, int] = (6, 4), mode: str = "RGB") -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    Image.new(mode, size, (value, 2 * value % 256, 255 - value) if mode == "RGB" else value).save(path)
+
+
+@pytest.fixture
+def root(tmp_path: Path) -> Path:
+    folder = tmp_path / "birds"
+    for number in range(10):
+        draw(folder / "train" / "crow" / f"{number}.png", number)
+        draw(folder / "train" / "owl" / "nested" / f"{number}.png", 100 + number)
+    for number in range(3):
+        draw(folder / "test" / "crow" / f"{number}.png", 50 + number)
+        draw(folder / "test" / "owl" / f"{number}.png", 150 + number)
+    return folder
+
+
+def load(root: Path, **parameters: object) -> DataSet:
+    return ImageFolder.model_validate({"root": root, **parameters}).load(0)
+
+
+def reds(images: torch.Tensor) -> list[int]:
+    return sorted(images[:, 0, 0, 0].tolist())
+
+
+def test_images_are_read_with_the_class_of_their_folder(root: Path) -> None:
+    data = load(root)
+    assert (data.name, data.outputs, data.input_shape) == ("birds", 2, (3, 4, 6))
+    assert reds(data.train.inputs) == [*range(10), *range(100, 110)]
+    assert reds(data.test.inputs) == [50, 51, 52, 150, 151, 152]
+    assert torch.equal(data.train.targets, (data.train.inputs[:, 0, 0, 0] >= 100).long())
+    torch.testing.assert_close(data.train.inputs[:, 2], 255 - data.train.inputs[:, 0])
+
+
+def test_the_array_beside_the_folder_is_read_the_second_time(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    first = load(root)
+    arrays = sorted((root.parent / "birds.cache").iterdir())
+    assert [path.suffix for path in arrays] == [".npy", ".npy"]  # nothing unfinished is left
+    monkeypatch.setattr("growsearch.data.decoding.Decoding.read", None)
+    second = load(root)
+    assert torch.equal(first.train.inputs, second.train.inputs)
+
+
+def test_a_changed_file_is_decoded_again(root: Path) -> None:
+    cache = root.parent / "elsewhere"
+    load(root, cache=cache)
+    draw(root / "train" / "crow" / "0.png", 77)
+    os.utime(root / "train" / "crow" / "0.png", ns=(1, 1))
+    assert 77 in reds(load(root, cache=cache).train.inputs)
+
+
+def test_writing_to_a_split_does_not_reach_the_cache(root: Path) -> None:
+    load(root).train.inputs.zero_()
+    assert reds(load(root).train.inputs) == [*range(10), *range(100, 110)]
+
+
+def test_validation_images_are_held_out_of_training_and_always_the_same(root: Path) -> None:
+    source = ImageFolder(root=root, validation=5)
+    first, second = source.load(0), source.load(1)
+    assert first.validation is not None and second.validation is not None
+    assert len(first.validation) == 5
+    assert reds(first.validation.inputs) == reds(second.validation.inputs)
+    assert sorted(reds(first.train.inputs) + reds(first.validation.inputs)) == [*range(10), *range(100, 110)]
+    share = ImageFolder(root=root, validation=0.25).load(0)
+    assert share.validation is not None and len(share.validation) == 5
+
+
+def test_a_val_folder_is_the_test_split_or_beside_test_the_validation_split(root: Path) -> None:
+    (root / "test").rename(root / "val")
+    assert reds(load(root).test.inputs) == [50, 51, 52, 150, 151, 152]
+    for name in ("crow", "owl"):
+        draw(root / "test" / name / "0.png", 9)
+    both = load(root)
+    assert both.validation is not None
+    assert reds(both.validation.inputs) == [50, 51, 52, 150, 151, 152] and reds(both.test.inputs) == [9, 9]
+
+
+def test_jpeg_and_other_formats_and_grey_images_are_read(root: Path) -> None:
+    draw(root / "train" / "crow" / "x.jpg", 200)
+    draw(root / "train" / "crow" / "x.bmp", 201)
+    draw(root / "train" / "crow" / "x.JPEG", 202, mode="L")
+    found = reds(load(root).train.inputs)
+    assert len(found) == 23 and 201 in found
+    assert load(root, grayscale=True).input_shape == (1, 4, 6)
+
+
+def test_images_of_different_size_are_refused_or_made_one_size(root: Path) -> None:
+    draw(root / "train" / "owl" / "large.png", 200, size=(40, 20))
+    with pytest.raises(DataError, match=r"images differ in size.*20 x 40 pixels|images differ in size.*4 x 6 pixels"):
+        load(root)
+    data = load(root, size=4)
+    assert data.input_shape == (3, 4, 4)
+    assert 200 in reds(data.train.inputs)
+
+
+@pytest.mark.parametrize("name", ["bad.jpg", "bad.png", "bad.bmp"])
+def test_a_damaged_image_is_named_and_leaves_no_cache(root: Path, name: str) -> None:
+    draw(root / "train" / "owl" / name, 200, size=(64, 64))
+    whole = (root / "train" / "owl" / name).read_bytes()
+    (root / "train" / "owl" / name).write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(DataError, match=f"cannot decode the image .*{name}.*replace or remove it"):
+        load(root, size=4 if name.endswith("bmp") else None)
+    assert not any(path.suffix == ".npy" and "train" in path.name for path in (root.parent / "birds.cache").glob("*"))
+    assert not list(root.parent.glob("birds.cache/*.partial"))
+
+
+def test_a_missing_folder_is_named_with_what_is_needed(root: Path) -> None:
+    with pytest.raises(DataError, match=r"no-such does not exist: needed are train/CLASS/IMAGE"):
+        load(root.parent / "no-such")
+    (root / "test").rename(root / "tset")
+    with pytest.raises(DataError, match=r"birds holds train, tset: needed are .*test/CLASS/IMAGE"):
+        load(root)
+
+
+def test_an_empty_class_is_named(root: Path) -> None:
+    (root / "train" / "wren").mkdir()
+    with pytest.raises(DataError, match=r"train/wren has no images: allowed are \.bmp"):
+        load(root)
+
+
+def test_a_test_class_without_training_images_is_named(root: Path) -> None:
+    draw(root / "test" / "wren" / "0.png", 1)
+    with pytest.raises(DataError, match="without training images: wren"):
+        load(root)
+
+
+def test_a_train_folder_without_classes_is_refused(root: Path) -> None:
+    (root / "train").rename(root / "old")
+    (root / "train").mkdir()
+    with pytest.raises(DataError, match="train has no class folders"):
+        load(root)
+
+
+@pytest.mark.parametrize("validation", [20, 0.001, 0.99])
+def test_a_validation_that_leaves_nothing_is_refused(root: Path, validation: float) -> None:
+    with pytest.raises(DataError, match="of 20 training images"):
+        load(root, validation=validation)
