@@ -40,7 +40,7 @@ class Network(nn.Module):
 
     def forward(self, inputs: torch.Tensor) -> torch.Tensor:
         hidden = self.depthwise(self.activation(self.norm(self.first(inputs)))) * self.gain.view(-1, 1, 1)
-        return self.head(self.activation(self.second(hidden)).flatten(1))
+        return self.head(torch.relu(self.second(hidden)).flatten(1))
 
 
 @pytest.fixture
