@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -11,15 +10,14 @@ import yaml
 
 from growsearch.comparison.environment import core_count, describe_environment
 from growsearch.comparison.job import Failure, Job, Watcher, execute, labelled
+from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.comparison.results import RESULTS, gather
 from growsearch.comparison.workers import run_jobs
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.training import finished_result
-from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.files import write_atomically, write_json
 from growsearch.training.precision import resolve_device
-from growsearch.training.setup import set_up
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
@@ -51,7 +49,7 @@ def compare(
     ]
     _claim(folder, config)
     watch = progress or _silent
-    open_jobs = _by_cost([job for job in jobs if finished_result(job.folder, job.config, job.seed) is None])
+    open_jobs = checked_and_ordered([job for job in jobs if finished_result(job.folder, job.config, job.seed) is None])
     cores = core_count()
     workers = max(1, min(workers or (cores if place == "cpu" else 1), len(open_jobs)))
     threads = max(1, cores // workers)
@@ -80,29 +78,6 @@ def _claim(folder: Path, config: RunConfig) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(resolved, sort_keys=False)
     write_atomically(path, lambda file: file.write(text.encode()))
-
-
-def _by_cost(jobs: Sequence[Job]) -> list[Job]:
-    """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
-
-    Setting up every policy once is also the check that all of them can run.
-    """
-    costs: dict[str, float] = {}
-    for job in jobs:
-        if job.policy not in costs:
-            costs[job.policy] = _cost(job)
-    return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
-
-
-def _cost(job: Job) -> float:
-    """Training FLOPs of a run, roughly: a network that grows k-fold in width costs k times its seed on the way."""
-    try:
-        setup = set_up(job.config, job.seed, "cpu")
-    except InputError as error:
-        raise type(error)(f"policy {job.policy}: {error}") from error
-    samples = setup.total_steps * (len(setup.data.train.inputs) / setup.steps_per_epoch)
-    growth = (job.config.grown_width() or 1.0) if job.config.growth.grows else 1.0
-    return training_flops_per_sample(setup.model, setup.data.input_shape) * samples * growth
 
 
 def _in_this_process(jobs: Sequence[Job], watch: Watcher) -> list[Failure]:

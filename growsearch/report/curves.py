@@ -58,17 +58,13 @@ def _band(metric: str, columns: list[list[Row]]) -> dict[str, list[float]]:
 
 def _widths(events: list[Row]) -> dict[str, Any]:
     """Widths of the sites that grew: before the first growth step, then after each one (`columns` are their steps)."""
-    grown = [site for site in (events[0]["widths_after"] if events else {}) if any(site in e["sites"] for e in events)]
-    if not grown:
-        return {"sites": [], "columns": [], "widths": []}
-    first = events[0]
-    before = {site: first["widths_after"][site] - first["sites"].get(site, 0) for site in grown}
-    states = [(0, before), *((event["step"], event["widths_after"]) for event in events)]
-    states = _thinned(states, _COLUMNS)
+    before = events[0]["widths_before"] if events else {}
+    grown = [site for site in before if any(site in event["sites"] for event in events)]
+    states = _thinned([(0, before), *((event["step"], event["widths"]) for event in events)], _COLUMNS)
     return {
         "sites": grown,
         "columns": [step for step, _ in states],
-        "widths": [[widths[site] for _, widths in states] for site in grown],
+        "widths": [[widths.get(site) for _, widths in states] for site in grown],
     }
 
 

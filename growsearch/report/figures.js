@@ -4,7 +4,7 @@ const titles = {
   step: "optimizer steps", training_flops: "training FLOPs", seconds: "seconds",
   validation_accuracy: "validation accuracy", validation_loss: "validation loss", train_loss: "training loss",
 };
-const settings = { displaylogo: false, responsive: true, modeBarButtonsToRemove: ["select2d", "lasso2d", "autoScale2d"] };
+const settings = { displayModeBar: false, responsive: true };
 
 function theme() {
   const style = getComputedStyle(document.documentElement);
@@ -47,6 +47,17 @@ function wideRange(metric) {
   return metric.endsWith("loss") && smallest > 0 && Math.max(...values) > 20 * smallest;
 }
 
+/** Accuracies without the first rise, where all curves are alike; undefined shows all. A double click shows all. */
+function laterRange(metric) {
+  if (!metric.endsWith("accuracy")) return undefined;
+  const curves = content.policies.flatMap((policy) => policy.metrics[metric] ?? []).filter((curve) => curve.mean.length > 5);
+  if (!curves.length) return undefined;
+  const low = Math.min(...curves.map((curve) => Math.min(...curve.low.slice(Math.floor(curve.low.length / 5)))));
+  const high = Math.max(...curves.flatMap((curve) => curve.high));
+  const space = 0.05 * (high - low) || 0.01;
+  return [low - space, high + space];
+}
+
 function drawCurves() {
   const color = theme(), axis = chosen("axis"), metric = chosen("metric"), traces = [];
   content.policies.forEach((policy, index) => {
@@ -70,7 +81,7 @@ function drawCurves() {
     });
   });
   const percent = metric.endsWith("accuracy") ? { tickformat: ".0%" } : {};
-  const y = { title: { text: titles[metric] }, type: wideRange(metric) ? "log" : "linear", ...percent };
+  const y = { title: { text: titles[metric] }, range: laterRange(metric), type: wideRange(metric) ? "log" : "linear", ...percent };
   const shape = layout(color, { title: { text: titles[axis] } }, y);
   shape.legend = { orientation: "h", y: 1.02, yanchor: "bottom", x: 0 };
   shape.margin.t = 40;

@@ -118,7 +118,8 @@ def _curve_section(curves: list[dict[str, Any]]) -> str:
 <div class="controls">{controls("metric", "Show", recorded)}{controls("axis", "against", _AXES)}</div>
 <div id="curves" class="plot" role="img" aria-label="Learning curves of all policies; final values are in the table \
 above"></div>
-<p class="note">Mean over seeds; the band is one standard deviation. Triangles mark growth steps (first seed).</p>"""
+<p class="note">Mean over seeds; the band is one standard deviation. Triangles mark growth steps (first seed). \
+Drag to zoom, double-click to see all.</p>"""
 
 
 def _width_section(curves: list[dict[str, Any]]) -> str:

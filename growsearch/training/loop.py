@@ -14,7 +14,7 @@ from torch import Tensor
 from growsearch.config import RunConfig
 from growsearch.data import Split, evaluation_batches
 from growsearch.errors import GrowsearchError, TraceError
-from growsearch.graph import trace
+from growsearch.graph import NetworkGraph, trace
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import training_flops_per_sample
@@ -137,7 +137,7 @@ class TrainingRun:
         event = self.setup.grower.step()
         if event is None:
             return
-        line = event.to_json()
+        line = {**event.to_json(), "widths_before": self._widths}
         self._growth_log.append(line)
         self.counters.growth_seconds += event.seconds
         self.counters.growth_events += event.refused is None
@@ -148,6 +148,7 @@ class TrainingRun:
         """Refresh what depends on the architecture."""
         self._parameters = sum(parameter.numel() for parameter in self.setup.model.parameters())
         self._flops_per_sample = training_flops_per_sample(self.setup.model, self.setup.data.input_shape)
+        self._widths = _widths(self.setup.grower.graph) if self.setup.grower is not None else {}
 
     def _write_row(self) -> None:
         """Append a row of metrics, and let the scheduler know."""
@@ -211,7 +212,7 @@ class TrainingRun:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint."""
         setup, counters = self.setup, self.counters
         test = self._evaluate(setup.data.test, "test")
-        widths = self._widths()
+        widths = self._widths or self._traced_widths()
         save_network(
             self._folder,
             setup.model,
@@ -249,13 +250,14 @@ class TrainingRun:
         self._metrics.close()
         self._growth_log.close()
 
-    def _widths(self) -> dict[str, int]:
-        """Width of every site; empty where a network that does not grow cannot be traced."""
-        setup = self.setup
-        if setup.grower is not None:
-            return {name: site.width for name, site in setup.grower.graph.sites.items()}
+    def _traced_widths(self) -> dict[str, int]:
+        """Widths of a network that did not grow; none where it cannot be traced, which it need not."""
         try:
-            graph = trace(setup.model, torch.zeros(2, *setup.data.input_shape, device=setup.device))
+            return _widths(trace(self.setup.model, self.setup.statistics.first(2)[0]))
         except TraceError:
             return {}
-        return {name: site.width for name, site in graph.sites.items()}
+
+
+def _widths(graph: NetworkGraph) -> dict[str, int]:
+    """Width of every site that may change."""
+    return {name: site.width for name, site in graph.sites.items() if site.kind != "frozen"}

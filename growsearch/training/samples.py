@@ -35,9 +35,9 @@ class StatisticsBatches:
     def __len__(self) -> int:
         return self._batches
 
-    def example(self) -> Tensor:
-        """Inputs of the first two training samples."""
-        return self._batch(torch.arange(min(2, len(self._data.train.inputs))))[0]
+    def first(self, samples: int) -> tuple[Tensor, Tensor]:
+        """The first training samples, in the layout of a batch."""
+        return self._batch(torch.arange(min(samples, len(self._data.train.inputs))))
 
     def _batch(self, samples: Tensor) -> tuple[Tensor, Tensor]:
         split = Split(self._data.train.inputs[samples], self._data.train.targets[samples])

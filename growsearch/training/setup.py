@@ -115,19 +115,20 @@ def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> in
 
 
 def _grower(setup: Setup) -> Grower:
-    growth = setup.config.growth
+    growth, width = setup.config.growth, setup.config.grown_width()
     criterion = setup.criterion
     return Grower(
         setup.model,
         setup.optimizer,
-        setup.statistics.example(),
+        setup.statistics.first(2)[0],
         objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
         batches=setup.statistics,
         when=growth.when,
         where=growth.where,
         how=growth.how,
-        budget=setup.config.grower_budget(),
+        budget=growth.budget if width is None else {"width": width},
         amount=growth.amount,
+        statistics_batches=growth.statistics.batches,
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,

@@ -1,0 +1,60 @@
+"""Before anything runs: see that every policy can, and estimate what it costs."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import replace
+
+from growsearch.comparison.job import Job
+from growsearch.errors import GrowthFailed, InputError
+from growsearch.growth import grow
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.setup import Setup, set_up
+
+_TRIAL_SAMPLES = 8
+
+
+def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
+
+    Every policy is set up once, on the CPU, and grown by one unit at each site where it grows. Raises `InputError`,
+    naming the policy, where that is not possible.
+    """
+    costs: dict[str, float] = {}
+    for job in jobs:
+        if job.policy in costs:
+            continue
+        try:
+            setup = set_up(job.config, job.seed, "cpu")
+            costs[job.policy] = _cost(setup)
+            _try_growth(setup)
+        except InputError as error:
+            raise type(error)(f"policy {job.policy}: {error}") from error
+    return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
+
+
+def _cost(setup: Setup) -> float:
+    """Training FLOPs of a run, roughly: a network that grows k-fold in width costs k times its seed on the way."""
+    samples = setup.total_steps * len(setup.data.train) / setup.steps_per_epoch
+    growth = setup.config.grown_width() or 1.0 if setup.grower is not None else 1.0
+    return training_flops_per_sample(setup.model, setup.data.input_shape) * samples * growth
+
+
+def _try_growth(setup: Setup) -> None:
+    """Grow this throw-away network, so that an initializer that does not fit it is known now and not hours later."""
+    if setup.grower is None:
+        return
+    graph, criterion = setup.grower.graph, setup.criterion
+    deep = setup.grower.policy.how.grows == "depth"
+    widened = [name for name, site in graph.sites.items() if site.kind == "exact"]
+    places = list(graph.depth_sites)[:1] if deep else widened
+    with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
+        grow(
+            setup.model,
+            setup.statistics.first(2)[0],
+            dict.fromkeys(places, 1),
+            setup.grower.policy.how,
+            objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
+            batches=[setup.statistics.first(_TRIAL_SAMPLES)],
+        )
