@@ -1,7 +1,9 @@
 """From a module to its channel spaces and the sites that can grow."""
 
 from growsearch.graph.call import Call, Ref, function_name
+from growsearch.graph.drawing import to_svg
 from growsearch.graph.network import NetworkGraph
+from growsearch.graph.render import network_tree, site_table, to_json
 from growsearch.graph.site import AxisUse, DepthSite, Kind, Role, Run, Site
 from growsearch.graph.tracing import trace
 
@@ -16,5 +18,9 @@ __all__ = [
     "Run",
     "Site",
     "function_name",
+    "network_tree",
+    "site_table",
+    "to_json",
+    "to_svg",
     "trace",
 ]

@@ -38,11 +38,8 @@ def find_depth_sites(analysis: Analysis, model: nn.Module) -> dict[str, DepthSit
 
 def _depth_site(analysis: Analysis, call: Call, module: nn.Module, channels: set[Block]) -> DepthSite | None:
     shape = call.shape
-    if (
-        shape is None
-        or not 2 <= len(shape) <= 4
-        or not isinstance(module, (nn.Linear, _ConvNd, _BatchNorm, *ACTIVATIONS))
-    ):
+    layers = (nn.Linear, _ConvNd, _BatchNorm, *ACTIVATIONS)
+    if shape is None or not 2 <= len(shape) <= 4 or not isinstance(module, layers):
         return None
     axis = _channel_axis(analysis, call, module, channels, len(shape))
     if axis is None:

@@ -30,14 +30,12 @@ def _parts(value: Any) -> Iterator[tuple[Any, Any]]:
         yield from value.items()
     elif isinstance(value, (tuple, list)):
         yield from enumerate(value)
-    elif type(value).__module__ not in ("builtins", "types", "torch") and isinstance(
-        getattr(value, "__dict__", None), dict
-    ):
-        yield from vars(value).items()
+    elif type(value).__module__ not in ("builtins", "types", "torch"):
+        yield from dict(getattr(value, "__dict__", {})).items()
 
 
 def replace_tensors(value: Any, replace: Callable[[Tensor], Any]) -> Any:
-    """`value` with every tensor replaced; tuples of any kind become plain ones, other objects stay as they are."""
+    """`value` with every tensor replaced; tuples of any kind become plain ones, objects with tensors dicts."""
     if isinstance(value, Tensor):
         return replace(value)
     if isinstance(value, tuple):
@@ -48,4 +46,6 @@ def replace_tensors(value: Any, replace: Callable[[Tensor], Any]) -> Any:
         return {key: replace_tensors(inner, replace) for key, inner in value.items()}
     if isinstance(value, slice):
         return slice(*(replace_tensors(inner, replace) for inner in (value.start, value.stop, value.step)))
+    if next(tensors_in(value), None) is not None:
+        return {key: replace_tensors(inner, replace) for key, inner in _parts(value)}
     return value

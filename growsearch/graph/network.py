@@ -4,12 +4,16 @@ from __future__ import annotations
 
 from collections.abc import Iterable
 from dataclasses import dataclass, field
+from typing import TYPE_CHECKING
 
 import networkx
 
 from growsearch.graph.call import Call
 from growsearch.graph.site import DepthSite, Run, Site
 from growsearch.graph.sites import Layout
+
+if TYPE_CHECKING:
+    Graph = networkx.MultiDiGraph[str]
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,7 @@ class NetworkGraph:
     depth_sites: dict[str, DepthSite]
     parameters: int
     flops: int
-    networkx: networkx.MultiDiGraph
+    networkx: Graph
     layouts: dict[str, dict[str, Layout]] = field(repr=False)
 
     def layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
@@ -42,9 +46,9 @@ class NetworkGraph:
         return None
 
 
-def build_networkx(calls: dict[str, Call], owned: Iterable[tuple[str, str, str]]) -> networkx.MultiDiGraph:
+def build_networkx(calls: dict[str, Call], owned: Iterable[tuple[str, str, str]]) -> Graph:
     """A frozen graph of `calls` and of parameters; `owned` lists (parameter, call of the module that owns it, name)."""
-    graph = networkx.MultiDiGraph()
+    graph: Graph = networkx.MultiDiGraph()
     for call in calls.values():
         graph.add_node(
             call.name, kind=call.kind, target=call.target, scope=call.scope, shape=call.shape, rule=call.rule
@@ -55,4 +59,5 @@ def build_networkx(calls: dict[str, Call], owned: Iterable[tuple[str, str, str]]
         if parameter not in graph:
             graph.add_node(parameter, kind="parameter", target=parameter, scope="", shape=None, rule="parameter")
         graph.add_edge(parameter, call_name, argument=attribute)
-    return networkx.freeze(graph)
+    networkx.freeze(graph)
+    return graph

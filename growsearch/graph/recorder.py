@@ -48,7 +48,7 @@ class Record:
 
 
 class Recorder(TorchFunctionMode):
-    """Use with `recording()`, then read `records`; tensors that the run makes are kept alive as long as the recorder."""
+    """Use `recording()`, then read `records`; tensors that the run makes live as long as the recorder."""
 
     def __init__(self, model: nn.Module) -> None:
         super().__init__()

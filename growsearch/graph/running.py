@@ -10,7 +10,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.parameter import UninitializedTensorMixin
+from torch.nn.parameter import is_lazy
 
 from growsearch.errors import TraceError
 from growsearch.graph.analysis import Analysis
@@ -70,7 +70,7 @@ def check_model(model: Any) -> None:
                     f"trace (and grow) the inner module, its attribute {_WRAPPERS[kind.__name__]!r}, and wrap it again"
                 )
         for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-            if isinstance(tensor, UninitializedTensorMixin):
+            if is_lazy(tensor):
                 raise TraceError(
                     f"{where} is lazy: {name!r} has no shape yet; run the model once on example inputs first"
                 )

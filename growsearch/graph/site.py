@@ -71,9 +71,11 @@ class Site:
 class DepthSite:
     """A place where a layer can be inserted: right after the module at path `name`, called once in a run.
 
-    `channels` is the size of the output's channel axis (`axis` 1 for feature maps, -1 for vectors and tokens), `spatial` the number of spatial
-    dimensions (0: vectors or tokens), `activation` whether the module is an idempotent activation (phi(phi(z)) = phi(z)), behind
-    which an identity layer followed by the same activation preserves the function.
+    The module is a linear layer, a convolution, a batch normalisation or an activation whose output has 2 to 4 axes.
+    `channels` is the size of the output's channel axis: axis 1 of a feature map, the last axis of vectors and tokens.
+    `spatial` is the number of axes behind axis 1 of a feature map, 0 for vectors and tokens (a channels-last map counts
+    as tokens). `shape` is that of the output in the example run. `activation` tells whether the module is an idempotent
+    activation, phi(phi(z)) = phi(z): behind it an identity layer followed by the same activation keeps the function.
     """
 
     name: str

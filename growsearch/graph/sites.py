@@ -9,7 +9,7 @@ from math import prod
 
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.rules.step import Use
-from growsearch.graph.site import AxisUse, Run, Site
+from growsearch.graph.site import AxisUse, Kind, Run, Site
 from growsearch.graph.spaces import Block, Piece, resolve
 
 Layout = tuple[int, tuple[Run, ...], int]
@@ -88,7 +88,7 @@ def _blocks(use: Use) -> Iterable[Block]:
     return dict.fromkeys(block for block, _ in resolve(use.space))
 
 
-def _kind(block: Block) -> tuple[str, str]:
+def _kind(block: Block) -> tuple[Kind, str]:
     if block.reason:
         return "frozen", block.reason
     return ("mixing", block.mixing) if block.mixing else ("exact", "")

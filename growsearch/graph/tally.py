@@ -11,7 +11,7 @@ from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
 
 
-class Tally(TorchDispatchMode):
+class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """Counts FLOPs as `torch.utils.flop_counter` does, and remembers the data flow between storages.
 
     The flow finds the inputs of work that torch functions do not show (scripted code, custom operators), so that the
@@ -19,7 +19,7 @@ class Tally(TorchDispatchMode):
     """
 
     def __init__(self) -> None:
-        super().__init__()
+        super().__init__()  # type: ignore[no-untyped-call]
         self.flops = 0
         self._flow: dict[int, set[int]] = {}
         self._keep: list[Tensor] = []

@@ -9,7 +9,7 @@ from growsearch.graph.rules.step import Step, Value
 
 
 @rule("attention", modules=(nn.MultiheadAttention,))
-def module(step: Step) -> list[Value]:
+def _module(step: Step) -> list[Value]:
     query, *others = step.inputs
     step.freeze_inputs(f"width of the heads of nn.MultiheadAttention at {step.place!r}")
     for value, name in zip((query, *others[:2]), ("q_proj_weight", "k_proj_weight", "v_proj_weight"), strict=False):
@@ -29,6 +29,6 @@ def module(step: Step) -> list[Value]:
 
 
 @rule("attention", functions="scaled_dot_product_attention")
-def function(step: Step) -> list[Value]:
+def _function(step: Step) -> list[Value]:
     step.freeze_inputs(f"width of the heads of scaled_dot_product_attention at {step.place!r}")
     return step.output(step.fixed(step.shapes[0], f"attention at {step.place!r}"))

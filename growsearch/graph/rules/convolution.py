@@ -10,7 +10,7 @@ from growsearch.graph.spaces import Space, Unsupported, tie, width
 
 
 @rule("convolution", modules=(_ConvNd,))
-def module(step: Step) -> list[Value]:
+def _module(step: Step) -> list[Value]:
     layer = step.module
     if not isinstance(layer, _ConvNd):
         raise Unsupported("not a convolution")
@@ -21,16 +21,16 @@ def module(step: Step) -> list[Value]:
 
 
 @rule("convolution", functions="conv1d conv2d conv3d")
-def function(step: Step) -> list[Value]:
-    return _function(step, groups_at=6, transposed=False)
+def _function(step: Step) -> list[Value]:
+    return _from_arguments(step, groups_at=6, transposed=False)
 
 
 @rule("convolution", functions="conv_transpose1d conv_transpose2d conv_transpose3d")
-def transposed_function(step: Step) -> list[Value]:
-    return _function(step, groups_at=6, transposed=True)
+def _transposed_function(step: Step) -> list[Value]:
+    return _from_arguments(step, groups_at=6, transposed=True)
 
 
-def _function(step: Step, groups_at: int, transposed: bool) -> list[Value]:
+def _from_arguments(step: Step, groups_at: int, transposed: bool) -> list[Value]:
     groups = step.argument(groups_at, "groups", 1)
     bias = step.value(step.argument(2, "bias"))
     x, weight = step.tensor_argument(0, "input"), step.tensor_argument(1, "weight")

@@ -13,7 +13,7 @@ from growsearch.graph.spaces import Space, Unsupported, is_frozen, take, tie, un
 
 
 @rule("concat", functions="cat")
-def concat(step: Step) -> list[Value]:
+def _concat(step: Step) -> list[Value]:
     values = [value for value in step.inputs if value.shape != (0,)]
     if not values:
         raise Unsupported("nothing to join")
@@ -29,7 +29,7 @@ def concat(step: Step) -> list[Value]:
 
 
 @rule("stack", functions="stack")
-def stack(step: Step) -> list[Value]:
+def _stack(step: Step) -> list[Value]:
     axes = list(step.input.axes)
     for value in step.inputs[1:]:
         for first, second in zip(axes, value.axes, strict=True):
@@ -40,7 +40,7 @@ def stack(step: Step) -> list[Value]:
 
 
 @rule("split", functions="chunk tensor_split")
-def chunk(step: Step) -> list[Value]:
+def _chunk(step: Step) -> list[Value]:
     """Into a number of parts: they stay equal."""
     x, parts = step.tensor_argument(0, "input"), step.argument(1, "chunks", len(step.shapes))
     along = _along(step, x)
@@ -53,7 +53,7 @@ def chunk(step: Step) -> list[Value]:
 
 
 @rule("split", functions="split split_with_sizes")
-def split(step: Step) -> list[Value]:
+def _split(step: Step) -> list[Value]:
     """Into parts of given sizes: numbers in the model's code, which do not follow."""
     x = step.tensor_argument(0, "tensor")
     along = _along(step, x)
@@ -75,7 +75,7 @@ def _parts(step: Step, x: Value, along: int) -> list[Value]:
 
 
 @rule("split", modules=(nn.GLU,), functions="glu")
-def gated(step: Step) -> list[Value]:
+def _gated(step: Step) -> list[Value]:
     """One half times the sigmoid of the other."""
     x = step.input
     dim = getattr(step.module, "dim", -1) if step.module is not None else step.argument(1, "dim", -1)
@@ -85,7 +85,7 @@ def gated(step: Step) -> list[Value]:
 
 
 @rule("split", functions="unbind")
-def unbind(step: Step) -> list[Value]:
+def _unbind(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     (along,) = dimensions(step.argument(1, "dim", 0), x.rank)
     step.freeze(x.axes[along], "taken apart")
@@ -93,7 +93,7 @@ def unbind(step: Step) -> list[Value]:
 
 
 @rule("getitem", functions="select")
-def select(step: Step) -> list[Value]:
+def _select(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     (along,) = dimensions(step.argument(1, "dim"), x.rank)
     step.freeze(x.axes[along], "indexed")
@@ -101,7 +101,7 @@ def select(step: Step) -> list[Value]:
 
 
 @rule("getitem", functions="narrow")
-def narrow(step: Step) -> list[Value]:
+def _narrow(step: Step) -> list[Value]:
     x, start, length = step.tensor_argument(0, "input"), step.argument(2, "start"), step.argument(3, "length")
     (along,) = dimensions(step.argument(1, "dim"), x.rank)
     if not isinstance(start, int) or not isinstance(length, int):
@@ -111,7 +111,7 @@ def narrow(step: Step) -> list[Value]:
 
 
 @rule("getitem", functions="getitem")
-def getitem(step: Step) -> list[Value]:
+def _getitem(step: Step) -> list[Value]:
     x, index = step.tensor_argument(0, "self"), step.argument(1, "index")
     indices = index if isinstance(index, tuple) else (index,)
     if any(isinstance(entry, (Ref, list)) for entry in indices):

@@ -10,7 +10,7 @@ from growsearch.graph.spaces import Space, Unsupported, unify
 
 
 @rule("linear", modules=(nn.Linear,))
-def module(step: Step) -> list[Value]:
+def _module(step: Step) -> list[Value]:
     weight = step.parameter("weight")
     if weight is None:
         raise Unsupported("no weight")
@@ -18,7 +18,7 @@ def module(step: Step) -> list[Value]:
 
 
 @rule("linear", functions="linear")
-def function(step: Step) -> list[Value]:
+def _function(step: Step) -> list[Value]:
     x, weight = step.tensor_argument(0, "input"), step.tensor_argument(1, "weight")
     return _linear(step, x, weight, step.value(step.argument(2, "bias")))
 
@@ -35,7 +35,7 @@ def _linear(step: Step, x: Value, weight: Value, bias: Value | None) -> list[Val
 
 
 @rule("linear", functions="addmm")
-def add_and_multiply(step: Step) -> list[Value]:
+def _add_and_multiply(step: Step) -> list[Value]:
     bias = step.tensor_argument(0, "input")
     outputs = _matmul(step, step.tensor_argument(1, "mat1"), step.tensor_argument(2, "mat2"))
     step.follow(bias, bias.rank - 1, outputs[0].axes[-1], "bias")
@@ -45,7 +45,7 @@ def add_and_multiply(step: Step) -> list[Value]:
 
 
 @rule("matmul", functions="matmul mm bmm")
-def product(step: Step) -> list[Value]:
+def _product(step: Step) -> list[Value]:
     first, second = step.argument(0, "input"), step.argument(1, "mat2", step.call.kwargs.get("other"))
     x, y = step.value(first), step.value(second)
     if x is None or y is None:
@@ -93,7 +93,7 @@ def _batch(step: Step, x: Value, y: Value) -> tuple[Space, ...]:
 
 
 @rule("embedding", modules=(nn.Embedding, nn.EmbeddingBag))
-def embedding_module(step: Step) -> list[Value]:
+def _embedding_module(step: Step) -> list[Value]:
     weight = step.parameter("weight")
     if weight is None:
         raise Unsupported("no weight")
@@ -101,7 +101,7 @@ def embedding_module(step: Step) -> list[Value]:
 
 
 @rule("embedding", functions="embedding")
-def embedding_function(step: Step) -> list[Value]:
+def _embedding_function(step: Step) -> list[Value]:
     return _embedding(step, step.tensor_argument(0, "input"), step.tensor_argument(1, "weight"))
 
 

@@ -14,18 +14,18 @@ from growsearch.graph.spaces import Unsupported, tie
 
 
 @rule("batch_norm", modules=(_NormBase,))
-def batch_module(step: Step) -> list[Value]:
+def _batch_module(step: Step) -> list[Value]:
     names = ("running_mean", "running_var", "weight", "bias")
     return _per_channel(step, step.input, [step.parameter(name) for name in names], channel=1)
 
 
 @rule("batch_norm", functions="batch_norm")
-def batch_function(step: Step) -> list[Value]:
+def _batch_function(step: Step) -> list[Value]:
     return _per_channel(step, step.tensor_argument(0, "input"), _statistics(step), channel=1)
 
 
 @rule("instance_norm", modules=(_InstanceNorm,))
-def instance_module(step: Step) -> list[Value]:
+def _instance_module(step: Step) -> list[Value]:
     dims = int(type(step.module).__name__.removesuffix("d")[-1])
     names = ("running_mean", "running_var", "weight", "bias")
     channel = step.input.rank - dims - 1
@@ -33,7 +33,7 @@ def instance_module(step: Step) -> list[Value]:
 
 
 @rule("instance_norm", functions="instance_norm")
-def instance_function(step: Step) -> list[Value]:
+def _instance_function(step: Step) -> list[Value]:
     return _per_channel(step, step.tensor_argument(0, "input"), _statistics(step), channel=1)
 
 
@@ -57,13 +57,13 @@ def _per_channel(step: Step, x: Value, tensors: list[Value | None], channel: int
 
 
 @rule("layer_norm", modules=(nn.LayerNorm, nn.RMSNorm))
-def layer_module(step: Step) -> list[Value]:
+def _layer_module(step: Step) -> list[Value]:
     shape = getattr(step.module, "normalized_shape", ())
     return _over_last(step, step.input, shape, step.parameter("weight"), step.parameter("bias"))
 
 
 @rule("layer_norm", functions="layer_norm rms_norm")
-def layer_function(step: Step) -> list[Value]:
+def _layer_function(step: Step) -> list[Value]:
     weight, bias = step.value(step.argument(2, "weight")), None
     if step.call.target == "layer_norm":
         bias = step.value(step.argument(3, "bias"))
@@ -80,12 +80,12 @@ def _over_last(step: Step, x: Value, shape: Any, scale: Value | None, shift: Val
 
 
 @rule("group_norm", modules=(nn.GroupNorm,))
-def group_module(step: Step) -> list[Value]:
+def _group_module(step: Step) -> list[Value]:
     return _over_groups(step, getattr(step.module, "num_groups", 0), step.parameter("weight"), step.parameter("bias"))
 
 
 @rule("group_norm", functions="group_norm")
-def group_function(step: Step) -> list[Value]:
+def _group_function(step: Step) -> list[Value]:
     weight, bias = step.value(step.argument(2, "weight")), step.value(step.argument(3, "bias"))
     return _over_groups(step, step.argument(1, "num_groups"), weight, bias)
 

@@ -15,54 +15,40 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
     *(nn.Mish, nn.PReLU, nn.ReLU, nn.ReLU6, nn.RReLU, nn.SELU, nn.SiLU, nn.Sigmoid, nn.Softplus, nn.Softshrink),
     *(nn.Softsign, nn.Tanh, nn.Tanhshrink, nn.Threshold),
 )
-# The result still is the parameter, if the input was one.
-_SAME_VALUES = frozenset(
-    [
-        "bfloat16",
-        "clone",
-        "contiguous",
-        "cpu",
-        "cuda",
-        "data",
-        "detach",
-        "double",
-        "float",
-        "half",
-        "to",
-        "type",
-        "type_as",
-    ]
-)
 
 
 @rule(
     "pointwise",
     modules=(*ACTIVATIONS, _DropoutNd, nn.Identity),
     functions="""
-    abs alpha_dropout bernoulli bfloat16 bitwise_not bool ceil celu clamp_max clamp_min contiguous cos cosh cpu cuda data
-    clone detach deg2rad dropout dropout1d dropout2d dropout3d double elu empty_like erf erfc exp exp2 expm1
-    feature_alpha_dropout feature_dropout fill float floor frac full_like gelu half hardshrink hardsigmoid hardswish
-    hardtanh int isfinite isinf isnan leaky_relu log log10 log1p log2 logical_not logsigmoid logit long mish nan_to_num
-    neg normal ones_like positive rand_like randn_like reciprocal relu relu6 requires_grad round rrelu rsqrt selu sigmoid
-    sign silu sin sinh softplus softshrink softsign sqrt square tan tanh tanhshrink threshold to trunc type type_as
-    uniform zero zeros_like
+    abs alpha_dropout bernoulli bitwise_not bool ceil celu clamp_max clamp_min cos cosh deg2rad dropout dropout1d
+    dropout2d dropout3d elu empty_like erf erfc exp exp2 expm1 feature_alpha_dropout feature_dropout fill floor frac
+    full_like gelu hardshrink hardsigmoid hardswish hardtanh int isfinite isinf isnan leaky_relu log log10 log1p log2
+    logical_not logsigmoid logit long mish nan_to_num neg normal ones_like positive rand_like randn_like reciprocal relu
+    relu6 requires_grad round rrelu rsqrt selu sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan
+    tanh tanhshrink threshold trunc uniform zero zeros_like
     """,
 )
-def of_one(step: Step) -> list[Value]:
-    """Only the first tensor counts: others give a type or device."""
-    x = step.input
-    if step.call.target in _SAME_VALUES:
-        return step.output(x.axes, x.slots)
-    return step.output(x.axes)
+def _of_one(step: Step) -> list[Value]:
+    return step.output(step.input.axes)
+
+
+@rule(
+    "pointwise",
+    functions="bfloat16 clone contiguous cpu cuda data detach double float half to type type_as",
+)
+def _same_values(step: Step) -> list[Value]:
+    """The result still is the parameter, if the input was one; another tensor gives a type or device only."""
+    return step.output(step.input.axes, step.input.slots)
 
 
 @rule("pointwise", modules=(nn.PReLU,))
-def prelu_module(step: Step) -> list[Value]:
+def _prelu_module(step: Step) -> list[Value]:
     return _prelu(step, step.input, step.parameter("weight"))
 
 
 @rule("pointwise", functions="prelu")
-def prelu_function(step: Step) -> list[Value]:
+def _prelu_function(step: Step) -> list[Value]:
     return _prelu(step, step.tensor_argument(0, "input"), step.tensor_argument(1, "weight"))
 
 
@@ -75,20 +61,20 @@ def _prelu(step: Step, x: Value, slope: Value | None) -> list[Value]:
 
 
 @rule("constant", functions="new_empty new_full new_ones new_tensor new_zeros")
-def new(step: Step) -> list[Value]:
+def _new(step: Step) -> list[Value]:
     """The tensor gives type and device only; the size is a number in the model's code."""
     return step.output(step.fixed(step.shapes[0], f"{step.call.target} in the model's code has a fixed size"))
 
 
 @rule("add", functions="add sub rsub")
-def add(step: Step) -> list[Value]:
+def _add(step: Step) -> list[Value]:
     return _broadcast(step, "shift")
 
 
 @rule("multiply", functions="mul div")
-def multiply(step: Step) -> list[Value]:
+def _multiply(step: Step) -> list[Value]:
     if len(step.inputs) == 1:
-        return step.output(step.input.axes, step.input.slots)  # a parameter times a number is as good as the parameter
+        return step.output(step.input.axes, step.input.slots)  # times a number, a parameter serves as one
     return _broadcast(step, "scale")
 
 
@@ -100,7 +86,7 @@ def multiply(step: Step) -> list[Value]:
     remainder where
     """,
 )
-def elementwise(step: Step) -> list[Value]:
+def _elementwise(step: Step) -> list[Value]:
     return _broadcast(step, "free")
 
 

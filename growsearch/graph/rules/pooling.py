@@ -10,42 +10,38 @@ from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.spaces import Space, Unsupported, is_frozen
 
 _POOLS = (
-    *(
-        pooling._MaxPoolNd,
-        pooling._AvgPoolNd,
-        pooling._LPPoolNd,
-        pooling._AdaptiveAvgPoolNd,
-        pooling._AdaptiveMaxPoolNd,
-    ),
-    *(nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
+    *(pooling._MaxPoolNd, pooling._AvgPoolNd, pooling._LPPoolNd),
+    *(pooling._AdaptiveAvgPoolNd, pooling._AdaptiveMaxPoolNd, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
 )
-_PADS = (*(padding._ConstantPadNd, padding._ReflectionPadNd, padding._ReplicationPadNd, padding._CircularPadNd),)
+_PADS = (padding._ConstantPadNd, padding._ReflectionPadNd, padding._ReplicationPadNd, padding._CircularPadNd)
+_POOL_FUNCTIONS = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
 
 
 @rule(
     "pool",
     modules=_POOLS,
-    functions=tuple(
-        f"{kind}{dims}d"
-        for kind in ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
-        for dims in "123"
-    ),
+    functions=tuple(f"{kind}{dims}d" for kind in _POOL_FUNCTIONS for dims in "123"),
 )
-def pool(step: Step) -> list[Value]:
-    name = type(step.module).__name__ if step.module is not None else step.call.target
-    digits = [character for character in name if character.isdigit()]
-    return _positions(step, int(digits[-1]))
+def _pool(step: Step) -> list[Value]:
+    return _positions(step, _digit(type(step.module).__name__ if step.module is not None else step.call.target))
 
 
 @rule("pad", modules=_PADS)
-def pad_module(step: Step) -> list[Value]:
-    digits = [character for character in type(step.module).__name__ if character.isdigit()]
-    return _positions(step, int(digits[-1]))
+def _pad_module(step: Step) -> list[Value]:
+    return _positions(step, _digit(type(step.module).__name__))
 
 
 @rule("interpolate", modules=(nn.Upsample,), functions="interpolate upsample")
-def interpolate(step: Step) -> list[Value]:
+def _interpolate(step: Step) -> list[Value]:
     return _positions(step, step.input.rank - 2)
+
+
+def _digit(name: str) -> int:
+    """2 for MaxPool2d."""
+    digits = [character for character in name if character.isdigit()]
+    if not digits:
+        raise Unsupported("no number of axes in its name")
+    return int(digits[-1])
 
 
 def _positions(step: Step, dims: int) -> list[Value]:
@@ -57,7 +53,7 @@ def _positions(step: Step, dims: int) -> list[Value]:
 
 
 @rule("pad", functions="pad")
-def pad(step: Step) -> list[Value]:
+def _pad(step: Step) -> list[Value]:
     """A padded channel axis is the old one between blocks that stay as they are."""
     x, amounts = step.tensor_argument(0, "input"), step.argument(1, "pad")
     mode = step.argument(2, "mode", "constant")

@@ -14,11 +14,11 @@ _DIM_AT = {"norm": 2, "vector_norm": 2, "normalize": 2, "roll": 2, "renorm": 2}
 @rule(
     "reduce",
     functions="""
-    all amax amin any argmax argmin count_nonzero logsumexp max mean median min nanmean nansum norm prod std std_mean sum
-    var var_mean vector_norm
+    all amax amin any argmax argmin count_nonzero logsumexp max mean median min nanmean nansum norm prod std std_mean
+    sum var var_mean vector_norm
     """,
 )
-def reduce(step: Step) -> list[Value]:
+def _reduce(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     if len(step.inputs) == 2:
         raise Unsupported("two tensors")
@@ -35,7 +35,7 @@ def reduce(step: Step) -> list[Value]:
 
 
 @rule("along", functions="cumprod cumsum flip log_softmax logcumsumexp normalize roll softmax softmin sort argsort")
-def along(step: Step) -> list[Value]:
+def _along_dim(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     target = step.call.target
     name = "dims" if target in ("flip", "roll") else "dim"
@@ -45,17 +45,17 @@ def along(step: Step) -> list[Value]:
 
 
 @rule("along", functions="tril triu")
-def triangle(step: Step) -> list[Value]:
+def _triangle(step: Step) -> list[Value]:
     return _along(step, step.input, (-2, -1))
 
 
 @rule("along", functions="local_response_norm", modules=(nn.LocalResponseNorm, nn.CrossMapLRN2d))
-def response_norm(step: Step) -> list[Value]:
+def _response_norm(step: Step) -> list[Value]:
     return _along(step, step.input, 1)
 
 
 @rule("along", modules=(nn.Softmax, nn.LogSoftmax, nn.Softmin, nn.Softmax2d))
-def softmax_module(step: Step) -> list[Value]:
+def _softmax_module(step: Step) -> list[Value]:
     dim = -3 if isinstance(step.module, nn.Softmax2d) else getattr(step.module, "dim", None)
     return _along(step, step.input, dim)
 

@@ -16,7 +16,7 @@ _MANY = 4096
 @rule(
     "reshape", modules=(nn.Flatten, nn.Unflatten), functions="flatten ravel reshape reshape_as unflatten view view_as"
 )
-def reshape(step: Step) -> list[Value]:
+def _reshape(step: Step) -> list[Value]:
     """Axes are matched by size in groups; within a group, one axis that may change can be merged with fixed ones."""
     x, shape = step.input, step.shapes[0]
     axes: list[Space] = []
@@ -79,7 +79,7 @@ def _regroup(step: Step, x: Value, old: list[int], sizes: list[int]) -> list[Spa
 
 
 @rule("permute", functions="permute")
-def permute(step: Step) -> list[Value]:
+def _permute(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     argument = step.argument(1, "dims")
     order = dimensions(argument if isinstance(argument, (tuple, list)) else step.call.args[1:], x.rank)
@@ -87,7 +87,7 @@ def permute(step: Step) -> list[Value]:
 
 
 @rule("permute", functions="transpose")
-def transpose(step: Step) -> list[Value]:
+def _transpose(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     first, second = dimensions((step.argument(1, "dim0"), step.argument(2, "dim1")), x.rank)
     order = list(range(x.rank))
@@ -96,7 +96,7 @@ def transpose(step: Step) -> list[Value]:
 
 
 @rule("permute", functions="t T mT adjoint H mH")
-def matrix_transpose(step: Step) -> list[Value]:
+def _matrix_transpose(step: Step) -> list[Value]:
     x = step.input
     if x.rank > 2 and step.call.target in ("t", "T", "H"):
         return _ordered(step, x, tuple(reversed(range(x.rank))))
@@ -106,7 +106,7 @@ def matrix_transpose(step: Step) -> list[Value]:
 
 
 @rule("permute", functions="moveaxis")
-def move(step: Step) -> list[Value]:
+def _move(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     source, target = dimensions(step.argument(1, "source"), x.rank), dimensions(step.argument(2, "destination"), x.rank)
     order = [axis for axis in range(x.rank) if axis not in source]
@@ -122,7 +122,7 @@ def _ordered(step: Step, x: Value, order: tuple[int, ...]) -> list[Value]:
 
 
 @rule("reshape", functions="unsqueeze")
-def unsqueeze(step: Step) -> list[Value]:
+def _unsqueeze(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     (place,) = dimensions(step.argument(1, "dim"), x.rank + 1)
     new = step.fixed([1], "a new axis")
@@ -130,7 +130,7 @@ def unsqueeze(step: Step) -> list[Value]:
 
 
 @rule("reshape", functions="squeeze")
-def squeeze(step: Step) -> list[Value]:
+def _squeeze(step: Step) -> list[Value]:
     x, argument = step.tensor_argument(0, "input"), step.argument(1, "dim")
     named = range(x.rank) if argument is None else dimensions(argument, x.rank)
     kept = [axis for axis in range(x.rank) if axis not in named or x.shape[axis] != 1]
@@ -140,7 +140,7 @@ def squeeze(step: Step) -> list[Value]:
 
 
 @rule("expand", functions="broadcast_to expand expand_as")
-def expand(step: Step) -> list[Value]:
+def _expand(step: Step) -> list[Value]:
     """An expanded axis follows the tensor that gives the shape, where one does, and is fixed otherwise."""
     x, shape = step.tensor_argument(0, "input"), step.shapes[0]
     like = step.inputs[1].axes if step.call.target == "expand_as" else step.fixed(shape, "expanded to a fixed size")
@@ -155,7 +155,7 @@ def expand(step: Step) -> list[Value]:
 
 
 @rule("expand", functions="repeat tile")
-def repeat(step: Step) -> list[Value]:
+def _repeat(step: Step) -> list[Value]:
     x, shape = step.input, step.shapes[0]
     first = len(shape) - x.rank
     axes = list(step.fixed(shape, "repeated"))

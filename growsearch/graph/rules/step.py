@@ -33,7 +33,7 @@ class Slot:
 
 @dataclass(frozen=True)
 class Value:
-    """A tensor in the analysis: the space of every axis, and the slot where the tensor is still a view of a parameter."""
+    """A tensor in the analysis: the space of every axis, and its slot where the tensor is a view of a parameter."""
 
     shape: tuple[int, ...]
     axes: Axes

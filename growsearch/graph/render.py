@@ -1,0 +1,95 @@
+"""A graph to look at: tree and table for the terminal, plain data for JSON (the drawing is in `drawing`)."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import networkx
+from rich.table import Table
+from rich.text import Text
+from rich.tree import Tree
+
+from growsearch.graph.call import Call
+from growsearch.graph.network import NetworkGraph
+from growsearch.graph.site import Site
+
+STYLES = {"exact": "green", "mixing": "yellow", "frozen": "red"}
+_MANY = 3
+
+
+def site_table(graph: NetworkGraph) -> Table:
+    """One row for every site: how wide it is, whether it can grow, and what a unit costs."""
+    table = Table(title=f"{len(graph.sites)} sites")
+    table.add_column("site", overflow="fold")
+    table.add_column("width", justify="right")
+    table.add_column("granularity", justify="right")
+    table.add_column("kind", overflow="fold")
+    table.add_column("producers", overflow="fold")
+    table.add_column("consumers", overflow="fold")
+    table.add_column("parameters/unit", justify="right")
+    table.add_column("FLOPs/unit", justify="right")
+    for site in graph.sites.values():
+        table.add_row(
+            Text(site.name),
+            str(site.width),
+            str(site.granularity),
+            _kind(site),
+            Text(_shortened(site.producers)),
+            Text(_shortened(site.consumers)),
+            f"{site.parameters_per_unit:,}",
+            f"{site.flops_per_unit:,}",
+        )
+    return table
+
+
+def network_tree(graph: NetworkGraph) -> Tree:
+    """The calls in execution order under the modules in which they happen, with output shapes and sites."""
+    root = Tree(Text(f"network: {graph.parameters:,} parameters, {graph.flops:,} FLOPs per sample", style="bold"))
+    branches: dict[str, Tree] = {"": root}
+    for call in graph.calls.values():
+        if call.kind != "parameter" and call.target != "item":
+            _branch(branches, call.scope).add(_line(graph, call))
+    return root
+
+
+def _branch(branches: dict[str, Tree], scope: str) -> Tree:
+    if scope not in branches:
+        parent, _, name = scope.rpartition(".")
+        branches[scope] = _branch(branches, parent).add(Text(name, style="bold"))
+    return branches[scope]
+
+
+def _line(graph: NetworkGraph, call: Call) -> Text:
+    line = Text(call.name.removeprefix(f"{call.scope}."))
+    what = call.rule or "no rule"
+    if what != call.target:
+        line.append(f"  {what}", style="dim")
+    if call.shape is not None:
+        line.append(f"  {'x'.join(map(str, call.shape))}", style="cyan")
+    for name in graph.layouts.get(call.name, {}):
+        line.append(f"  {name}", style=STYLES[graph.sites[name].kind])
+    return line
+
+
+def _kind(site: Site) -> Text:
+    text = Text(site.kind, style=STYLES[site.kind])
+    if site.reason:
+        text.append(f": {site.reason}", style="default")
+    return text
+
+
+def _shortened(names: tuple[str, ...]) -> str:
+    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
+    return ", ".join(names[:_MANY]) + more
+
+
+def to_json(graph: NetworkGraph) -> dict[str, Any]:
+    """Plain data for `json.dump`: networkx's node-link form, sites, depth sites and totals."""
+    return {
+        "parameters": graph.parameters,
+        "flops": graph.flops,
+        "sites": [{**asdict(site), "width": site.width} for site in graph.sites.values()],
+        "depth_sites": [asdict(site) for site in graph.depth_sites.values()],
+        "graph": networkx.node_link_data(graph.networkx, edges="edges"),
+    }
