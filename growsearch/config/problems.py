@@ -18,10 +18,11 @@ Model = TypeVar("Model", bound=BaseModel)
 
 @dataclass(frozen=True)
 class Problem:
-    """One thing that is wrong, at a path of the file."""
+    """One thing that is wrong, at a path of the file; with the key there itself, or with its value."""
 
     path: KeyPath
     message: str
+    about_key: bool = False
 
     def at(self, path: KeyPath) -> Problem:
         """The same problem somewhere else."""
@@ -68,7 +69,7 @@ def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: 
         same = messages.setdefault(made.path, [])
         if made.message not in [other.message for other in same]:
             same.append(made)
-    return [Problem(where, " or ".join(p.message for p in same)) for where, same in messages.items()]
+    return [replace(same[0], message=" or ".join(one.message for one in same)) for same in messages.values()]
 
 
 def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
@@ -90,7 +91,8 @@ def _problem(detail: Any, model: type[BaseModel], local: KeyPath, value: Any, pa
     kind, where = detail["type"], (*path, *local)
     if kind == "extra_forbidden":
         key = str(local[-1])
-        return problem(where, f"unknown key {key!r}", allowed=_fields(model, local[:-1]), name=key)
+        unknown = problem(where, f"unknown key {key!r}", allowed=_fields(model, local[:-1]), name=key)
+        return replace(unknown, about_key=True)
     if kind == "missing":
         return problem(where, "missing", found=show(value), allowed=[_limits(model, local)])
     if kind == "literal_error":

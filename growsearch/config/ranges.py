@@ -78,9 +78,9 @@ RANGES: dict[str, type[FloatRange] | type[IntRange] | type[Choice]] = {
 
 def _check_ends(low: float, high: float, log: bool) -> None:
     if low > high:
-        raise ValueError(f"low must not be above high (found low {low}, high {high})")
+        raise ValueError(f"low must not be above high (found low {low:g}, high {high:g})")
     if log and low <= 0:
-        raise ValueError(f"a range with log needs a low above 0 (found {low})")
+        raise ValueError(f"a range with log needs a low above 0 (found {low:g})")
 
 
 def is_range(value: Any) -> bool:

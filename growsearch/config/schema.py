@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -22,12 +22,12 @@ def file_schema() -> Schema:
         name: _inline(model.model_json_schema())
         for name, model in (("float_range", FloatRange), ("int_range", IntRange), ("choice", Choice))
     }
-    definitions["data"] = _named("data")
-    definitions["network"] = _network()
+    definitions |= {"data": _named("data", whole=True), "network": _network(whole=True)}
     definitions["training"] = _training()
     definitions["growth"] = _growth()
     sections = {name: _reference(name) for name in ("data", "network", "training", "growth")}
-    definitions["policy"] = _object({name: _optional(schema) for name, schema in sections.items()})
+    overrides = {**sections, "data": _named("data", whole=False), "network": _network(whole=False)}
+    definitions["policy"] = _object({name: _optional(schema) for name, schema in overrides.items()})
     return {
         "$schema": DRAFT,
         "title": "growsearch file",
@@ -122,21 +122,19 @@ def _registered(group: str, name: str) -> Schema:
     return _optional({**_open(model), "description": model.summary})
 
 
-def _named(group: str, extra: Callable[[], list[Schema]] = list) -> Schema:
-    """`{name: ..., parameters}` for everything in a group, the bare name, or a choice."""
+def _named(group: str, extra: Sequence[Schema] = (), *, whole: bool) -> Schema:
+    """`{name: ..., parameters}` for everything in a group, the bare name, or a choice.
+
+    A policy may leave the name out (not `whole`), to change some parameters of what the file names.
+    """
     registered: dict[str, Any] = {name: lookup(group, name) for name in names(group)}
-    models = {name: {**_open(model), "description": model.summary} for name, model in registered.items()}
-    return {
-        "anyOf": [
-            {"enum": list(models)},
-            *(
-                {**schema, "properties": {"name": {"const": name}, **schema["properties"]}, "required": ["name"]}
-                for name, schema in models.items()
-            ),
-            *extra(),
-            _options({"type": "object"}),
-        ]
-    }
+    needed = {"required": ["name"]} if whole else {}
+    mappings = []
+    for name, model in registered.items():
+        schema = _open(model)
+        properties = {"name": {"const": name}, **schema["properties"]}
+        mappings.append({**schema, "description": model.summary, "properties": properties, **needed})
+    return {"anyOf": [{"enum": list(registered)}, *mappings, *extra, _options({"type": "object"})]}
 
 
 def _options(schema: Schema) -> Schema:
@@ -144,15 +142,12 @@ def _options(schema: Schema) -> Schema:
     return _object({"type": {"const": "choice"}, "options": options}, required=["type", "options"])
 
 
-def _network() -> Schema:
-    def unregistered() -> list[Schema]:
-        layers = _object({"layers": {"type": "array"}, "width": _or_range({"type": "number", "exclusiveMinimum": 0})})
-        imported = {"type": "object", "properties": {"name": {"type": "string", "pattern": ":"}}, "required": ["name"]}
-        bare = {"type": "string", "pattern": ":"}
-        width_only = _object({"width": {"type": "number", "exclusiveMinimum": 0}}, required=["width"])
-        return [{**layers, "required": ["layers"]}, imported, bare, width_only]
-
-    return _named("networks", unregistered)
+def _network(*, whole: bool) -> Schema:
+    width = _or_range({"type": "number", "exclusiveMinimum": 0})
+    layers = {**_object({"layers": {"type": "array"}, "width": width}), "required": ["layers"]}
+    path = {"type": "string", "pattern": ":"}
+    imported = {"type": "object", "properties": {"name": path}, "required": ["name"]}
+    return _named("networks", [layers, path, imported], whole=whole)
 
 
 def _training() -> Schema:

@@ -11,7 +11,7 @@ from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME, check, norma
 from growsearch.config.merge import merge, origin
 from growsearch.config.overrides import Overridden, apply_overrides
 from growsearch.config.problems import Problem, problem, show
-from growsearch.config.ranges import check_range, find_ranges, first_variant, variants
+from growsearch.config.ranges import Variant, check_range, find_ranges, first_variant, variants
 from growsearch.config.run_config import RunConfig
 from growsearch.errors import ConfigError
 from growsearch.registry import closest
@@ -145,9 +145,22 @@ def _check_ends(data: dict[str, Any], allow_import: bool) -> list[Problem]:
     problems = [one for found in broken.values() for one in found]
     for variant in variants(data):
         _, found = check(variant.data, allow_import)
-        mapped = [one.at(variant.source(one.path)) for one in found]
-        problems += [one for one in mapped if not any(one.path[: len(path)] == path for path in broken)]
+        mapped = [one.at(_source(variant, one)) for one in found]
+        problems += [one for one in mapped if not any(_overlap(one.path, path) for path in broken)]
     return problems
+
+
+def _source(variant: Variant, one: Problem) -> KeyPath:
+    """Where a problem of a plain file stands in the file: a problem with a key is not one with an end of its range."""
+    if one.about_key:
+        return (*variant.source(one.path[:-1]), one.path[-1])
+    return variant.source(one.path)
+
+
+def _overlap(one: KeyPath, other: KeyPath) -> bool:
+    """Whether one path lies on the other: a range that is wrong itself says nothing about what is around it."""
+    common = min(len(one), len(other))
+    return one[:common] == other[:common]
 
 
 def _all_ranges(value: Any, path: KeyPath = ()) -> list[tuple[KeyPath, Any]]:
