@@ -130,7 +130,8 @@ def _edge(start: tuple[float, float], end: tuple[float, float], rows: int) -> st
     x1, y1 = end
     bend = _GAP_Y / 2 if rows == 1 else (y1 - y0) / 3
     side = 0.0 if rows == 1 else _WIDTH * 0.75
-    return f'<path d="M{x0:.0f},{y0:.0f} C{x0 + side:.0f},{y0 + bend:.0f} {x1 + side:.0f},{y1 - bend:.0f} {x1:.0f},{y1:.0f}"/>'
+    points = [(x0 + side, y0 + bend), (x1 + side, y1 - bend), (x1, y1)]
+    return f'<path d="M{x0:.0f},{y0:.0f} C{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
 
 
 def _key() -> list[str]:

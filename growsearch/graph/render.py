@@ -6,6 +6,7 @@ from dataclasses import asdict
 from typing import Any
 
 import networkx
+from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
@@ -15,20 +16,19 @@ from growsearch.graph.network import NetworkGraph
 from growsearch.graph.site import Site
 
 STYLES = {"exact": "green", "mixing": "yellow", "frozen": "red"}
-_MANY = 3
 
 
 def site_table(graph: NetworkGraph) -> Table:
     """One row for every site: how wide it is, whether it can grow, and what a unit costs."""
-    table = Table(title=f"{len(graph.sites)} sites")
+    table = Table(title=f"{len(graph.sites)} sites", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("site", overflow="fold")
-    table.add_column("width", justify="right")
-    table.add_column("granularity", justify="right")
+    table.add_column("width", justify="right", no_wrap=True)
+    table.add_column("granu-\nlarity", justify="right", no_wrap=True)
     table.add_column("kind", overflow="fold")
     table.add_column("producers", overflow="fold")
     table.add_column("consumers", overflow="fold")
-    table.add_column("parameters/unit", justify="right")
-    table.add_column("FLOPs/unit", justify="right")
+    table.add_column("parameters\n/unit", justify="right", no_wrap=True)
+    table.add_column("FLOPs\n/unit", justify="right", no_wrap=True)
     for site in graph.sites.values():
         table.add_row(
             Text(site.name),
@@ -80,8 +80,7 @@ def _kind(site: Site) -> Text:
 
 
 def _shortened(names: tuple[str, ...]) -> str:
-    more = f" and {len(names) - _MANY} more" if len(names) > _MANY else ""
-    return ", ".join(names[:_MANY]) + more
+    return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else names[0]
 
 
 def to_json(graph: NetworkGraph) -> dict[str, Any]:
