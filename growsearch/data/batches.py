@@ -27,7 +27,8 @@ class Normalise:
         """`[N, ...]` of the same shape."""
         if inputs.dtype != torch.uint8:
             return inputs
-        return inputs.to(torch.float32, memory_format=torch.channels_last).mul_(self._factor).add_(self._shift)
+        scaled = inputs.float().mul_(self._factor).add_(self._shift)  # a third of the time it takes channels-last
+        return scaled.contiguous(memory_format=torch.channels_last)
 
 
 class Batches:
@@ -96,7 +97,8 @@ class Batches:
     def _batch(self, window: slice) -> tuple[Tensor, Tensor]:
         inputs, targets = self._split.inputs, self._split.targets
         if not self._whole:
-            inputs, targets = inputs[self._order[window]], targets[self._order[window]]
+            order = self._order[window]
+            inputs, targets = inputs.index_select(0, order), targets.index_select(0, order)
         inputs, targets = inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
         if self._augment is not None:
             inputs = self._augment.apply(inputs, self._choices[window])
