@@ -13,6 +13,15 @@ from growsearch.surgery.edits import AxisEdit, Span
 
 
 @dataclass(frozen=True)
+class Segment:
+    """New positions `[start, start + length)`: old ones from `old` on, or new where `old` is -1."""
+
+    start: int
+    length: int
+    old: int
+
+
+@dataclass(frozen=True)
 class Move:
     """All edits of one axis, as one re-indexing; fields as in `AxisEdit`."""
 
@@ -25,6 +34,18 @@ class Move:
     def added(self) -> list[int]:
         """New positions, those without an old one."""
         return [place for place, old in enumerate(self.source) if old < 0]
+
+    @property
+    def segments(self) -> list[Segment]:
+        """The new axis in the fewest pieces that are each a piece of the old one, or new."""
+        found: list[Segment] = []
+        for place, old in enumerate(self.source):
+            last = found[-1] if found else None
+            if last is not None and old == (last.old + place - last.start if last.old >= 0 else -1):
+                found[-1] = Segment(last.start, last.length + 1, last.old)
+            else:
+                found.append(Segment(place, 1, old))
+        return found
 
 
 def moves_of(shape: Sequence[int], edits: Sequence[AxisEdit]) -> list[Move]:

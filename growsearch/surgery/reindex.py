@@ -44,20 +44,22 @@ def like(old: Tensor, values: Tensor) -> Tensor:
 
 def move(tensor: Tensor, step: Move) -> Tensor:
     """`tensor` re-indexed along one axis; the memory format is kept."""
-    device = tensor.device
-    shape = shape_after(tensor.shape, [step])
-    new = torch.empty(shape, dtype=tensor.dtype, device=device, memory_format=memory_format(tensor)).zero_()
-    kept = torch.tensor([place for place, old in enumerate(step.source) if old >= 0], dtype=torch.long, device=device)
-    old = torch.tensor([old for old in step.source if old >= 0], dtype=torch.long, device=device)
-    new.index_copy_(step.axis, kept, tensor.index_select(step.axis, old))
-    fresh = torch.tensor(step.added, dtype=torch.long, device=device)
-    if isinstance(step.fill, Tensor):
-        new.index_copy_(step.axis, fresh, step.fill.to(dtype=tensor.dtype, device=tensor.device))
-    elif step.fill != 0:
-        new.index_fill_(step.axis, fresh, step.fill)
+    axis, shape = step.axis, shape_after(tensor.shape, [step])
+    new = torch.empty(shape, dtype=tensor.dtype, device=tensor.device, memory_format=memory_format(tensor))
+    filled = 0
+    # Segment by segment: an index would need a second copy of what is kept.
+    for segment in step.segments:
+        target = new.narrow(axis, segment.start, segment.length)
+        if segment.old >= 0:
+            target.copy_(tensor.narrow(axis, segment.old, segment.length))
+        elif isinstance(step.fill, Tensor):
+            target.copy_(step.fill.narrow(axis, filled, segment.length))
+            filled += segment.length
+        else:
+            target.fill_(step.fill)
     if step.scale is not None:
         sizes = [1] * tensor.ndim
-        sizes[step.axis] = -1
+        sizes[axis] = -1
         new.mul_(torch.tensor(step.scale, dtype=tensor.dtype, device=tensor.device).view(sizes))
     return new
 
