@@ -7,7 +7,7 @@ that the core hands to it and writes into checkpoints.
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, ClassVar, Literal
 
 from pydantic import BaseModel, ConfigDict
@@ -58,7 +58,8 @@ class Initializer(Strategy):
     """How new parts start."""
 
     preserves: ClassVar[str]
+    grows: ClassVar[Literal["width", "depth"]] = "width"
 
     @abstractmethod
-    def propose(self, plan: dict[str, int], context: GrowthContext) -> list[Candidate]:
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         """Candidates for up to `plan[site]` units at each site, best first within a site."""

@@ -1,0 +1,44 @@
+"""When, where and how a network grows."""
+
+from growsearch.errors import GrowthFailed, GrowthRefused
+from growsearch.growth.budget import Allowance, Budget, Ledger
+from growsearch.growth.candidate import Candidate, edits_of
+from growsearch.growth.context import GrowthContext
+from growsearch.growth.event import GrowthEvent
+from growsearch.growth.grow import grow
+from growsearch.growth.grower import Grower
+from growsearch.growth.layer_cost import layer_cost
+from growsearch.growth.new_slices import NewSlices
+from growsearch.growth.policy import Policy
+from growsearch.growth.progress import Progress
+from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
+from growsearch.growth.units import Side, SiteEnds, default_bound, random_directions
+from growsearch.surgery import Insertion
+
+__all__ = [
+    "Allowance",
+    "Budget",
+    "Candidate",
+    "GrowthContext",
+    "GrowthEvent",
+    "GrowthFailed",
+    "GrowthRefused",
+    "Grower",
+    "Initializer",
+    "Insertion",
+    "Ledger",
+    "Need",
+    "NewSlices",
+    "Policy",
+    "Progress",
+    "Scheduler",
+    "Selector",
+    "Side",
+    "SiteEnds",
+    "Strategy",
+    "default_bound",
+    "edits_of",
+    "grow",
+    "layer_cost",
+    "random_directions",
+]

@@ -1,0 +1,155 @@
+"""How far a network may grow, and how much of that one event may use."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from growsearch.errors import InputError
+from growsearch.growth.candidate import Candidate
+from growsearch.growth.cost import ParameterCost
+
+Measure = Literal["width", "units", "parameters", "flops"]
+MEASURES: tuple[Measure, ...] = ("width", "units", "parameters", "flops")
+DEFAULT_AMOUNT = 0.25
+UNLIMITED = 1 << 60
+
+
+@dataclass(frozen=True)
+class Budget:
+    """Where growth stops.
+
+    `width`: every site at this multiple of its seed width. `units`: so many units added in all. `parameters`: so many
+    parameters of the whole network. `flops`: so many forward FLOPs per sample.
+    """
+
+    measure: Measure
+    limit: float
+
+    @staticmethod
+    def of(value: Mapping[str, float] | Budget | None) -> Budget | None:
+        """From `{measure: limit}`; `InputError` unless it names exactly one measure with a positive limit."""
+        if value is None or isinstance(value, Budget):
+            return value
+        if len(value) != 1 or next(iter(value)) not in MEASURES:
+            raise InputError(f"budget {dict(value)}: give exactly one of {', '.join(MEASURES)}")
+        measure, limit = next(iter(value.items()))
+        if not limit > 0:
+            raise InputError(f"budget {measure}: {limit} must be above 0")
+        return Budget(measure, limit)  # type: ignore[arg-type]  # membership was just checked
+
+    def check_seed(self, parameters: int, flops: int) -> None:
+        """`InputError` where the seed network is over the budget already."""
+        used = {"width": 1.0, "parameters": parameters, "flops": flops}.get(self.measure)
+        if used is not None and self.limit < used:
+            raise InputError(
+                f"budget {self.measure}: {self.limit:g} is below the seed network, which has {used:g}: "
+                "give a larger budget or a smaller seed network"
+            )
+
+
+@dataclass(frozen=True)
+class Allowance:
+    """What one event may add.
+
+    `requests` is each site's even share, `caps` the most that it may gain, both in units; `units` the most of all
+    sites together; `parameters` and `flops` limit the whole network after the event.
+    """
+
+    requests: dict[str, int]
+    caps: dict[str, int]
+    units: int
+    parameters: int = UNLIMITED
+    flops: int = UNLIMITED
+
+    @property
+    def empty(self) -> bool:
+        """Whether nothing can be added."""
+        return self.units <= 0 or not any(self.caps.values())
+
+
+@dataclass
+class Ledger:
+    """Takes candidates one by one, as long as the allowance covers them."""
+
+    allowance: Allowance
+    cost: ParameterCost
+    flops: int
+    units: dict[str, int] = field(default_factory=dict)
+    layers: int = 0
+
+    def take(self, candidate: Candidate) -> bool:
+        """Whether the candidate fits beside those taken before; if so it is taken."""
+        allowance = self.allowance
+        mine = self.units.get(candidate.site, 0)
+        if mine >= allowance.caps.get(candidate.site, 0) or sum(self.units.values()) >= allowance.units:
+            return False
+        if self.flops + candidate.flops > allowance.flops:
+            return False
+        units = {**self.units, candidate.site: mine + 1}
+        layers = self.layers + (candidate.parameters if candidate.insertion else 0)
+        if allowance.parameters < UNLIMITED and self.cost.after(units, layers) > allowance.parameters:
+            return False
+        self.units, self.layers = units, layers
+        self.flops += candidate.flops
+        return True
+
+
+def allowance_for(
+    budget: Budget | None,
+    seed: Mapping[str, int],
+    current: Mapping[str, int],
+    added: int,
+    used: Mapping[str, int],
+    unit_cost: Mapping[str, float],
+    amount: float | None,
+    events_left: int | None,
+) -> Allowance:
+    """What the next event may add.
+
+    `amount` is the share of its seed units that every site gains in one event. Without one, what the budget leaves is
+    spread evenly over the scheduler's remaining events, or `DEFAULT_AMOUNT` is taken where their number is not known.
+    `seed` and `current` are units by site, `added` the units added so far, `used` the network's parameters and flops,
+    `unit_cost` what one unit of each site costs in the budget's measure.
+    """
+    even = {name: max(1, round((amount or DEFAULT_AMOUNT) * seed[name])) for name in current}
+    spread = events_left if amount is None else None
+    if budget is None:
+        return Allowance(even, dict.fromkeys(current, UNLIMITED), sum(even.values()))
+    if budget.measure == "width":
+        caps = {name: max(0, round(seed[name] * budget.limit) - units) for name, units in current.items()}
+        if spread:
+            even = {name: _part(caps[name], spread) for name in caps}
+        requests = {name: min(even[name], caps[name]) for name in caps}
+        return Allowance(requests, caps, sum(requests.values()))
+    caps = dict.fromkeys(current, UNLIMITED)
+    if budget.measure == "units":
+        left = max(0, int(budget.limit) - added)
+        units = _part(left, spread) if spread else min(left, sum(even.values()))
+        total = sum(seed[name] for name in current)
+        requests = {name: math.ceil(units * seed[name] / total) for name in current} if spread else even
+        return Allowance(requests, caps, units)
+    left = max(0, int(budget.limit) - used[budget.measure])
+    units = sum(even.values())
+    if spread:
+        left = _part(left, spread)
+        share = left / max(1.0, sum(unit_cost[name] * seed[name] for name in current))
+        even = {name: math.ceil(share * seed[name]) for name in current}
+        units = UNLIMITED
+    reach = used[budget.measure] + left
+    caps = {name: min(UNLIMITED, int(left / max(1.0, unit_cost[name]))) for name in current}
+    if budget.measure == "parameters":
+        return Allowance(even, caps, units, parameters=reach)
+    return Allowance(even, caps, units, flops=reach)
+
+
+def _part(left: int, events: int) -> int:
+    """An even part of what is left, so that the last event takes the rest."""
+    return left if events <= 1 else int(left / events + 0.5)
+
+
+def plain(value: Mapping[str, Any] | None) -> dict[str, float] | None:
+    """A budget from a file without its empty entries."""
+    return None if value is None else {k: v for k, v in value.items() if v is not None}

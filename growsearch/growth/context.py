@@ -1,0 +1,77 @@
+"""What the three strategies of one event see, with the statistics that they share."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import DepthSite, NetworkGraph, Site
+from growsearch.growth.budget import Allowance, Ledger
+from growsearch.growth.cost import ParameterCost
+from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
+from growsearch.growth.statistics.decompose import Triplets
+
+
+@dataclass
+class GrowthContext:
+    """One event: the network, the sites it may change, and what it may add.
+
+    `sites` are the candidates for widening, `depth_sites` those for deepening; only one of the two is not empty.
+    `generator` is the growth's own source of random numbers; `state` what the selector remembers between events.
+    """
+
+    model: nn.Module
+    graph: NetworkGraph
+    sites: Mapping[str, Site]
+    depth_sites: Mapping[str, DepthSite]
+    allowance: Allowance
+    generator: torch.Generator
+    state: dict[str, Any]
+    objective: Callable[[nn.Module, Any], Tensor] | None = None
+    batches: Sequence[Any] = ()
+    _triplets: dict[str, list[Triplets]] = field(default_factory=dict)
+    _strengths: dict[str, float] = field(default_factory=dict)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the sites that may change, in the order of the network."""
+        return list(self.sites) + list(self.depth_sites)
+
+    def ledger(self) -> Ledger:
+        """A new ledger of this event's allowance."""
+        return Ledger(self.allowance, ParameterCost(self.model, self.graph), self.graph.flops)
+
+    def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
+        """Leading singular triplets of the gradient matrices: per site one entry for each lane.
+
+        The first call collects for all sites of `plan` at once; later calls are answered from memory. Raises
+        `GrowthRefused` without objective and batches, and where a site has no gradient matrix.
+        """
+        missing = {
+            name: units
+            for name, units in plan.items()
+            if units > 0 and (name not in self._triplets or len(self._triplets[name][0].values) < units)
+        }
+        if missing:
+            objective, batches = self._needed("gradients")
+            found = gradient_triplets(self.model, self.graph, missing, objective, batches, self.generator)
+            self._triplets.update(found)
+        return {name: self._triplets[name] for name, units in plan.items() if units > 0}
+
+    def strengths(self, plan: Mapping[str, int]) -> dict[str, float]:
+        """For depth sites, the largest singular value of the gradient of a linear layer inserted there."""
+        missing = [name for name in plan if name not in self._strengths]
+        if missing:
+            objective, batches = self._needed("gradients")
+            self._strengths.update(depth_strengths(self.model, missing, objective, batches))
+        return {name: self._strengths[name] for name in plan}
+
+    def _needed(self, what: str) -> tuple[Callable[[nn.Module, Any], Tensor], Sequence[Any]]:
+        if self.objective is None or not self.batches:
+            raise GrowthRefused(f"this strategy needs {what}: give objective=... and batches=...")
+        return self.objective, self.batches

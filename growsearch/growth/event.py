@@ -1,0 +1,39 @@
+"""What happened at one growth event."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import Any
+
+from growsearch.surgery import Edit
+
+
+@dataclass(frozen=True)
+class GrowthEvent:
+    """One event: `sites` are the units (or layers) added by site, `widths` the widths after it.
+
+    `predicted_change` and `measured_change` are of the objective on the statistics batch, by the growth itself, before
+    any training (None without an objective). `refused` is the reason where the event was rolled back. `edits` are the
+    structural changes as plain data, in the coordinates before the event.
+    """
+
+    step: int
+    sites: dict[str, int]
+    widths: dict[str, int]
+    when: str
+    where: str
+    how: str
+    parameters_before: int
+    parameters_after: int
+    flops_before: int
+    flops_after: int
+    predicted_change: float | None
+    measured_change: float | None
+    output_change: float | None
+    seconds: float
+    refused: str | None = None
+    edits: tuple[Edit, ...] = field(default=(), repr=False)
+
+    def to_json(self) -> dict[str, Any]:
+        """The event as one line of `growth.jsonl`: everything but the edits."""
+        return {name: value for name, value in self.__dict__.items() if name != "edits"}

@@ -1,0 +1,79 @@
+"""One growth, now."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import trace
+from growsearch.growth.budget import Allowance
+from growsearch.growth.context import GrowthContext
+from growsearch.growth.event import GrowthEvent
+from growsearch.growth.policy import Spec, strategy, strategy_name
+from growsearch.growth.step import Growing, Names, install
+from growsearch.growth.strategy import Initializer
+from growsearch.registry import nearest
+
+
+def grow(
+    model: nn.Module,
+    example_inputs: Any,
+    units: Mapping[str, int],
+    how: Spec = "zero",
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    objective: Callable[[nn.Module, Any], Tensor] | None = None,
+    batches: Iterable[Any] | None = None,
+    companions: Sequence[nn.Module] = (),
+    seed: int = 0,
+) -> GrowthEvent:
+    """Grow `model` in place, once, by `units` channels at each named site (layers at depth sites).
+
+    `example_inputs` is a tensor, or a tuple of arguments. `how` is a name, `{name: {parameter: value}}` or an
+    initializer; those that need gradients need `objective(model, batch) -> loss` and `batches`. `companions` are
+    modules of the same architecture that follow, such as an EMA copy. Numbers of channels are rounded up to a site's
+    granularity.
+
+    Raises:
+        GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
+        GrowthFailed: the growth did not pass its checks and was rolled back.
+    """
+    initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
+    graph = trace(model, example_inputs)
+    deep = initializer.grows == "depth"
+    places: Mapping[str, Any] = graph.depth_sites if deep else graph.sites
+    plan: dict[str, int] = {}
+    for name, count in units.items():
+        if name not in places:
+            kind = "depth site" if deep else "site"
+            raise GrowthRefused(
+                f"no {kind} {name!r}{nearest(name, list(places))}: there are {', '.join(places) or 'none'}"
+            )
+        if count < 1:
+            raise GrowthRefused(f"site {name!r}: units must be at least 1, found {count}")
+        if not deep and graph.sites[name].kind == "frozen":
+            raise GrowthRefused(f"site {name!r} is frozen: {graph.sites[name].reason}")
+        plan[name] = count if deep else -(-count // graph.sites[name].granularity)
+    context = GrowthContext(
+        model=model,
+        graph=graph,
+        sites={} if deep else {name: graph.sites[name] for name in plan},
+        depth_sites={name: graph.depth_sites[name] for name in plan} if deep else {},
+        allowance=Allowance(dict(plan), dict(plan), sum(plan.values())),
+        generator=torch.Generator().manual_seed(seed),
+        state={},
+        objective=objective,
+        batches=list(itertools.islice(iter(batches), 1)) if batches is not None else [],
+    )
+    chosen = initializer.propose(plan, context)
+    if not chosen:
+        raise GrowthRefused(f"how: {strategy_name('how', initializer)} found nothing to add at {', '.join(plan)}")
+    growing = Growing(model, example_inputs, optimizer, companions, objective)
+    names = Names("now", "given", strategy_name("how", initializer))
+    event, _ = install(growing, graph, chosen, names, step=0, batches=context.batches)
+    return event

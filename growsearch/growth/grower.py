@@ -1,0 +1,223 @@
+"""Growth around a training loop."""
+
+from __future__ import annotations
+
+import fnmatch
+import itertools
+import time
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import asdict
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from growsearch.errors import GrowthFailed, GrowthRefused, InputError
+from growsearch.graph import NetworkGraph, Site, trace
+from growsearch.growth.budget import Allowance, Budget, allowance_for
+from growsearch.growth.candidate import Candidate
+from growsearch.growth.context import GrowthContext
+from growsearch.growth.event import GrowthEvent
+from growsearch.growth.policy import Policy, Spec
+from growsearch.growth.progress import Progress
+from growsearch.growth.step import Growing, install, refused_event
+from growsearch.surgery import Insertion
+
+
+class Grower:
+    """Grows a model while it trains: call `step()` after every optimizer step.
+
+    Args:
+        model: the module itself; it is changed in place and stays a plain module.
+        optimizer: one or several, whose state follows; the objects stay, so schedulers stay valid.
+        example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
+        objective: `objective(model, batch) -> loss`, for statistics and for the measured change of the loss.
+        batches: an iterable of training batches; every event takes the first `statistics_batches` of a new iterator.
+        when, where, how: a strategy's name, `{name: {parameter: value}}`, or a strategy.
+        budget: `{"width": m}` (multiple of the seed's widths), `{"units": n}` (added in all), `{"parameters": n}` or
+            `{"flops": n}` (of the whole network).
+        amount: share of its seed width that every site gains in one event; None spreads what the budget leaves evenly
+            over the scheduler's remaining events, or takes 0.25 where their number is not known.
+        sites: patterns (as in shells) of the sites that may change; None: all that preserve the function.
+        companions: modules of the same architecture that follow, such as an EMA copy.
+        seed: of the growth's own random numbers.
+        total_steps, steps_per_epoch: of the training, for schedulers that need them.
+
+    Raises `InputError` where the policy, the budget or the patterns do not fit.
+    """
+
+    def __init__(
+        self,
+        model: nn.Module,
+        optimizer: Optimizer | Sequence[Optimizer] | None,
+        example_inputs: Any,
+        *,
+        objective: Callable[[nn.Module, Any], Tensor] | None = None,
+        batches: Iterable[Any] | None = None,
+        when: Spec,
+        where: Spec = "uniform",
+        how: Spec = "zero",
+        budget: Mapping[str, float] | Budget | None = None,
+        amount: float | None = None,
+        sites: Sequence[str] | None = None,
+        companions: Sequence[nn.Module] = (),
+        statistics_batches: int = 1,
+        seed: int = 0,
+        total_steps: int | None = None,
+        steps_per_epoch: int | None = None,
+    ) -> None:
+        self.policy = Policy.of(when, where, how)
+        self.graph: NetworkGraph = trace(model, example_inputs)
+        self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        self.insertions: list[Insertion] = []
+        self._growing = Growing(model, example_inputs, optimizer, companions, objective)
+        self._batches, self._statistics_batches = batches, statistics_batches
+        self._budget = Budget.of(budget)
+        if self._budget is not None:
+            self._budget.check_seed(self.graph.parameters, self.graph.flops)
+        self._amount = amount
+        self._patterns = sites
+        self._generator = torch.Generator().manual_seed(seed)
+        self._seed_units = {name: site.units for name, site in self.graph.sites.items()}
+        self._added = 0
+        self._state: dict[str, Any] = {}
+        self._check_places()
+
+    def step(self) -> GrowthEvent | None:
+        """Count one optimizer step, and grow if it is time; the event, or None.
+
+        An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
+        where the policy cannot grow this network at all.
+        """
+        self.progress.step += 1
+        if self.progress.exhausted or not self.policy.when.due(self.progress):
+            return None
+        return self._grow()
+
+    def report(self, **metrics: float) -> None:
+        """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""
+        self.progress.report(metrics)
+
+    def architecture(self) -> dict[str, Any]:
+        """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
+        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data and tensors, loadable with `weights_only=True`."""
+        return {
+            "progress": self.progress.state_dict(),
+            "generator": self._generator.get_state(),
+            "seed_units": dict(self._seed_units),
+            "added": self._added,
+            "state": dict(self._state),
+            **self.architecture(),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Continue where `state_dict` was taken, around the network as it was then."""
+        self.progress.load_state_dict(state["progress"])
+        self._generator.set_state(state["generator"])
+        self._seed_units = dict(state["seed_units"])
+        self._added = int(state["added"])
+        self._state = dict(state["state"])
+        self.insertions = [Insertion(**each) for each in state["insertions"]]
+
+    def _grow(self) -> GrowthEvent | None:
+        started = time.perf_counter()
+        context = self._context()
+        if context.allowance.empty:
+            self.progress.exhausted = True
+            return None
+        names = self.policy.names
+        try:
+            chosen = self._chosen(context)
+            if not chosen:
+                return None
+            event, self.graph = install(
+                self._growing, self.graph, chosen, names, self.progress.step, context.batches, started
+            )
+        except GrowthFailed as error:
+            return refused_event(self.graph, names, self.progress.step, str(error), started)
+        self._account(chosen)
+        return event
+
+    def _chosen(self, context: GrowthContext) -> list[Candidate]:
+        plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
+        needs = self.policy.where.needs | self.policy.how.needs
+        if plan and "gradient_matrix" in needs and not context.depth_sites:
+            # One pass for both strategies.
+            context.triplets(plan)
+        return self.policy.where.select(self.policy.how.propose(plan, context), context) if plan else []
+
+    def _account(self, chosen: Sequence[Candidate]) -> None:
+        self.progress.events.append(self.progress.step)
+        self._added += len(chosen)
+        for candidate in chosen:
+            if candidate.insertion is not None:
+                self.insertions.append(candidate.insertion)
+        for name, site in self.graph.sites.items():
+            self._seed_units.setdefault(name, site.units)
+
+    def _context(self) -> GrowthContext:
+        deep = self.policy.how.grows == "depth"
+        batches = [] if self._batches is None else list(itertools.islice(iter(self._batches), self._statistics_batches))
+        return GrowthContext(
+            model=self._growing.model,
+            graph=self.graph,
+            sites={} if deep else self._sites(),
+            depth_sites={n: s for n, s in self.graph.depth_sites.items() if self._named(n)} if deep else {},
+            allowance=self._depth_allowance() if deep else self._allowance(),
+            generator=self._generator,
+            state=self._state,
+            objective=self._growing.objective,
+            batches=batches,
+        )
+
+    def _sites(self) -> dict[str, Site]:
+        """Exact sites; a mixing one only where a pattern names it in full."""
+        return {
+            name: site
+            for name, site in self.graph.sites.items()
+            if (site.kind == "exact" and self._named(name))
+            or (site.kind == "mixing" and name in (self._patterns or ()))
+        }
+
+    def _named(self, name: str) -> bool:
+        return self._patterns is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
+
+    def _allowance(self) -> Allowance:
+        sites = self._sites()
+        measure = self._budget.measure if self._budget is not None else "units"
+        cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
+        return allowance_for(
+            self._budget,
+            {name: self._seed_units[name] for name in sites},
+            {name: site.units for name, site in sites.items()},
+            self._added,
+            {"parameters": self.graph.parameters, "flops": self.graph.flops},
+            cost,
+            self._amount,
+            self.policy.when.events_left(self.progress),
+        )
+
+    def _depth_allowance(self) -> Allowance:
+        """One layer an event, anywhere; a width budget does not limit depth."""
+        places = dict.fromkeys((n for n in self.graph.depth_sites if self._named(n)), 1)
+        budget = self._budget
+        if budget is None or budget.measure == "width":
+            return Allowance(places, places, 1)
+        if budget.measure == "units":
+            return Allowance(places, places, min(1, max(0, int(budget.limit) - self._added)))
+        return Allowance(places, places, 1, **{budget.measure: int(budget.limit)})
+
+    def _check_places(self) -> None:
+        deep = self.policy.how.grows == "depth"
+        places = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
+        if places:
+            return
+        if self._patterns is not None:
+            every = self.graph.depth_sites if deep else self.graph.sites
+            raise InputError(f"sites {list(self._patterns)} match none of {', '.join(every) or 'none'}")
+        reasons = {site.reason for site in self.graph.sites.values() if site.reason}
+        raise GrowthRefused(f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}")

@@ -1,0 +1,104 @@
+"""The weights of new units inside a network that has already grown."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.graph import AxisUse, NetworkGraph, Role, Site
+from growsearch.growth.candidate import FillKey
+
+
+class NewSlices:
+    """All weights of one role ("in": at the consumers, "out": at the producers) of the new units of a site.
+
+    `wide` is the network after growth, `graph` and `site` are from before; `units` new units were added behind the
+    site's, and `added[name]` ones at every site that grew together with it. Weights between two new units (of two
+    sites) are left out. Slices are laid out `[runs * units * repeat, ...]`, the site's axis first.
+    """
+
+    def __init__(
+        self, wide: nn.Module, graph: NetworkGraph, site: Site, role: Role, units: int, added: Mapping[str, int]
+    ) -> None:
+        self.site, self.units = site, units
+        self.uses = [u for u in site.axes if u.role == role]
+        parameters = dict(wide.named_parameters(remove_duplicate=False))
+        self.tensors = [parameters[u.tensor] for u in self.uses]
+        self._index: list[list[Tensor]] = []
+        for use, tensor in zip(self.uses, self.tensors, strict=True):
+            index = []
+            for axis, size in enumerate(tensor.shape):
+                new = _new_positions(graph, use.tensor, axis, added)
+                mine = new.get(site.name, []) if axis == use.axis else []
+                others = {p for positions in new.values() for p in positions}
+                keep = mine if axis == use.axis else [p for p in range(size) if p not in others]
+                index.append(torch.tensor(keep, device=tensor.device))
+            self._index.append(index)
+
+    def read(self, tensors: Sequence[Tensor] | None = None) -> list[Tensor]:
+        """The slices of the weights, or of `tensors` of the same shapes (their gradients, say); differentiable."""
+        values = [t.detach() for t in self.tensors] if tensors is None else tensors
+        slices = []
+        for value, use, index in zip(values, self.uses, self._index, strict=True):
+            for axis, positions in enumerate(index):
+                value = value.index_select(axis, positions)
+            slices.append(value.movedim(use.axis, 0))
+        return slices
+
+    def write(self, slices: Sequence[Tensor]) -> None:
+        """Put slices back into the network."""
+        with torch.no_grad():
+            for tensor, use, index, value in zip(self.tensors, self.uses, self._index, slices, strict=True):
+                tensor[torch.meshgrid(*index, indexing="ij")] = value.movedim(0, use.axis)
+
+    def squared_norms(self, tensors: Sequence[Tensor]) -> Tensor:
+        """Squared norm `[units]` of every unit's slices of `tensors`, all layers together; differentiable."""
+        parts = [
+            self._grouped(s, u).square().sum((0, 2, 3)) for s, u in zip(self.read(tensors), self.uses, strict=True)
+        ]
+        return torch.stack(parts).sum(0)
+
+    def unit_norms(self, slices: Sequence[Tensor]) -> Tensor:
+        """Norm `[units]` of every unit's slices."""
+        parts = [self._grouped(s, u).square().sum((0, 2, 3)) for s, u in zip(slices, self.uses, strict=True)]
+        return torch.stack(parts).sum(0).sqrt().clamp_min(1e-30)
+
+    def scaled(self, value: Tensor, number: int, factors: Tensor) -> Tensor:
+        """Slice `number` with every unit multiplied by its factor."""
+        grouped = self._grouped(value, self.uses[number])
+        return (grouped * factors[None, :, None, None]).reshape(value.shape)
+
+    def by_unit(self) -> list[dict[FillKey, Tensor]]:
+        """Per unit, its fills as in `Candidate`."""
+        fills: list[dict[FillKey, Tensor]] = [{} for _ in range(self.units)]
+        for value, use in zip(self.read(), self.uses, strict=True):
+            grouped = self._grouped(value, use)
+            for unit in range(self.units):
+                own = grouped[:, unit].reshape(-1, *value.shape[1:])
+                fills[unit][use.tensor, use.axis] = own.movedim(0, use.axis).contiguous()
+        return fills
+
+    def _grouped(self, value: Tensor, use: AxisUse) -> Tensor:
+        """A slice as `[runs, units, repeat, everything else]`."""
+        return value.reshape(len(use.runs), self.units, value.shape[0] // (len(use.runs) * self.units), -1)
+
+
+def _new_positions(graph: NetworkGraph, tensor: str, axis: int, added: Mapping[str, int]) -> dict[str, list[int]]:
+    """Per site, the positions on an axis of the grown tensor that its new units take."""
+    runs = sorted(
+        (run.offset, run.repeat, name)
+        for name in added
+        for use in graph.sites[name].axes
+        if use.tensor == tensor and use.axis == axis
+        for run in use.runs
+    )
+    positions: dict[str, list[int]] = {}
+    shift = 0
+    for offset, repeat, name in runs:
+        end = offset + graph.sites[name].units * repeat + shift
+        count = added[name] * repeat
+        positions.setdefault(name, []).extend(range(end, end + count))
+        shift += count
+    return positions

@@ -1,0 +1,70 @@
+"""A policy: when, where and how, made from what a user writes."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, TypeVar
+
+from pydantic import ValidationError
+
+from growsearch.errors import InputError
+from growsearch.growth.step import Names
+from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
+from growsearch.registry import lookup, names, nearest
+
+S = TypeVar("S", bound=Strategy)
+Spec = str | Mapping[str, Any] | Strategy
+
+
+def strategy(kind: type[S], group: str, spec: Spec) -> S:
+    """A strategy from a name, `{name: {parameter: value}}`, or an object; `InputError` says what is wrong."""
+    if isinstance(spec, kind):
+        return spec
+    if isinstance(spec, str):
+        spec = {spec: {}}
+    if not isinstance(spec, Mapping) or len(spec) != 1:
+        raise InputError(f"{group}: give a name, {{name: {{parameter: value}}}} or a {kind.__name__}, found {spec!r}")
+    name, parameters = next(iter(spec.items()))
+    found = lookup(group, name)
+    try:
+        made = found(**(parameters or {}))
+    except ValidationError as error:
+        fields = list(kind.model_fields if not issubclass(found, kind) else found.model_fields)
+        problems = "; ".join(
+            f"{'.'.join(map(str, e['loc']))}: {e['msg']}{nearest(str(e['loc'][0]), fields) if e['loc'] else ''}"
+            for e in error.errors()
+        )
+        raise InputError(f"{group} {name}: {problems} (parameters: {', '.join(fields) or 'none'})") from None
+    assert isinstance(made, kind)
+    return made
+
+
+def strategy_name(group: str, strategy: Strategy) -> str:
+    """The name under which a strategy's class is installed, or the class's own name."""
+    return next((n for n in names(group) if lookup(group, n) is type(strategy)), type(strategy).__name__)
+
+
+@dataclass(frozen=True)
+class Policy:
+    """The three decisions."""
+
+    when: Scheduler
+    where: Selector
+    how: Initializer
+
+    @staticmethod
+    def of(when: Spec, where: Spec, how: Spec) -> Policy:
+        """From three specifications; see `strategy`."""
+        return Policy(
+            strategy(Scheduler, "when", when),  # type: ignore[type-abstract]  # only used for isinstance
+            strategy(Selector, "where", where),  # type: ignore[type-abstract]  # only used for isinstance
+            strategy(Initializer, "how", how),  # type: ignore[type-abstract]  # only used for isinstance
+        )
+
+    @property
+    def names(self) -> Names:
+        """Their names."""
+        return Names(
+            strategy_name("when", self.when), strategy_name("where", self.where), strategy_name("how", self.how)
+        )

@@ -1,0 +1,149 @@
+"""Collect the gradient matrices of many sites, and decompose them, in one sweep over the batches."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import NetworkGraph, Site
+from growsearch.growth.statistics.capture import Capture, capture
+from growsearch.growth.statistics.decompose import EXACT_SIDE, SubspaceIteration, Triplets, exact
+from growsearch.growth.statistics.endpoints import Endpoint, consumers, lanes, producers
+from growsearch.growth.statistics.operator import GradientOperator
+from growsearch.growth.statistics.transport import Transport
+from growsearch.surgery import undisturbed
+
+Objective = Callable[[nn.Module, Any], Tensor]
+
+
+class LaneProblem:
+    """The leading triplets of one lane of one site, fed batch by batch; holds no activations between batches."""
+
+    def __init__(self, model: nn.Module, graph: NetworkGraph, site: Site, lane: int, units: int) -> None:
+        self.model, self.units = model, units
+        self.transport = Transport(graph, model, site)
+        self.producers = producers(graph, model, site, lane)
+        self.consumers = consumers(graph, model, site, lane)
+        self.triplets: Triplets | None = None
+        self._sum: Tensor | None = None
+        self._iteration: SubspaceIteration | None = None
+
+    def update(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
+        """Add one batch to the pass under way."""
+        operator = self.operator(seen)
+        if self._dense(operator):
+            share = operator.dense() * weight
+            self._sum = share if self._sum is None else self._sum + share
+            return
+        if self._iteration is None:
+            like = next(iter(operator.inputs.values()))
+            self._iteration = SubspaceIteration(operator.rows, operator.cols, self.units, generator, like)
+        self._iteration.update(operator, weight)
+
+    def end_pass(self, generator: torch.Generator) -> None:
+        """Solve, or prepare the next pass."""
+        if self._sum is not None:
+            self.triplets = exact(self._sum, self.units, generator)
+            self._sum = None
+        elif self._iteration is not None:
+            self._iteration.end_pass()
+            if self._iteration.done:
+                self.triplets = self._iteration.result()
+
+    def _dense(self, operator: GradientOperator) -> bool:
+        small = min(operator.rows, operator.cols) <= EXACT_SIDE
+        return small and (self.transport.scalar or operator.rows <= EXACT_SIDE)
+
+    def operator(self, seen: Capture) -> GradientOperator:
+        """The gradient matrix of one batch."""
+        inputs = {p.call: _seen(seen.inputs, p) for p in self.producers}
+        gradients = {c.call: _seen(seen.gradients, c) for c in self.consumers}
+        grids = {p.call: seen.grids[p.module, p.index] for p in self.producers}
+        grids |= {f"{c.call}:input": seen.input_grids[c.module, c.index] for c in self.consumers}
+        return GradientOperator(self.model, self.transport, self.producers, self.consumers, inputs, gradients, grids)
+
+
+def gradient_triplets(
+    model: nn.Module,
+    graph: NetworkGraph,
+    plan: Mapping[str, int],
+    objective: Objective,
+    batches: Sequence[Any],
+    generator: torch.Generator,
+) -> dict[str, list[Triplets]]:
+    """For each site of `plan` and each of its lanes, the leading `plan[site]` singular triplets of its gradient matrix.
+
+    The matrix is the mean over the batches' samples. Every pass runs each batch once for all sites, in the mode the
+    model is in; running statistics, gradients and random state are left as they were. Sites too wide for a dense matrix
+    take several passes; with a single batch its activations are kept instead.
+    """
+    problems = {
+        name: [LaneProblem(model, graph, graph.sites[name], i, units) for i in range(lanes(graph.sites[name]))]
+        for name, units in plan.items()
+        if units > 0
+    }
+    every = [p for group in problems.values() for p in group]
+    sizes = [batch_size(batch) for batch in batches]
+    seen: Capture | None = None
+    while pending := [p for p in every if p.triplets is None]:
+        for batch, size in zip(batches, sizes, strict=True):
+            if seen is None or len(batches) > 1:
+                seen = _pass(model, objective, batch, every)
+            for problem in pending:
+                problem.update(seen, size / sum(sizes), generator)
+        for problem in pending:
+            problem.end_pass(generator)
+    return {name: [p.triplets for p in group if p.triplets is not None] for name, group in problems.items()}
+
+
+def depth_strengths(
+    model: nn.Module, names: Sequence[str], objective: Objective, batches: Sequence[Any]
+) -> dict[str, float]:
+    """For each module, the largest singular value of the gradient of a linear layer inserted behind it at the identity.
+
+    That is the mean over samples of the sum over positions of (loss gradient) (activation)' of the module's output.
+    """
+    totals: dict[str, Tensor] = {}
+    sizes = [batch_size(batch) for batch in batches]
+    for batch, size in zip(batches, sizes, strict=True):
+        with undisturbed(model):
+            seen = capture(model, objective, batch, gradients_of=names, outputs_of=names)
+        for name in names:
+            g, h = _seen_at(seen.gradients, (name, 0)), seen.outputs[name, 0]
+            share = _channel_rows(g).T @ _channel_rows(h) * (size / sum(sizes))
+            totals[name] = totals[name] + share if name in totals else share
+    return {name: float(torch.linalg.matrix_norm(m, 2)) for name, m in totals.items()}
+
+
+def batch_size(batch: Any) -> int:
+    """Samples in a batch: the first dimension of the first tensor in it."""
+    if isinstance(batch, Tensor):
+        return len(batch) if batch.ndim else 1
+    values = batch.values() if isinstance(batch, Mapping) else batch if isinstance(batch, list | tuple) else ()
+    return next((batch_size(v) for v in values if isinstance(v, Tensor | Mapping | list | tuple)), 1)
+
+
+def _pass(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[LaneProblem]) -> Capture:
+    firsts = {p.module for problem in problems for p in problem.producers}
+    seconds = {c.module for problem in problems for c in problem.consumers}
+    with undisturbed(model):
+        return capture(model, objective, batch, inputs_of=firsts, gradients_of=seconds)
+
+
+def _seen(tensors: Mapping[tuple[str, int], Tensor], end: Endpoint) -> Tensor:
+    return _seen_at(tensors, (end.module, end.index))
+
+
+def _seen_at(tensors: Mapping[tuple[str, int], Tensor], key: tuple[str, int]) -> Tensor:
+    if key not in tensors:
+        raise GrowthRefused(f"the objective does not run, or does not depend on, layer {key[0]!r}")
+    return tensors[key]
+
+
+def _channel_rows(value: Tensor) -> Tensor:
+    value = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
+    return value.movedim(1, -1).flatten(0, -2) if value.ndim > 3 else value.flatten(0, -2)

@@ -1,0 +1,155 @@
+"""The gradient matrix of a site for one batch: as a dense matrix, or through its products.
+
+Rows are the weights of one new unit at the site's consumers, columns those at its producers, each layer flattened as
+(far channels, slots, kernel) and the layers one after the other. Entry (i, j) is the second derivative of the loss by
+the two, at zero: GradMax's matrix `M`, for any number of producers and consumers.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+import torch
+from torch import Tensor, nn
+
+from growsearch.growth.statistics.endpoints import (
+    Endpoint,
+    apply_layer,
+    geometry,
+    layer_input_gradient,
+    layer_weight_gradient,
+)
+from growsearch.growth.statistics.taps import tap_matrix
+from growsearch.growth.statistics.transport import Transport
+
+CHUNK = 64
+
+
+class GradientOperator:
+    """One site, one lane, one batch; see the module's docstring. `inputs` and `gradients` are keyed by call."""
+
+    def __init__(
+        self,
+        model: nn.Module,
+        transport: Transport,
+        producers: list[Endpoint],
+        consumers: list[Endpoint],
+        inputs: Mapping[str, Tensor],
+        gradients: Mapping[str, Tensor],
+        grids: Mapping[str, tuple[int, ...]],
+    ) -> None:
+        self.model, self.transport = model, transport
+        self.producers, self.consumers = producers, consumers
+        self.inputs = {p.call: _channels(inputs[p.call], p, model) for p in producers}
+        self.gradients = {c.call: _channels(gradients[c.call], c, model) for c in consumers}
+        self.grids = grids
+        self.rows = sum(c.size for c in consumers)
+        self.cols = sum(p.size for p in producers)
+
+    def dense(self) -> Tensor:
+        """The matrix `[rows, cols]`, float32 or better."""
+        if not self.transport.scalar:
+            return self._dense_by_products()
+        return torch.cat([torch.cat([self._block(p, c) for p in self.producers], 1) for c in self.consumers], 0)
+
+    def times(self, vectors: Tensor) -> Tensor:
+        """`M v` for every row v of `vectors` `[r, cols]`: the consumers' weight gradients of units starting with v."""
+        pieces = torch.split(vectors, [p.size for p in self.producers], 1)
+        z = {
+            p.call: apply_layer(self._layer(p), self.inputs[p.call], v.reshape(-1, p.width, *p.kernel))
+            for p, v in zip(self.producers, pieces, strict=True)
+        }
+        carried = self.transport.apply(z)
+        out = []
+        for c in self.consumers:
+            if c.call not in carried:
+                out.append(vectors.new_zeros(len(vectors), c.size))
+                continue
+            gradient = layer_weight_gradient(self._layer(c), carried[c.call], self.gradients[c.call])
+            out.append(_by_unit(gradient, c, len(vectors)))
+        return torch.cat(out, 1)
+
+    def transposed_times(self, vectors: Tensor) -> Tensor:
+        """`u M` for every row `u` of `vectors` `[r, rows]`: the producers' weight gradients of units ending with u."""
+        count = len(vectors)
+        seeds: dict[str, Tensor] = {}
+        for c, u in zip(self.consumers, torch.split(vectors, [c.size for c in self.consumers], 1), strict=True):
+            weight = _as_weight(u, c)
+            seeds[c.call] = layer_input_gradient(self._layer(c), self.gradients[c.call], weight, self._input_grid(c))
+        back = self._back(seeds, count)
+        out = [
+            layer_weight_gradient(self._layer(p), self.inputs[p.call], back[p.call]).reshape(count, -1)
+            for p in self.producers
+        ]
+        return torch.cat(out, 1)
+
+    def _back(self, seeds: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
+        """Transposed transport: cotangents at the producers' outputs from those at the consumers' inputs."""
+        z = {p.call: self._virtual_output(p, count).requires_grad_() for p in self.producers}
+        with torch.enable_grad():
+            carried = self.transport.apply(z)
+            names = [name for name in seeds if name in carried]
+            found = torch.autograd.grad(
+                [carried[n] for n in names], list(z.values()), [seeds[n] for n in names], allow_unused=True
+            )
+        return {
+            name: torch.zeros_like(value) if grad is None else grad
+            for (name, value), grad in zip(z.items(), found, strict=True)
+        }
+
+    def _virtual_output(self, p: Endpoint, count: int) -> Tensor:
+        x = self.inputs[p.call]
+        if isinstance(self._layer(p), nn.Linear):
+            return x.new_zeros(*x.shape[:-1], count)
+        return x.new_zeros(x.shape[0], count, *self.grids[p.call])
+
+    def _input_grid(self, c: Endpoint) -> tuple[int, ...]:
+        return self.grids[f"{c.call}:input"]
+
+    def _block(self, p: Endpoint, c: Endpoint) -> Tensor:
+        alpha = self.transport.coefficient(p.call, c.call)
+        x, g = self.inputs[p.call], self.gradients[c.call]
+        if alpha == 0.0:
+            return x.new_zeros(c.size, p.size)
+        if isinstance(self._layer(c), nn.Linear):
+            return alpha * (g.reshape(-1, g.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
+        block = tap_matrix(x, g, geometry(self._layer(p)), geometry(self._layer(c)), self.grids[p.call])
+        return alpha * block.reshape(c.size, p.size)
+
+    def _dense_by_products(self) -> Tensor:
+        x = next(iter(self.inputs.values()))
+        eye = torch.eye(self.rows, dtype=x.dtype, device=x.device)
+        return torch.cat([self.transposed_times(rows) for rows in torch.split(eye, CHUNK)], 0)
+
+    def _layer(self, end: Endpoint) -> nn.Module:
+        return self.model.get_submodule(end.module)
+
+
+def _channels(value: Tensor, end: Endpoint, model: nn.Module) -> Tensor:
+    """The lane's far channels, in float32 or better."""
+    value = value.detach()
+    if value.dtype in (torch.float16, torch.bfloat16):
+        value = value.float()
+    axis = -1 if isinstance(model.get_submodule(end.module), nn.Linear) else 1
+    if end.width == value.shape[axis]:
+        return value
+    return value.narrow(axis, end.channels.start, end.width)
+
+
+def _as_weight(vectors: Tensor, end: Endpoint) -> Tensor:
+    """Rows `[r, size]` as a consumer's weight `[far, r * slots, *kernel]`, input positions run by run."""
+    runs = _runs(end)
+    weight = vectors.reshape(len(vectors), end.width, runs, end.slots // runs, *end.kernel)
+    weight = weight.movedim(0, 2)
+    return weight.reshape(end.width, -1, *end.kernel)
+
+
+def _by_unit(gradient: Tensor, end: Endpoint, count: int) -> Tensor:
+    """Inverse of `_as_weight`."""
+    runs = _runs(end)
+    pieces = gradient.reshape(end.width, runs, count, end.slots // runs, *end.kernel)
+    return pieces.movedim(2, 0).reshape(count, -1)
+
+
+def _runs(end: Endpoint) -> int:
+    return len(end.use.runs) if end.lanes == 1 else 1

@@ -1,0 +1,240 @@
+"""How a small activation at a site's producers reaches its consumers: the derivative of the followers at zero.
+
+A unit that starts with zero incoming weights has activation 0 everywhere. What the loss gradient sees of it is the
+linear map from the producers' outputs to the consumers' inputs at that point: activations contribute their slope at 0+,
+max pooling the position that wins a tie, batch normalisation a factor 1 (its new channels start with scale 1 and
+variance 1), residual additions and concatenations pass it on.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import Call, NetworkGraph, Ref, Site
+from growsearch.growth.statistics.filters import delta_filters
+
+STEP = 1e-9
+_MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
+    "max_pool1d": F.max_pool1d_with_indices,
+    "max_pool2d": F.max_pool2d_with_indices,
+    "max_pool3d": F.max_pool3d_with_indices,
+}
+SCALAR = frozenset({"pointwise", "batch_norm", "add", "multiply"})
+
+
+class Transport:
+    """The followers of one site, applied to virtual channels in place of the site's own.
+
+    `slopes` are the activations' slopes at 0+. `normalised` tells whether batch normalisation is on the way, `kinked`
+    whether some activation has another derivative at 0 than just above it (ReLU: units exactly at 0 get no gradient).
+    """
+
+    def __init__(self, graph: NetworkGraph, model: nn.Module, site: Site) -> None:
+        self.graph, self.model, self.site = graph, model, site
+        self.calls = [graph.calls[name] for name in site.followers]
+        self.normalised = any(c.rule == "batch_norm" for c in self.calls)
+
+    @cached_property
+    def slopes(self) -> dict[str, float]:
+        """Slope at 0+ of every activation on the way; `GrowthRefused` where one is not 0 at 0."""
+        return {c.name: self._slope(c)[0] for c in self.calls if c.rule == "pointwise"}
+
+    @cached_property
+    def kinked(self) -> bool:
+        """Whether an activation on the way has another derivative at 0 than at 0+."""
+        return any(self._slope(c)[1] for c in self.calls if c.rule == "pointwise")
+
+    @cached_property
+    def scalar(self) -> bool:
+        """Whether the whole map is a number for each pair of producer and consumer."""
+        return all(c.rule in SCALAR for c in self.calls)
+
+    def coefficient(self, producer: str, consumer: str) -> float:
+        """That number, where `scalar`."""
+        value = self.apply({producer: torch.ones((), dtype=torch.float64)}).get(consumer)
+        return 0.0 if value is None else float(value)
+
+    def apply(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Consumer inputs from producer outputs, each with virtual channels where the site's would be."""
+        env: dict[str, Tensor] = dict(z)
+        for call in self.calls:
+            if call.name in env:
+                continue
+            handler = _HANDLERS.get(call.rule or "")
+            if handler is None:
+                raise self.refusal(call)
+            carried = [env[r.call] for r in references(call.args) + references(call.kwargs) if r.call in env]
+            if carried:
+                env[call.name] = handler(self, call, carried)
+        return {name: env[source] for name in self.site.consumers if (source := self._source(name, env)) is not None}
+
+    def _source(self, consumer: str, env: Mapping[str, Tensor]) -> str | None:
+        call = self.graph.calls[consumer]
+        return next((r.call for r in references(call.args) + references(call.kwargs) if r.call in env), None)
+
+    def refusal(self, call: Call) -> GrowthRefused:
+        """The error for a call through which new units cannot be followed."""
+        what = f"{call.rule or call.kind} from {call.input_shapes[:1]} to {call.shape}"
+        return GrowthRefused(
+            f"site {self.site.name!r}: its units pass {call.name!r} ({what}), which has no linear form at zero; use "
+            "how: zero, random, split or gradmax_opt"
+        )
+
+    def channel_axis(self, call: Call) -> int:
+        """Axis of the call's output on which the site's units lie."""
+        layout = self.graph.layout(call.name, self.site.name)
+        assert layout is not None
+        return int(layout[0])
+
+    def _slope(self, call: Call) -> tuple[float, bool]:
+        if _is_dropout(self.model, call):
+            return 1.0, False
+        points = torch.tensor([0.0, STEP], dtype=torch.float64, requires_grad=True)
+        with torch.enable_grad():
+            values = replay(self.model, call, points.clone())
+            slopes = torch.autograd.grad(values.sum(), points)[0]
+        if float(values[0].detach().abs()) > 0:
+            raise GrowthRefused(
+                f"site {self.site.name!r}: activation {call.name!r} is {float(values[0]):.3g} at 0, so units with zero "
+                "incoming weights would change the network; use side: outgoing, or how: split"
+            )
+        return float(slopes[1]), abs(float(slopes[0] - slopes[1])) > 0.01
+
+
+def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
+    """Run a recorded single-input call on another tensor, in evaluation mode."""
+    if call.kind == "module":
+        layer = model.get_submodule(call.target)
+        if isinstance(layer, nn.PReLU):
+            return torch.where(value > 0, value, value * layer.weight.detach().mean().to(value))
+        out: Tensor = layer(value)
+        return out
+    assert call.function is not None
+    kwargs = {k: (False if k == "inplace" else v) for k, v in call.kwargs.items()}
+    out = call.function(*_substitute(call.args, value), **_substitute(kwargs, value))
+    return out
+
+
+def _is_dropout(model: nn.Module, call: Call) -> bool:
+    if call.kind == "module":
+        return isinstance(model.get_submodule(call.target), nn.modules.dropout._DropoutNd)
+    return "dropout" in call.target
+
+
+def references(value: object) -> list[Ref]:
+    """The tensors that stand in a call's arguments."""
+    if isinstance(value, Ref):
+        return [value]
+    if isinstance(value, dict):
+        return [r for v in value.values() for r in references(v)]
+    if isinstance(value, list | tuple):
+        return [r for v in value for r in references(v)]
+    return []
+
+
+def _substitute(value: Any, tensor: Tensor) -> Any:
+    if isinstance(value, Ref):
+        return tensor
+    if isinstance(value, dict):
+        return {k: _substitute(v, tensor) for k, v in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_substitute(v, tensor) for v in value)
+    return value
+
+
+def _pointwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    return values[0] * transport.slopes[call.name]
+
+
+def _pass(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    return values[0]
+
+
+def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    if len(references(call.args) + references(call.kwargs)) > 1:
+        raise transport.refusal(call)
+    return replay(transport.model, call, values[0])
+
+
+def _add(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    if call.target != "add" or call.kwargs.get("alpha", 1) != 1:
+        raise transport.refusal(call)
+    return torch.stack(values).sum(0) if len(values) > 1 else values[0]
+
+
+def _concat(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    return torch.cat(values, transport.channel_axis(call)) if len(values) > 1 else values[0]
+
+
+def _pool(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    z = values[0]
+    name = type(transport.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
+    if "avg" in name.lower():
+        return replay(transport.model, call, z)
+    zeros = z.new_zeros(1, 1, *z.shape[2:])
+    # Where all values are equal, max pooling passes the gradient to one position of each window: ask which.
+    pooled, index = _pool_with_indices(transport, call, zeros)
+    return z.flatten(2)[..., index.flatten()].reshape(*z.shape[:2], *pooled.shape[2:])
+
+
+def _pool_with_indices(transport: Transport, call: Call, zeros: Tensor) -> tuple[Tensor, Tensor]:
+    if call.kind == "module":
+        layer = transport.model.get_submodule(call.target)
+        if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
+            pool = _MAX_POOLS[f"max_pool{zeros.ndim - 2}d"]
+            size = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
+            found: tuple[Tensor, Tensor] = pool(zeros, *size)
+            return found
+    elif call.target in _MAX_POOLS:
+        kwargs = _substitute(call.kwargs, zeros)
+        found = _MAX_POOLS[call.target](*_substitute(call.args, zeros), **kwargs)
+        return found
+    raise transport.refusal(call)
+
+
+def _flatten(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    shape, source = call.shape, call.input_shapes[0]
+    if shape is None or len(shape) != 2 or shape[0] != source[0]:
+        raise transport.refusal(call)
+    return values[0].flatten(1)
+
+
+def _reduce(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    if call.target not in ("mean", "sum"):
+        raise transport.refusal(call)
+    return replay(transport.model, call, values[0])
+
+
+def _replay(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    return replay(transport.model, call, values[0])
+
+
+def _depthwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    layer = transport.model.get_submodule(call.target)
+    if not isinstance(layer, nn.Conv2d) or layer.in_channels != layer.out_channels or layer.padding_mode != "zeros":
+        raise transport.refusal(call)
+    z = values[0]
+    kernel = delta_filters(z, z.shape[1], layer.kernel_size)
+    return F.conv2d(z, kernel, None, layer.stride, layer.padding, layer.dilation, z.shape[1])
+
+
+_HANDLERS: dict[str, Callable[[Transport, Call, list[Tensor]], Tensor]] = {
+    "pointwise": _pointwise,
+    "batch_norm": _pass,
+    "add": _add,
+    "multiply": _multiply,
+    "concat": _concat,
+    "pool": _pool,
+    "reshape": _flatten,
+    "permute": _replay,
+    "reduce": _reduce,
+    "interpolate": _replay,
+    "convolution": _depthwise,
+}

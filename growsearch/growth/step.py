@@ -1,0 +1,168 @@
+"""One growth: install candidates as a transaction, checked, measured and described."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from growsearch.errors import GrowthFailed, TraceError
+from growsearch.graph import NetworkGraph, trace
+from growsearch.growth.candidate import Candidate, edits_of
+from growsearch.growth.event import GrowthEvent
+from growsearch.growth.recalibrate import recalibrate
+from growsearch.surgery import Edit, Transaction, outputs_of, relative_difference, undisturbed
+
+TOLERANCE = 1e-4
+HALF_TOLERANCE = 3e-2
+
+Objective = Callable[[nn.Module, Any], Tensor]
+
+
+@dataclass(frozen=True)
+class Names:
+    """Names of the three strategies of an event."""
+
+    when: str
+    where: str
+    how: str
+
+
+@dataclass
+class Growing:
+    """What a growth acts on: the model, all that follows it, and the data it is checked with.
+
+    `trace_inputs` are the example inputs of the user; `objective` and `batches` measure the change of the loss.
+    """
+
+    model: nn.Module
+    example_inputs: Any
+    optimizer: Optimizer | Sequence[Optimizer] | None = None
+    companions: Sequence[nn.Module] = ()
+    objective: Objective | None = None
+
+
+def install(
+    growing: Growing,
+    graph: NetworkGraph,
+    chosen: Sequence[Candidate],
+    names: Names,
+    step: int,
+    batches: Sequence[Any] = (),
+    started: float | None = None,
+) -> tuple[GrowthEvent, NetworkGraph]:
+    """Install `chosen` and return the event with the new graph.
+
+    The outputs for the example inputs must stay the same, in train and eval mode, unless a site is `mixing` (its
+    normalisation mixes channels). Raises `GrowthFailed`, with everything rolled back, if they do not or if the grown
+    network cannot run; `GrowthRefused` where an edit cannot be made.
+    """
+    started = time.perf_counter() if started is None else started
+    model = growing.model
+    edits = planned_edits(graph, chosen)
+    exact = all(graph.sites[c.site].kind == "exact" for c in chosen if c.insertion is None)
+    before = _outputs(growing)
+    loss_before = _loss(growing, batches)
+    with Transaction(model, growing.optimizer, growing.companions) as transaction:
+        transaction.apply(edits)
+        change = _output_change(growing, before)
+        if exact:
+            _require_preserved(model, change)
+        try:
+            grown = trace(model, growing.example_inputs)
+        except TraceError as error:
+            raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
+        recalibrate(model, edits, growing.example_inputs, growing.objective, batches)
+        loss_after = _loss(growing, batches)
+    event = GrowthEvent(
+        step=step,
+        sites=dict(Counter(c.site for c in chosen)),
+        widths={name: site.width for name, site in grown.sites.items() if site.kind != "frozen"},
+        when=names.when,
+        where=names.where,
+        how=names.how,
+        parameters_before=graph.parameters,
+        parameters_after=grown.parameters,
+        flops_before=graph.flops,
+        flops_after=grown.flops,
+        predicted_change=0.0 if exact and loss_before is not None else None,
+        measured_change=None if loss_before is None or loss_after is None else loss_after - loss_before,
+        output_change=change,
+        seconds=time.perf_counter() - started,
+        edits=tuple(edits),
+    )
+    return event, grown
+
+
+def refused_event(graph: NetworkGraph, names: Names, step: int, reason: str, started: float) -> GrowthEvent:
+    """The record of an event that was rolled back."""
+    return GrowthEvent(
+        step=step,
+        sites={},
+        widths={name: site.width for name, site in graph.sites.items() if site.kind != "frozen"},
+        when=names.when,
+        where=names.where,
+        how=names.how,
+        parameters_before=graph.parameters,
+        parameters_after=graph.parameters,
+        flops_before=graph.flops,
+        flops_after=graph.flops,
+        predicted_change=None,
+        measured_change=None,
+        output_change=None,
+        seconds=time.perf_counter() - started,
+        refused=reason,
+    )
+
+
+def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
+    """All edits of `chosen`, site by site, then the insertions."""
+    by_site: dict[str, list[Candidate]] = {}
+    for c in chosen:
+        if c.insertion is None:
+            by_site.setdefault(c.site, []).append(c)
+    edits: list[Edit] = []
+    for name, group in by_site.items():
+        edits += edits_of(graph.sites[name], group)
+    return edits + [c.insertion for c in chosen if c.insertion is not None]
+
+
+def _outputs(growing: Growing) -> list[Any]:
+    """Outputs in eval mode, and in train mode where the example inputs allow one."""
+    found = [outputs_of(growing.model, growing.example_inputs, training=False)]
+    try:
+        found.append(outputs_of(growing.model, growing.example_inputs, training=True))
+    except ValueError:
+        # Batch normalisation cannot train on a single value per channel.
+        found.append(None)
+    return found
+
+
+def _output_change(growing: Growing, before: list[Any]) -> float:
+    try:
+        after = _outputs(growing)
+    except (RuntimeError, ValueError, TypeError) as error:
+        raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
+    return max(relative_difference(old, new) for old, new in zip(before, after, strict=True) if old is not None)
+
+
+def _require_preserved(model: nn.Module, change: float) -> None:
+    dtypes = {p.dtype for p in model.parameters()}
+    tolerance = HALF_TOLERANCE if dtypes & {torch.float16, torch.bfloat16} else TOLERANCE
+    if not change <= tolerance:
+        raise GrowthFailed(
+            f"the growth was rolled back: it changed the outputs by {change:.2g} (relative), above {tolerance:g}"
+        )
+
+
+def _loss(growing: Growing, batches: Sequence[Any]) -> float | None:
+    if growing.objective is None or not batches:
+        return None
+    with undisturbed(growing.model), torch.no_grad():
+        return float(growing.objective(growing.model, batches[0]))

@@ -1,0 +1,142 @@
+"""GradMax by optimisation: for any activation, and for either side."""
+
+from __future__ import annotations
+
+import copy
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field
+from torch import Tensor, nn
+
+from growsearch.growth import (
+    Candidate,
+    GrowthContext,
+    GrowthRefused,
+    Initializer,
+    NewSlices,
+    Side,
+    SiteEnds,
+    edits_of,
+    random_directions,
+)
+from growsearch.surgery import apply_edits, undisturbed
+
+
+class GradMaxOpt(Initializer):
+    """Projected gradient ascent on the squared gradient norm of the new units' zero side.
+
+    The new units are installed in a copy of the network; Adam moves their non-zero side on one batch, and after every
+    step each unit is scaled back to its norm. All sites are optimised together: units that do not change the function
+    do not see each other.
+    """
+
+    summary: ClassVar[str] = "the largest gradient at the new units, found by projected gradient ascent"
+    source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3.2 (GradMax-Opt)"
+    preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU with zero incoming weights)"
+
+    scale: float = Field(0.5, gt=0, description="norm of a new unit's non-zero side")
+    norm: Literal["relative", "fixed"] = Field(
+        "relative", description="relative: in mean norms of the existing units; fixed: as it is"
+    )
+    steps: int = Field(100, ge=1, description="steps of Adam, on one batch")
+    lr: float = Field(0.1, gt=0, description="learning rate, in norms of a unit per step")
+    side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
+
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+        if context.objective is None or not context.batches:
+            raise GrowthRefused("how: gradmax_opt needs gradients: give objective=... and batches=...")
+        plan = {name: units for name, units in plan.items() if units}
+        problems = [self._start(name, units, context) for name, units in plan.items()]
+        wide = copy.deepcopy(context.model)
+        starts = [(p.site, p.start) for p in problems]
+        apply_edits(wide, [edit for site, start in starts for edit in edits_of(site, start)])
+        for problem in problems:
+            problem.attach(wide, {site.name: len(start) for site, start in starts}, context)
+        with undisturbed(wide):
+            for _ in range(self.steps):
+                self._ascend(wide, problems, context)
+            gains = self._gains(wide, problems, context)
+        return [c for p, g in zip(problems, gains, strict=True) for c in p.candidates(g.sqrt().tolist())]
+
+    def _start(self, name: str, units: int, context: GrowthContext) -> _Problem:
+        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        zero = ends.zero_side(self.side)
+        other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
+        lanes = range(len(ends.producers))
+        norms = [self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0) for lane in lanes]
+        vectors = [
+            random_directions(units, ends.length(other, lane), context.generator) * norms[lane] for lane in lanes
+        ]
+        descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
+        radius = sum(norm**2 for norm in norms) ** 0.5
+        return _Problem(ends, zero, ends.candidates(zero, vectors, descent=descent), radius)
+
+    def _ascend(self, wide: nn.Module, problems: list[_Problem], context: GrowthContext) -> None:
+        gain = torch.stack([g.sum() for g in self._gains(wide, problems, context, graph=True)]).sum()
+        tensors = list({id(t): t for p in problems for t in p.moving.tensors}.values())
+        found = torch.autograd.grad(gain, tensors, allow_unused=True)
+        gradients = {id(t): torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)}
+        for problem in problems:
+            problem.move(gradients, self.lr)
+
+    @staticmethod
+    def _gains(wide: nn.Module, problems: list[_Problem], context: GrowthContext, graph: bool = False) -> list[Tensor]:
+        """Per problem, the squared gradient norm of every unit's zero side."""
+        assert context.objective is not None
+        tensors = list({id(t): t for p in problems for t in p.zero.tensors}.values())
+        with torch.enable_grad():
+            loss = context.objective(wide, context.batches[0])
+            found = torch.autograd.grad(loss, tensors, create_graph=graph, allow_unused=True)
+        gradients = {id(t): torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)}
+        return [p.zero.squared_norms([gradients[id(t)] for t in p.zero.tensors]) for p in problems]
+
+
+class _Problem:
+    """The new units of one site: which of their weights move, and with what momentum."""
+
+    def __init__(
+        self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[Candidate], radius: float
+    ) -> None:
+        self.ends, self.site, self.start, self.radius = ends, ends.site, start, radius
+        self._roles = ("in", "out") if zero == "outgoing" else ("out", "in")
+
+    def attach(self, wide: nn.Module, added: Mapping[str, int], context: GrowthContext) -> None:
+        """Find the new slices in the grown copy."""
+        units = len(self.start)
+        self.zero = NewSlices(wide, context.graph, self.site, self._roles[0], units, added)
+        self.moving = NewSlices(wide, context.graph, self.site, self._roles[1], units, added)
+        self._first = [torch.zeros_like(s) for s in self.moving.read()]
+        self._second = [torch.zeros_like(s) for s in self._first]
+        self._steps = 0
+
+    def move(self, gradients: Mapping[int, Tensor], lr: float) -> None:
+        """One step of Adam uphill, then every unit back to its norm."""
+        self._steps += 1
+        values = self.moving.read()
+        slopes = self.moving.read([gradients[id(t)] for t in self.moving.tensors])
+        count = sum(v.numel() for v in values) / len(self.start)
+        for value, slope, m, v in zip(values, slopes, self._first, self._second, strict=True):
+            m.mul_(0.9).add_(slope, alpha=0.1)
+            v.mul_(0.999).addcmul_(slope, slope, value=0.001)
+            direction = (m / (1 - 0.9**self._steps)) / ((v / (1 - 0.999**self._steps)).sqrt() + 1e-12)
+            value.add_(direction, alpha=lr * self.radius / count**0.5)
+        norms = self.moving.unit_norms(values)
+        self.moving.write([self.moving.scaled(v, i, self.radius / norms) for i, v in enumerate(values)])
+
+    def candidates(self, gains: list[float]) -> list[Candidate]:
+        """The start with the weights that were found, largest gradient first."""
+        found = self.moving.by_unit()
+        order = sorted(range(len(gains)), key=lambda i: -gains[i])
+        return [
+            Candidate(
+                site=self.site.name,
+                index=rank,
+                parameters=self.start[i].parameters,
+                flops=self.start[i].flops,
+                fills={**self.start[i].fills, **found[i]},
+                score=gains[i],
+            )
+            for rank, i in enumerate(order)
+        ]

@@ -1,0 +1,49 @@
+"""New layers that start as the identity."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+import torch
+from pydantic import Field, field_validator
+
+from growsearch.growth import Candidate, GrowthContext, Initializer, Insertion, layer_cost
+
+
+class Identity(Initializer):
+    """Deepen the network: Net2DeeperNet's identity layer, or a residual block whose last layer is zero.
+
+    An identity layer preserves the function only behind an activation with phi(phi(z)) = phi(z), such as ReLU; a
+    residual block does so anywhere.
+    """
+
+    summary: ClassVar[str] = "deeper: identity layers or residual blocks that start at zero"
+    source: ClassVar[str] = "Chen et al. 2016, Net2Net: Net2DeeperNet; Wen et al. 2020, AutoGrow"
+    preserves: ClassVar[str] = "the function, exactly"
+    grows: ClassVar[Literal["width", "depth"]] = "depth"
+
+    layer: Literal["auto", "identity", "residual"] = Field(
+        "auto", description="auto: identity behind an idempotent activation, else residual"
+    )
+    kernel: int = Field(3, ge=1, description="kernel size of new convolutions, odd")
+
+    @field_validator("kernel")
+    @classmethod
+    def _odd(cls, kernel: int) -> int:
+        if kernel % 2 == 0:
+            raise ValueError("kernel must be odd, so that a layer can pass its input on")
+        return kernel
+
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+        candidates = []
+        for name, layers in plan.items():
+            place = context.depth_sites[name]
+            if not layers or (self.layer == "identity" and not place.activation):
+                continue
+            kind = "identity" if place.activation and self.layer != "residual" else "residual"
+            seed = int(torch.randint(2**31, (1,), generator=context.generator))
+            insertion = Insertion(name, kind, place.channels, place.spatial, self.kernel if place.spatial else 1, seed)
+            parameters, flops = layer_cost(insertion, place)
+            candidates.append(Candidate(name, 0, parameters, flops, insertion=insertion))
+        return candidates

@@ -1,0 +1,41 @@
+"""Random directions, scaled to the existing units."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar, Literal
+
+from pydantic import Field
+
+from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, random_directions
+
+
+class Random(Initializer):
+    """One side is zero, the other a random direction with `scale` times the mean norm of the existing units' weights.
+
+    It differs from GradMax in the direction alone, so it is the control for it. `positive` draws from U(0, 1), as the
+    code of the GradMax authors does; the fair control is `signed`.
+    """
+
+    summary: ClassVar[str] = "random directions, scaled to the existing units"
+    source: ClassVar[str] = "control; Evci et al. 2022, GradMax, section 4"
+    preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU)"
+
+    scale: float = Field(0.5, gt=0, description="norm of a new unit, in mean norms of the existing ones")
+    distribution: Literal["signed", "positive"] = Field("signed", description="Gaussian directions, or U(0, 1)")
+    side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
+
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+        return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
+
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        zero = ends.zero_side(self.side)
+        other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
+        vectors = [
+            random_directions(units, ends.length(other, lane), context.generator, self.distribution == "positive")
+            * (self.scale * ends.mean_norm(other, lane))
+            for lane in range(len(ends.producers))
+        ]
+        descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
+        return ends.candidates(zero, vectors, descent=descent)

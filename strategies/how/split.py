@@ -1,0 +1,47 @@
+"""Copies of existing units that share their outgoing weights."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from growsearch.growth import Candidate, GrowthContext, Initializer
+
+
+class Split(Initializer):
+    """Net2WiderNet: a new unit copies a random one; the copies share its outgoing weights.
+
+    Everything that belongs to the unit is copied, batch-normalisation parameters and statistics included, so the
+    function stays the same behind any activation. `noise` makes the shares unequal, which breaks the tie between the
+    copies without changing the function: their gradients differ from the first step on.
+    """
+
+    summary: ClassVar[str] = "copies of random units, which share their outgoing weights"
+    source: ClassVar[str] = "Chen et al. 2016, Net2Net: Net2WiderNet"
+    preserves: ClassVar[str] = "the function, exactly, behind any activation"
+
+    noise: float = Field(0.1, ge=0, lt=1, description="spread of the copies' shares, relative")
+
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+        return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
+
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+        site = context.sites[name]
+        sources: list[int] = []
+        while len(sources) < units:
+            sources += torch.randperm(site.units, generator=context.generator).tolist()
+        spread = (torch.rand(units, generator=context.generator) * 2 - 1) * self.noise
+        return [
+            Candidate(
+                site=name,
+                index=i,
+                parameters=site.parameters_per_unit,
+                flops=site.flops_per_unit,
+                source=sources[i],
+                share=1.0 + float(spread[i]),
+            )
+            for i in range(units)
+        ]

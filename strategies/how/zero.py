@@ -1,0 +1,41 @@
+"""Function-preserving control: the layer's own initialisation against zeros."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import ClassVar
+
+import torch
+from pydantic import Field
+
+from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, default_bound
+
+
+class Zero(Initializer):
+    """One side of each new unit is zero, the other starts as PyTorch initialises the layer.
+
+    The outgoing side is zero unless `side` says otherwise: that preserves the function behind any activation.
+    """
+
+    summary: ClassVar[str] = "one side zero, the other from the layer's own initialisation"
+    source: ClassVar[str] = "control; Net2Net-style, Chen et al. 2016"
+    preserves: ClassVar[str] = "the function, exactly"
+
+    side: Side = Field("outgoing", description="which weights start at zero; auto: incoming where that preserves")
+
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+        return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
+
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        zero = ends.zero_side(self.side)
+        lanes = ends.producers if zero == "outgoing" else ends.consumers
+        vectors = []
+        for layers in lanes:
+            pieces = [
+                (torch.rand(units, end.size, generator=context.generator) * 2 - 1) * default_bound(ends.weight(end))
+                for end in layers
+            ]
+            vectors.append(torch.cat(pieces, 1))
+        descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
+        return ends.candidates(zero, vectors, descent=descent)

@@ -1,0 +1,1 @@
+"""Built-in strategies, found by growsearch through entry points."""

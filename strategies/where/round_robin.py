@@ -1,0 +1,31 @@
+"""One site after the other."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import ClassVar
+
+from growsearch.growth import Candidate, GrowthContext, Selector
+
+
+class RoundRobin(Selector):
+    """Each event grows one site, the next in the order of the network that has room."""
+
+    summary: ClassVar[str] = "one site an event, in turn"
+    source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3"
+
+    def plan(self, context: GrowthContext) -> dict[str, int]:
+        allowance, names = context.allowance, context.names
+        start = int(context.state.get("turn", 0)) % len(names)
+        for name in names[start:] + names[:start]:
+            units = min(max(1, allowance.requests[name]), allowance.caps[name])
+            if units > 0:
+                return {name: units}
+        return {}
+
+    def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
+        ledger = context.ledger()
+        chosen = [c for c in candidates if ledger.take(c)]
+        if candidates:
+            context.state["turn"] = context.names.index(candidates[0].site) + 1
+        return chosen

@@ -1,0 +1,116 @@
+"""Networks on which the laws are checked: small ones for every pattern, torchvision's, and the seed networks."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import torch
+import torchvision
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from growsearch.networks import build_network
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A network to grow: how to build it, its input shape, and on how many sites to check."""
+
+    name: str
+    build: Callable[[], nn.Module]
+    shape: tuple[int, ...]
+    sites: int = 4
+
+
+class Residual(nn.Module):
+    """A residual stream with batch normalisation, grown at the stream and inside the block."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Conv2d(3, 6, 3, padding=1)
+        self.inner = nn.Conv2d(6, 5, 3, padding=1, bias=False)
+        self.norm = nn.BatchNorm2d(5)
+        self.outer = nn.Conv2d(5, 6, 3, padding=1)
+        self.head = nn.Linear(6, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.stem(x))
+        x = F.relu(x + self.outer(F.relu(self.norm(self.inner(x)))))
+        return self.head(x.mean((2, 3)))
+
+
+class Branches(nn.Module):
+    """Concatenated branches, a depthwise and a grouped convolution, flattened into a linear layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.left = nn.Conv2d(3, 4, 3, padding=1)
+        self.right = nn.Conv2d(3, 6, 1)
+        self.depthwise = nn.Conv2d(10, 10, 3, padding=1, groups=10)
+        self.mix = nn.Conv2d(10, 8, 1)
+        self.grouped = nn.Conv2d(8, 8, 3, padding=1, groups=2)
+        self.last = nn.Conv2d(8, 3, 1)
+        self.head = nn.Linear(3 * 16, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.cat([F.relu(self.left(x)), torch.tanh(self.right(x))], 1)
+        x = F.relu(self.mix(F.relu(self.depthwise(x))))
+        x = F.max_pool2d(F.relu(self.last(F.relu(self.grouped(x)))), 2)
+        return self.head(x.flatten(1))
+
+
+def _mlp() -> nn.Module:
+    return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 9), nn.Tanh(), nn.Linear(9, 4))
+
+
+def _seed(name: str, **fields: object) -> Callable[[], nn.Module]:
+    return lambda: build_network({"name": name, **fields}, (3, 32, 32), 4)
+
+
+def _torchvision(name: str, **fields: object) -> Callable[[], nn.Module]:
+    return lambda: getattr(torchvision.models, name)(weights=None, num_classes=4, **fields)
+
+
+PATTERNS = [
+    Subject("mlp", _mlp, (6, 12)),
+    Subject("residual", Residual, (6, 3, 8, 8)),
+    Subject("branches", Branches, (6, 3, 8, 8), sites=6),
+]
+SEEDS = [
+    Subject("seed_mlp", _seed("mlp"), (4, 3, 32, 32)),
+    Subject("seed_small_cnn", _seed("small_cnn"), (4, 3, 32, 32)),
+    Subject("seed_lenet5", _seed("lenet5"), (4, 3, 32, 32)),
+    Subject("seed_vgg11", _seed("vgg11", width=0.25), (4, 3, 32, 32)),
+    Subject("seed_vgg19", _seed("vgg19", width=0.25), (4, 3, 32, 32)),
+    Subject("seed_wrn28", _seed("wrn28", width=0.5), (4, 3, 32, 32)),
+    Subject("seed_resnet18_cifar", _seed("resnet18_cifar", width=0.25), (4, 3, 32, 32)),
+    Subject("seed_mobilenet_v1", _seed("mobilenet_v1", width=0.25), (4, 3, 32, 32)),
+]
+TORCHVISION = [
+    Subject("vgg11", _torchvision("vgg11"), (2, 3, 32, 32), sites=2),
+    Subject("vgg19_bn", _torchvision("vgg19_bn"), (2, 3, 32, 32), sites=2),
+    Subject("resnet18", _torchvision("resnet18"), (4, 3, 64, 64), sites=3),
+    Subject("resnet50", _torchvision("resnet50"), (4, 3, 64, 64), sites=3),
+    Subject("mobilenet_v2", _torchvision("mobilenet_v2"), (4, 3, 64, 64), sites=3),
+    Subject("densenet121", _torchvision("densenet121"), (4, 3, 64, 64), sites=2),
+    Subject("efficientnet_b0", _torchvision("efficientnet_b0"), (4, 3, 64, 64), sites=3),
+    Subject("convnext_tiny", _torchvision("convnext_tiny"), (2, 3, 64, 64), sites=2),
+    Subject("vit_b_16", _torchvision("vit_b_16", image_size=32), (2, 3, 32, 32), sites=2),
+]
+
+
+def randomise(model: nn.Module) -> None:
+    """Give every parameter and buffer random values of a sensible size: zeros would make preservation trivial."""
+    with torch.no_grad():
+        for module in model.modules():
+            norm = isinstance(module, nn.modules.batchnorm._NormBase | nn.GroupNorm | nn.LayerNorm)
+            for name, tensor in [*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)]:
+                if not tensor.is_floating_point():
+                    continue
+                if norm:
+                    tensor.uniform_(0.5, 1.5) if name in ("weight", "running_var") else tensor.normal_(0, 0.1)
+                elif tensor.ndim > 1 and tensor[0].numel() > 1:
+                    tensor.normal_(0, (2 / tensor[0].numel()) ** 0.5)
+                else:
+                    tensor.normal_(0, 0.2)

@@ -1,0 +1,76 @@
+"""Law 1: a function-preserving growth leaves the outputs as they are, in train and in eval mode."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+
+import growsearch
+from growsearch import GrowthRefused
+from growsearch.registry import lookup, names
+from growsearch.surgery import outputs_of, relative_difference
+from tests.laws.models import PATTERNS, SEEDS, TORCHVISION, Subject, randomise
+
+QUICK = {"steps": 2}
+
+
+@pytest.fixture(scope="module", params=PATTERNS + SEEDS + TORCHVISION, ids=lambda s: s.name)
+def network(request: pytest.FixtureRequest) -> Iterator[tuple[Subject, nn.Module]]:
+    """One network for all initializers: each grows it further."""
+    torch.manual_seed(0)
+    model = request.param.build()
+    randomise(model)
+    yield request.param, model
+
+
+def objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    return F.cross_entropy(model(batch[0]), batch[1])
+
+
+def spec(how: str) -> dict[str, dict[str, int]]:
+    fields = lookup("how", how).model_fields  # type: ignore[attr-defined]  # strategies are pydantic models
+    return {how: {k: v for k, v in QUICK.items() if k in fields}}
+
+
+@pytest.mark.parametrize("how", names("how"))
+def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: str) -> None:
+    subject, model = network
+    x = torch.randn(subject.shape, generator=torch.Generator().manual_seed(1))
+    batch = (x, torch.arange(len(x)) % 4)
+    graph = growsearch.trace(model, x)
+    deep = lookup("how", how).grows == "depth"  # type: ignore[attr-defined]  # strategies are pydantic models
+    places = list(graph.depth_sites) if deep else [n for n, s in graph.sites.items() if s.kind == "exact"]
+    chosen = places[:: max(1, len(places) // subject.sites)][: subject.sites]
+    before = [outputs_of(model, x, training) for training in (False, True)]
+    grown = 0
+    for place in chosen:
+        try:
+            event = growsearch.grow(model, x, {place: 1 if deep else 2}, spec(how), objective=objective, batches=[batch])
+        except GrowthRefused as error:
+            # A way through which new units cannot be followed, and nothing else, may be refused, with a way out.
+            assert "use how:" in str(error)
+            continue
+        grown += 1
+        assert event.parameters_after > event.parameters_before
+        for training, old in zip((False, True), before, strict=True):
+            assert relative_difference(old, outputs_of(model, x, training)) < 1e-5, (place, training)
+    assert grown or how.startswith("gradmax")
+
+
+def test_a_growth_that_does_not_preserve_shows() -> None:
+    """Negative control: outgoing weights that are not zero change the outputs."""
+    subject = PATTERNS[1]
+    torch.manual_seed(0)
+    model = subject.build()
+    randomise(model)
+    x = torch.randn(subject.shape)
+    before = outputs_of(model, x, training=False)
+    growsearch.grow(model, x, {"stem": 2}, "zero")
+    assert relative_difference(before, outputs_of(model, x, training=False)) < 1e-5
+    with torch.no_grad():
+        model.get_submodule("head").weight[:, -2:] += 0.1
+    assert relative_difference(before, outputs_of(model, x, training=False)) > 1e-3
