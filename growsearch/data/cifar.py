@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, ClassVar
+from typing import Any, ClassVar
 
 import torch
-from pydantic import Field
 from torch import Tensor
 
-from growsearch.data.dataset import DataSet, DataSource, Split, fixed_order, split_off, validation_count
+from growsearch.data.dataset import DataSet, DataSource, Split, Validation, fixed_order, split_off, validation_count
 from growsearch.errors import DataError
-
-Validation = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
 
 
 class CIFAR(DataSource):

@@ -4,16 +4,22 @@ from __future__ import annotations
 
 import os
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.data.dataset import DataSet, DataSource, Split, channel_statistics, split_off, validation_count
+from growsearch.data.dataset import (
+    DataSet,
+    DataSource,
+    Split,
+    Validation,
+    channel_statistics,
+    split_off,
+    validation_count,
+)
 from growsearch.data.decoding import Decoding
 from growsearch.data.image_files import ImageFiles, class_names
 from growsearch.errors import DataError
-
-Validation = Annotated[int, Field(ge=0)] | Annotated[float, Field(ge=0, lt=1)]
 
 
 class ImageFolder(DataSource):

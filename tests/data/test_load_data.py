@@ -28,7 +28,7 @@ def test_data_are_loaded_by_name_with_parameters() -> None:
         ({"name": "image_folder"}, "parameter 'root' is missing"),
         ({"name": "cifar10", "validaton": 3}, "did you mean 'validation'"),
         ({"name": "cifar10", "validation": -3}, "validation"),
-        ({"name": "cifar10", "validation": 1.5}, "validation"),
+        ({"name": "cifar10", "validation": 1.0}, "validation"),
     ],
     ids=str,
 )
