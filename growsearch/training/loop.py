@@ -55,18 +55,9 @@ class Counters:
 class TrainingRun:
     """A run in the making: train, possibly in parts, then finish."""
 
-    def __init__(
-        self,
-        config: RunConfig,
-        seed: int,
-        folder: Path,
-        device: str,
-        progress: Progress,
-        checkpoint_seconds: float = CHECKPOINT_SECONDS,
-    ) -> None:
+    def __init__(self, config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> None:
         self._folder = folder
         self._progress = progress
-        self._checkpoint_seconds = checkpoint_seconds
         self._fingerprint = fingerprint(config, seed)
         saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
         if saved is not None and saved["config"] != self._fingerprint:
@@ -97,7 +88,7 @@ class TrainingRun:
         )
         before = counters.seconds
         started = time.perf_counter()
-        next_checkpoint = started + self._checkpoint_seconds
+        next_checkpoint = started + CHECKPOINT_SECONDS
         next_progress = started
         while counters.step < end:
             for inputs, targets in setup.batches:
@@ -112,7 +103,7 @@ class TrainingRun:
                     self._progress({"kind": "step", "step": counters.step, "total_steps": setup.total_steps})
                 if now >= next_checkpoint:
                     self.save()
-                    next_checkpoint = time.perf_counter() + self._checkpoint_seconds
+                    next_checkpoint = time.perf_counter() + CHECKPOINT_SECONDS
                 if counters.step >= end:
                     break
 

@@ -1,0 +1,59 @@
+"""Real processes: slow to start, so few tests."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from growsearch.comparison.job import Job
+from growsearch.comparison.workers import run_jobs
+from growsearch.config import RunConfig
+from growsearch.training import finished_result
+
+DEADLY = """
+import os, signal
+from torch import nn
+
+def network():
+    os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+@pytest.fixture
+def jobs(comparison: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> list[Job]:
+    """Three good runs, and a first one that kills its process."""
+    (tmp_path / "deadly_network.py").write_text(DEADLY)
+    monkeypatch.syspath_prepend(str(tmp_path))
+    config = comparison().policy_configs()["zero"]
+    deadly = config.model_copy(update={"network": {"name": "deadly_network:network"}, "allow_import": True})
+    return [
+        Job("deadly", 0, deadly, tmp_path / "deadly" / "seed-0", "cpu"),
+        *(Job("zero", seed, config, tmp_path / "zero" / f"seed-{seed}", "cpu") for seed in range(3)),
+    ]
+
+
+def test_a_process_that_dies_takes_only_its_run_with_it(jobs: list[Job]) -> None:
+    events: list[dict[str, Any]] = []
+
+    failures = run_jobs(jobs, workers=2, threads=1, watch=events.append)
+
+    assert [(failure.policy, failure.seed) for failure in failures] == [("deadly", 0)]
+    assert "killed by SIGKILL" in failures[0].reason
+    assert all(finished_result(job.folder, job.config, job.seed) for job in jobs[1:])
+    assert {event["seed"] for event in events if event["kind"] == "finished"} == {0, 1, 2}
+    assert [event["policy"] for event in events if event["kind"] == "failed"] == ["deadly"]
+
+
+def test_an_interrupt_ends_the_workers(jobs: list[Job]) -> None:
+    import multiprocessing
+
+    def interrupt(event: dict[str, Any]) -> None:
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run_jobs(jobs[1:3], workers=2, threads=1, watch=interrupt)
+
+    assert multiprocessing.active_children() == []
