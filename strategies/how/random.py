@@ -21,7 +21,10 @@ class Random(Initializer):
     source: ClassVar[str] = "control; Evci et al. 2022, GradMax, section 4"
     preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU)"
 
-    scale: float = Field(0.5, gt=0, description="norm of a new unit, in mean norms of the existing ones")
+    scale: float = Field(0.5, gt=0, description="norm of a new unit's non-zero side")
+    norm: Literal["relative", "fixed"] = Field(
+        "relative", description="relative: in mean norms of the existing units; fixed: as it is"
+    )
     distribution: Literal["signed", "positive"] = Field("signed", description="Gaussian directions, or U(0, 1)")
     side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
 
@@ -34,7 +37,7 @@ class Random(Initializer):
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
         vectors = [
             random_directions(units, ends.length(other, lane), context.generator, self.distribution == "positive")
-            * (self.scale * ends.mean_norm(other, lane))
+            * (self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0))
             for lane in range(len(ends.producers))
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None

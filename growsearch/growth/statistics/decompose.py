@@ -14,7 +14,7 @@ from growsearch.errors import GrowthFailed
 EXACT_SIDE = 512
 OVERSAMPLING = 8
 MAX_ITERATIONS = 30
-TOLERANCE = 1e-5
+TOLERANCE = 1e-4
 
 
 @dataclass(frozen=True)
