@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from fnmatch import fnmatchcase
 from typing import Any
 
 import torch
@@ -50,7 +51,8 @@ def _plan(config: RunConfig) -> dict[str, Any]:
     data = load_data(config.data, 0)
     graph = _graph(config, config.network, data)
     growth, budget = config.growth, config.growth.budget or {}
-    kinds = [site.kind for site in graph.sites.values()]
+    sites = [site for site in graph.sites.values() if _may_grow(site.name, growth.sites)]
+    kinds = [site.kind for site in sites]
     text = " + ".join(f"{part} {next(iter(getattr(growth, part)))}" for part in ("when", "where", "how"))
     return {
         "config": config.to_dict(),
@@ -58,10 +60,14 @@ def _plan(config: RunConfig) -> dict[str, Any]:
         "parameters": graph.parameters,
         "flops": graph.flops,
         "kinds": {kind: kinds.count(kind) for kind in dict.fromkeys(kinds)},
-        "widths": {name: site.width for name, site in graph.sites.items() if site.kind != "frozen"},
+        "widths": {site.name: site.width for site in sites if site.kind != "frozen"},
         "budget": ", ".join(f"{measure} {value:g}" for measure, value in budget.items()) if growth.grows else "",
         "budget_parameters": _at_budget(config, data) if growth.grows else None,
     }
+
+
+def _may_grow(site: str, patterns: tuple[str, ...] | None) -> bool:
+    return patterns is None or any(fnmatchcase(site, pattern) for pattern in patterns)
 
 
 def _graph(config: RunConfig, network: dict[str, Any], data: Any) -> NetworkGraph:

@@ -58,7 +58,6 @@ def inspect(
         emit(to_json(graph))
         return
     show(network_tree(graph), site_table(graph))
-    show(f"{graph.parameters:,} parameters, {graph.flops:,} FLOPs forward for one sample")
 
 
 def _from_file(

@@ -149,6 +149,9 @@ class GrowthConfig(Section):
     when: dict[str, dict[str, Any]] = {"never": {}}
     where: dict[str, dict[str, Any]] = {"uniform": {}}
     how: dict[str, dict[str, Any]] = {"zero": {}}
+    sites: Annotated[tuple[str, ...], Field(min_length=1)] | None = Field(
+        None, description="patterns, as in shells, of the sites that may grow; null: all that preserve the function"
+    )
     statistics: StatisticsConfig = StatisticsConfig()
 
     @property

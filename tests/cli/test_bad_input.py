@@ -57,7 +57,7 @@ def test_a_bad_file_is_refused_by_every_command_that_reads_one(
         (["strategies", "gradmx"], "did you mean 'gradmax'?"),
         (["resume", "nowhere"], "nowhere: is not a run folder"),
         (["inspect"], "inspect needs a FILE or a --network"),
-        (["inspect", "--network", "vgg12"], "did you mean 'vgg11'?"),
+        (["inspect", "--network", "vg11"], "did you mean 'vgg11'?"),
         (["inspect", "--network", "vgg11", "--input", "3,32"], "not a shape"),
         (["inspect", "--network", "os.path:join"], "--allow-import"),
         (["schema", "--out", "/nowhere/schema.json"], "cannot be written"),
