@@ -73,13 +73,13 @@ def _apply(step: Step) -> tuple[list[Value], str]:
     rule = find_rule(call, step.module)
     if rule is None:
         what = type(step.module).__name__ if step.module is not None else _full_name(call)
-        return _stop(step, f"no rule for {what} at {step.place!r}"), ""
+        return _stop(step, f"no rule for {what} at {step.place}"), ""
     try:
         outputs = rule.apply(step)
     except Unsupported as error:
-        return _stop(step, f"{error}, in {call.target} at {step.place!r}"), rule.name
+        return _stop(step, f"{error}, in {call.target} at {step.place}"), rule.name
     if [value.shape for value in outputs] != list(step.shapes) or any(len(v.axes) != v.rank for v in outputs):
-        return _stop(step, f"unexpected output shapes of {call.target} at {step.place!r}"), rule.name
+        return _stop(step, f"unexpected output shapes of {call.target} at {step.place}"), rule.name
     return outputs, rule.name
 
 
@@ -88,11 +88,11 @@ def _fixed(step: Step, reason: str) -> list[Value]:
 
 
 def _stop(step: Step, reason: str) -> list[Value]:
-    """Freeze all that enters a call, and all that leaves it; a module with parameters counts as producer of that."""
+    """Freeze all that enters a call, and all that leaves it; a module with parameters makes its features."""
     step.freeze_inputs(reason)
     outputs = _fixed(step, reason)
     if step.module is not None and next(step.module.parameters(), None) is not None:
-        step.producers += [Use(step.call.name, step.call.target, axis) for value in outputs for axis in value.axes]
+        step.producers += [Use(step.call.name, step.call.target, value.axes[-1]) for value in outputs if value.axes]
     return outputs
 
 

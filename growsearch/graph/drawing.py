@@ -9,8 +9,8 @@ from html import escape
 from growsearch.graph.call import Call
 from growsearch.graph.network import NetworkGraph
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 210, 40, 26, 30, 24
-_LETTERS = 32
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 250, 40, 30, 30, 24
+_LETTERS = 36
 # What goes into the box of the call before it, where nothing else happens in between.
 _ABSORBED = frozenset({"batch_norm", "group_norm", "layer_norm", "instance_norm", "pointwise"})
 _STYLE = """
@@ -112,7 +112,7 @@ def _drawn(graph: NetworkGraph, box: _Box, x: float, y: float) -> str:
     sites = list(graph.layouts.get(box.calls[-1].name, {}))
     kind = graph.sites[sites[0]].kind if sites else "plain"
     shape = box.calls[-1].shape
-    does = ", ".join(call.rule or "no rule" for call in box.calls)
+    does = " · ".join(call.rule or "no rule" for call in box.calls)
     size = f"{does}  {'x'.join(map(str, shape))}" if shape is not None else does
     reasons = [f"site {name}: {graph.sites[name].kind} {graph.sites[name].reason}".strip() for name in sites]
     title = "\n".join([*(call.name for call in box.calls), *reasons])
@@ -120,7 +120,7 @@ def _drawn(graph: NetworkGraph, box: _Box, x: float, y: float) -> str:
         f'<g><title>{escape(title)}</title><rect class="{kind}" x="{x - _WIDTH / 2:.0f}" y="{y:.0f}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
         f'<text x="{x:.0f}" y="{y + 17:.0f}">{escape(_short(box.calls[0].name))}</text>'
-        f'<text class="small" x="{x:.0f}" y="{y + 31:.0f}">{escape(_short(size, 40))}</text></g>'
+        f'<text class="small" x="{x:.0f}" y="{y + 31:.0f}">{escape(_short(size, 45))}</text></g>'
     )
 
 
@@ -129,7 +129,7 @@ def _edge(start: tuple[float, float], end: tuple[float, float], rows: int) -> st
     x0, y0 = start[0], start[1] + _HEIGHT
     x1, y1 = end
     bend = _GAP_Y / 2 if rows == 1 else (y1 - y0) / 3
-    side = 0.0 if rows == 1 else _WIDTH * 0.75
+    side = 0.0 if rows == 1 else _WIDTH * 0.8
     points = [(x0 + side, y0 + bend), (x1 + side, y1 - bend), (x1, y1)]
     return f'<path d="M{x0:.0f},{y0:.0f} C{" ".join(f"{x:.0f},{y:.0f}" for x, y in points)}"/>'
 

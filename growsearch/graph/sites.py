@@ -19,10 +19,10 @@ Layout = tuple[int, tuple[Run, ...], int]
 class _Ends:
     """What is known about a block: where it starts, where it ends, and which axes it occupies."""
 
+    label: str
     producers: list[str] = field(default_factory=list)
     consumers: list[str] = field(default_factory=list)
     axes: list[tuple[str, int]] = field(default_factory=list)
-    name: str = ""
 
 
 def find_sites(
@@ -30,7 +30,7 @@ def find_sites(
 ) -> tuple[dict[str, Site], dict[str, dict[str, Layout]]]:
     """All sites by name in order of their first producer, and for every call the layout of the sites in its output."""
     ends = _ends(analysis)
-    names = {block: end.name for block, end in ends.items()}
+    names = _named(ends)
     layouts, followers = _layouts(analysis, names)
     costs = _costs(analysis, set(ends), samples)
     shapes = _shapes(analysis)
@@ -41,15 +41,15 @@ def find_sites(
             _axis_use(analysis, tensor, axis, block, aliases) for tensor, axis in end.axes if tensor in aliases
         )
         outputs = [use for use in analysis.producers if use.call == end.producers[0]]
-        sites[end.name] = Site(
-            name=end.name,
+        sites[names[block]] = Site(
+            name=names[block],
             units=block.size,
             granularity=max(sum(repeat for inner, repeat in resolve(use.space) if inner is block) for use in outputs),
             kind=kind,
             reason=reason,
             producers=tuple(end.producers),
             consumers=tuple(end.consumers),
-            followers=tuple(c for c in followers[end.name] if c not in end.producers and c not in end.consumers),
+            followers=tuple(c for c in followers[names[block]] if c not in end.producers and c not in end.consumers),
             axes=axes,
             parameters_per_unit=_parameters_per_unit(axes, shapes, parameters),
             flops_per_unit=costs(block),
@@ -59,15 +59,10 @@ def find_sites(
 
 def _ends(analysis: Analysis) -> dict[Block, _Ends]:
     """Blocks with a producer and a consumer (or a call that stops them), in order of their first producer."""
-    found: dict[Block, _Ends] = defaultdict(_Ends)
-    taken: dict[str, int] = defaultdict(int)
+    found: dict[Block, _Ends] = {}
     for use in analysis.producers:
         for block in _blocks(use):
-            end = found[block]
-            if not end.producers:
-                number = taken[use.label]
-                taken[use.label] += 1
-                end.name = f"{use.label}[{number}]" if number else use.label
+            end = found.setdefault(block, _Ends(use.label))
             if use.call not in end.producers:
                 end.producers.append(use.call)
     for use in analysis.consumers:
@@ -82,6 +77,17 @@ def _ends(analysis: Analysis) -> dict[Block, _Ends]:
         if not end.consumers and block.stopper:
             end.consumers.append(block.stopper)
     return {block: end for block, end in found.items() if end.consumers}
+
+
+def _named(ends: dict[Block, _Ends]) -> dict[Block, str]:
+    """Blocks by the path of their first producer; "[1]", "[2]" and so on for further blocks of the same producer."""
+    times: dict[str, int] = defaultdict(int)
+    names = {}
+    for block, end in ends.items():
+        number = times[end.label]
+        times[end.label] += 1
+        names[block] = f"{end.label}[{number}]" if number else end.label
+    return names
 
 
 def _blocks(use: Use) -> Iterable[Block]:

@@ -21,8 +21,8 @@ def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
     """The graph of `model`, from running it on example inputs (without touching it, on the meta device where possible).
 
     `example_inputs`: a tensor, a tuple of positional arguments, a dict of keyword arguments, or a list of several such
-    examples, whose runs are joined. The first axis of the first tensor counts samples. The model runs in evaluation
-    mode, and in training mode too where that leaves a parameter unused.
+    examples, whose runs are joined (FLOPs are those of the first). The first axis of the first tensor counts samples.
+    The model runs in evaluation mode, and in training mode too where that leaves a parameter unused.
 
     Raises `TraceError` where the model is wrapped, fails, or has a parameter that no run reaches.
     """
@@ -30,10 +30,10 @@ def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
     examples = examples_of(example_inputs)
     runner = Runner(model)
     analysis = Analysis()
-    reached: set[str] = set()
-    for example in examples:
-        reached |= runner.run(example, analysis, training=False)
+    reached = runner.run(examples[0], analysis, training=False)
     flops = sum(call.flops for call in analysis.calls.values())
+    for example in examples[1:]:
+        reached |= runner.run(example, analysis, training=False)
     if _unreached(model, reached):
         for example in examples:
             reached |= _run_training(runner, example, analysis, model, reached)

@@ -6,7 +6,7 @@ from torch import nn
 
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
-from growsearch.graph.spaces import Space, Unsupported, unify
+from growsearch.graph.spaces import Space, Unsupported, freeze, unify
 
 
 @rule("linear", modules=(nn.Linear,))
@@ -107,7 +107,7 @@ def _embedding_function(step: Step) -> list[Value]:
 
 def _embedding(step: Step, indices: Value, weight: Value) -> list[Value]:
     """Weight: [vocabulary, features]."""
-    step.freeze(weight.axes[0], "rows are looked up")
+    freeze(weight.axes[0], f"rows are looked up by {step.call.target} at {step.place}")
     step.produce(weight, 1, weight.axes[1])
     rank = len(step.shapes[0])
     leading = indices.axes if indices.rank == rank - 1 else step.fixed(step.shapes[0][:-1], "bags of an embedding")

@@ -75,7 +75,7 @@ def _regroup(step: Step, x: Value, old: list[int], sizes: list[int]) -> list[Spa
             return result
     for axis in old:
         step.freeze(x.axes[axis], f"reshaped from {tuple(shape)} to {tuple(sizes)}")
-    return list(step.fixed(sizes, f"reshaped by {step.call.target} at {step.place!r}"))
+    return list(step.fixed(sizes, f"reshaped by {step.call.target} at {step.place}"))
 
 
 @rule("permute", functions="permute")

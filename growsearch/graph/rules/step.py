@@ -97,7 +97,8 @@ class Step:
     @property
     def place(self) -> str:
         """Where it happened, for messages."""
-        return self.call.target if self.module is not None else self.call.scope or "the model"
+        path = self.call.target if self.module is not None else self.call.scope
+        return repr(path) if path else "the model"
 
     # Arguments
 
@@ -162,7 +163,7 @@ class Step:
 
     def freeze(self, pieces: Space, reason: str) -> None:
         """Freeze a space because of what this call does with it."""
-        freeze(pieces, f"{reason} by {self.call.target} at {self.place!r}", self.call.name)
+        freeze(pieces, f"{reason} by {self.call.target} at {self.place}", self.call.name)
 
     def freeze_inputs(self, reason: str, *, stops: bool = True) -> None:
         """Freeze every axis of every tensor that enters."""
@@ -173,7 +174,7 @@ class Step:
     def mix(self, pieces: Space) -> None:
         """Note that the call normalises over a space."""
         what = type(self.module).__name__ if self.module is not None else self.call.target
-        mark_mixing(pieces, f"{what} at {self.place!r} normalises over it")
+        mark_mixing(pieces, f"{what} at {self.place} normalises over it")
 
     def produce(self, value: Value, axis: int, pieces: Space) -> None:
         """Axis `axis` of a weight makes the space `pieces`."""
