@@ -119,8 +119,12 @@ def test_companions_keep_their_values_and_take_new_ones_from_the_model(network, 
 def test_a_wrapper_that_holds_the_model_itself_is_a_companion_too(network, first_site):
     wrapper = nn.Module()
     wrapper.module = network
-    apply_edits(network, site_edits(first_site, WIDER), companions=[wrapper])
-    assert network.first.weight.shape[0] == 8
+    optimizer = SGD(network.parameters(), 0.1)
+    fills = {("first.weight", 0): torch.randn(2, 3, 3, 3)}
+    apply_edits(network, site_edits(first_site, WIDER, fills), optimizer, [wrapper])
+    assert torch.equal(network.first.weight[6:], fills["first.weight", 0])
+    held = {id(parameter) for parameter in optimizer.param_groups[0]["params"]}
+    assert held == {id(parameter) for parameter in network.parameters()}
 
 
 def test_nothing_of_before_is_held_after_the_block(network, first_site):
