@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import replace
+from fnmatch import fnmatchcase
 
 from growsearch.comparison.job import Job
 from growsearch.errors import GrowthFailed, InputError
@@ -19,7 +20,7 @@ def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
 
     Every policy is set up once, on the CPU, and grown by one unit at each site where it grows. Raises `InputError`,
-    naming the policy, where that is not possible.
+    naming the policy where there are several, where that is not possible.
     """
     costs: dict[str, float] = {}
     for job in jobs:
@@ -30,7 +31,8 @@ def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
             costs[job.policy] = _cost(setup)
             _try_growth(setup)
         except InputError as error:
-            raise type(error)(f"policy {job.policy}: {error}") from error
+            several = len({other.policy for other in jobs}) > 1
+            raise type(error)(f"policy {job.policy}: {error}" if several else str(error)) from error
     return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
 
 
@@ -45,10 +47,11 @@ def _try_growth(setup: Setup) -> None:
     """Grow this throw-away network, so that an initializer that does not fit it is known now and not hours later."""
     if setup.grower is None:
         return
-    graph, criterion = setup.grower.graph, setup.criterion
+    graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
     deep = setup.grower.policy.how.grows == "depth"
-    widened = [name for name, site in graph.sites.items() if site.kind == "exact"]
-    places = list(graph.depth_sites)[:1] if deep else widened
+    every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
+    named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    places = named[:1] if deep else named
     with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
         grow(
             setup.model,

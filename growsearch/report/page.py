@@ -95,7 +95,7 @@ def _file(name: str) -> str:
 def _title(results: dict[str, Any], config: dict[str, Any]) -> str:
     policies = list(results["policies"])
     network = config["network"].get("name", "layers")
-    what = f"{len(policies)} growth policies" if len(policies) > 1 else "One training run"
+    what = f"{len(policies)} policies" if len(policies) > 1 else "One training run"
     return f"{what} on {config['data']['name']}, network {network}"
 
 

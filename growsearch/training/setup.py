@@ -128,6 +128,7 @@ def _grower(setup: Setup) -> Grower:
         how=growth.how,
         budget=growth.budget if width is None else {"width": width},
         amount=growth.amount,
+        sites=growth.sites,
         statistics_batches=growth.statistics.batches,
         seed=setup.seed,
         total_steps=setup.total_steps,

@@ -155,3 +155,12 @@ def test_a_single_run_is_a_comparison_of_one(comparison: Make, tmp_path: Path) -
 
     assert list(results["policies"]) == ["run"]
     assert (tmp_path / "run" / "seed-0" / "model.safetensors").exists()
+
+
+def test_only_the_named_sites_grow(comparison: Make, tmp_path: Path) -> None:
+    network = {"name": "mlp", "hidden": [3, 3], "bias": False}
+    growth = {"when": {"interval": {"every": 4, "count": 2}}, "how": {"zero": {}}, "budget": {"units": 2}}
+
+    results = run(comparison(network=network, growth={**growth, "sites": ["2"]}, policies={}, seeds=1), tmp_path)
+
+    assert results["policies"]["run"]["widths"] == [{"0": 3, "2": 5}]

@@ -119,7 +119,7 @@ def test_the_page_is_well_formed_and_named(page: str) -> None:
 
     assert parser.open == []
     assert '<html lang="en">' in page
-    assert "<title>2 growth policies on digits, network mlp" in page
+    assert "<title>2 policies on digits, network mlp" in page
     for label in ("Learning curves of all policies", "Width of every site", "3 seeds from 60.00 % to 62.00 %"):
         assert label in page
 
