@@ -55,6 +55,18 @@ class Chunk(Net):
         return value * torch.sigmoid(gate)
 
 
+class ChunkApart(Net):
+    """The halves go separate ways, and yet must stay halves."""
+
+    def __init__(self) -> None:
+        super().__init__(5)
+        self.one, self.two = nn.Conv2d(4, 5, 1), nn.Conv2d(4, 5, 1)
+
+    def body(self, x: Tensor) -> Tensor:
+        first, second = torch.chunk(x, 2, dim=1)
+        return self.one(first) + self.two(second)
+
+
 class Flatten(Net):
     def __init__(self) -> None:
         super().__init__(8 * 16)
@@ -239,6 +251,7 @@ CASES: dict[str, tuple[nn.Module, Tensor, dict[str, tuple[int, int, str]]]] = {
     "residual": (Residual(), IMAGE, {"stem": (8, 1, "exact"), "one": (6, 1, "exact")}),
     "concat": (Concat(), IMAGE, {"stem": (8, 1, "exact"), "side": (4, 1, "exact")}),
     "chunk": (Chunk(), IMAGE, {"stem": (4, 2, "exact")}),
+    "chunk_apart": (ChunkApart(), IMAGE, {"stem": (4, 2, "exact"), "one": (5, 1, "exact")}),
     "flatten": (Flatten(), IMAGE, {"stem": (8, 1, "exact")}),
     "flatten_joined": (FlattenJoined(), IMAGE, {"stem": (8, 1, "exact")}),
     "grouped": (Grouped(), IMAGE, {"stem": (2, 4, "exact"), "grouped": (3, 4, "exact")}),
