@@ -60,15 +60,23 @@ class NewSlices:
         ]
         return torch.stack(parts).sum(0)
 
-    def unit_norms(self, slices: Sequence[Tensor]) -> Tensor:
-        """Norm `[units]` of every unit's slices."""
-        parts = [self._grouped(s, u).square().sum((0, 2, 3)) for s, u in zip(slices, self.uses, strict=True)]
-        return torch.stack(parts).sum(0).sqrt().clamp_min(1e-30)
+    def matrix(self, tensors: Sequence[Tensor] | None = None) -> Tensor:
+        """The slices (see `read`) as one row for each unit, all layers together."""
+        parts = [
+            self._grouped(s, u).transpose(0, 1).flatten(1) for s, u in zip(self.read(tensors), self.uses, strict=True)
+        ]
+        return torch.cat(parts, 1)
 
-    def scaled(self, value: Tensor, number: int, factors: Tensor) -> Tensor:
-        """Slice `number` with every unit multiplied by its factor."""
-        grouped = self._grouped(value, self.uses[number])
-        return (grouped * factors[None, :, None, None]).reshape(value.shape)
+    def write_matrix(self, rows: Tensor) -> None:
+        """Inverse of `matrix`."""
+        shapes = [s.shape for s in self.read()]
+        slices = []
+        for part, shape, use in zip(
+            torch.split(rows, [shape.numel() // self.units for shape in shapes], 1), shapes, self.uses, strict=True
+        ):
+            grouped = part.reshape(self.units, len(use.runs), shape[0] // (len(use.runs) * self.units), -1)
+            slices.append(grouped.transpose(0, 1).reshape(shape))
+        self.write(slices)
 
     def by_unit(self) -> list[dict[FillKey, Tensor]]:
         """Per unit, its fills as in `Candidate`."""

@@ -10,6 +10,7 @@ import torch
 from pydantic import Field
 from torch import Tensor, nn
 
+from growsearch.graph import Role
 from growsearch.growth import (
     Candidate,
     GrowthContext,
@@ -28,8 +29,9 @@ class GradMaxOpt(Initializer):
     """Projected gradient ascent on the squared gradient norm of the new units' zero side.
 
     The new units are installed in a copy of the network; Adam moves their non-zero side on one batch, and after every
-    step each unit is scaled back to its norm. All sites are optimised together: units that do not change the function
-    do not see each other.
+    step the units are made orthogonal and scaled back to their norm, as in GradMax (units that may coincide all find
+    the same direction, and stay copies of each other). All sites are optimised together: units that do not change the
+    function do not see each other.
     """
 
     summary: ClassVar[str] = "the largest gradient at the new units, found by projected gradient ascent"
@@ -41,7 +43,7 @@ class GradMaxOpt(Initializer):
         "relative", description="relative: in mean norms of the existing units; fixed: as it is"
     )
     steps: int = Field(100, ge=1, description="steps of Adam, on one batch")
-    lr: float = Field(0.1, gt=0, description="learning rate, in norms of a unit per step")
+    lr: float = Field(0.3, gt=0, description="learning rate, in norms of a unit per step")
     side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
@@ -100,30 +102,30 @@ class _Problem:
         self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[Candidate], radius: float
     ) -> None:
         self.ends, self.site, self.start, self.radius = ends, ends.site, start, radius
-        self._roles = ("in", "out") if zero == "outgoing" else ("out", "in")
+        self._roles: tuple[Role, Role] = ("in", "out") if zero == "outgoing" else ("out", "in")
 
     def attach(self, wide: nn.Module, added: Mapping[str, int], context: GrowthContext) -> None:
         """Find the new slices in the grown copy."""
         units = len(self.start)
         self.zero = NewSlices(wide, context.graph, self.site, self._roles[0], units, added)
         self.moving = NewSlices(wide, context.graph, self.site, self._roles[1], units, added)
-        self._first = [torch.zeros_like(s) for s in self.moving.read()]
-        self._second = [torch.zeros_like(s) for s in self._first]
+        self._first = torch.zeros_like(self.moving.matrix())
+        self._second = torch.zeros_like(self._first)
         self._steps = 0
 
     def move(self, gradients: Mapping[int, Tensor], lr: float) -> None:
-        """One step of Adam uphill, then every unit back to its norm."""
+        """One step of Adam uphill along the sphere, then back to equal-norm, orthogonal units."""
         self._steps += 1
-        values = self.moving.read()
-        slopes = self.moving.read([gradients[id(t)] for t in self.moving.tensors])
-        count = sum(v.numel() for v in values) / len(self.start)
-        for value, slope, m, v in zip(values, slopes, self._first, self._second, strict=True):
-            m.mul_(0.9).add_(slope, alpha=0.1)
-            v.mul_(0.999).addcmul_(slope, slope, value=0.001)
-            direction = (m / (1 - 0.9**self._steps)) / ((v / (1 - 0.999**self._steps)).sqrt() + 1e-12)
-            value.add_(direction, alpha=lr * self.radius / count**0.5)
-        norms = self.moving.unit_norms(values)
-        self.moving.write([self.moving.scaled(v, i, self.radius / norms) for i, v in enumerate(values)])
+        units = self.moving.matrix() / self.radius
+        slope = self.moving.matrix([gradients[id(t)] for t in self.moving.tensors])
+        # Without the tangent projection Adam's scaling would turn the radial part into a drift off the optimum.
+        overlap = slope @ units.T
+        slope = slope - 0.5 * (overlap + overlap.T) @ units
+        self._first.mul_(0.9).add_(slope, alpha=0.1)
+        self._second.mul_(0.999).addcmul_(slope, slope, value=0.001)
+        first, second = self._first / (1 - 0.9**self._steps), self._second / (1 - 0.999**self._steps)
+        units = units + lr * units.shape[1] ** -0.5 * first / (second.sqrt() + 1e-30)
+        self.moving.write_matrix(_orthonormal(units) * self.radius)
 
     def candidates(self, gains: list[float]) -> list[Candidate]:
         """The start with the weights that were found, largest gradient first."""
@@ -140,3 +142,13 @@ class _Problem:
             )
             for rank, i in enumerate(order)
         ]
+
+
+def _orthonormal(rows: Tensor) -> Tensor:
+    """The nearest orthonormal rows; unit rows where there are more of them than dimensions."""
+    if rows.shape[0] > rows.shape[1]:
+        unit: Tensor = rows / rows.norm(dim=1, keepdim=True)
+        return unit
+    left, _, right = torch.linalg.svd(rows, full_matrices=False)
+    nearest: Tensor = left @ right
+    return nearest

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, Initializer
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
 
 
 class Split(Initializer):
@@ -30,6 +30,12 @@ class Split(Initializer):
 
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
         site = context.sites[name]
+        tied = [use.tensor for use in site.axes if use.aliases]
+        if tied:
+            raise GrowthRefused(
+                f"site {name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights would "
+                "change its incoming ones; use how: zero"
+            )
         sources: list[int] = []
         while len(sources) < units:
             sources += torch.randperm(site.units, generator=context.generator).tolist()

@@ -11,8 +11,8 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
-from growsearch.growth.statistics.collect import LaneProblem, gradient_triplets
 from growsearch.growth.statistics.capture import capture
+from growsearch.growth.statistics.collect import LaneProblem, gradient_triplets
 from growsearch.networks.activation import ReLU1
 
 GOLDEN = Path(__file__).parent.parent / "golden"

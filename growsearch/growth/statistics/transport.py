@@ -100,9 +100,10 @@ class Transport:
         with torch.enable_grad():
             values = replay(self.model, call, points.clone())
             slopes = torch.autograd.grad(values.sum(), points)[0]
-        if float(values[0].detach().abs()) > 0:
+        at_zero = float(values.detach()[0])
+        if at_zero != 0:
             raise GrowthRefused(
-                f"site {self.site.name!r}: activation {call.name!r} is {float(values[0]):.3g} at 0, so units with zero "
+                f"site {self.site.name!r}: activation {call.name!r} is {at_zero:.3g} at 0, so units with zero "
                 "incoming weights would change the network; use side: outgoing, or how: split"
             )
         return float(slopes[1]), abs(float(slopes[0] - slopes[1])) > 0.01
