@@ -11,17 +11,19 @@ from growsearch.graph.network import NetworkGraph
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 250, 40, 30, 30, 24
 _LETTERS = 36
+_KEY_WIDTH = 4 * 150 + _MARGIN
 # What goes into the box of the call before it, where nothing else happens in between.
 _ABSORBED = frozenset({"batch_norm", "group_norm", "layer_norm", "instance_norm", "pointwise"})
 _STYLE = """
-svg { --ink: #1f2328; --line: #8c959f; --plain: #f0f2f4; --exact: #d3f2d9; --mixing: #fff0c2; --frozen: #ffdcd7; }
+svg { --page: #ffffff; --ink: #1f2328; --line: #8c959f; --plain: #f0f2f4; --exact: #d3f2d9; --mixing: #fff0c2; --frozen: #ffdcd7; }
 @media (prefers-color-scheme: dark) {
-  svg { --ink: #e6edf3; --line: #7d8590; --plain: #262c36; --exact: #173d24; --mixing: #4a3a0c; --frozen: #57201b; }
+  svg { --page: #0d1117; --ink: #e6edf3; --line: #7d8590; --plain: #262c36; --exact: #173d24; --mixing: #4a3a0c; --frozen: #57201b; }
 }
 text { font: 11px ui-monospace, monospace; fill: var(--ink); text-anchor: middle; }
 text.small { font-size: 9px; opacity: 0.8; }
 text.key { text-anchor: start; }
-rect { stroke: var(--line); }
+rect.page { fill: var(--page); stroke: none; }
+rect.box { stroke: var(--line); }
 path { fill: none; stroke: var(--line); }
 .plain { fill: var(--plain); } .exact { fill: var(--exact); }
 .mixing { fill: var(--mixing); } .frozen { fill: var(--frozen); }
@@ -41,7 +43,7 @@ def to_svg(graph: NetworkGraph) -> str:
     boxes = _boxes(graph)
     rows = _rows(boxes)
     columns = max(len(row) for row in rows)
-    width = 2 * _MARGIN + columns * (_WIDTH + _GAP_X) + 2 * _GAP_X
+    width = max(2 * _MARGIN + columns * (_WIDTH + _GAP_X) + 2 * _GAP_X, _KEY_WIDTH)
     height = 2 * _MARGIN + len(rows) * (_HEIGHT + _GAP_Y) + 20
     places = {
         name: (width / 2 + (column - (len(row) - 1) / 2) * (_WIDTH + _GAP_X), _MARGIN + 20 + level * (_HEIGHT + _GAP_Y))
@@ -52,6 +54,7 @@ def to_svg(graph: NetworkGraph) -> str:
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{width}" height="{height}" viewBox="0 0 {width} {height}">',
         f"<style>{_STYLE}</style>",
+        f'<rect class="page" width="{width}" height="{height}"/>',
         *_key(),
     ]
     for name, box in boxes.items():
@@ -117,7 +120,7 @@ def _drawn(graph: NetworkGraph, box: _Box, x: float, y: float) -> str:
     reasons = [f"site {name}: {graph.sites[name].kind} {graph.sites[name].reason}".strip() for name in sites]
     title = "\n".join([*(call.name for call in box.calls), *reasons])
     return (
-        f'<g><title>{escape(title)}</title><rect class="{kind}" x="{x - _WIDTH / 2:.0f}" y="{y:.0f}" '
+        f'<g><title>{escape(title)}</title><rect class="box {kind}" x="{x - _WIDTH / 2:.0f}" y="{y:.0f}" '
         f'width="{_WIDTH}" height="{_HEIGHT}" rx="6"/>'
         f'<text x="{x:.0f}" y="{y + 17:.0f}">{escape(_short(box.calls[0].name))}</text>'
         f'<text class="small" x="{x:.0f}" y="{y + 31:.0f}">{escape(_short(size, 45))}</text></g>'
@@ -140,7 +143,7 @@ def _key() -> list[str]:
         [("exact", "grows exactly"), ("mixing", "grows, normalised"), ("frozen", "cannot grow"), ("plain", "no site")]
     ):
         x = _MARGIN + 150 * index
-        parts.append(f'<rect class="{kind}" x="{x}" y="6" width="14" height="14" rx="3"/>')
+        parts.append(f'<rect class="box {kind}" x="{x}" y="6" width="14" height="14" rx="3"/>')
         parts.append(f'<text class="key" x="{x + 20}" y="17">{text}</text>')
     return parts
 
