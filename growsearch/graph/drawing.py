@@ -15,9 +15,11 @@ _KEY_WIDTH = 4 * 150 + _MARGIN
 # What goes into the box of the call before it, where nothing else happens in between.
 _ABSORBED = frozenset({"batch_norm", "group_norm", "layer_norm", "instance_norm", "pointwise"})
 _STYLE = """
-svg { --page: #ffffff; --ink: #1f2328; --line: #8c959f; --plain: #f0f2f4; --exact: #d3f2d9; --mixing: #fff0c2; --frozen: #ffdcd7; }
+svg { --page: #ffffff; --ink: #1f2328; --line: #8c959f; --plain: #f0f2f4;
+  --exact: #d3f2d9; --mixing: #fff0c2; --frozen: #ffdcd7; }
 @media (prefers-color-scheme: dark) {
-  svg { --page: #0d1117; --ink: #e6edf3; --line: #7d8590; --plain: #262c36; --exact: #173d24; --mixing: #4a3a0c; --frozen: #57201b; }
+  svg { --page: #0d1117; --ink: #e6edf3; --line: #7d8590; --plain: #262c36;
+    --exact: #173d24; --mixing: #4a3a0c; --frozen: #57201b; }
 }
 text { font: 11px ui-monospace, monospace; fill: var(--ink); text-anchor: middle; }
 text.small { font-size: 9px; opacity: 0.8; }
