@@ -108,7 +108,8 @@ def _rows(boxes: dict[str, _Box]) -> list[list[str]]:
     centre: dict[str, float] = {}
     for row in rows:
         sources = {name: [centre[source] for source in boxes[name].sources] for name in row}
-        row.sort(key=lambda name, near=sources: sum(near[name]) / len(near[name]) if near[name] else 0.0)  # type: ignore[misc]
+        means = {name: sum(near) / len(near) if near else 0.0 for name, near in sources.items()}
+        row.sort(key=means.__getitem__)
         centre.update({name: column - (len(row) - 1) / 2 for column, name in enumerate(row)})
     return rows
 

@@ -97,7 +97,7 @@ class Runner:
                 moved = meta_inputs(example)
                 with _quiet(self._copy), torch.device("meta"):
                     return _record(self._copy.train(training), moved)
-            except Exception:  # noqa: BLE001 - whatever it was, running the model itself decides
+            except Exception:  # whatever it was, running the model itself decides
                 self._copy_failed = True
         with _quiet(self._model), _restored(self._model):
             try:
