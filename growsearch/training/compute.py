@@ -14,22 +14,29 @@ def training_flops_per_sample(model: nn.Module, input_shape: tuple[int, ...]) ->
     """FLOPs of one forward and backward pass, per sample of shape `input_shape`.
 
     Counted by torch's `FlopCounterMode`: two per multiply-add of convolutions, matrix products and attention; nothing
-    for elementwise work. The model is run on meta tensors that stand for its parameters and buffers: nothing is
-    computed or changed.
+    for elementwise work. The model is run on meta tensors that stand for its parameters and buffers, or on copies of
+    them where its control flow needs values: it is not changed, and its gradients are not touched.
     """
-    tensors = {name: _meta(tensor) for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
-    rng = torch.get_rng_state()
+    tensors = {name: tensor.detach() for name, tensor in [*model.named_parameters(), *model.named_buffers()]}
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+    device = next(iter(tensors.values())).device if tensors else torch.device("cpu")
     was_training = model.training
     model.train()
     try:
-        with FlopCounterMode(display=False) as counter:
-            output = functional_call(model, tensors, torch.empty(_SAMPLES, *input_shape, device="meta"))
-            torch.autograd.backward(output.sum())
+        with torch.random.fork_rng([device] if device.type == "cuda" else []):
+            try:
+                stand_ins = {name: torch.empty_like(tensor, device="meta") for name, tensor in tensors.items()}
+                return _count(model, stand_ins, trained, torch.empty(_SAMPLES, *input_shape, device="meta"))
+            except (RuntimeError, NotImplementedError):
+                copies = {name: tensor.clone() for name, tensor in tensors.items()}
+                return _count(model, copies, trained, torch.zeros(_SAMPLES, *input_shape, device=device))
     finally:
         model.train(was_training)
-        torch.set_rng_state(rng)
+
+
+def _count(model: nn.Module, tensors: dict[str, Tensor], trained: set[str], inputs: Tensor) -> int:
+    for name in trained:
+        tensors[name].requires_grad_()
+    with FlopCounterMode(display=False) as counter:
+        torch.autograd.backward(functional_call(model, tensors, inputs).sum())
     return int(counter.get_total_flops()) // _SAMPLES
-
-
-def _meta(tensor: Tensor) -> Tensor:
-    return torch.empty_like(tensor, device="meta").requires_grad_(tensor.requires_grad)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
@@ -145,10 +146,7 @@ class TrainingRun:
         """Append a row of metrics, and let the scheduler know."""
         setup, counters = self.setup, self.counters
         counters.train_loss = self._loss_sum.item() / max(1, counters.samples_since_row)
-        if not abs(counters.train_loss) < float("inf"):
-            raise TrainingDiverged(
-                f"training diverged: the loss is {counters.train_loss} at step {counters.step}; lower the learning rate"
-            )
+        self._require_finite(counters.train_loss, "training")
         self._loss_sum.zero_()
         counters.samples_since_row = 0
         values = {"train_loss": counters.train_loss, **self._evaluate(setup.validation, "validation")}
@@ -173,7 +171,14 @@ class TrainingRun:
         setup = self.setup
         batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
         found = evaluate(setup.model, batches, setup.criterion, setup.context)
+        self._require_finite(found["loss"], name)
         return {f"{name}_{key}": value for key, value in found.items() if value is not None}
+
+    def _require_finite(self, loss: float | None, name: str) -> None:
+        if loss is None or not math.isfinite(loss):
+            raise TrainingDiverged(
+                f"training diverged: the {name} loss is {loss} at step {self.counters.step}; lower the learning rate"
+            )
 
     def save(self) -> None:
         """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""

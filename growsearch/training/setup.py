@@ -12,6 +12,7 @@ from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
+from growsearch.errors import InputError
 from growsearch.growth import Grower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
@@ -85,6 +86,7 @@ def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, 
     )
     if config.growth.grows:
         setup.grower = _grower(setup)
+        _check_metric(setup, setup.grower)
     torch.manual_seed(seed)
     if saved is not None:
         _restore(setup, saved)
@@ -134,6 +136,19 @@ def _grower(setup: Setup) -> Grower:
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
     )
+
+
+def _check_metric(setup: Setup, grower: Grower) -> None:
+    """A scheduler that waits for a metric which never comes would never grow, and never say so."""
+    metric = getattr(grower.policy.when, "metric", None)
+    reported = ["train_loss"]
+    if setup.validation is not None:
+        reported += ["validation_loss", "validation_accuracy"][: 2 if setup.data.task == "classification" else 1]
+    if metric is not None and metric not in reported:
+        raise InputError(
+            f"growth.when watches {metric!r}, which training on data {setup.data.name!r} does not report: choose "
+            f"{' or '.join(reported)} (a loss needs mode: min)"
+        )
 
 
 def _restore(setup: Setup, saved: dict[str, Any]) -> None:

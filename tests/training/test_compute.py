@@ -45,3 +45,16 @@ def test_tied_weights_are_counted_as_often_as_they_are_used() -> None:
             return self.second(self.first(x))
 
     assert training_flops_per_sample(Tied(), (4,)) == 2 * 32 * 2 + 32
+
+
+def test_a_network_whose_path_depends_on_values_is_counted_too() -> None:
+    class Branching(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.layer = nn.Linear(4, 3)
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            y: torch.Tensor = self.layer(x)
+            return y if y.sum() > 0 else -y
+
+    assert training_flops_per_sample(Branching(), (4,)) == 2 * 24
