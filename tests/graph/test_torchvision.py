@@ -64,10 +64,10 @@ def test_growing_sites_of_a_model_keeps_its_outputs(name, grown_difference) -> N
     torch.manual_seed(0)
     model = getattr(torchvision.models, name)(weights=None)
 
-    difference, graph = grown_difference(model, torch.randn(2, 3, 40, 40), *_every_third(name))
+    difference, graph = grown_difference(model, torch.randn(2, 3, 40, 40), *_some_sites(name))
 
     assert difference < 6e-6
 
 
-def _every_third(name: str) -> list[str]:
-    return [site.name for site in traced(name, 40).sites.values() if site.kind == "exact"][::5]
+def _some_sites(name: str) -> list[str]:
+    return [site.name for site in traced(name, 40).sites.values() if site.kind == "exact"][::9]
