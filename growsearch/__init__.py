@@ -1,5 +1,10 @@
 """Neural architecture search by growing networks while they train."""
 
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
 from growsearch.errors import (
     ConfigError,
     DataError,
@@ -9,8 +14,10 @@ from growsearch.errors import (
     InputError,
     TraceError,
 )
-from growsearch.graph import NetworkGraph, Site, trace
-from growsearch.growth import Grower, GrowthEvent, grow
+
+if TYPE_CHECKING:
+    from growsearch.graph import NetworkGraph, Site, trace
+    from growsearch.growth import Grower, GrowthEvent, grow
 
 __all__ = [
     "ConfigError",
@@ -27,3 +34,19 @@ __all__ = [
     "grow",
     "trace",
 ]
+
+# Loaded on first use, because they import torch: the command line answers without it.
+_LAZY = {
+    "NetworkGraph": "growsearch.graph",
+    "Site": "growsearch.graph",
+    "trace": "growsearch.graph",
+    "Grower": "growsearch.growth",
+    "GrowthEvent": "growsearch.growth",
+    "grow": "growsearch.growth",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _LAZY:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(import_module(_LAZY[name]), name)

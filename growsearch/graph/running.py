@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import random
 from collections.abc import Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack, contextmanager, nullcontext
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -76,12 +77,20 @@ def check_model(model: Any) -> None:
                 )
 
 
+SMALL = 1 << 18
+"""Up to so many elements, computing is faster than the meta device, whose operations are written in Python."""
+
+
 class Runner:
-    """Runs examples on a meta copy of a model, or on the model itself where the meta device is not enough."""
+    """Runs examples on a copy of a model (on the meta device unless it is small), or on the model itself.
+
+    The model itself runs only where the copy cannot: where a size depends on values, say.
+    """
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._copy: nn.Module | None = None
+        self._small = _elements(model) <= SMALL
+        self._copies: dict[bool, nn.Module] = {}
         self._copy_failed = False
 
     def run(self, example: Example, analysis: Analysis, *, training: bool) -> set[str]:
@@ -93,10 +102,12 @@ class Runner:
     def _record(self, example: Example, *, training: bool) -> Recorder:
         if not self._copy_failed:
             try:
-                self._copy = self._copy or meta_model(self._model)
-                moved = meta_inputs(example)
-                with _quiet(self._copy), torch.device("meta"):
-                    return _record(self._copy.train(training), moved)
+                small = self._small and _input_elements(example) <= SMALL
+                duplicate = self._copies.get(small) or (copy.deepcopy if small else meta_model)(self._model)
+                self._copies[small] = duplicate
+                inputs = copy.deepcopy(example) if small else meta_inputs(example)
+                with _quiet(duplicate), nullcontext() if small else torch.device("meta"):
+                    return _record(duplicate.train(training), inputs)
             except Exception:  # whatever it was, running the model itself decides
                 self._copy_failed = True
         with _quiet(self._model), _restored(self._model):
@@ -109,6 +120,16 @@ class Runner:
                     f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "
                     "device of the inputs, and that a tuple means several arguments and a dict keyword arguments"
                 ) from error
+
+
+def _elements(model: nn.Module) -> int:
+    """Elements of all tensors; more than `SMALL` where one is not on the CPU."""
+    tensors = [*model.parameters(), *model.buffers()]
+    return SMALL + 1 if any(t.device.type != "cpu" for t in tensors) else sum(t.numel() for t in tensors)
+
+
+def _input_elements(example: Example) -> int:
+    return sum(tensor.numel() for _, tensor in tensors_in((example.args, example.kwargs)))
 
 
 def _record(model: nn.Module, example: Example) -> Recorder:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from typing import Any
 
@@ -35,9 +34,9 @@ def grow(
     """Grow `model` in place, once, by `units` channels at each named site (layers at depth sites).
 
     `example_inputs` is a tensor, or a tuple of arguments. `how` is a name, `{name: {parameter: value}}` or an
-    initializer; those that need gradients need `objective(model, batch) -> loss` and `batches`. `companions` are
-    modules of the same architecture that follow, such as an EMA copy. Numbers of channels are rounded up to a site's
-    granularity.
+    initializer; those that need gradients need `objective(model, batch) -> loss` and `batches`, all of which they use.
+    `companions` are modules of the same architecture that follow, such as an EMA copy. Numbers of channels are rounded
+    up to a site's granularity.
 
     Raises:
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
@@ -68,7 +67,7 @@ def grow(
         generator=torch.Generator().manual_seed(seed),
         state={},
         objective=objective,
-        batches=list(itertools.islice(iter(batches), 1)) if batches is not None else [],
+        batches=[] if batches is None else list(batches),
     )
     chosen = initializer.propose(plan, context)
     if not chosen:

@@ -72,17 +72,16 @@ class SiteEnds:
         """
         moving = self.producers if zero == "outgoing" else self.consumers
         count = len(vectors[0])
+        fills = {**self._common_fills(), **self._fills(moving, vectors)}
+        if zero == "incoming":
+            fills.update(self._nudge(descent))
         return [
             Candidate(
                 site=self.site.name,
                 index=i,
                 parameters=self.site.parameters_per_unit,
                 flops=self.site.flops_per_unit,
-                fills={
-                    **self._common_fills(),
-                    **self._fills(moving, [v[i] for v in vectors]),
-                    **(self._nudge(None if descent is None else [d[i] for d in descent]) if zero == "incoming" else {}),
-                },
+                fills={key: value[i] if value.shape[0] > 1 else value[0] for key, value in fills.items()},
                 score=None if scores is None else scores[i],
             )
             for i in range(count)
@@ -97,21 +96,21 @@ class SiteEnds:
         return [random_directions(count, self.length("incoming", i), generator) for i in range(len(self.producers))]
 
     def _fills(self, by_lane: Sequence[Sequence[Endpoint]], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
+        """Fills `[units, *fill of one unit]` from the lanes' vectors `[units, length]`."""
         fills: dict[FillKey, Tensor] = {}
-        for ends, vector in zip(by_lane, vectors, strict=True):
-            for end, piece in zip(ends, torch.split(vector, [e.size for e in ends]), strict=True):
+        for ends, rows in zip(by_lane, vectors, strict=True):
+            for end, piece in zip(ends, torch.split(rows, [e.size for e in ends], 1), strict=True):
                 weight = self.weight(end)
                 key = (end.use.tensor, end.use.axis)
                 if key not in fills:
                     shape = list(weight.shape)
                     shape[end.use.axis] = sum(run.repeat for run in end.use.runs)
-                    fills[key] = weight.new_zeros(shape)
-                values = piece.reshape(end.width, end.slots, *end.kernel).to(weight)
-                _place(fills[key], end, values)
+                    fills[key] = weight.new_zeros(len(rows), *shape)
+                _place(fills[key], end, piece.reshape(-1, end.width, end.slots, *end.kernel).to(weight))
         return fills
 
     def _common_fills(self) -> dict[FillKey, Tensor]:
-        """Depthwise filters pass their input on; free parameters start at the mean of the others."""
+        """The same for all units, `[1, ...]`: depthwise filters pass their input on, free parameters are the mean."""
         fills: dict[FillKey, Tensor] = {}
         tensors = dict(self.model.named_parameters(remove_duplicate=False))
         for use in self.site.axes:
@@ -121,9 +120,9 @@ class SiteEnds:
             shape = list(tensor.shape)
             shape[use.axis] = sum(run.repeat for run in use.runs)
             if use.role == "free":
-                fills[use.tensor, use.axis] = tensor.mean(use.axis, keepdim=True).expand(shape).contiguous()
+                fills[use.tensor, use.axis] = tensor.mean(use.axis, keepdim=True).expand(shape)[None].contiguous()
                 continue
-            fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:])
+            fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:])[None]
         return fills
 
     def _nudge(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
@@ -134,7 +133,7 @@ class SiteEnds:
         if biases:
             tensors = dict(self.model.named_parameters(remove_duplicate=False))
             return {
-                (u.tensor, 0): tensors[u.tensor].new_full((sum(r.repeat for r in u.runs),), NUDGE)
+                (u.tensor, 0): tensors[u.tensor].new_full((1, sum(r.repeat for r in u.runs)), NUDGE)
                 for u in biases
                 if u.tensor in tensors
             }
@@ -164,10 +163,10 @@ def _positions(end: Endpoint, units: int) -> list[list[int]]:
 
 
 def _place(fill: Tensor, end: Endpoint, values: Tensor) -> None:
-    """Write one unit's `values` `[far channels, slots, *kernel]` into its fill."""
-    moved = fill.movedim(end.use.axis, 0)
+    """Write the units' `values` `[units, far channels, slots, *kernel]` into their fills."""
+    moved = fill.movedim(end.use.axis + 1, 1)
     slot = slice(None) if end.lanes == 1 else slice(end.lane, end.lane + 1) if len(end.use.runs) > 1 else slice(0, 1)
-    moved[slot, end.channels] = values.transpose(0, 1)
+    moved[:, slot, end.channels] = values.transpose(1, 2)
 
 
 def default_bound(weight: Tensor) -> float:
