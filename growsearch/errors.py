@@ -28,7 +28,7 @@ class DataError(InputError):
 
 
 class GrowthRefused(InputError):
-    """A site or a model cannot be grown as asked; the message gives the reason and, if there is one, a way that works."""
+    """A site or a model cannot be grown as asked; the message gives the reason and a way that works."""
 
 
 class GrowthFailed(GrowsearchError):

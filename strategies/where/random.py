@@ -21,7 +21,7 @@ class Random(Selector):
         left = {name: allowance.caps[name] for name in context.names}
         plan = dict.fromkeys(context.names, 0)
         for _ in range(min(allowance.units, sum(allowance.requests.values()))):
-            weights = torch.tensor([allowance.requests[n] if left[n] > 0 else 0.0 for n in context.names])
+            weights = torch.tensor([float(allowance.requests[n] if left[n] > 0 else 0) for n in context.names])
             if float(weights.sum()) == 0:
                 break
             name = context.names[int(torch.multinomial(weights, 1, generator=context.generator))]

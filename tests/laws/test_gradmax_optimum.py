@@ -43,8 +43,9 @@ def objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
     return (torch.tanh(model(batch[0]) - batch[1]) ** 2).mean()
 
 
-def conv_pair(geometry: tuple[int, ...], act: nn.Module, size: int = 11) -> tuple[Pair, tuple[Tensor, Tensor]]:
+def conv_pair(geometry: tuple[int, ...], act: nn.Module) -> tuple[Pair, tuple[Tensor, Tensor]]:
     k1, s1, p1, d1, k2, s2, p2, d2 = geometry
+    size = 23 if k2 == 5 else 11
     torch.manual_seed(0)
     first = nn.Conv2d(2, 3, k1, s1, p1, d1)
     second = nn.Conv2d(3, 4, k2, s2, p2, d2)
