@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -26,6 +26,7 @@ class Triplets:
     right: Float[Tensor, "k cols"]
 
 
+@runtime_checkable
 class LinearMap(Protocol):
     """A matrix known through its products; rows of the arguments are vectors."""
 
