@@ -12,7 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
-from growsearch.growth.statistics.decompose import Dense, SubspaceIteration, exact
+from growsearch.growth.statistics.decompose import BlockKrylov, Dense, exact
 
 UNITS = 2
 SCALE = 0.7
@@ -255,21 +255,37 @@ def test_grouped_units_are_optimal_channel_by_channel() -> None:
     assert float(new.square().sum()) == pytest.approx(sum(halves), rel=1e-4)
 
 
-def test_matrix_free_iteration_reaches_the_dense_optimum() -> None:
+@pytest.mark.parametrize("units", [1, 16])
+@pytest.mark.parametrize("decay", [1.0, 0.5, 0.0], ids=["linear", "root", "flat"])
+def test_matrix_free_iteration_reaches_the_dense_optimum(decay: float, units: int) -> None:
     generator = torch.Generator().manual_seed(0)
-    u = torch.linalg.qr(torch.randn(700, 600, generator=generator)).Q
-    v = torch.linalg.qr(torch.randn(650, 600, generator=generator)).Q
-    values = 1 / torch.arange(1, 601) ** 0.5
+    u = torch.linalg.qr(torch.randn(400, 300, generator=generator)).Q
+    v = torch.linalg.qr(torch.randn(350, 300, generator=generator)).Q
+    index = torch.arange(1, 301)
+    values = index**-decay if decay else 1 - index / 600
     matrix = (u * values) @ v.T
-    dense = exact(matrix, 16, generator)
-    iteration = SubspaceIteration(700, 650, 16, generator, matrix)
+    dense = exact(matrix, units, generator)
+    iteration = BlockKrylov(400, 350, units, generator, matrix)
     while not iteration.done:
         iteration.update(Dense(matrix), 1.0)
         iteration.end_pass()
     found = iteration.result()
-    assert float((found.values**2).sum()) >= 0.995 * float((dense.values**2).sum())
-    reached = (found.left @ matrix).square().sum()
-    assert float(reached) == pytest.approx(float((found.values**2).sum()), rel=1e-3)
+    optimum = float((dense.values**2).sum())
+    assert float((found.values**2).sum()) >= 0.995 * optimum
+    assert float((found.left @ matrix).square().sum()) >= 0.995 * optimum
+    assert torch.allclose(found.left @ found.left.T, torch.eye(units), atol=1e-4)
+
+
+def test_matrix_free_iteration_ends_on_a_zero_and_on_a_small_matrix() -> None:
+    for matrix in (torch.zeros(30, 20), torch.randn(9, 20, generator=torch.Generator().manual_seed(0))):
+        iteration = BlockKrylov(*matrix.shape, 12, torch.Generator().manual_seed(1), matrix)
+        while not iteration.done:
+            iteration.update(Dense(matrix), 1.0)
+            iteration.end_pass()
+        found = iteration.result()
+        assert found.left.shape == (12, len(matrix))
+        wanted = torch.linalg.svdvals(matrix)[:9]
+        assert torch.allclose(found.values[:9], wanted[:9], atol=1e-4)
 
 
 @pytest.mark.parametrize("act", [nn.Tanh(), nn.ReLU()], ids=["tanh", "relu"])

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.statistics.capture import Capture, capture
-from growsearch.growth.statistics.decompose import EXACT_SIDE, SubspaceIteration, Triplets, exact
+from growsearch.growth.statistics.decompose import EXACT_SIDE, BlockKrylov, Triplets, exact
 from growsearch.growth.statistics.endpoints import Endpoint, consumers, lanes, producers
 from growsearch.growth.statistics.operator import GradientOperator
 from growsearch.growth.statistics.transport import Transport
@@ -30,7 +30,7 @@ class LaneProblem:
         self.consumers = consumers(graph, model, site, lane)
         self.triplets: Triplets | None = None
         self._sum: Tensor | None = None
-        self._iteration: SubspaceIteration | None = None
+        self._iteration: BlockKrylov | None = None
 
     def update(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
         """Add one batch to the pass under way."""
@@ -41,7 +41,7 @@ class LaneProblem:
             return
         if self._iteration is None:
             like = next(iter(operator.inputs.values()))
-            self._iteration = SubspaceIteration(operator.rows, operator.cols, self.units, generator, like)
+            self._iteration = BlockKrylov(operator.rows, operator.cols, self.units, generator, like)
         self._iteration.update(operator, weight)
 
     def end_pass(self, generator: torch.Generator) -> None:

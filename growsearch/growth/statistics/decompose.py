@@ -13,8 +13,8 @@ from growsearch.errors import GrowthFailed
 
 EXACT_SIDE = 512
 OVERSAMPLING = 8
-MAX_ITERATIONS = 30
-TOLERANCE = 1e-4
+MAX_PASSES = 31
+TOLERANCE = 1e-3
 
 
 @dataclass(frozen=True)
@@ -68,58 +68,71 @@ def exact(matrix: Float[Tensor, "rows cols"], k: int, generator: torch.Generator
     return _complete(values, left, right, k, generator)
 
 
-class SubspaceIteration:
-    """Randomised block power iteration (Halko et al. 2011), fed with one `LinearMap` per batch and pass.
+class BlockKrylov:
+    """Randomised block Krylov iteration (Musco and Musco 2015), fed with one `LinearMap` per batch and pass.
 
-    Passes alternate `y = M v` and `v = M' q`; the iteration ends when the captured sum of squared values no longer
-    changes by more than `TOLERANCE`, relative.
+    Passes alternate `W = M V` for the newest block of an orthonormal basis V, and `M' W`, whose part outside V is the
+    next block. The best triplets within all of V are those of the small matrix `M V`; it ends when the sum of their
+    squared values grows by less than `TOLERANCE`, relative, or the basis is complete.
     """
 
     def __init__(self, rows: int, cols: int, k: int, generator: torch.Generator, like: Tensor) -> None:
-        block = min(k + OVERSAMPLING, rows, cols)
+        block = min(k + OVERSAMPLING, cols)
         self.k, self.generator = k, generator
         self.done = False
+        self._cols = cols
         start = torch.randn(block, cols, generator=generator).to(like)
-        self._basis = torch.linalg.qr(start.T).Q.T
+        self._block = torch.linalg.qr(start.T).Q.T
+        self._basis, self._images = self._block[:0], like.new_zeros(0, rows)
         self._forward = True
         self._sum: Tensor | None = None
         self._captured = 0.0
         self._passes = 0
-        self._triplets: Triplets | None = None
 
     def update(self, matrix: LinearMap, weight: float) -> None:
         """Add one batch's share of the product that this pass computes."""
-        product = matrix.times(self._basis) if self._forward else matrix.transposed_times(self._basis)
+        product = matrix.times(self._block) if self._forward else matrix.transposed_times(self._block)
         product = product * weight
         self._sum = product if self._sum is None else self._sum + product
 
     def end_pass(self) -> None:
-        """Orthonormalise and turn round, or finish."""
+        """Enlarge the basis, or finish."""
         assert self._sum is not None
         product, self._sum = self._sum, None
         _require_finite(product)
         self._passes += 1
-        captured = float(product.double().square().sum())
-        if not self._forward and (self._converged(captured) or self._passes >= MAX_ITERATIONS):
-            self._finish(product)
-            return
-        self._captured = captured if not self._forward else self._captured
-        self._basis = torch.linalg.qr(product.T).Q.T
+        if not self._forward:
+            self._block = self._outside(product)
+            self.done = len(self._block) == 0
+        else:
+            self._basis = torch.cat([self._basis, self._block])
+            self._images = torch.cat([self._images, product])
+            captured = float((torch.linalg.svdvals(self._images.double())[: self.k] ** 2).sum())
+            converged = captured <= self._captured * (1 + TOLERANCE)
+            self.done = converged or len(self._basis) >= self._cols or self._passes >= MAX_PASSES
+            self._captured = captured
+            # Only the direction counts for the next block.
+            self._block = product / product.norm().clamp_min(1e-30)
         self._forward = not self._forward
 
-    def _converged(self, captured: float) -> bool:
-        return captured <= self._captured * (1 + TOLERANCE) or captured == 0.0
-
-    def _finish(self, product: Tensor) -> None:
-        left, values, right = torch.linalg.svd(product.double(), full_matrices=False)
-        rows = left.T @ self._basis.double()
-        self._triplets = _complete(values[: self.k], rows[: self.k], right[: self.k], self.k, self.generator)
-        self.done = True
+    def _outside(self, product: Tensor) -> Tensor:
+        """An orthonormal basis of what lies outside the present one; empty where nothing does."""
+        wide = product.double()
+        basis = self._basis.double()
+        room = self._cols - len(basis)
+        for _ in range(2):
+            wide = wide - (wide @ basis.T) @ basis
+        _, values, right = torch.linalg.svd(wide, full_matrices=False)
+        scale = float(product.double().norm())
+        kept = right[: int((values > 1e-6 * scale).sum())][:room]
+        block: Tensor = kept.to(product)
+        return block
 
     def result(self) -> Triplets:
         """The triplets, once `done`."""
-        assert self._triplets is not None
-        return self._triplets
+        right, values, left = torch.linalg.svd(self._images.double(), full_matrices=False)
+        rows = right.T @ self._basis.double()
+        return _complete(values[: self.k], left[: self.k], rows[: self.k], self.k, self.generator)
 
 
 def _lift(small: Tensor, matrix: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

@@ -1,0 +1,66 @@
+"""Every scheduler with every selector and every initializer grows, or refuses with a reason."""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Callable
+
+import pytest
+import torch
+from torch import nn
+
+from growsearch import GrowthRefused, InputError
+from growsearch.registry import names
+from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
+from tests.laws.settings import cheap, grows_depth
+
+COMBINATIONS = list(itertools.product(names("when"), names("where"), names("how")))
+STEPS = 5
+
+
+@pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
+@pytest.mark.parametrize(("when", "where", "how"), COMBINATIONS, ids="-".join)
+def test_every_combination_grows_and_goes_on_training(
+    when: str, where: str, how: str, build: Callable[[], nn.Module]
+) -> None:
+    model = build()
+    optimizer = sgd(model)
+    before = sum(p.numel() for p in model.parameters())
+    grower = grower_for(
+        model,
+        optimizer,
+        when=cheap("when", when),
+        where=cheap("where", where),
+        how=cheap("how", how),
+        budget={"units": 5},
+        total_steps=STEPS + 1,
+    )
+    events = []
+    for _ in range(STEPS):
+        # A metric that does not move: schedulers that wait for progress to stop get what they wait for.
+        grower.report(validation_accuracy=0.5)
+        events += train(model, optimizer, grower, 1)
+
+    added = sum(sum(event.sites.values()) for event in events)
+    assert bool(events) == (when != "never")
+    assert all(event.refused is None for event in events)
+    assert added <= 5
+    if events:
+        assert added == (len(events) if grows_depth(how) else 5)
+        assert events[0].parameters_before == before
+        assert sum(p.numel() for p in model.parameters()) == events[-1].parameters_after > before
+    assert {id(p) for g in optimizer.param_groups for p in g["params"]} == {id(p) for p in model.parameters()}
+    assert bool(torch.isfinite(objective(model, batch_for(model))))
+
+
+@pytest.mark.parametrize(("where", "how"), list(itertools.product(names("where"), names("how"))))
+def test_a_network_without_room_is_refused_with_a_reason(where: str, how: str) -> None:
+    """Negative control: one linear layer has no hidden units, and no place but its output to insert a layer."""
+    model = nn.Sequential(nn.Linear(4, 3))
+    policy = {"when": cheap("when", "interval"), "where": cheap("where", where), "how": cheap("how", how)}
+    if grows_depth(how):
+        with pytest.raises(InputError, match="match none of"):
+            grower_for(model, sites=["nothing"], **policy)
+        return
+    with pytest.raises(GrowthRefused, match="no site that can grow"):
+        grower_for(model, **policy)
