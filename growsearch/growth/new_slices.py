@@ -56,15 +56,13 @@ class NewSlices:
     def squared_norms(self, tensors: Sequence[Tensor]) -> Tensor:
         """Squared norm `[units]` of every unit's slices of `tensors`, all layers together; differentiable."""
         parts = [
-            self._grouped(s, u).square().sum((0, 2, 3)) for s, u in zip(self.read(tensors), self.uses, strict=True)
+            self._units_first(s, u).square().sum((1, 2)) for s, u in zip(self.read(tensors), self.uses, strict=True)
         ]
         return torch.stack(parts).sum(0)
 
     def matrix(self, tensors: Sequence[Tensor] | None = None) -> Tensor:
         """The slices (see `read`) as one row for each unit, all layers together."""
-        parts = [
-            self._grouped(s, u).transpose(0, 1).flatten(1) for s, u in zip(self.read(tensors), self.uses, strict=True)
-        ]
+        parts = [self._units_first(s, u).flatten(1) for s, u in zip(self.read(tensors), self.uses, strict=True)]
         return torch.cat(parts, 1)
 
     def write_matrix(self, rows: Tensor) -> None:
@@ -74,23 +72,26 @@ class NewSlices:
         for part, shape, use in zip(
             torch.split(rows, [shape.numel() // self.units for shape in shapes], 1), shapes, self.uses, strict=True
         ):
-            grouped = part.reshape(self.units, len(use.runs), shape[0] // (len(use.runs) * self.units), -1)
-            slices.append(grouped.transpose(0, 1).reshape(shape))
+            repeats = [run.repeat for run in use.runs]
+            runs = part.reshape(self.units, sum(repeats), -1).split(repeats, 1)
+            slices.append(torch.cat([run.flatten(0, 1) for run in runs]).reshape(shape))
         self.write(slices)
 
     def by_unit(self) -> list[dict[FillKey, Tensor]]:
         """Per unit, its fills as in `Candidate`."""
         fills: list[dict[FillKey, Tensor]] = [{} for _ in range(self.units)]
         for value, use in zip(self.read(), self.uses, strict=True):
-            grouped = self._grouped(value, use)
+            rows = self._units_first(value, use)
             for unit in range(self.units):
-                own = grouped[:, unit].reshape(-1, *value.shape[1:])
+                own = rows[unit].reshape(-1, *value.shape[1:])
                 fills[unit][use.tensor, use.axis] = own.movedim(0, use.axis).contiguous()
         return fills
 
-    def _grouped(self, value: Tensor, use: AxisUse) -> Tensor:
-        """A slice as `[runs, units, repeat, everything else]`."""
-        return value.reshape(len(use.runs), self.units, value.shape[0] // (len(use.runs) * self.units), -1)
+    def _units_first(self, value: Tensor, use: AxisUse) -> Tensor:
+        """A slice as `[units, positions of a unit, everything else]`."""
+        repeats = [run.repeat for run in use.runs]
+        runs = value.split([self.units * repeat for repeat in repeats])
+        return torch.cat([run.reshape(self.units, r, -1) for run, r in zip(runs, repeats, strict=True)], 1)
 
 
 def _new_positions(graph: NetworkGraph, tensor: str, axis: int, added: Mapping[str, int]) -> dict[str, list[int]]:

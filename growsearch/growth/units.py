@@ -145,7 +145,8 @@ class SiteEnds:
 
     def _existing(self, end: Endpoint) -> Tensor:
         """Weights `[units, size]` of the existing units, laid out like the vectors of new ones."""
-        weight = self.weight(end).movedim(end.use.axis, 0)[:, end.channels]
+        weight = self.weight(end).movedim(end.use.axis, 0)
+        weight = weight[:, _far(end, weight.shape[1])]
         index = torch.tensor(_positions(end, self.site.units), device=weight.device)
         return weight[index].transpose(1, 2).flatten(1)
 
@@ -166,7 +167,12 @@ def _place(fill: Tensor, end: Endpoint, values: Tensor) -> None:
     """Write the units' `values` `[units, far channels, slots, *kernel]` into their fills."""
     moved = fill.movedim(end.use.axis + 1, 1)
     slot = slice(None) if end.lanes == 1 else slice(end.lane, end.lane + 1) if len(end.use.runs) > 1 else slice(0, 1)
-    moved[:, slot, end.channels] = values.transpose(1, 2)
+    moved[:, slot, _far(end, moved.shape[2])] = values.transpose(1, 2)
+
+
+def _far(end: Endpoint, size: int) -> slice:
+    """The lane's channels on the weight's other axis: a grouped layer's weight holds those of its group only."""
+    return slice(None) if size == end.width else end.channels
 
 
 def default_bound(weight: Tensor) -> float:

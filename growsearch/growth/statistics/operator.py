@@ -83,6 +83,15 @@ class GradientOperator:
         ]
         return torch.cat(out, 1)
 
+    def mean_patch(self) -> Tensor:
+        """Mean over samples and positions of what one unit's incoming weights are multiplied with, `[cols]`."""
+        parts = []
+        for p in self.producers:
+            one = torch.ones_like(self._virtual_output(p, 1))
+            patch = layer_weight_gradient(self._layer(p), self.inputs[p.call], one)
+            parts.append(patch.flatten() / one.numel())
+        return torch.cat(parts)
+
     def _back(self, seeds: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         """Transposed transport: cotangents at the producers' outputs from those at the consumers' inputs."""
         z = {p.call: self._virtual_output(p, count).requires_grad_() for p in self.producers}
@@ -138,18 +147,21 @@ def _channels(value: Tensor, end: Endpoint, model: nn.Module) -> Tensor:
 
 def _as_weight(vectors: Tensor, end: Endpoint) -> Tensor:
     """Rows `[r, size]` as a consumer's weight `[far, r * slots, *kernel]`, input positions run by run."""
-    runs = _runs(end)
-    weight = vectors.reshape(len(vectors), end.width, runs, end.slots // runs, *end.kernel)
-    weight = weight.movedim(0, 2)
-    return weight.reshape(end.width, -1, *end.kernel)
+    units = vectors.reshape(len(vectors), end.width, end.slots, *end.kernel)
+    runs = [run.movedim(0, 1).reshape(end.width, -1, *end.kernel) for run in units.split(_repeats(end), 2)]
+    return torch.cat(runs, 1)
 
 
 def _by_unit(gradient: Tensor, end: Endpoint, count: int) -> Tensor:
     """Inverse of `_as_weight`."""
-    runs = _runs(end)
-    pieces = gradient.reshape(end.width, runs, count, end.slots // runs, *end.kernel)
-    return pieces.movedim(2, 0).reshape(count, -1)
+    repeats = _repeats(end)
+    runs = [
+        run.reshape(end.width, count, repeat, *end.kernel).movedim(1, 0)
+        for run, repeat in zip(gradient.split([count * repeat for repeat in repeats], 1), repeats, strict=True)
+    ]
+    return torch.cat(runs, 2).reshape(count, -1)
 
 
-def _runs(end: Endpoint) -> int:
-    return len(end.use.runs) if end.lanes == 1 else 1
+def _repeats(end: Endpoint) -> list[int]:
+    """Weight positions of one unit of the lane, run by run."""
+    return [run.repeat for run in end.use.runs] if end.lanes == 1 else [1]
