@@ -51,7 +51,7 @@ def edits_of(site: Site, candidates: Sequence[Candidate]) -> list[AxisEdit]:
 
 def _joined(use: AxisUse, parts: Sequence[Tensor]) -> Tensor:
     """The units' values in the order of the axis: run after run, within a run unit after unit."""
-    runs = [part.split([run.repeat for run in use.runs], use.axis) for part in parts]
+    runs = [torch.split(part, [run.repeat for run in use.runs], use.axis) for part in parts]
     return torch.cat([unit[run] for run in range(len(use.runs)) for unit in runs], use.axis)
 
 

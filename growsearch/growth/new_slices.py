@@ -73,7 +73,8 @@ class NewSlices:
             torch.split(rows, [shape.numel() // self.units for shape in shapes], 1), shapes, self.uses, strict=True
         ):
             repeats = [run.repeat for run in use.runs]
-            runs = part.reshape(self.units, sum(repeats), -1).split(repeats, 1)
+            rows_of_units = part.reshape(self.units, sum(repeats), -1)
+            runs = torch.split(rows_of_units, repeats, 1)
             slices.append(torch.cat([run.flatten(0, 1) for run in runs]).reshape(shape))
         self.write(slices)
 
@@ -90,7 +91,7 @@ class NewSlices:
     def _units_first(self, value: Tensor, use: AxisUse) -> Tensor:
         """A slice as `[units, positions of a unit, everything else]`."""
         repeats = [run.repeat for run in use.runs]
-        runs = value.split([self.units * repeat for repeat in repeats])
+        runs = torch.split(value, [self.units * repeat for repeat in repeats])
         return torch.cat([run.reshape(self.units, r, -1) for run, r in zip(runs, repeats, strict=True)], 1)
 
 

@@ -19,7 +19,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.candidate import Candidate, FillKey
-from growsearch.growth.statistics.endpoints import Endpoint, consumers, lanes, producers
+from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, lanes, producers
 from growsearch.growth.statistics.filters import delta_filters
 from growsearch.growth.statistics.transport import Transport
 
@@ -33,8 +33,8 @@ class SiteEnds:
     def __init__(self, model: nn.Module, graph: NetworkGraph, site: Site) -> None:
         self.model, self.site = model, site
         self.transport = Transport(graph, model, site)
-        self.producers = [producers(graph, model, site, lane) for lane in range(lanes(site))]
-        self.consumers = [consumers(graph, model, site, lane) for lane in range(lanes(site))]
+        self.producers = [distinct(producers(graph, model, site, lane)) for lane in range(lanes(site))]
+        self.consumers = [distinct(consumers(graph, model, site, lane)) for lane in range(lanes(site))]
 
     def zero_side(self, side: Side) -> Literal["incoming", "outgoing"]:
         """Which side starts at zero; `GrowthRefused` if "incoming" is asked for where it would change the function."""

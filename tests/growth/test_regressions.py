@@ -113,3 +113,48 @@ def test_runs_of_different_length_keep_units_apart(how: str) -> None:
     torch.testing.assert_close(torch.stack([u.norm() for u in units]), torch.ones(2).double(), rtol=1e-5, atol=0)
     if how == "gradmax":
         assert abs(float((units[0] * units[1]).sum())) < 1e-6
+
+
+def twice(model: Any, x: Tensor) -> Tensor:
+    return model.last(torch.tanh(model.first(x))) * model.last(torch.tanh(model.first(x.flip(0))))
+
+
+def recurrent(model: Any, x: Tensor) -> Tensor:
+    h = torch.tanh(model.first(x))
+    for time in (2, 3):
+        h = torch.tanh(model.again(h) + model.first(time * x))
+    return model.last(h)
+
+
+def both_views(model: Any, x: Tensor) -> Tensor:
+    return model.last(torch.cat([torch.tanh(model.first(x)), torch.tanh(model.first(x.flip(1)))], 0))
+
+
+@pytest.mark.parametrize(
+    "build",
+    [
+        lambda: Net(twice, first=nn.Linear(5, 4), last=nn.Linear(4, 3)),
+        lambda: Net(recurrent, first=nn.Linear(5, 4), again=nn.Linear(4, 4), last=nn.Linear(4, 3)),
+        lambda: Net(both_views, first=nn.Linear(5, 4), last=nn.Linear(4, 3)),
+    ],
+    ids=["siamese", "recurrent", "joined_samples"],
+)
+def test_layers_that_are_called_again_are_exact(build: Callable[[], nn.Module]) -> None:
+    model, x, batch = case(build, 9, 5)
+    assert_exact(model, x, batch, "first")
+
+
+def test_a_unit_of_layers_that_are_called_again_has_the_norm_that_was_asked_for() -> None:
+    model, x, batch = case(lambda: Net(twice, first=nn.Linear(5, 4), last=nn.Linear(4, 3)), 9, 5)
+    grow(model, x, batch, {"first": 2}, {"gradmax": {"scale": 1.0, "norm": "fixed"}})
+    norms = model.get_submodule("last").weight.detach()[:, -2:].norm(dim=0)
+    torch.testing.assert_close(norms, torch.ones(2).double(), rtol=1e-5, atol=0)
+
+
+def test_a_sum_that_broadcasts_positions_is_exact() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        return model.last(torch.tanh(model.first(x) + model.context(x.mean((2, 3), keepdim=True))))
+
+    layers = {"first": nn.Conv2d(2, 3, 3, padding=1), "context": nn.Conv2d(2, 3, 1), "last": nn.Conv2d(3, 2, 3)}
+    model, x, batch = case(lambda: Net(run, **layers), 4, 2, 7, 7)
+    assert_exact(model, x, batch, "first")

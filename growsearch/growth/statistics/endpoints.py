@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 import torch
@@ -57,6 +58,11 @@ def producers(graph: NetworkGraph, model: nn.Module, site: Site, lane: int) -> l
 def consumers(graph: NetworkGraph, model: nn.Module, site: Site, lane: int) -> list[Endpoint]:
     """The consumers of `site` for one lane; `GrowthRefused` where one is not a plain linear or convolution layer."""
     return [_endpoint(graph, model, site, call, "in", lane) for call in site.consumers]
+
+
+def distinct(ends: Sequence[Endpoint]) -> list[Endpoint]:
+    """One endpoint for every weight: a layer that is called twice, or tied to another, has one set of weights."""
+    return list({(end.use.tensor, end.use.axis): end for end in reversed(ends)}.values())[::-1]
 
 
 def lanes(site: Site) -> int:

@@ -1,13 +1,14 @@
 """The gradient matrix of a site for one batch: as a dense matrix, or through its products.
 
 Rows are the weights of one new unit at the site's consumers, columns those at its producers, each layer flattened as
-(far channels, slots, kernel) and the layers one after the other. Entry (i, j) is the second derivative of the loss by
-the two, at zero: GradMax's matrix `M`, for any number of producers and consumers.
+(far channels, slots, kernel) and the layers one after the other; a layer that is called several times counts once.
+Entry (i, j) is the second derivative of the loss by the two, at zero: GradMax's matrix `M`, for any number of
+producers and consumers.
 """
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import torch
 from torch import Tensor, nn
@@ -15,6 +16,7 @@ from torch import Tensor, nn
 from growsearch.growth.statistics.endpoints import (
     Endpoint,
     apply_layer,
+    distinct,
     geometry,
     layer_input_gradient,
     layer_weight_gradient,
@@ -43,45 +45,45 @@ class GradientOperator:
         self.inputs = {p.call: _channels(inputs[p.call], p, model) for p in producers}
         self.gradients = {c.call: _channels(gradients[c.call], c, model) for c in consumers}
         self.grids = grids
-        self.rows = sum(c.size for c in consumers)
-        self.cols = sum(p.size for p in producers)
+        self.rows = sum(c.size for c in distinct(consumers))
+        self.cols = sum(p.size for p in distinct(producers))
 
     def dense(self) -> Tensor:
         """The matrix `[rows, cols]`, float32 or better."""
         if not self.transport.scalar:
             return self._dense_by_products()
-        return torch.cat([torch.cat([self._block(p, c) for p in self.producers], 1) for c in self.consumers], 0)
+        rows = [_joined({p.call: self._block(p, c) for p in self.producers}, self.producers, 1) for c in self.consumers]
+        return _joined({c.call: row for c, row in zip(self.consumers, rows, strict=True)}, self.consumers, 0)
 
     def times(self, vectors: Tensor) -> Tensor:
         """`M v` for every row v of `vectors` `[r, cols]`: the consumers' weight gradients of units starting with v."""
-        pieces = torch.split(vectors, [p.size for p in self.producers], 1)
         z = {
             p.call: apply_layer(self._layer(p), self.inputs[p.call], v.reshape(-1, p.width, *p.kernel))
-            for p, v in zip(self.producers, pieces, strict=True)
+            for p, v in _shared(vectors, self.producers)
         }
         carried = self.transport.apply(z)
-        out = []
+        out = {}
         for c in self.consumers:
             if c.call not in carried:
-                out.append(vectors.new_zeros(len(vectors), c.size))
+                out[c.call] = vectors.new_zeros(len(vectors), c.size)
                 continue
             gradient = layer_weight_gradient(self._layer(c), carried[c.call], self.gradients[c.call])
-            out.append(_by_unit(gradient, c, len(vectors)))
-        return torch.cat(out, 1)
+            out[c.call] = _by_unit(gradient, c, len(vectors))
+        return _joined(out, self.consumers, 1)
 
     def transposed_times(self, vectors: Tensor) -> Tensor:
         """`u M` for every row `u` of `vectors` `[r, rows]`: the producers' weight gradients of units ending with u."""
         count = len(vectors)
         seeds: dict[str, Tensor] = {}
-        for c, u in zip(self.consumers, torch.split(vectors, [c.size for c in self.consumers], 1), strict=True):
+        for c, u in _shared(vectors, self.consumers):
             weight = _as_weight(u, c)
             seeds[c.call] = layer_input_gradient(self._layer(c), self.gradients[c.call], weight, self._input_grid(c))
         back = self._back(seeds, count)
-        out = [
-            layer_weight_gradient(self._layer(p), self.inputs[p.call], back[p.call]).reshape(count, -1)
+        out = {
+            p.call: layer_weight_gradient(self._layer(p), self.inputs[p.call], back[p.call]).reshape(count, -1)
             for p in self.producers
-        ]
-        return torch.cat(out, 1)
+        }
+        return _joined(out, self.producers, 1)
 
     def mean_patch(self) -> Tensor:
         """Mean over samples and positions of what one unit's incoming weights are multiplied with, `[cols]`."""
@@ -145,10 +147,27 @@ def _channels(value: Tensor, end: Endpoint, model: nn.Module) -> Tensor:
     return value.narrow(axis, end.channels.start, end.width)
 
 
+def _shared(vectors: Tensor, ends: Sequence[Endpoint]) -> list[tuple[Endpoint, Tensor]]:
+    """Every call with its part of the vectors: calls of one weight have the same."""
+    weights = distinct(ends)
+    pieces = torch.split(vectors, [end.size for end in weights], 1)
+    by_weight = {end.use.tensor: piece for end, piece in zip(weights, pieces, strict=True)}
+    return [(end, by_weight[end.use.tensor]) for end in ends]
+
+
+def _joined(parts: Mapping[str, Tensor], ends: Sequence[Endpoint], dim: int) -> Tensor:
+    """The parts of all calls side by side: those of calls of one weight are added up."""
+    by_weight: dict[str, Tensor] = {}
+    for end in ends:
+        known = by_weight.get(end.use.tensor)
+        by_weight[end.use.tensor] = parts[end.call] if known is None else known + parts[end.call]
+    return torch.cat(list(by_weight.values()), dim)
+
+
 def _as_weight(vectors: Tensor, end: Endpoint) -> Tensor:
     """Rows `[r, size]` as a consumer's weight `[far, r * slots, *kernel]`, input positions run by run."""
     units = vectors.reshape(len(vectors), end.width, end.slots, *end.kernel)
-    runs = [run.movedim(0, 1).reshape(end.width, -1, *end.kernel) for run in units.split(_repeats(end), 2)]
+    runs = [run.movedim(0, 1).reshape(end.width, -1, *end.kernel) for run in torch.split(units, _repeats(end), 2)]
     return torch.cat(runs, 1)
 
 
@@ -157,7 +176,7 @@ def _by_unit(gradient: Tensor, end: Endpoint, count: int) -> Tensor:
     repeats = _repeats(end)
     runs = [
         run.reshape(end.width, count, repeat, *end.kernel).movedim(1, 0)
-        for run, repeat in zip(gradient.split([count * repeat for repeat in repeats], 1), repeats, strict=True)
+        for run, repeat in zip(torch.split(gradient, [count * r for r in repeats], 1), repeats, strict=True)
     ]
     return torch.cat(runs, 2).reshape(count, -1)
 

@@ -8,6 +8,7 @@ variance 1), residual additions and concatenations pass it on.
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from functools import cached_property
 from typing import Any
@@ -54,7 +55,16 @@ class Transport:
     @cached_property
     def scalar(self) -> bool:
         """Whether the whole map is a number for each pair of producer and consumer."""
-        return all(c.rule in SCALAR for c in self.calls)
+        return all(c.rule in SCALAR and not self._broadcasts(c) for c in self.calls)
+
+    def _broadcasts(self, call: Call) -> bool:
+        carried = (self.graph.calls[name] for name in self.carried(call))
+        return len({c.shape for c in carried if c.kind != "parameter"}) > 1
+
+    def carried(self, call: Call) -> list[str]:
+        """The calls that give `call` tensors with the site's units."""
+        sources = [r.call for r in references(call.args) + references(call.kwargs)]
+        return [name for name in sources if self.graph.layout(name, self.site.name) is not None]
 
     def coefficient(self, producer: str, consumer: str) -> float:
         """That number, where `scalar`."""
@@ -167,11 +177,15 @@ def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
 def _add(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
     if call.target != "add" or call.kwargs.get("alpha", 1) != 1:
         raise transport.refusal(call)
-    return torch.stack(values).sum(0) if len(values) > 1 else values[0]
+    return functools.reduce(torch.add, values)
 
 
 def _concat(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return torch.cat(values, transport.channel_axis(call)) if len(values) > 1 else values[0]
+    axis = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", call.kwargs.get("axis", 0))
+    axis = axis % len(call.shape or (0,))
+    if axis != transport.channel_axis(call) and len(values) < len(references(call.args) + references(call.kwargs)):
+        raise transport.refusal(call)
+    return torch.cat(values, axis)
 
 
 def _pool(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
