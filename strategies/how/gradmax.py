@@ -18,6 +18,9 @@ class GradMax(Initializer):
     (equation 11 of the paper). M is exact for linear and convolution layers at every stride, padding and dilation,
     several producers and consumers stacked, and the followers' derivative at zero included.
 
+    Singular vectors have no sign of their own, but behind a ReLU the sign decides whether a unit's first update makes
+    it active or silences it, for good where its inputs are never negative. `awake` chooses the former.
+
     With zero outgoing weights, the default behind batch normalisation, the incoming weights are the leading right
     singular vectors: the optimum as far as the followers are linear.
     """
@@ -33,6 +36,10 @@ class GradMax(Initializer):
     )
     side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
 
+    awake: bool = Field(
+        True, description="signs that make new units active on average after their first update; false: arbitrary ones"
+    )
+
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         triplets = context.triplets(plan)
         candidates = []
@@ -45,14 +52,16 @@ class GradMax(Initializer):
                 self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0)
                 for lane in range(len(lanes))
             ]
+            if self.awake and ends.transport.one_sided:
+                lanes = [t.awake() for t in lanes]
+            # Gradient descent moves the incoming weights along -u M = -sigma v: that is where active units lie.
             vectors = [
-                (t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(lanes, scales, strict=True)
+                (-t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(lanes, scales, strict=True)
             ]
             gains = [
                 float(sum((c * t.values[i]) ** 2 for t, c in zip(lanes, scales, strict=True))) ** 0.5
                 for i in range(units)
             ]
-            # Gradient descent moves the incoming weights along -u M = -sigma v.
             descent = [-t.right[:units] for t in lanes]
             candidates += ends.candidates(zero, vectors, scores=gains, descent=descent)
         return candidates

@@ -76,6 +76,6 @@ def capture(
     found.loss = float(loss.detach())
     if not torch.isfinite(loss.detach()).all():
         raise GrowthFailed(f"the objective is {found.loss} on the statistics batch: the run has diverged")
-    gradients = torch.autograd.grad(loss, list(edges.values()), allow_unused=True)
+    gradients = torch.autograd.grad(loss, list(edges.values()), allow_unused=True) if edges else ()
     found.gradients = {key: g for key, g in zip(edges, gradients, strict=True) if g is not None}
     return found

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -29,12 +30,17 @@ class LaneProblem:
         self.producers = producers(graph, model, site, lane)
         self.consumers = consumers(graph, model, site, lane)
         self.triplets: Triplets | None = None
+        self._patch: Tensor | None = None
+        self._passes = 0
         self._sum: Tensor | None = None
         self._iteration: BlockKrylov | None = None
 
     def update(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
         """Add one batch to the pass under way."""
         operator = self.operator(seen)
+        if self._passes == 0:
+            patch = operator.mean_patch() * weight
+            self._patch = patch if self._patch is None else self._patch + patch
         if self._dense(operator):
             share = operator.dense() * weight
             self._sum = share if self._sum is None else self._sum + share
@@ -46,13 +52,18 @@ class LaneProblem:
 
     def end_pass(self, generator: torch.Generator) -> None:
         """Solve, or prepare the next pass."""
+        self._passes += 1
         if self._sum is not None:
-            self.triplets = exact(self._sum, self.units, generator)
+            self.triplets = self._with_activity(exact(self._sum, self.units, generator))
             self._sum = None
         elif self._iteration is not None:
             self._iteration.end_pass()
             if self._iteration.done:
-                self.triplets = self._iteration.result()
+                self.triplets = self._with_activity(self._iteration.result())
+
+    def _with_activity(self, triplets: Triplets) -> Triplets:
+        assert self._patch is not None
+        return replace(triplets, activity=triplets.right @ self._patch.float())
 
     def _dense(self, operator: GradientOperator) -> bool:
         small = min(operator.rows, operator.cols) <= EXACT_SIDE
@@ -92,6 +103,8 @@ def gradient_triplets(
     while pending := [p for p in every if p.triplets is None]:
         for batch, size in zip(batches, sizes, strict=True):
             if seen is None or len(batches) > 1:
+                # The activations of one batch go before those of the next come.
+                seen = None
                 seen = _pass(model, objective, batch, every)
             for problem in pending:
                 problem.update(seen, size / sum(sizes), generator)
@@ -110,13 +123,19 @@ def depth_strengths(
     totals: dict[str, Tensor] = {}
     sizes = [batch_size(batch) for batch in batches]
     for batch, size in zip(batches, sizes, strict=True):
-        with undisturbed(model):
-            seen = capture(model, objective, batch, gradients_of=names, outputs_of=names)
-        for name in names:
-            g, h = _seen_at(seen.gradients, (name, 0)), seen.outputs[name, 0]
-            share = _channel_rows(g).T @ _channel_rows(h) * (size / sum(sizes))
+        for name, matrix in _depth_gradients(model, names, objective, batch).items():
+            share = matrix * (size / sum(sizes))
             totals[name] = totals[name] + share if name in totals else share
     return {name: float(torch.linalg.matrix_norm(m, 2)) for name, m in totals.items()}
+
+
+def _depth_gradients(model: nn.Module, names: Sequence[str], objective: Objective, batch: Any) -> dict[str, Tensor]:
+    with undisturbed(model):
+        seen = capture(model, objective, batch, gradients_of=names, outputs_of=names)
+    return {
+        name: _channel_rows(_seen_at(seen.gradients, (name, 0))).T @ _channel_rows(seen.outputs[name, 0])
+        for name in names
+    }
 
 
 def batch_size(batch: Any) -> int:

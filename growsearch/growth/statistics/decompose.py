@@ -19,11 +19,27 @@ TOLERANCE = 1e-3
 
 @dataclass(frozen=True)
 class Triplets:
-    """`matrix ~ sum_i values[i] left[i] (outer) right[i]`, values descending, unit rows, in float32 or better."""
+    """`matrix ~ sum_i values[i] left[i] (outer) right[i]`, values descending, unit rows, in float32 or better.
+
+    `activity` is the mean, over the data, of the output of a unit whose incoming weights are `right[i]`.
+    """
 
     values: Float[Tensor, " k"]
     left: Float[Tensor, "k rows"]
     right: Float[Tensor, "k cols"]
+    activity: Float[Tensor, " k"] | None = None
+
+    def awake(self) -> Triplets:
+        """The same with signs such that a step down the gradient, along -right, makes each unit active on average.
+
+        A pair of singular vectors may change sign together. Behind a ReLU the sign decides whether the first update
+        leaves a unit active or inactive on most of the data, and inactive on all of it is dead: inputs that went
+        through a ReLU themselves are never negative.
+        """
+        if self.activity is None:
+            return self
+        sign = torch.where(self.activity > 0, -1.0, 1.0)
+        return Triplets(self.values, self.left * sign[:, None], self.right * sign[:, None], self.activity * sign)
 
 
 @runtime_checkable

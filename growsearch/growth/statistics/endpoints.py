@@ -75,8 +75,8 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
     layer = model.get_submodule(call.target) if call.kind == "module" else None
     if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
         raise GrowthRefused(
-            f"site {site.name!r}: {name!r} is no plain nn.Linear or nn.Conv, so the gradient at its new units has no "
-            "closed form; use how: zero, random or split"
+            f"site {site.name!r}: {name!r} is no plain nn.Linear or nn.Conv, so new weights cannot be made for it; use "
+            "how: split, which copies units"
         )
     tensor = f"{call.target}.weight"
     use = next(u for u in site.axes if u.role == role and (tensor == u.tensor or tensor in u.aliases))

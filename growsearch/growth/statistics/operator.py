@@ -87,12 +87,12 @@ class GradientOperator:
 
     def mean_patch(self) -> Tensor:
         """Mean over samples and positions of what one unit's incoming weights are multiplied with, `[cols]`."""
-        parts = []
+        parts = {}
         for p in self.producers:
             one = torch.ones_like(self._virtual_output(p, 1))
             patch = layer_weight_gradient(self._layer(p), self.inputs[p.call], one)
-            parts.append(patch.flatten() / one.numel())
-        return torch.cat(parts)
+            parts[p.call] = patch.flatten() / one.numel()
+        return _joined(parts, self.producers, 0)
 
     def _back(self, seeds: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
         """Transposed transport: cotangents at the producers' outputs from those at the consumers' inputs."""

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
@@ -45,12 +46,27 @@ class Transport:
     @cached_property
     def slopes(self) -> dict[str, float]:
         """Slope at 0+ of every activation on the way; `GrowthRefused` where one is not 0 at 0."""
-        return {c.name: self._slope(c)[0] for c in self.calls if c.rule == "pointwise"}
+        for name, shape in self._shapes.items():
+            if shape.value != 0:
+                raise GrowthRefused(
+                    f"site {self.site.name!r}: activation {name!r} is {shape.value:.3g} at 0, so units with zero "
+                    "incoming weights would change the network; use side: outgoing, or how: split"
+                )
+        return {name: shape.above for name, shape in self._shapes.items()}
 
     @cached_property
     def kinked(self) -> bool:
         """Whether an activation on the way has another derivative at 0 than at 0+."""
-        return any(self._slope(c)[1] for c in self.calls if c.rule == "pointwise")
+        return any(abs(shape.at - shape.above) > 0.01 for shape in self._shapes.values())
+
+    @cached_property
+    def one_sided(self) -> bool:
+        """Whether an activation on the way is flat below 0: units that stay there are dead."""
+        return any(shape.below == 0 != shape.above for shape in self._shapes.values())
+
+    @cached_property
+    def _shapes(self) -> dict[str, _Shape]:
+        return {c.name: _shape_at_zero(self.model, c) for c in self.calls if c.rule == "pointwise"}
 
     @cached_property
     def scalar(self) -> bool:
@@ -65,6 +81,30 @@ class Transport:
         """The calls that give `call` tensors with the site's units."""
         sources = [r.call for r in references(call.args) + references(call.kwargs)]
         return [name for name in sources if self.graph.layout(name, self.site.name) is not None]
+
+    @cached_property
+    def known(self) -> bool:
+        """Whether every call on the way is one that units can be followed through."""
+        return all(c.rule in _HANDLERS for c in self.calls)
+
+    def check_silent_start(self) -> None:
+        """Whether units with zero incoming weights leave the network as it is, and learn; else `GrowthRefused`."""
+        slopes = self.slopes
+        for call in self.calls:
+            own = [name for name in self.carried(call) if self.graph.calls[name].kind != "parameter"]
+            reason = ""
+            if call.rule == "add" and _adds_more(self, call):
+                reason = "adds something else to the new units, so zero incoming weights would change the network"
+            elif call.rule == "pointwise" and slopes[call.name] == 0:
+                reason = "is flat at 0: units with zero incoming weights would never learn"
+            elif call.rule == "multiply" and len(own) > 1:
+                reason = "multiplies new units by each other: with zero incoming weights they would never learn"
+            elif call.rule == "add" and len(own) > 1 and call.target != "add":
+                reason = "subtracts new units from each other: behind a ReLU they might never learn"
+            if reason:
+                raise GrowthRefused(
+                    f"site {self.site.name!r}: {call.name!r} {reason}; use side: outgoing, or how: split"
+                )
 
     def coefficient(self, producer: str, consumer: str) -> float:
         """That number, where `scalar`."""
@@ -103,20 +143,31 @@ class Transport:
         assert layout is not None
         return int(layout[0])
 
-    def _slope(self, call: Call) -> tuple[float, bool]:
-        if _is_dropout(self.model, call):
-            return 1.0, False
-        points = torch.tensor([0.0, STEP], dtype=torch.float64, requires_grad=True)
-        with torch.enable_grad():
-            values = replay(self.model, call, points.clone())
-            slopes = torch.autograd.grad(values.sum(), points)[0]
-        at_zero = float(values.detach()[0])
-        if at_zero != 0:
-            raise GrowthRefused(
-                f"site {self.site.name!r}: activation {call.name!r} is {at_zero:.3g} at 0, so units with zero "
-                "incoming weights would change the network; use side: outgoing, or how: split"
-            )
-        return float(slopes[1]), abs(float(slopes[0] - slopes[1])) > 0.01
+
+@dataclass(frozen=True)
+class _Shape:
+    """An activation around 0: its value there, and its derivative at, just above and just below it."""
+
+    value: float
+    at: float
+    above: float
+    below: float
+
+
+def _shape_at_zero(model: nn.Module, call: Call) -> _Shape:
+    if _is_dropout(model, call):
+        return _Shape(0.0, 1.0, 1.0, 1.0)
+    points = torch.tensor([0.0, STEP, -STEP], dtype=torch.float64, requires_grad=True)
+    with torch.enable_grad():
+        values = replay(model, call, points.clone())
+        slopes = torch.autograd.grad(values.sum(), points)[0]
+    return _Shape(float(values.detach()[0]), *slopes.tolist())
+
+
+def _adds_more(transport: Transport, call: Call) -> bool:
+    """Whether a sum has a number in it, or a tensor without the site's units, which new units would get too."""
+    numbers = [v for v in [*call.args, call.kwargs.get("other")] if isinstance(v, int | float) and v != 0]
+    return bool(numbers) or len(transport.carried(call)) < len(references(call.args) + references(call.kwargs))
 
 
 def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
