@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from growsearch.errors import InputError
 from growsearch.growth.candidate import Candidate
-from growsearch.growth.cost import ParameterCost
+from growsearch.growth.cost import NetworkCost
 
 Measure = Literal["width", "units", "parameters", "flops"]
 MEASURES: tuple[Measure, ...] = ("width", "units", "parameters", "flops")
@@ -75,7 +75,7 @@ class Ledger:
     """Takes candidates one by one, as long as the allowance covers them."""
 
     allowance: Allowance
-    cost: ParameterCost
+    cost: NetworkCost
     flops: int
     units: dict[str, int] = field(default_factory=dict)
     layers: int = 0
@@ -86,14 +86,14 @@ class Ledger:
         mine = self.units.get(candidate.site, 0)
         if mine >= allowance.caps.get(candidate.site, 0) or sum(self.units.values()) >= allowance.units:
             return False
-        if self.flops + candidate.flops > allowance.flops:
-            return False
         units = {**self.units, candidate.site: mine + 1}
-        layers = self.layers + (candidate.parameters if candidate.insertion else 0)
-        if allowance.parameters < UNLIMITED and self.cost.after(units, layers) > allowance.parameters:
+        flops = self.flops + candidate.flops
+        if allowance.flops < UNLIMITED and flops + self.cost.shared_flops(units) > allowance.flops:
             return False
-        self.units, self.layers = units, layers
-        self.flops += candidate.flops
+        layers = self.layers + (candidate.parameters if candidate.insertion else 0)
+        if allowance.parameters < UNLIMITED and self.cost.parameters(units, layers) > allowance.parameters:
+            return False
+        self.units, self.layers, self.flops = units, layers, flops
         return True
 
 

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
 from growsearch.growth.budget import Allowance, Ledger
-from growsearch.growth.cost import ParameterCost
+from growsearch.growth.cost import NetworkCost
 from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.growth.statistics.decompose import Triplets
 
@@ -44,7 +44,7 @@ class GrowthContext:
 
     def ledger(self) -> Ledger:
         """A new ledger of this event's allowance."""
-        return Ledger(self.allowance, ParameterCost(self.model, self.graph), self.graph.flops)
+        return Ledger(self.allowance, NetworkCost(self.model, self.graph), self.graph.flops)
 
     def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
         """Leading singular triplets of the gradient matrices: per site one entry for each lane.

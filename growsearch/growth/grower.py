@@ -76,6 +76,8 @@ class Grower:
         self._budget = Budget.of(budget)
         if self._budget is not None:
             self._budget.check_seed(self.graph.parameters, self.graph.flops)
+        if amount is not None and not amount > 0:
+            raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
         self._amount = amount
         self._patterns = sites
         self._generator = torch.Generator().manual_seed(seed)
@@ -127,7 +129,7 @@ class Grower:
         started = time.perf_counter()
         context = self._context()
         if context.allowance.empty:
-            self.progress.exhausted = True
+            self.progress.exhausted = self._used_up()
             return None
         names = self.policy.names
         try:
@@ -167,7 +169,7 @@ class Grower:
             graph=self.graph,
             sites={} if deep else self._sites(),
             depth_sites={n: s for n, s in self.graph.depth_sites.items() if self._named(n)} if deep else {},
-            allowance=self._depth_allowance() if deep else self._allowance(),
+            allowance=self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress)),
             generator=self._generator,
             state=self._state,
             objective=self._growing.objective,
@@ -186,7 +188,7 @@ class Grower:
     def _named(self, name: str) -> bool:
         return self._patterns is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
 
-    def _allowance(self) -> Allowance:
+    def _allowance(self, events_left: int | None) -> Allowance:
         sites = self._sites()
         measure = self._budget.measure if self._budget is not None else "units"
         cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
@@ -198,8 +200,13 @@ class Grower:
             {"parameters": self.graph.parameters, "flops": self.graph.flops},
             cost,
             self._amount,
-            self.policy.when.events_left(self.progress),
+            events_left,
         )
+
+    def _used_up(self) -> bool:
+        """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one."""
+        deep = self.policy.how.grows == "depth"
+        return (self._depth_allowance() if deep else self._allowance(events_left=1)).empty
 
     def _depth_allowance(self) -> Allowance:
         """One layer an event, anywhere; a width budget does not limit depth."""

@@ -20,6 +20,9 @@ class Interval(Scheduler):
     count: int | None = Field(None, ge=1, description="number of events; null: until the budget or the training ends")
 
     def due(self, progress: Progress) -> bool:
+        if progress.total_steps is not None and progress.step >= progress.total_steps:
+            # What is added at the very last step could not train.
+            return False
         first = self.start or self.every
         turn, rest = divmod(progress.step - first, self.every)
         return turn >= 0 and rest == 0 and (self.count is None or turn < self.count)
@@ -27,8 +30,7 @@ class Interval(Scheduler):
     def events_left(self, progress: Progress) -> int | None:
         first = self.start or self.every
         passed = max(0, -(-(progress.step - first) // self.every))
-        limits = [] if self.count is None else [self.count - passed]
+        limits = [] if self.count is None else [max(0, self.count - passed)]
         if progress.total_steps is not None:
-            # No event at the very last step: what it adds could not train.
             limits.append(max(0, (progress.total_steps - 1 - first) // self.every + 1 - passed))
         return min(limits) if limits else None

@@ -1,0 +1,204 @@
+"""Budgets are met, and never exceeded, in every measure."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import nn
+
+from growsearch import Grower, InputError, trace
+from growsearch.growth import Allowance, Budget, Candidate, GrowthContext
+from growsearch.growth.budget import allowance_for
+from growsearch.registry import names
+from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train, widths
+
+HUGE = 1 << 60
+WIDE = [where for where in names("where")]
+
+
+def grown(model: nn.Module, steps: int, **policy: Any) -> Grower:
+    optimizer = sgd(model)
+    grower = grower_for(model, optimizer, how="zero", **policy)
+    for event in train(model, optimizer, grower, steps):
+        assert event.refused is None
+    return grower
+
+
+@pytest.mark.parametrize(
+    "budget", [{"depth": 3}, {"width": 2.0, "units": 3}, {}, {"width": 0.0}, {"units": -1}, {"flops": float("nan")}]
+)
+def test_a_budget_names_one_measure_above_zero(budget: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="budget"):
+        Budget.of(budget)
+
+
+@pytest.mark.parametrize("budget", [{"width": 0.9}, {"parameters": 70}, {"flops": 10}])
+def test_a_budget_below_the_seed_network_is_refused(budget: dict[str, float]) -> None:
+    with pytest.raises(InputError, match="below the seed network, which has"):
+        grower_for(mlp(), budget=budget)
+
+
+def test_a_budget_of_the_seed_network_itself_allows_nothing() -> None:
+    model = mlp()
+    seed = sum(p.numel() for p in model.parameters())
+    assert seed == 71
+    for budget in ({"width": 1.0}, {"parameters": seed}):
+        grower = grown(model, 2, budget=budget)
+        assert grower.progress.exhausted and grower.graph.parameters == seed
+
+
+@pytest.mark.parametrize("amount", [0, -0.5, float("nan")])
+def test_an_amount_must_be_above_zero(amount: float) -> None:
+    with pytest.raises(InputError, match="amount"):
+        grower_for(mlp(), amount=amount)
+
+
+@pytest.mark.parametrize("where", ["uniform", "random", "singular_value"])
+@pytest.mark.parametrize("count", [1, 2, 3, 5])
+def test_a_width_budget_is_met_exactly_at_the_last_event(where: str, count: int) -> None:
+    grower = grown(mlp(), 6, budget={"width": 2.5}, where=where, when={"interval": {"every": 1, "count": count}})
+    assert widths(grower) == {"first": 10, "second": 15}
+
+
+@pytest.mark.parametrize("where", WIDE)
+def test_a_width_budget_is_never_exceeded(where: str) -> None:
+    model = mlp()
+    optimizer = sgd(model)
+    grower = grower_for(model, optimizer, how="zero", where=where, budget={"width": 2.0}, amount=0.6)
+    for _ in range(12):
+        train(model, optimizer, grower, 1)
+        assert all(width <= limit for width, limit in zip(widths(grower).values(), (8, 12), strict=True))
+    assert widths(grower) == {"first": 8, "second": 12}
+    assert grower.progress.exhausted
+
+
+def test_events_of_a_width_budget_are_even() -> None:
+    model = mlp()
+    optimizer = sgd(model)
+    grower = grower_for(
+        model, optimizer, how="zero", budget={"width": 4.0}, when={"schedule": {"steps": [1, 2, 3, 4, 5, 6]}}
+    )
+    assert [event.sites for event in train(model, optimizer, grower, 7)] == [{"first": 2, "second": 3}] * 6
+
+
+@pytest.mark.parametrize("where", ["uniform", "random", "singular_value"])
+@pytest.mark.parametrize("units", [1, 2, 7])
+@pytest.mark.parametrize("amount", [None, 0.25])
+def test_a_units_budget_is_met_exactly(where: str, units: int, amount: float | None) -> None:
+    """Also where there are fewer units than events."""
+    grower = grown(
+        mlp(), 6, budget={"units": units}, where=where, when={"interval": {"every": 1, "count": 4}}, amount=amount
+    )
+    assert sum(widths(grower).values()) == 10 + units
+
+
+def test_a_width_budget_of_fewer_units_than_events_is_met() -> None:
+    """One unit for `first` and two for `second`, over five events."""
+    grower = grown(mlp(), 6, budget={"width": 1.3}, when={"interval": {"every": 1, "count": 5}})
+    assert widths(grower) == {"first": 5, "second": 8}
+
+
+@pytest.mark.parametrize("measure", ["parameters", "flops"])
+@pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
+@pytest.mark.parametrize("where", WIDE)
+def test_parameters_and_flops_are_never_exceeded_and_nearly_used_up(where: str, build: Any, measure: str) -> None:
+    model = build()
+    optimizer = sgd(model)
+    seed = getattr(trace(model, batch_for(model)[0]), measure)
+    limit = int(2.3 * seed)
+    grower = grower_for(model, optimizer, how="zero", where=where, budget={measure: limit}, amount=1.0)
+    used = []
+    for _ in range(12):
+        train(model, optimizer, grower, 1)
+        used.append(getattr(grower.graph, measure))
+    assert max(used) <= limit
+    per_unit = f"{measure}_per_unit"
+    assert limit - used[-1] < min(getattr(site, per_unit) for site in grower.graph.sites.values())
+    assert grower.progress.exhausted
+    assert grower.graph.parameters == sum(p.numel() for p in model.parameters())
+    # A network at its budget can be continued from a checkpoint.
+    grower_for(model, optimizer, budget={measure: limit})
+
+
+@pytest.mark.parametrize("count", [2, 3, 12])
+def test_parameters_are_spread_over_the_events(count: int) -> None:
+    """Also over so many that one event's part does not pay for a unit."""
+    model = mlp()
+    optimizer = sgd(model)
+    when = {"interval": {"every": 1, "count": count}}
+    grower = grower_for(model, optimizer, how="zero", budget={"parameters": 71 + 90}, when=when)
+    events = train(model, optimizer, grower, count)
+    assert 71 + 90 - 11 - 8 <= grower.graph.parameters <= 71 + 90
+    gains = [event.parameters_after - event.parameters_before for event in events]
+    assert max(gains) <= 90 / count + 30
+
+
+def event_of(model: nn.Module, **limits: Any) -> GrowthContext:
+    graph = trace(model, batch_for(model)[0])
+    names = list(graph.sites)
+    allowance = Allowance(dict.fromkeys(names, 9), dict.fromkeys(names, HUGE), **{"units": HUGE, **limits})
+    return GrowthContext(model, graph, dict(graph.sites), {}, allowance, torch.Generator(), {}, objective)
+
+
+def take(event: GrowthContext, *sites: str) -> list[bool]:
+    ledger = event.ledger()
+    return [
+        ledger.take(Candidate(name, i, event.sites[name].parameters_per_unit, event.sites[name].flops_per_unit))
+        for i, name in enumerate(sites)
+    ]
+
+
+def test_the_ledger_counts_units_and_caps() -> None:
+    event = event_of(mlp(), units=3)
+    assert take(event, "first", "second", "second", "first") == [True, True, True, False]
+    event.allowance = Allowance({"first": 1}, {"first": 1, "second": HUGE}, HUGE)
+    assert take(event, "first", "first", "second") == [True, False, True]
+
+
+def test_the_ledger_counts_the_weight_in_which_two_sites_meet() -> None:
+    """11 for a unit of `first`, 8 for one of `second`, 1 for their common weight: 20 in all."""
+    assert take(event_of(mlp(), parameters=71 + 20), "first", "second") == [True, True]
+    assert take(event_of(mlp(), parameters=71 + 19), "first", "second") == [True, False]
+    # FLOPs: two for each weight, 2 * (4 + 6), 2 * (4 + 3), and 2 for the common weight.
+    seed = 2 * (4 * 4 + 4 * 6 + 6 * 3)
+    assert take(event_of(mlp(), flops=seed + 36), "first", "second") == [True, True]
+    assert take(event_of(mlp(), flops=seed + 35), "first", "second") == [True, False]
+
+
+def allowed(budget: dict[str, float] | None, amount: float | None, events: int | None, **now: Any) -> Allowance:
+    """For sites a (4 units in the seed) and b (8)."""
+    settings = {"current": {"a": 4, "b": 8}, "added": 0, "used": {"parameters": 100, "flops": 1000}, **now}
+    return allowance_for(
+        Budget.of(budget),
+        {"a": 4, "b": 8},
+        unit_cost={"a": 10.0, "b": 5.0},
+        amount=amount,
+        events_left=events,
+        **settings,
+    )
+
+
+def test_amount_is_a_share_of_the_seed() -> None:
+    grown = allowed(None, 0.5, 3, current={"a": 8, "b": 16})
+    assert grown.requests == {"a": 2, "b": 4} and grown.units == 6
+    assert allowed(None, 0.01, None).requests == {"a": 1, "b": 1}
+    assert allowed(None, None, None).requests == {"a": 1, "b": 2}
+
+
+def test_what_the_budget_leaves_is_spread_over_the_events_left() -> None:
+    assert allowed({"width": 2.0}, None, 2).requests == {"a": 2, "b": 4}
+    assert allowed({"width": 2.0}, None, 1, current={"a": 7, "b": 9}).requests == {"a": 1, "b": 7}
+    assert allowed({"units": 10}, None, 5).units == 2
+    assert allowed({"units": 10}, None, 1, added=7).units == 3
+    assert allowed({"parameters": 160}, None, 3).parameters == 120
+    assert allowed({"flops": 1600}, None, 2).flops == 1300
+
+
+def test_an_amount_is_limited_by_what_the_budget_leaves() -> None:
+    capped = allowed({"width": 1.25}, 1.0, None)
+    assert capped.requests == {"a": 1, "b": 2} and capped.units == 3
+    assert allowed({"units": 10}, 1.0, None, added=7).units == 3
+    assert allowed({"parameters": 160}, 1.0, None).parameters == 160
+    assert allowed({"units": 10}, None, 4, added=10).empty

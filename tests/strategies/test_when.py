@@ -1,0 +1,158 @@
+"""Schedulers: at which steps each one grows."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from growsearch import InputError
+from growsearch.growth import Progress, Scheduler
+from growsearch.growth.policy import strategy
+
+
+def scheduler(name: str, **parameters: Any) -> Scheduler:
+    return strategy(Scheduler, "when", {name: parameters})
+
+
+def due_steps(when: Scheduler, steps: int, total_steps: int | None = None) -> list[int]:
+    """Steps of a run at which the scheduler grows, with every growth recorded as an event."""
+    progress = Progress(total_steps=total_steps)
+    for _ in range(steps):
+        progress.step += 1
+        if when.due(progress):
+            progress.events.append(progress.step)
+    return progress.events
+
+
+def left(when: Scheduler, step: int, total_steps: int | None = None) -> int | None:
+    return when.events_left(Progress(step=step, total_steps=total_steps))
+
+
+def test_never_does_not_grow() -> None:
+    assert due_steps(scheduler("never"), 50) == []
+    assert left(scheduler("never"), 3) == 0
+
+
+def test_interval_starts_with_one_interval() -> None:
+    assert due_steps(scheduler("interval", every=3), 10) == [3, 6, 9]
+
+
+def test_interval_starts_where_it_is_told_and_counts() -> None:
+    assert due_steps(scheduler("interval", every=4, start=2), 15) == [2, 6, 10, 14]
+    assert due_steps(scheduler("interval", every=4, start=9, count=2), 30) == [9, 13]
+    assert due_steps(scheduler("interval", every=1, count=3), 10) == [1, 2, 3]
+
+
+def test_interval_does_not_grow_at_the_very_last_step() -> None:
+    """What is added there could not train."""
+    assert due_steps(scheduler("interval", every=5), 20, total_steps=20) == [5, 10, 15]
+    assert due_steps(scheduler("interval", every=5), 21, total_steps=21) == [5, 10, 15, 20]
+
+
+def test_interval_knows_the_events_to_come() -> None:
+    when = scheduler("interval", every=5, start=10, count=4)
+    assert [left(when, step) for step in (1, 10, 11, 15, 25, 26)] == [4, 4, 3, 3, 1, 0]
+    assert [left(when, step, total_steps=21) for step in (1, 10, 15, 20, 21)] == [3, 3, 2, 1, 0]
+    assert [left(when, step, total_steps=20) for step in (10, 15)] == [2, 1]
+    assert left(scheduler("interval", every=5), 1) is None
+    assert left(scheduler("interval", every=5), 5, total_steps=20) == 3
+    assert left(scheduler("interval", every=5, start=30), 5, total_steps=20) == 0
+
+
+@pytest.mark.parametrize("total_steps", [None, 7, 12, 13])
+@pytest.mark.parametrize("parameters", [{"every": 3}, {"every": 3, "start": 1, "count": 3}, {"every": 2, "start": 5}])
+def test_events_left_counts_the_events_that_come(parameters: dict[str, int], total_steps: int | None) -> None:
+    when = scheduler("interval", **parameters)
+    steps = due_steps(when, total_steps or 40, total_steps)
+    for step in range(1, 14):
+        expected = sum(each >= step for each in steps)
+        known = left(when, step, total_steps)
+        assert known == (expected if total_steps or "count" in parameters else None)
+
+
+def test_schedule_grows_at_the_listed_steps() -> None:
+    when = scheduler("schedule", steps=[2, 3, 11])
+    assert due_steps(when, 20) == [2, 3, 11]
+    assert [left(when, step) for step in (1, 2, 3, 4, 12)] == [3, 3, 2, 1, 0]
+
+
+@pytest.mark.parametrize("steps", [[], [0, 3], [5, 3], [3, 3], [-1]])
+def test_schedule_wants_rising_positive_steps(steps: list[int]) -> None:
+    with pytest.raises(InputError, match="steps"):
+        scheduler("schedule", steps=steps)
+
+
+def test_geometric_stretches_its_stages() -> None:
+    """T_0 = 10, T_1 = 10 + round(0.5 * 10) = 15, T_2 = 15 + round(7.5) = 23, T_3 = 23 + round(11.5) = 35."""
+    when = scheduler("geometric", first=10, ratio=0.5, count=4)
+    assert due_steps(when, 200) == [10, 25, 48, 83]
+    assert [left(when, step) for step in (1, 10, 11, 83, 84)] == [4, 4, 3, 1, 0]
+
+
+def test_geometric_with_a_small_ratio_rounds() -> None:
+    """A fifth of 2 and of 1 rounds to 0: the stages stay; a fifth of 3 rounds to 1."""
+    assert due_steps(scheduler("geometric", first=2, ratio=0.2, count=3), 20) == [2, 4, 6]
+    assert due_steps(scheduler("geometric", first=3, ratio=0.2, count=3), 20) == [3, 7, 12]
+
+
+def reported(when: Scheduler, values: list[float], report_first: bool = True, metric: str = "accuracy") -> list[int]:
+    """Numbers of the reports after which the network grows, with one report a step."""
+    progress = Progress()
+    grown = []
+    for index, value in enumerate(values):
+        if report_first:
+            progress.report({metric: value})
+        progress.step += 1
+        if when.due(progress):
+            progress.events.append(progress.step)
+            grown.append(index)
+        if not report_first:
+            progress.report({metric: value})
+    return grown
+
+
+def test_plateau_waits_for_patience_reports_without_gain() -> None:
+    when = scheduler("plateau", metric="accuracy", patience=2, gain=0.01)
+    assert reported(when, [0.1, 0.2, 0.3, 0.4, 0.5]) == []
+    # The best of reports 2 and 3 gains 0.005 on the best before: too little.
+    assert reported(when, [0.1, 0.5, 0.504, 0.505]) == [3]
+    # One good report within the patience is enough to go on.
+    assert reported(when, [0.1, 0.5, 0.4, 0.6]) == []
+    # A gain of exactly `gain` counts as progress.
+    assert reported(scheduler("plateau", metric="accuracy", patience=1, gain=0.5), [1.0, 1.5, 1.75]) == [2]
+
+
+@pytest.mark.parametrize("report_first", [True, False], ids=["report_then_step", "step_then_report"])
+def test_plateau_counts_anew_after_an_event(report_first: bool) -> None:
+    """With patience 2, a flat metric is a plateau at the third report, and at the third after each event."""
+    when = scheduler("plateau", metric="accuracy", patience=2)
+    # A report after the step is seen by the next step.
+    late = 0 if report_first else 1
+    assert reported(when, [0.5] * 10, report_first) == [2 + late, 5 + late, 8 + late]
+
+
+def test_plateau_takes_the_smaller_for_better_where_told() -> None:
+    falling = [5.0, 4.0, 3.0, 2.0]
+    assert reported(scheduler("plateau", metric="loss", patience=1, mode="min"), falling, metric="loss") == []
+    assert reported(scheduler("plateau", metric="loss", patience=1, mode="max"), falling, metric="loss") == [1, 3]
+
+
+def test_plateau_stops_after_count_events_and_ignores_other_metrics() -> None:
+    when = scheduler("plateau", metric="accuracy", patience=1, count=2)
+    assert reported(when, [0.5] * 10) == [1, 3]
+    assert reported(when, [0.5] * 10, metric="loss") == []
+
+
+def test_plateau_does_not_grow_twice_for_one_report() -> None:
+    when = scheduler("plateau", metric="accuracy", patience=1)
+    progress = Progress()
+    grown = []
+    for step in range(1, 13):
+        if step % 4 == 0:
+            progress.report({"accuracy": 0.5})
+        progress.step = step
+        if when.due(progress):
+            grown.append(step)
+    # Reports at 4, 8, 12: due once each from the second on, although no event was recorded.
+    assert grown == [8, 12]
