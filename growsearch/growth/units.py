@@ -37,16 +37,19 @@ class SiteEnds:
         self.consumers = [distinct(consumers(graph, model, site, lane)) for lane in range(lanes(site))]
 
     def zero_side(self, side: Side) -> Literal["incoming", "outgoing"]:
-        """Which side starts at zero; `GrowthRefused` if "incoming" is asked for where it would change the function."""
+        """Which side starts at zero.
+
+        Raises `GrowthRefused` if "incoming" is asked for where it would change the function, or keep the units dead.
+        """
         if side == "outgoing" or (side == "auto" and self.transport.normalised):
             return "outgoing"
         try:
-            _ = self.transport.slopes
+            self.transport.check_silent_start()
         except GrowthRefused:
             if side == "incoming":
                 raise
             return "outgoing"
-        return "incoming"
+        return "incoming" if side == "incoming" or self.transport.known else "outgoing"
 
     def mean_norm(self, end: Literal["incoming", "outgoing"], lane: int) -> float:
         """Mean norm of the existing units' weights on one side, all its layers together.
@@ -112,9 +115,12 @@ class SiteEnds:
     def _common_fills(self) -> dict[FillKey, Tensor]:
         """The same for all units, `[1, ...]`: depthwise filters pass their input on, free parameters are the mean."""
         fills: dict[FillKey, Tensor] = {}
-        tensors = dict(self.model.named_parameters(remove_duplicate=False))
+        tensors = {
+            **dict(self.model.named_parameters(remove_duplicate=False)),
+            **dict(self.model.named_buffers(remove_duplicate=False)),
+        }
         for use in self.site.axes:
-            if use.role not in ("depthwise", "free"):
+            if use.role not in ("depthwise", "free") or not tensors[use.tensor].is_floating_point():
                 continue
             tensor = tensors[use.tensor].detach()
             shape = list(tensor.shape)
@@ -126,22 +132,30 @@ class SiteEnds:
         return fills
 
     def _nudge(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
+        """A value just above 0 at every producer, and behind every layer that would take it away again."""
         if not self.transport.kinked:
             return {}
-        shifts = [u for u in self.site.axes if u.role == "shift"]
-        biases = shifts or [u for u in self.site.axes if u.role == "bias"]
-        if biases:
-            tensors = dict(self.model.named_parameters(remove_duplicate=False))
-            return {
-                (u.tensor, 0): tensors[u.tensor].new_full((1, sum(r.repeat for r in u.runs)), NUDGE)
-                for u in biases
-                if u.tensor in tensors
-            }
-        if descent is None:
-            return {}
-        return self._fills(
-            self.producers, [d * (NUDGE * self.mean_norm("incoming", lane)) for lane, d in enumerate(descent)]
+        tensors = dict(self.model.named_parameters(remove_duplicate=False))
+        fills = {
+            (u.tensor, u.axis): tensors[u.tensor].new_full(
+                (1, sum(r.repeat for r in u.runs)), _smallest(tensors[u.tensor])
+            )
+            for u in self.site.axes
+            if u.role == "bias" or (u.role == "shift" and self.transport.normalised and u.tensor in tensors)
+        }
+        if descent is None or self.transport.normalised:
+            return fills
+        size = _smallest(self.weight(self.producers[0][0]))
+        moved = self._fills(
+            self.producers, [d * (size * self.mean_norm("incoming", lane)) for lane, d in enumerate(descent)]
         )
+        without = {
+            (end.use.tensor, end.use.axis)
+            for ends in self.producers
+            for end in ends
+            if self.model.get_submodule(end.module).bias is None
+        }
+        return {**fills, **{key: value for key, value in moved.items() if key in without}}
 
     def _existing(self, end: Endpoint) -> Tensor:
         """Weights `[units, size]` of the existing units, laid out like the vectors of new ones."""
@@ -173,6 +187,11 @@ def _place(fill: Tensor, end: Endpoint, values: Tensor) -> None:
 def _far(end: Endpoint, size: int) -> slice:
     """The lane's channels on the weight's other axis: a grouped layer's weight holds those of its group only."""
     return slice(None) if size == end.width else end.channels
+
+
+def _smallest(weight: Tensor) -> float:
+    """`NUDGE`, or the rounding error of a finer type."""
+    return min(NUDGE, torch.finfo(weight.dtype).eps)
 
 
 def default_bound(weight: Tensor) -> float:

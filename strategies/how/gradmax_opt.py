@@ -9,6 +9,7 @@ from typing import ClassVar, Literal
 import torch
 from pydantic import Field
 from torch import Tensor, nn
+from torch.nn.attention import SDPBackend, sdpa_kernel
 
 from growsearch.graph import Role
 from growsearch.growth import (
@@ -56,7 +57,8 @@ class GradMaxOpt(Initializer):
         apply_edits(wide, [edit for site, start in starts for edit in edits_of(site, start)])
         for problem in problems:
             problem.attach(wide, {site.name: len(start) for site, start in starts}, context)
-        with undisturbed(wide):
+        # The fused kernels of attention have no second derivative.
+        with undisturbed(wide), sdpa_kernel(SDPBackend.MATH):
             for _ in range(self.steps):
                 self._ascend(wide, problems, context)
             gains = self._gains(wide, problems, context)

@@ -20,7 +20,7 @@ class Subject:
     name: str
     build: Callable[[], nn.Module]
     shape: tuple[int, ...]
-    sites: int = 4
+    sites: int = 3
 
 
 class Residual(nn.Module):
@@ -78,24 +78,24 @@ PATTERNS = [
     Subject("branches", Branches, (6, 3, 8, 8), sites=6),
 ]
 SEEDS = [
-    Subject("seed_mlp", _seed("mlp"), (4, 3, 32, 32)),
-    Subject("seed_small_cnn", _seed("small_cnn"), (4, 3, 32, 32)),
-    Subject("seed_lenet5", _seed("lenet5"), (4, 3, 32, 32)),
-    Subject("seed_vgg11", _seed("vgg11", width=0.25), (4, 3, 32, 32)),
-    Subject("seed_vgg19", _seed("vgg19", width=0.25), (4, 3, 32, 32)),
-    Subject("seed_wrn28", _seed("wrn28", width=0.5), (4, 3, 32, 32)),
-    Subject("seed_resnet18_cifar", _seed("resnet18_cifar", width=0.25), (4, 3, 32, 32)),
-    Subject("seed_mobilenet_v1", _seed("mobilenet_v1", width=0.25), (4, 3, 32, 32)),
+    Subject("seed_mlp", _seed("mlp"), (3, 3, 32, 32)),
+    Subject("seed_small_cnn", _seed("small_cnn"), (3, 3, 32, 32)),
+    Subject("seed_lenet5", _seed("lenet5"), (3, 3, 32, 32)),
+    Subject("seed_vgg11", _seed("vgg11", width=0.125), (3, 3, 32, 32)),
+    Subject("seed_vgg19", _seed("vgg19", width=0.125), (3, 3, 32, 32)),
+    Subject("seed_wrn28", _seed("wrn28", width=0.25), (3, 3, 32, 32)),
+    Subject("seed_resnet18_cifar", _seed("resnet18_cifar", width=0.125), (3, 3, 32, 32)),
+    Subject("seed_mobilenet_v1", _seed("mobilenet_v1", width=0.25), (3, 3, 32, 32)),
 ]
 TORCHVISION = [
-    Subject("vgg11", _torchvision("vgg11"), (2, 3, 32, 32), sites=2),
-    Subject("vgg19_bn", _torchvision("vgg19_bn"), (2, 3, 32, 32), sites=2),
-    Subject("resnet18", _torchvision("resnet18"), (4, 3, 64, 64), sites=3),
-    Subject("resnet50", _torchvision("resnet50"), (4, 3, 64, 64), sites=3),
-    Subject("mobilenet_v2", _torchvision("mobilenet_v2"), (4, 3, 64, 64), sites=3),
-    Subject("densenet121", _torchvision("densenet121"), (4, 3, 64, 64), sites=2),
-    Subject("efficientnet_b0", _torchvision("efficientnet_b0"), (4, 3, 64, 64), sites=3),
-    Subject("convnext_tiny", _torchvision("convnext_tiny"), (2, 3, 64, 64), sites=2),
+    Subject("vgg11", _torchvision("vgg11"), (2, 3, 32, 32), sites=1),
+    Subject("vgg19_bn", _torchvision("vgg19_bn"), (2, 3, 32, 32), sites=1),
+    Subject("resnet18", _torchvision("resnet18"), (2, 3, 48, 48), sites=2),
+    Subject("resnet50", _torchvision("resnet50"), (2, 3, 48, 48), sites=2),
+    Subject("mobilenet_v2", _torchvision("mobilenet_v2"), (2, 3, 48, 48), sites=2),
+    Subject("densenet121", _torchvision("densenet121"), (2, 3, 48, 48), sites=2),
+    Subject("efficientnet_b0", _torchvision("efficientnet_b0"), (2, 3, 48, 48), sites=2),
+    Subject("convnext_tiny", _torchvision("convnext_tiny"), (2, 3, 32, 32), sites=2),
     Subject("vit_b_16", _torchvision("vit_b_16", image_size=32), (2, 3, 32, 32), sites=2),
 ]
 

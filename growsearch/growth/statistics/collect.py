@@ -27,6 +27,7 @@ class LaneProblem:
     def __init__(self, model: nn.Module, graph: NetworkGraph, site: Site, lane: int, units: int) -> None:
         self.model, self.units = model, units
         self.transport = Transport(graph, model, site)
+        self.transport.require_linear()
         self.producers = producers(graph, model, site, lane)
         self.consumers = consumers(graph, model, site, lane)
         self.triplets: Triplets | None = None

@@ -95,7 +95,7 @@ class Transport:
             reason = ""
             if call.rule == "add" and _adds_more(self, call):
                 reason = "adds something else to the new units, so zero incoming weights would change the network"
-            elif call.rule == "pointwise" and slopes[call.name] == 0:
+            elif call.rule == "pointwise" and slopes[call.name] == 0 and not self._shapes[call.name].cut:
                 reason = "is flat at 0: units with zero incoming weights would never learn"
             elif call.rule == "multiply" and len(own) > 1:
                 reason = "multiplies new units by each other: with zero incoming weights they would never learn"
@@ -129,6 +129,13 @@ class Transport:
         call = self.graph.calls[consumer]
         return next((r.call for r in references(call.args) + references(call.kwargs) if r.call in env), None)
 
+    def require_linear(self) -> None:
+        """`GrowthRefused` where the units pass something that has no linear form at zero."""
+        for call in self.calls:
+            joined = call.rule == "multiply" and len(references(call.args) + references(call.kwargs)) > 1
+            if call.rule not in _HANDLERS or joined:
+                raise self.refusal(call)
+
     def refusal(self, call: Call) -> GrowthRefused:
         """The error for a call through which new units cannot be followed."""
         what = f"{call.rule or call.kind} from {call.input_shapes[:1]} to {call.shape}"
@@ -146,20 +153,28 @@ class Transport:
 
 @dataclass(frozen=True)
 class _Shape:
-    """An activation around 0: its value there, and its derivative at, just above and just below it."""
+    """An activation around 0: its value there, and its derivative at, just above and just below it.
+
+    `cut` tells that the result is no differentiable function of the input, as with `detach`.
+    """
 
     value: float
     at: float
     above: float
     below: float
+    cut: bool = False
 
 
 def _shape_at_zero(model: nn.Module, call: Call) -> _Shape:
     if _is_dropout(model, call):
         return _Shape(0.0, 1.0, 1.0, 1.0)
+    if call.target == "prelu":
+        return _Shape(0.0, 0.0, 1.0, 0.0)
     points = torch.tensor([0.0, STEP, -STEP], dtype=torch.float64, requires_grad=True)
     with torch.enable_grad():
         values = replay(model, call, points.clone())
+        if not values.requires_grad:
+            return _Shape(float(values[0]), 0.0, 0.0, 0.0, cut=True)
         slopes = torch.autograd.grad(values.sum(), points)[0]
     return _Shape(float(values.detach()[0]), *slopes.tolist())
 
@@ -176,7 +191,11 @@ def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
         layer = model.get_submodule(call.target)
         if isinstance(layer, nn.PReLU):
             return torch.where(value > 0, value, value * layer.weight.detach().mean().to(value))
-        out: Tensor = layer(value)
+        training = layer.training
+        try:
+            out: Tensor = layer.eval()(value)
+        finally:
+            layer.train(training)
         return out
     assert call.function is not None
     kwargs = {k: (False if k == "inplace" else v) for k, v in call.kwargs.items()}
