@@ -158,3 +158,128 @@ def test_a_sum_that_broadcasts_positions_is_exact() -> None:
     layers = {"first": nn.Conv2d(2, 3, 3, padding=1), "context": nn.Conv2d(2, 3, 1), "last": nn.Conv2d(3, 2, 3)}
     model, x, batch = case(lambda: Net(run, **layers), 4, 2, 7, 7)
     assert_exact(model, x, batch, "first")
+
+
+def through(act: Callable[[Tensor], Tensor], bias: bool = True) -> Net:
+    layers = {"first": nn.Linear(5, 4, bias=bias), "last": nn.Linear(4, 3)}
+    return Net(lambda model, x: model.last(act(model.first(x))), **layers)
+
+
+def shifted(place: str) -> Net:
+    shape = (1, 4, 1) if place == "inside" else (4, 1)
+
+    def run(model: Any, x: Tensor) -> Tensor:
+        if place == "inside":
+            return model.last(F.relu(model.first(x) + model.shift))
+        return model.last(F.relu(model.first(x)) + model.shift)
+
+    return Net(run, first=nn.Conv1d(2, 4, 3), shift=nn.Parameter(torch.zeros(shape)), last=nn.Conv1d(4, 3, 3))
+
+
+def stream(model: Any, x: Tensor) -> Tensor:
+    h = F.relu(model.first(x))
+    return model.last(F.relu(h + model.outer(F.relu(model.inner(h)))))
+
+
+def learning(model: nn.Module, batch: Batch, site: str) -> Tensor:
+    """Per new unit, the largest gradient at the weights on either side."""
+    model.zero_grad()
+    objective(model, batch).backward()
+    into, out = (model.get_submodule(name).weight.grad for name in (site, "last"))
+    sides = [into[-2:].flatten(1).norm(dim=1), out[:, -2:].transpose(0, 1).flatten(1).norm(dim=1)]
+    return torch.stack(sides).amax(0)
+
+
+LEARNERS: dict[str, tuple[Callable[[], nn.Module], tuple[int, ...]]] = {
+    "shift inside the activation": (lambda: shifted("inside"), (4, 2, 9)),
+    "shift behind the activation": (lambda: shifted("behind"), (4, 2, 9)),
+    "squared ReLU": (lambda: through(lambda h: F.relu(h) ** 2), (9, 5)),
+    "square": (lambda: through(lambda h: F.relu(h).square()), (9, 5)),
+    "PReLU function": (lambda: through(lambda h: F.prelu(h, torch.full((1,), 0.2).to(h))), (9, 5)),
+    "sum with a number": (lambda: through(lambda h: torch.tanh(h + 1)), (9, 5)),
+    "number behind ReLU": (lambda: through(lambda h: F.relu(h) + 1), (9, 5)),
+    "detached branch": (lambda: through(lambda h: F.relu(h) + F.relu(h).detach()), (9, 5)),
+    "noise": (lambda: through(lambda h: torch.tanh(h) + 0 * torch.randn_like(h)), (9, 5)),
+    "gated": (
+        lambda: Net(
+            lambda model, x: model.last(F.silu(model.first(x)) * model.gate(x)),
+            first=nn.Linear(5, 4),
+            gate=nn.Linear(5, 4),
+            last=nn.Linear(4, 3),
+        ),
+        (9, 5),
+    ),
+    "difference": (
+        lambda: Net(
+            lambda model, x: model.last(F.relu(model.first(x) - model.other(x))),
+            first=nn.Linear(5, 4),
+            other=nn.Linear(5, 4),
+            last=nn.Linear(4, 3),
+        ),
+        (9, 5),
+    ),
+    "depthwise with a bias behind one without": (
+        lambda: Net(
+            lambda model, x: model.last(F.relu(model.between(F.relu(model.first(x))))),
+            first=nn.Conv1d(2, 4, 3, bias=False),
+            between=nn.Conv1d(4, 4, 3, groups=4),
+            last=nn.Conv1d(4, 3, 3),
+        ),
+        (4, 2, 12),
+    ),
+    "stream from a layer without bias": (
+        lambda: Net(
+            stream,
+            first=nn.Linear(5, 4, bias=False),
+            inner=nn.Linear(4, 6),
+            outer=nn.Linear(6, 4),
+            last=nn.Linear(4, 3),
+        ),
+        (9, 5),
+    ),
+}
+
+
+@pytest.mark.parametrize("how", ["random", "gradmax_opt", {"zero": {"side": "auto"}}], ids=["random", "opt", "zero"])
+@pytest.mark.parametrize("name", LEARNERS)
+def test_new_units_learn_and_preserve(name: str, how: Any) -> None:
+    build, shape = LEARNERS[name]
+    model, x, batch = case(build, *shape)
+    before = model(x).detach()
+    grow(model, x, batch, {"first": 2}, {how: {"steps": 3}} if how == "gradmax_opt" else how)
+    torch.testing.assert_close(model(x).detach(), before, rtol=0, atol=1e-6)
+    assert float(learning(model, batch, "first").min()) > 1e-5
+
+
+def test_every_producer_of_a_stream_learns() -> None:
+    build, shape = LEARNERS["stream from a layer without bias"]
+    model, x, batch = case(build, *shape)
+    grow(model, x, batch, {"first": 2}, "gradmax")
+    model.zero_grad()
+    objective(model, batch).backward()
+    for name in ("first", "outer"):
+        assert float(model.get_submodule(name).weight.grad[-2:].norm(dim=1).min()) > 1e-5, name
+
+
+def test_normalisation_behind_the_activation_does_not_take_the_nudge() -> None:
+    model, x, batch = case(
+        lambda: Net(
+            lambda m, x: m.last(m.norm(F.relu(m.first(x)))),
+            first=nn.Conv1d(2, 4, 3),
+            norm=nn.BatchNorm1d(4),
+            last=nn.Conv1d(4, 3, 3),
+        ),
+        *(4, 2, 9),
+    )
+    grow(model, x, batch, {"first": 2}, {"random": {"side": "incoming"}})
+    model.zero_grad()
+    objective(model, batch).backward()
+    assert float(model.get_submodule("first").weight.grad[-2:].flatten(1).norm(dim=1).min()) > 1e-5
+
+
+@pytest.mark.parametrize("name", ["gated", "square"])
+def test_dead_units_are_refused(name: str) -> None:
+    build, shape = LEARNERS[name]
+    model, x, batch = case(build, *shape)
+    with pytest.raises(growsearch.GrowthRefused, match="never learn.*use side: outgoing"):
+        grow(model, x, batch, {"first": 2}, {"random": {"side": "incoming"}})

@@ -95,7 +95,7 @@ class Transport:
             reason = ""
             if call.rule == "add" and _adds_more(self, call):
                 reason = "adds something else to the new units, so zero incoming weights would change the network"
-            elif call.rule == "pointwise" and slopes[call.name] == 0 and not self._shapes[call.name].cut:
+            elif call.rule == "pointwise" and abs(slopes[call.name]) < 1e-6 and not self._shapes[call.name].cut:
                 reason = "is flat at 0: units with zero incoming weights would never learn"
             elif call.rule == "multiply" and len(own) > 1:
                 reason = "multiplies new units by each other: with zero incoming weights they would never learn"
