@@ -107,7 +107,7 @@ def run_of(where: str, how: str, build: Callable[[], nn.Module], seed: int = 0) 
 
 
 @pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
-@pytest.mark.parametrize(("where", "how"), ALL, ids="-".join)
+@pytest.mark.parametrize(("where", "how"), ALL)
 def test_a_run_is_repeated_and_resumed_bit_for_bit(where: str, how: str, build: Callable[[], nn.Module]) -> None:
     run = run_of(where, how, build)
     expected = uninterrupted(run)

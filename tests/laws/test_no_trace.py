@@ -8,13 +8,13 @@ from typing import Any
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from growsearch import Grower
 from growsearch.errors import GrowthFailed, TraceError
 from growsearch.registry import names
-from tests.growth.tasks import cnn, grower_for, mlp, objective, same, train
+from tests.growth.tasks import cnn, grower_for, mlp, same, train
 from tests.laws.settings import cheap
 
 PLAIN = (bool, int, float, str, tuple, type(None))

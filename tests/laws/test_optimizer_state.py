@@ -187,4 +187,6 @@ def test_the_checks_see_state_that_was_not_kept() -> None:
     assert violations(before, wrong, event, 4) == ["head.bias: exp_avg changed"]
     wrong = copy.deepcopy(good)
     wrong["first.bias"].clear()
-    assert violations(before, wrong, event, 4) == ["first.bias: ['step', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq'] became []"]
+    assert violations(before, wrong, event, 4) == [
+        "first.bias: ['step', 'exp_avg', 'exp_avg_sq', 'max_exp_avg_sq'] became []"
+    ]

@@ -1,0 +1,224 @@
+"""One growth, now: what it does, what it says, and what it refuses."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+import torch
+import torch.nn.functional as F
+from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
+
+import growsearch
+from growsearch import GrowthRefused, InputError
+from growsearch.registry import names
+from growsearch.surgery import Insertion, outputs_of, rebuild, relative_difference
+from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
+from tests.laws.settings import cheap, grows_depth
+
+
+class Tied(nn.Module):
+    """An embedding whose matrix is also the output layer's: its features are frozen by no one but shared."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.embed = nn.Embedding(7, 4)
+        self.hidden = nn.Linear(4, 4)
+        self.out = nn.Linear(4, 7, bias=False)
+        self.out.weight = self.embed.weight
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.out(torch.relu(self.hidden(self.embed(x))))
+
+
+def test_an_unknown_site_is_refused_with_the_nearest_name() -> None:
+    with pytest.raises(GrowthRefused, match=r"no site 'frist' \(did you mean 'first'\?\): there are first, second"):
+        growsearch.grow(mlp(), torch.randn(2, 4), {"frist": 1})
+    with pytest.raises(GrowthRefused, match=r"no depth site 'act' \(did you mean 'act\d'\?\)"):
+        growsearch.grow(mlp(), torch.randn(2, 4), {"act": 1}, "identity")
+
+
+@pytest.mark.parametrize("units", [0, -3])
+def test_no_units_are_refused(units: int) -> None:
+    with pytest.raises(GrowthRefused, match="units must be at least 1"):
+        growsearch.grow(mlp(), torch.randn(2, 4), {"first": units})
+
+
+def test_a_frozen_site_is_refused_with_its_reason() -> None:
+    class Softmaxed(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.first, self.head = nn.Linear(4, 5), nn.Linear(5, 3)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(torch.softmax(self.first(x), 1))
+
+    model = Softmaxed()
+    assert growsearch.trace(model, torch.randn(2, 4)).sites["first"].kind == "frozen"
+    with pytest.raises(GrowthRefused, match="site 'first' is frozen: .+"):
+        growsearch.grow(model, torch.randn(2, 4), {"first": 1})
+    with pytest.raises(GrowthRefused, match="no site that can grow: .+"):
+        growsearch.Grower(model, None, torch.randn(2, 4), when={"interval": {"every": 1}})
+
+
+@pytest.mark.parametrize("how", ["gradmax", "gradmax_opt"])
+def test_a_missing_objective_is_refused(how: str) -> None:
+    model = mlp()
+    with pytest.raises(GrowthRefused, match="objective=... and batches=..."):
+        growsearch.grow(model, torch.randn(2, 4), {"first": 1}, how)
+    with pytest.raises(GrowthRefused, match="objective=... and batches=..."):
+        growsearch.grow(model, torch.randn(2, 4), {"first": 1}, how, objective=objective)
+    assert model.first.out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("how", "message"),
+    [
+        ("gradmx", "did you mean 'gradmax'"),
+        ({"random": {"scal": 2}}, "did you mean 'scale'"),
+        ({"random": {"scale": 0}}, "greater than 0"),
+        ({"random": {"distribution": "cauchy"}}, "signed"),
+        ({"zero": {}, "random": {}}, "give a name"),
+        (3, "give a name"),
+    ],
+)
+def test_bad_specifications_are_explained(how: Any, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        growsearch.grow(mlp(), torch.randn(2, 4), {"first": 1}, how)
+
+
+def test_a_name_its_parameters_or_an_object_may_be_given() -> None:
+    from growsearch.registry import lookup
+
+    for how in ("random", {"random": {"scale": 0.5}}, {"random": None}, lookup("how", "random")(scale=0.5)):
+        model = mlp()
+        event = growsearch.grow(model, torch.randn(2, 4), {"first": 1}, how)
+        assert event.how == "random"
+        assert same(dict(model.state_dict()), _reference())
+
+
+def _reference() -> dict[str, Tensor]:
+    model = mlp()
+    growsearch.grow(model, torch.randn(2, 4), {"first": 1}, "random")
+    return dict(model.state_dict())
+
+
+def test_channels_are_rounded_up_to_the_granularity() -> None:
+    model = nn.Sequential(nn.Conv2d(4, 6, 3, padding=1, groups=2), nn.ReLU(), nn.Conv2d(6, 4, 3, groups=2))
+    event = growsearch.grow(model, torch.randn(2, 4, 6, 6), {"0": 3})
+    assert event.sites == {"0": 2} and event.widths["0"] == 10
+    assert model[0].out_channels == 10
+
+
+@pytest.mark.parametrize("how", names("how"))
+def test_an_event_tells_what_happened(how: str) -> None:
+    model = cnn()
+    batch = batch_for(model)
+    before = sum(p.numel() for p in model.parameters())
+    with torch.no_grad():
+        loss = float(objective(model.train(), batch))
+    place = {"act1": 1} if grows_depth(how) else {"conv1": 2}
+    event = growsearch.grow(model, batch[0], place, cheap("how", how), objective=objective, batches=iter([batch]))
+    assert event.sites == place and event.how == how
+    assert event.parameters_before == before
+    assert event.parameters_after == sum(p.numel() for p in model.parameters())
+    assert event.flops_after > event.flops_before
+    assert event.measured_change == pytest.approx(float(objective(model, batch).detach()) - loss, abs=1e-5)
+    assert event.predicted_change == 0.0 and event.output_change is not None and event.output_change < 1e-4
+    line = json.loads(json.dumps(event.to_json(), allow_nan=False))
+    assert line["sites"] == place and line["refused"] is None and "edits" not in line
+    assert line["widths"] == {"conv1": 4 if grows_depth(how) else 6, "conv2": 4} or grows_depth(how)
+
+
+def test_without_an_objective_the_loss_is_not_measured() -> None:
+    event = growsearch.grow(mlp(), torch.randn(2, 4), {"first": 1})
+    assert event.predicted_change is None and event.measured_change is None
+    json.dumps(event.to_json(), allow_nan=False)
+
+
+@pytest.mark.parametrize("how", names("how"))
+def test_an_averaged_copy_follows(how: str) -> None:
+    model = mlp()
+    optimizer = sgd(model)
+    averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(0.5))
+    batch = batch_for(model)
+    for _ in range(2):
+        objective(model, batch).backward()
+        optimizer.step()
+        optimizer.zero_grad()
+        averaged.update_parameters(model)
+    before = outputs_of(averaged, batch[0], training=False)
+    grower = grower_for(model, optimizer, how=cheap("how", how), companions=[averaged], amount=0.5)
+    assert train(model, optimizer, grower, 1)
+    assert relative_difference(before, outputs_of(averaged, batch[0], training=False)) < 1e-4
+    shapes = [p.shape for p in model.parameters()]
+    assert [p.shape for p in averaged.module.parameters()] == shapes
+    averaged.update_parameters(model)
+    assert averaged(batch[0]).shape == (16, 3)
+
+
+@pytest.mark.parametrize("how", names("how"))
+def test_architecture_and_rebuild_reproduce_the_network(how: str) -> None:
+    model = cnn()
+    optimizer = sgd(model)
+    grower = grower_for(model, optimizer, how=cheap("how", how), amount=0.5)
+    train(model, optimizer, grower, 3)
+    insertions = [Insertion(**each) for each in grower.architecture()["insertions"]]
+    assert len(insertions) == (3 if grows_depth(how) else 0)
+    again = rebuild(cnn(), insertions, model.state_dict())
+    assert same(dict(again.state_dict()), dict(model.state_dict()))
+    x = batch_for(model)[0]
+    assert torch.equal(outputs_of(model, x, training=False), outputs_of(again, x, training=False))
+    assert str(again) == str(model)
+
+
+def test_statistics_of_new_channels_are_those_of_the_data() -> None:
+    """Inputs with a standard deviation of 10 and a mean of 5: with mean 0 and variance 1, eval would be far off."""
+    model = cnn()
+    x = torch.randn(32, 2, 6, 6) * 10 + 5
+    batch = (x, torch.zeros(32, 3))
+    model.train()
+    for _ in range(60):
+        model(x)
+    gap = (model.norm.running_var - _variance(model, x)).abs() / _variance(model, x)
+    assert float(gap.max()) < 0.05
+    growsearch.grow(model, x, {"conv1": 3}, {"random": {"scale": 1.0}}, objective=objective, batches=[batch])
+    with torch.no_grad():
+        model.head.weight.normal_()
+        model.conv2.weight.normal_()
+    new = (model.norm.running_var[4:] - _variance(model, x)[4:]).abs() / _variance(model, x)[4:]
+    assert float(new.max()) < 0.05
+    difference = relative_difference(outputs_of(model, x, training=False), outputs_of(model, x, training=True))
+    assert difference < 0.05
+    # Negative control: with the statistics that new channels start with, the two modes are far apart.
+    model.norm.running_mean[4:] = 0.0
+    model.norm.running_var[4:] = 1.0
+    assert relative_difference(outputs_of(model, x, training=False), outputs_of(model, x, training=True)) > 0.5
+
+
+def _variance(model: nn.Module, x: Tensor) -> Tensor:
+    with torch.no_grad():
+        z = model.get_submodule("conv1")(x)
+    return z.movedim(1, 0).flatten(1).var(1)
+
+
+def test_gradients_that_would_be_lost_are_refused() -> None:
+    model = mlp()
+    optimizer = sgd(model)
+    batch = batch_for(model)
+    objective(model, batch).backward()
+    with pytest.raises(GrowthRefused, match="zero_grad"):
+        growsearch.grow(model, batch[0], {"first": 1}, optimizer=optimizer)
+    assert model.first.out_features == 4
+
+
+def test_two_growths_of_two_sites_at_once_preserve_the_function() -> None:
+    model = mlp()
+    x = batch_for(model)[0]
+    before = outputs_of(model, x, training=False)
+    growsearch.grow(model, x, {"first": 2, "second": 3}, "random")
+    assert (model.first.out_features, model.second.out_features) == (6, 9)
+    assert relative_difference(before, outputs_of(model, x, training=False)) < 1e-5
+    assert F.mse_loss(model(x), torch.zeros(16, 3)).requires_grad

@@ -1,0 +1,58 @@
+"""Growing holds at most twice the model and its optimizer's state."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import nn
+
+import growsearch
+from growsearch.registry import names
+from tests.growth.memory import LiveBytes
+from tests.growth.tasks import objective, tensors_of
+from tests.laws.settings import cheap, grows_depth
+
+
+def wide() -> nn.Sequential:
+    """Large enough that it is not traced on a copy with values."""
+    torch.manual_seed(0)
+    hidden = [layer for _ in range(8) for layer in (nn.Linear(200, 200), nn.ReLU())]
+    return nn.Sequential(*hidden, nn.Linear(200, 3))
+
+
+def held(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
+    """Bytes of parameters and optimizer state."""
+    state = [tensor for each in optimizer.state.values() for _, tensor in tensors_of(each)]
+    return sum(tensor.nbytes for tensor in [*model.parameters(), *state])
+
+
+@pytest.mark.parametrize("how", names("how"))
+def test_growing_holds_at_most_twice_the_model_and_its_state(how: str) -> None:
+    model = wide()
+    optimizer = torch.optim.Adam(model.parameters())
+    batch = (torch.randn(4, 200), torch.randn(4, 3))
+    objective(model, batch).backward()
+    optimizer.step()
+    optimizer.zero_grad()
+    before = held(model, optimizer)
+    units = {"1": 1, "3": 1} if grows_depth(how) else {str(2 * i): 4 for i in range(8)}
+    with LiveBytes() as live:
+        growsearch.grow(model, batch[0], units, cheap("how", how), optimizer, objective=objective, batches=[batch])
+    # What was there before, and what growth added to it at its worst moment.
+    assert before + live.peak <= 2.1 * held(model, optimizer)
+    # Afterwards, the network's own new tensors are left.
+    assert live.now <= 1.05 * held(model, optimizer)
+
+
+def test_the_counter_sees_tensors_come_and_go() -> None:
+    """Negative control: a copy of everything shows."""
+    old = torch.zeros(9000)
+    with LiveBytes() as live:
+        kept = torch.zeros(1000)
+        view = kept.view(10, 100)
+        assert len(old[1:].detach()) == 8999
+        for _ in range(5):
+            torch.ones(500)
+        assert live.now == view.nbytes == 4000
+        torch.ones(3000, device="meta")
+    assert live.peak == 6000
