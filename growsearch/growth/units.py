@@ -5,7 +5,8 @@ function as it is, one side starts at zero. With zero *incoming* weights every a
 and a ReLU, whose derivative at 0 is 0 in PyTorch, must see a value just above 0 to let the gradient through: the new
 units get a bias of `NUDGE` (or, without any bias, incoming weights of that relative size). With zero *outgoing*
 weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through it are
-1 / sqrt(eps) times too large: there the outgoing side is zero by default.
+1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0 on all
+of the data, where it is dead. In both cases the outgoing side is zero by default.
 """
 
 from __future__ import annotations
@@ -41,7 +42,7 @@ class SiteEnds:
 
         Raises `GrowthRefused` if "incoming" is asked for where it would change the function, or keep the units dead.
         """
-        if side == "outgoing" or (side == "auto" and self.transport.normalised):
+        if side == "outgoing" or (side == "auto" and (self.transport.normalised or self.transport.one_sided)):
             return "outgoing"
         try:
             self.transport.check_silent_start()

@@ -21,8 +21,9 @@ class GradMax(Initializer):
     Singular vectors have no sign of their own, but behind a ReLU the sign decides whether a unit's first update makes
     it active or silences it, for good where its inputs are never negative. `awake` chooses the former.
 
-    With zero outgoing weights, the default behind batch normalisation, the incoming weights are the leading right
-    singular vectors: the optimum as far as the followers are linear.
+    With zero outgoing weights, the default behind batch normalisation and ReLU, the incoming weights are the leading
+    right singular vectors: the optimum as far as the followers are linear. The paper's experiments use `side: incoming`
+    and `scale: 0.5`; at the outgoing side so large a gradient can make training diverge.
     """
 
     summary: ClassVar[str] = "the largest gradient at the new units: singular vectors of the gradient matrix"
@@ -30,11 +31,13 @@ class GradMax(Initializer):
     preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU)"
     needs: ClassVar[frozenset[Need]] = frozenset({"gradient_matrix"})
 
-    scale: float = Field(0.5, gt=0, description="norm of a new unit's non-zero side")
+    scale: float = Field(0.25, gt=0, description="norm of a new unit's non-zero side")
     norm: Literal["relative", "fixed"] = Field(
         "relative", description="relative: in mean norms of the existing units; fixed: as it is"
     )
-    side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
+    side: Side = Field(
+        "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
+    )
 
     awake: bool = Field(
         True, description="signs that make new units active on average after their first update; false: arbitrary ones"

@@ -39,13 +39,15 @@ class GradMaxOpt(Initializer):
     source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3.2 (GradMax-Opt)"
     preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU with zero incoming weights)"
 
-    scale: float = Field(0.5, gt=0, description="norm of a new unit's non-zero side")
+    scale: float = Field(0.25, gt=0, description="norm of a new unit's non-zero side")
     norm: Literal["relative", "fixed"] = Field(
         "relative", description="relative: in mean norms of the existing units; fixed: as it is"
     )
     steps: int = Field(100, ge=1, description="steps of Adam, on one batch")
     lr: float = Field(0.3, gt=0, description="learning rate, in norms of a unit per step")
-    side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
+    side: Side = Field(
+        "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
+    )
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:
@@ -53,6 +55,9 @@ class GradMaxOpt(Initializer):
         plan = {name: units for name, units in plan.items() if units}
         problems = [self._start(name, units, context) for name, units in plan.items()]
         wide = copy.deepcopy(context.model)
+        for parameter in wide.parameters():
+            # Those of frozen layers too: their new slices are optimised all the same.
+            parameter.requires_grad_(parameter.is_floating_point())
         starts = [(p.site, p.start) for p in problems]
         apply_edits(wide, [edit for site, start in starts for edit in edits_of(site, start)])
         for problem in problems:

@@ -21,12 +21,14 @@ class Random(Initializer):
     source: ClassVar[str] = "control; Evci et al. 2022, GradMax, section 4"
     preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU)"
 
-    scale: float = Field(0.5, gt=0, description="norm of a new unit's non-zero side")
+    scale: float = Field(0.25, gt=0, description="norm of a new unit's non-zero side")
     norm: Literal["relative", "fixed"] = Field(
         "relative", description="relative: in mean norms of the existing units; fixed: as it is"
     )
     distribution: Literal["signed", "positive"] = Field("signed", description="Gaussian directions, or U(0, 1)")
-    side: Side = Field("auto", description="which weights start at zero; auto: outgoing behind batch normalisation")
+    side: Side = Field(
+        "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
+    )
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]

@@ -92,7 +92,7 @@ def test_bad_specifications_are_explained(how: Any, message: str) -> None:
 def test_a_name_its_parameters_or_an_object_may_be_given() -> None:
     from growsearch.registry import lookup
 
-    for how in ("random", {"random": {"scale": 0.5}}, {"random": None}, lookup("how", "random")(scale=0.5)):
+    for how in ("random", {"random": {"scale": 0.25}}, {"random": None}, lookup("how", "random")(scale=0.25)):
         model = mlp()
         event = growsearch.grow(model, torch.randn(2, 4), {"first": 1}, how)
         assert event.how == "random"

@@ -10,9 +10,11 @@ import pytest
 import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.optim.swa_utils import AveragedModel
+from torch.utils.data import DataLoader, TensorDataset
 
 import growsearch
-from growsearch.growth.statistics.collect import gradient_triplets
+from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.surgery import apply_edits, site_edits
 
 Batch = tuple[Tensor, Tensor]
@@ -254,7 +256,7 @@ def test_new_units_learn_and_preserve(name: str, how: Any) -> None:
 def test_every_producer_of_a_stream_learns() -> None:
     build, shape = LEARNERS["stream from a layer without bias"]
     model, x, batch = case(build, *shape)
-    grow(model, x, batch, {"first": 2}, "gradmax")
+    grow(model, x, batch, {"first": 2}, {"gradmax": {"side": "incoming"}})
     model.zero_grad()
     objective(model, batch).backward()
     for name in ("first", "outer"):
@@ -283,3 +285,83 @@ def test_dead_units_are_refused(name: str) -> None:
     model, x, batch = case(build, *shape)
     with pytest.raises(growsearch.GrowthRefused, match="never learn.*use side: outgoing"):
         grow(model, x, batch, {"first": 2}, {"random": {"side": "incoming"}})
+
+
+def consistency(model: nn.Module, batch: Batch) -> Tensor:
+    return ((model(batch[0]) - model(batch[0].flip(1))) ** 2).mean()
+
+
+def distillation(model: nn.Module, batch: Batch) -> Tensor:
+    with torch.no_grad():
+        teacher = model(batch[0].flip(1))
+    return ((model(batch[0]) - 2 * teacher) ** 2).mean()
+
+
+@pytest.mark.parametrize("loss", [consistency, distillation])
+def test_an_objective_may_run_the_network_twice(loss: Objective) -> None:
+    model, x, batch = case(lambda: through(torch.tanh), 9, 5)
+    assert_exact(model, x, batch, "first", loss)
+
+
+def test_inputs_may_be_given_by_keyword() -> None:
+    layers = {"first": nn.Linear(5, 4), "last": nn.Linear(4, 3)}
+    model, x, batch = case(lambda: Net(lambda m, x: m.last(input=torch.tanh(m.first(input=x))), **layers), 9, 5)
+    assert_exact(model, x, batch, "first")
+
+
+def test_strengths_of_sequences_are_those_of_their_channels() -> None:
+    model, x, batch = case(lambda: nn.Sequential(nn.Conv1d(2, 3, 3), nn.ReLU(), nn.Conv1d(3, 2, 3)), 4, 2, 11)
+    h = model[:2](x).detach().requires_grad_()
+    (g,) = torch.autograd.grad((torch.tanh(model[2](h) - batch[1]) ** 2).mean(), h)
+    expected = torch.linalg.matrix_norm(torch.einsum("ncl,ndl->cd", g, h.detach()), 2)
+    places = {"1": growsearch.trace(model, x).depth_sites["1"]}
+    assert depth_strengths(model, places, objective, [batch])["1"] == pytest.approx(float(expected), rel=1e-6)
+
+
+@pytest.mark.parametrize("drop", [F.dropout, F.feature_alpha_dropout])
+def test_networks_that_call_dropout_as_a_function_grow(drop: Callable[..., Tensor]) -> None:
+    layers = {"first": nn.Linear(5, 4), "last": nn.Linear(4, 3)}
+    model, x, batch = case(lambda: Net(lambda m, x: m.last(drop(m.first(x).relu(), 0.5, m.training)), **layers), 9, 5)
+    grow(model, x, batch, {"first": 2}, "zero")
+    assert model.get_submodule("first").weight.shape == (6, 5)
+
+
+def test_networks_with_dropout_in_attention_grow() -> None:
+    def run(model: Any, x: Tensor) -> Tensor:
+        h = model.first(x)
+        h = h + F.scaled_dot_product_attention(x, x, x, dropout_p=0.5 if model.training else 0.0) @ model.mix
+        return model.last(torch.tanh(model.hidden(h)))
+
+    layers = {"first": nn.Linear(5, 4), "hidden": nn.Linear(4, 6), "last": nn.Linear(6, 3)}
+    model, x, batch = case(lambda: Net(run, mix=nn.Parameter(torch.randn(5, 4)), **layers), 2, 9, 5)
+    grow(model, x, batch, {"hidden": 2}, "zero")
+    assert model.get_submodule("hidden").weight.shape == (8, 4)
+
+
+def test_frozen_layers_get_optimised_units() -> None:
+    model, x, batch = case(lambda: through(torch.tanh), 9, 5)
+    model.get_submodule("first").requires_grad_(False)
+    grow(model, x, batch, {"first": 2}, {"gradmax_opt": {"steps": 2}})
+    assert not any(p.requires_grad for p in model.get_submodule("first").parameters())
+
+
+def test_an_average_of_the_network_gets_the_statistics_of_new_channels() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 3, 3), nn.BatchNorm2d(3), nn.ReLU(), nn.Conv2d(3, 2, 3))
+    x = 5 * torch.randn(8, 2, 9, 9) + 3
+    average = AveragedModel(model)
+    growsearch.grow(model, x, {"0": 2}, "zero", companions=[average])
+    own, its = model[1], average.module[1]
+    assert float(own.running_var[-2:].min()) > 2
+    torch.testing.assert_close(its.running_var, own.running_var, rtol=0, atol=0)
+    torch.testing.assert_close(its.running_mean, own.running_mean, rtol=0, atol=0)
+
+
+def test_a_shuffling_loader_does_not_change_what_training_draws() -> None:
+    model, x, batch = case(lambda: through(torch.tanh), 9, 5)
+    loader = DataLoader(TensorDataset(*batch), 4, shuffle=True)
+    when = {"interval": {"every": 1}}
+    grower = growsearch.Grower(model, None, x, objective=objective, batches=loader, when=when, how="gradmax")
+    state = torch.get_rng_state()
+    assert grower.step() is not None
+    assert torch.equal(state, torch.get_rng_state())

@@ -180,7 +180,7 @@ def test_units_behind_a_plain_relu_learn(bias: bool) -> None:
     before = model(x).detach()
     sigma = torch.linalg.svdvals(_linear_matrix(model, batch))
     norm = float(model.second.weight.detach().norm(dim=0).mean())
-    gradient = grown_gradient(model, batch, {"gradmax": {"scale": 1.0}})
+    gradient = grown_gradient(model, batch, {"gradmax": {"scale": 1.0, "side": "incoming"}})
     assert torch.allclose(model(x), before, rtol=1e-5, atol=1e-6)
     share = float(gradient.sum()) / float(norm**2 * (sigma[:UNITS] ** 2).sum())
     assert share == pytest.approx(1.0, rel=1e-4) if bias else 0.1 < share < 1.0
@@ -292,8 +292,8 @@ def test_matrix_free_iteration_ends_on_a_zero_and_on_a_small_matrix() -> None:
 def test_gradmax_opt_comes_close_to_the_optimum(act: nn.Module) -> None:
     model, batch = conv_pair((3, 1, 1, 1, 3, 2, 1, 1), act)
     other = copy.deepcopy(model)
-    best = float(grown_gradient(model, batch, {"gradmax": {"scale": 1.0}}).sum())
-    assert float(grown_gradient(other, batch, {"gradmax_opt": {"scale": 1.0}}).sum()) >= 0.95 * best
+    best = float(grown_gradient(model, batch, {"gradmax": {"scale": 1.0, "side": "incoming"}}).sum())
+    assert float(grown_gradient(other, batch, {"gradmax_opt": {"scale": 1.0, "side": "incoming"}}).sum()) >= 0.95 * best
 
 
 def test_gradmax_opt_enlarges_the_gradient_at_the_outgoing_side() -> None:

@@ -146,7 +146,7 @@ def test_random_growth_falls_short_of_the_reference() -> None:
     """Negative control: the check above can fail."""
     case = Case("conv_valid_k5k3_s2_relu1_ce")
     count = int(case.a["n_new"])
-    growsearch.grow(case.model, case.batch[0][:2], {"0": count}, {"random": {"scale": 1.0}})
+    growsearch.grow(case.model, case.batch[0][:2], {"0": count}, {"random": {"scale": 1.0, "side": "incoming"}})
     case.objective(case.model, case.batch).backward()
     gradient = case.model.get_submodule("0").weight.grad[-count:].double().square().sum()
     assert float(gradient) < 0.8 * float(case.a["grad_in_sqnorm"])
@@ -170,7 +170,13 @@ def test_student_teacher_training_follows_the_reference_curve() -> None:
         if step in (201, 401, 601, 801, 1001):
             growth = (step - 201) // 200
             growsearch.grow(
-                model, x[:2], {"0": 1}, {"gradmax": {"scale": 1.0}}, optimizer, objective=objective, batches=[(x, y)]
+                model,
+                x[:2],
+                {"0": 1},
+                {"gradmax": {"scale": 1.0, "side": "incoming"}},
+                optimizer,
+                objective=objective,
+                batches=[(x, y)],
             )
             reference = a[f"r0_g{growth}_w1_after"][-1].double()
             new = model[2].weight.data[:, -1]

@@ -48,7 +48,7 @@ def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: s
     chosen = places[:: max(1, len(places) // subject.sites)][: subject.sites]
     before = [outputs_of(model, x, training) for training in (False, True)]
     # All at once where every site can be grown this way, else those that can.
-    for places in ([chosen] if not how.startswith("gradmax") else [chosen, *([place] for place in chosen)]):
+    for places in [chosen] if not how.startswith("gradmax") else [chosen, *([place] for place in chosen)]:
         try:
             event = growsearch.grow(
                 model, x, dict.fromkeys(places, 1 if deep else 2), spec(how), objective=objective, batches=[batch]

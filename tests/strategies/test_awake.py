@@ -19,7 +19,7 @@ def share_of_active(seed: int, awake: bool) -> float:
     x = torch.rand(64, 8)
     model = nn.Sequential(nn.Linear(8, 6), nn.ReLU(), nn.Linear(6, 5))
     batch = (x, torch.randn(64, 5) + (1 if seed % 2 else -1))
-    how = {"gradmax": {"awake": awake, "scale": 0.5}}
+    how = {"gradmax": {"awake": awake, "scale": 0.5, "side": "incoming"}}
     growsearch.grow(model, x, {"0": 1}, how, objective=objective, batches=[batch])
     objective(model, batch).backward()
     torch.optim.SGD([model[0].weight], lr=0.1).step()

@@ -48,12 +48,12 @@ def test_the_named_side_starts_at_zero_and_the_other_does_not(how: str, side: st
 
 
 @pytest.mark.parametrize("how", SIDED)
-def test_behind_batch_normalisation_auto_means_outgoing(how: str) -> None:
-    model = cnn()
-    grow(model, {"conv1": 2}, cheap("how", how, side="auto"))
-    incoming, outgoing = sides(model)
-    assert torch.count_nonzero(outgoing) == 0 and float(norms(incoming).min()) > 1e-3
-    model = mlp()
+def test_behind_batch_normalisation_and_relu_auto_means_outgoing(how: str) -> None:
+    for model, site in ((cnn(), "conv1"), (mlp(), "first")):
+        grow(model, {site: 2}, cheap("how", how, side="auto"))
+        incoming, outgoing = sides(model)
+        assert torch.count_nonzero(outgoing) == 0 and float(norms(incoming).min()) > 1e-3
+    model = mlp(act=nn.Tanh)
     grow(model, {"first": 2}, cheap("how", how, side="auto"))
     assert torch.count_nonzero(sides(model)[0]) == 0
 
@@ -99,14 +99,14 @@ def test_norms_are_relative_to_the_mean_of_the_existing_units(how: str, scale: f
 @pytest.mark.parametrize("how", ["random", "gradmax", "gradmax_opt"])
 def test_a_fixed_norm_is_taken_as_it_is(how: str) -> None:
     model = mlp()
-    grow(model, {"first": 2}, cheap("how", how, norm="fixed", scale=0.75))
+    grow(model, {"first": 2}, cheap("how", how, norm="fixed", scale=0.75, side="incoming"))
     assert torch.allclose(norms(sides(model)[1]), torch.full((2,), 0.75), rtol=1e-4)
 
 
 @pytest.mark.parametrize("how", ["gradmax", "gradmax_opt"])
 def test_gradmax_units_are_orthogonal(how: str) -> None:
     model = mlp()
-    grow(model, {"first": 3}, cheap("how", how, norm="fixed", scale=1.0))
+    grow(model, {"first": 3}, cheap("how", how, norm="fixed", scale=1.0, side="incoming"))
     outgoing = sides(model)[1]
     assert torch.allclose(outgoing @ outgoing.T, torch.eye(3), atol=1e-4)
 
@@ -114,7 +114,7 @@ def test_gradmax_units_are_orthogonal(how: str) -> None:
 def test_random_directions_have_both_signs_unless_they_are_positive() -> None:
     for distribution, negative in (("signed", True), ("positive", False)):
         model = mlp()
-        grow(model, {"first": 5}, {"random": {"distribution": distribution}})
+        grow(model, {"first": 5}, {"random": {"distribution": distribution, "side": "incoming"}})
         assert bool((sides(model)[1] < 0).any()) == negative
 
 
@@ -257,7 +257,7 @@ def test_a_new_layer_trains(layer: str) -> None:
 @pytest.mark.parametrize("how", WIDENING)
 def test_both_sides_of_every_new_unit_behind_a_plain_relu_train(how: str, kind: str, side: str) -> None:
     model = cnn() if kind == "batch norm" else mlp(bias=kind == "bias")
-    grow(model, {"conv1" if kind == "batch norm" else "first": 3}, cheap("how", how, side=side))
+    grow(model, {"conv1" if kind == "batch norm" else "first": 3}, cheap("how", how, side=side, scale=0.5))
     before = sides(model)
     before = (before[0].clone(), before[1].clone())
     _train(model, 12, lr=0.3)
