@@ -65,7 +65,7 @@ class GrowthContext:
 
     def strengths(self, plan: Mapping[str, int]) -> dict[str, float]:
         """For depth sites, the largest singular value of the gradient of a linear layer inserted there."""
-        missing = [name for name in plan if name not in self._strengths]
+        missing = {name: self.depth_sites[name] for name in plan if name not in self._strengths}
         if missing:
             objective, batches = self._needed("gradients")
             self._strengths.update(depth_strengths(self.model, missing, objective, batches))

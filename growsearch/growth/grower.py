@@ -80,6 +80,7 @@ class Grower:
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
         self._amount = amount
         self._patterns = sites
+        self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
         self._seed_units = {name: site.units for name, site in self.graph.sites.items()}
         self._added = 0
@@ -119,7 +120,7 @@ class Grower:
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state_dict` was taken, around the network as it was then."""
         self.progress.load_state_dict(state["progress"])
-        self._generator.set_state(state["generator"])
+        self._generator.set_state(state["generator"].cpu())
         self._seed_units = dict(state["seed_units"])
         self._added = int(state["added"])
         self._state = dict(state["state"])
@@ -163,7 +164,6 @@ class Grower:
 
     def _context(self) -> GrowthContext:
         deep = self.policy.how.grows == "depth"
-        batches = [] if self._batches is None else list(itertools.islice(iter(self._batches), self._statistics_batches))
         return GrowthContext(
             model=self._growing.model,
             graph=self.graph,
@@ -173,8 +173,16 @@ class Grower:
             generator=self._generator,
             state=self._state,
             objective=self._growing.objective,
-            batches=batches,
+            batches=self._draw_batches(),
         )
+
+    def _draw_batches(self) -> list[Any]:
+        """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
+        if self._batches is None:
+            return []
+        with torch.random.fork_rng(devices=[]):
+            torch.default_generator.manual_seed(self._seed * 1_000_003 + self.progress.step)
+            return list(itertools.islice(iter(self._batches), self._statistics_batches))
 
     def _sites(self) -> dict[str, Site]:
         """Exact sites; a mixing one only where a pattern names it in full."""

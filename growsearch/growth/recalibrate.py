@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.surgery import AxisEdit, Edit, outputs_of, undisturbed
+from growsearch.surgery.plan import companion_prefix
 
 Norm = nn.modules.batchnorm._BatchNorm
 
@@ -19,11 +20,13 @@ def recalibrate(
     example_inputs: Any,
     objective: Callable[[nn.Module, Any], Tensor] | None,
     batches: Sequence[Any],
+    companions: Sequence[nn.Module] = (),
 ) -> None:
     """Set mean and variance of the new channels of every batch normalisation to those of the data.
 
     New channels start with mean 0 and variance 1, whatever their weights: in eval mode they would be on another scale
-    than in train mode until the running averages have caught up. Channels that are constant keep the variance 1.
+    than in train mode until the running averages have caught up. Channels that are constant keep the variance 1. The
+    new channels of `companions` take the same.
     """
     fresh = _fresh_channels(model, edits)
     if not fresh:
@@ -48,6 +51,17 @@ def recalibrate(
             moving = variance > layer.eps
             layer.running_mean[positions] = torch.where(moving, mean, 0.0).to(layer.running_mean)
             layer.running_var[positions] = torch.where(moving, variance, 1.0).to(layer.running_var)
+            for companion in companions:
+                _follow(companion, model, layer, positions)
+
+
+def _follow(companion: nn.Module, model: nn.Module, layer: Norm, positions: Tensor) -> None:
+    path = next(name for name, module in model.named_modules() if module is layer)
+    own = companion.get_submodule(companion_prefix(companion, model) + path)
+    for name in ("running_mean", "running_var"):
+        target, source = getattr(own, name), getattr(layer, name)
+        places = positions.to(target.device)
+        target[places] = source[positions].to(target)
 
 
 def _fresh_channels(model: nn.Module, edits: Sequence[Edit]) -> dict[Norm, Tensor]:

@@ -16,6 +16,7 @@ from torch.utils._pytree import tree_map
 from growsearch.errors import GrowthFailed, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, edits_of
+from growsearch.growth.dropout import WithoutDropout
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.recalibrate import recalibrate
 from growsearch.surgery import Edit, Transaction, outputs_of, relative_difference, undisturbed
@@ -80,7 +81,7 @@ def install(
             grown = trace(model, growing.example_inputs)
         except TraceError as error:
             raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
-        recalibrate(model, edits, growing.example_inputs, growing.objective, batches)
+        recalibrate(model, edits, growing.example_inputs, growing.objective, batches, growing.companions)
         loss_after = _loss(growing, batches)
     event = GrowthEvent(
         step=step,
@@ -139,7 +140,7 @@ def _outputs(growing: Growing) -> list[Any]:
     """Outputs in eval mode, and in train mode where the example inputs allow one."""
     found = [outputs_of(growing.model, growing.example_inputs, training=False)]
     try:
-        found.append(outputs_of(growing.model, growing.example_inputs, training=True))
+        found.append(_training_outputs(growing, growing.example_inputs))
     except ValueError:
         # Batch normalisation cannot train on a single value per channel.
         found.append(None)
@@ -184,8 +185,14 @@ def _rounding(growing: Growing) -> float:
         return value
 
     moved = tree_map(perturbed, growing.example_inputs)
-    exact = outputs_of(growing.model, growing.example_inputs, training=True)
-    return relative_difference(exact, outputs_of(growing.model, moved, training=True))
+    exact = _training_outputs(growing, growing.example_inputs)
+    return relative_difference(exact, _training_outputs(growing, moved))
+
+
+def _training_outputs(growing: Growing, inputs: Any) -> Any:
+    """In train mode without dropout, which cannot draw for a tensor that has grown what it drew for the old one."""
+    with WithoutDropout():
+        return outputs_of(growing.model, inputs, training=True)
 
 
 def _loss(growing: Growing, batches: Sequence[Any]) -> float | None:

@@ -253,6 +253,20 @@ def test_new_units_learn_and_preserve(name: str, how: Any) -> None:
     assert float(learning(model, batch, "first").min()) > 1e-5
 
 
+@pytest.mark.parametrize("name", LEARNERS)
+def test_units_with_zero_incoming_weights_learn_and_preserve_or_are_refused(name: str) -> None:
+    build, shape = LEARNERS[name]
+    model, x, batch = case(build, *shape)
+    before = model(x).detach()
+    try:
+        grow(model, x, batch, {"first": 2}, {"random": {"side": "incoming"}})
+    except growsearch.GrowthRefused as error:
+        assert "use side: outgoing" in str(error)
+        return
+    torch.testing.assert_close(model(x).detach(), before, rtol=0, atol=1e-6)
+    assert float(learning(model, batch, "first").min()) > 1e-5
+
+
 def test_every_producer_of_a_stream_learns() -> None:
     build, shape = LEARNERS["stream from a layer without bias"]
     model, x, batch = case(build, *shape)

@@ -18,13 +18,14 @@ Key = tuple[str, int]
 
 @dataclass
 class Capture:
-    """Recorded tensors by (module path, how many times the module ran before)."""
+    """Recorded tensors by (module path, how many times the module ran before); `runs` is how often each ran in all."""
 
     inputs: dict[Key, Tensor] = field(default_factory=dict)
     gradients: dict[Key, Tensor] = field(default_factory=dict)
     outputs: dict[Key, Tensor] = field(default_factory=dict)
     grids: dict[Key, tuple[int, ...]] = field(default_factory=dict)
     input_grids: dict[Key, tuple[int, ...]] = field(default_factory=dict)
+    runs: Counter[str] = field(default_factory=Counter)
     loss: float = 0.0
 
 
@@ -42,17 +43,17 @@ def capture(
     """
     found = Capture()
     edges: dict[Key, GradientEdge] = {}
-    runs: Counter[str] = Counter()
     keep_inputs, keep_gradients, keep_outputs = set(inputs_of), set(gradients_of), set(outputs_of)
 
-    def observe(path: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
-        def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            key = (path, runs[path])
-            runs[path] += 1
+    def observe(path: str) -> Callable[[nn.Module, tuple[Any, ...], dict[str, Any], Tensor], None]:
+        def hook(module: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any], output: Tensor) -> None:
+            key = (path, found.runs[path])
+            found.runs[path] += 1
+            x = args[0] if args else kwargs["input"]
             found.grids[key] = tuple(output.shape[2:])
-            found.input_grids[key] = tuple(args[0].shape[2:])
+            found.input_grids[key] = tuple(x.shape[2:])
             if path in keep_inputs:
-                found.inputs[key] = args[0].detach()
+                found.inputs[key] = x.detach()
             if path in keep_outputs:
                 found.outputs[key] = output.detach().clone()
             if path in keep_gradients and output.requires_grad:
@@ -62,7 +63,7 @@ def capture(
         return hook
 
     handles = [
-        model.get_submodule(path).register_forward_hook(observe(path))
+        model.get_submodule(path).register_forward_hook(observe(path), with_kwargs=True)
         for path in sorted(keep_inputs | keep_gradients | keep_outputs)
     ]
     try:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -10,7 +11,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import NetworkGraph, Site
+from growsearch.graph import DepthSite, NetworkGraph, Site
 from growsearch.growth.statistics.capture import Capture, capture
 from growsearch.growth.statistics.decompose import EXACT_SIDE, BlockKrylov, Triplets, exact
 from growsearch.growth.statistics.endpoints import Endpoint, consumers, lanes, producers
@@ -31,14 +32,28 @@ class LaneProblem:
         self.producers = producers(graph, model, site, lane)
         self.consumers = consumers(graph, model, site, lane)
         self.triplets: Triplets | None = None
+        self._calls = Counter(call.target for call in graph.calls.values() if call.kind == "module")
         self._patch: Tensor | None = None
         self._passes = 0
         self._sum: Tensor | None = None
         self._iteration: BlockKrylov | None = None
 
     def update(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
-        """Add one batch to the pass under way."""
-        operator = self.operator(seen)
+        """Add one batch to the pass under way; an objective may run the network several times, on two views, say."""
+        for run in self._runs(seen):
+            self._add(self.operator(seen, run), weight, generator)
+
+    def _runs(self, seen: Capture) -> list[int]:
+        """The runs of the network on which the objective depends: not those without gradients, of a teacher, say."""
+        modules = {end.module for end in (*self.producers, *self.consumers)}
+        count = max(-(-seen.runs[module] // self._calls[module]) for module in modules)
+        ends = {run: [self._key(c, run) for c in self.consumers] for run in range(count)}
+        return [run for run, keys in ends.items() if any(key in seen.gradients for key in keys)] or [0]
+
+    def _key(self, end: Endpoint, run: int) -> tuple[str, int]:
+        return end.module, end.index + run * self._calls[end.module]
+
+    def _add(self, operator: GradientOperator, weight: float, generator: torch.Generator) -> None:
         if self._passes == 0:
             patch = operator.mean_patch() * weight
             self._patch = patch if self._patch is None else self._patch + patch
@@ -70,12 +85,12 @@ class LaneProblem:
         small = min(operator.rows, operator.cols) <= EXACT_SIDE
         return small and (self.transport.scalar or operator.rows <= EXACT_SIDE)
 
-    def operator(self, seen: Capture) -> GradientOperator:
-        """The gradient matrix of one batch."""
-        inputs = {p.call: _seen(seen.inputs, p) for p in self.producers}
-        gradients = {c.call: _seen(seen.gradients, c) for c in self.consumers}
-        grids = {p.call: seen.grids[p.module, p.index] for p in self.producers}
-        grids |= {f"{c.call}:input": seen.input_grids[c.module, c.index] for c in self.consumers}
+    def operator(self, seen: Capture, run: int = 0) -> GradientOperator:
+        """The gradient matrix of one batch, of what one run of the network contributes."""
+        inputs = {p.call: _seen_at(seen.inputs, self._key(p, run)) for p in self.producers}
+        gradients = {c.call: _seen_at(seen.gradients, self._key(c, run)) for c in self.consumers}
+        grids = {p.call: seen.grids[self._key(p, run)] for p in self.producers}
+        grids |= {f"{c.call}:input": seen.input_grids[self._key(c, run)] for c in self.consumers}
         return GradientOperator(self.model, self.transport, self.producers, self.consumers, inputs, gradients, grids)
 
 
@@ -115,27 +130,29 @@ def gradient_triplets(
 
 
 def depth_strengths(
-    model: nn.Module, names: Sequence[str], objective: Objective, batches: Sequence[Any]
+    model: nn.Module, places: Mapping[str, DepthSite], objective: Objective, batches: Sequence[Any]
 ) -> dict[str, float]:
-    """For each module, the largest singular value of the gradient of a linear layer inserted behind it at the identity.
+    """For each depth site, the largest singular value of the gradient of a linear layer inserted at the identity.
 
     That is the mean over samples of the sum over positions of (loss gradient) (activation)' of the module's output.
     """
     totals: dict[str, Tensor] = {}
     sizes = [batch_size(batch) for batch in batches]
     for batch, size in zip(batches, sizes, strict=True):
-        for name, matrix in _depth_gradients(model, names, objective, batch).items():
+        for name, matrix in _depth_gradients(model, places, objective, batch).items():
             share = matrix * (size / sum(sizes))
             totals[name] = totals[name] + share if name in totals else share
     return {name: float(torch.linalg.matrix_norm(m, 2)) for name, m in totals.items()}
 
 
-def _depth_gradients(model: nn.Module, names: Sequence[str], objective: Objective, batch: Any) -> dict[str, Tensor]:
+def _depth_gradients(
+    model: nn.Module, places: Mapping[str, DepthSite], objective: Objective, batch: Any
+) -> dict[str, Tensor]:
     with undisturbed(model):
-        seen = capture(model, objective, batch, gradients_of=names, outputs_of=names)
+        seen = capture(model, objective, batch, gradients_of=places, outputs_of=places)
     return {
-        name: _channel_rows(_seen_at(seen.gradients, (name, 0))).T @ _channel_rows(seen.outputs[name, 0])
-        for name in names
+        name: _channel_rows(_seen_at(seen.gradients, (name, 0)), place).T @ _channel_rows(seen.outputs[name, 0], place)
+        for name, place in places.items()
     }
 
 
@@ -154,16 +171,12 @@ def _pass(model: nn.Module, objective: Objective, batch: Any, problems: Sequence
         return capture(model, objective, batch, inputs_of=firsts, gradients_of=seconds)
 
 
-def _seen(tensors: Mapping[tuple[str, int], Tensor], end: Endpoint) -> Tensor:
-    return _seen_at(tensors, (end.module, end.index))
-
-
 def _seen_at(tensors: Mapping[tuple[str, int], Tensor], key: tuple[str, int]) -> Tensor:
     if key not in tensors:
         raise GrowthRefused(f"the objective does not run, or does not depend on, layer {key[0]!r}")
     return tensors[key]
 
 
-def _channel_rows(value: Tensor) -> Tensor:
+def _channel_rows(value: Tensor, place: DepthSite) -> Tensor:
     value = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-    return value.movedim(1, -1).flatten(0, -2) if value.ndim > 3 else value.flatten(0, -2)
+    return (value.movedim(1, -1) if place.spatial else value).flatten(0, -2)

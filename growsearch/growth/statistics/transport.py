@@ -66,7 +66,11 @@ class Transport:
 
     @cached_property
     def _shapes(self) -> dict[str, _Shape]:
-        return {c.name: _shape_at_zero(self.model, c) for c in self.calls if c.rule == "pointwise"}
+        return {
+            c.name: _shape_at_zero(self.model, c)
+            for c in self.calls
+            if c.rule == "pointwise" or (c.rule == "elementwise" and len(references((c.args, c.kwargs))) == 1)
+        }
 
     @cached_property
     def scalar(self) -> bool:
@@ -95,7 +99,7 @@ class Transport:
             reason = ""
             if call.rule == "add" and _adds_more(self, call):
                 reason = "adds something else to the new units, so zero incoming weights would change the network"
-            elif call.rule == "pointwise" and abs(slopes[call.name]) < 1e-6 and not self._shapes[call.name].cut:
+            elif abs(slopes.get(call.name, 1.0)) < 1e-6 and not self._shapes[call.name].cut:
                 reason = "is flat at 0: units with zero incoming weights would never learn"
             elif call.rule == "multiply" and len(own) > 1:
                 reason = "multiplies new units by each other: with zero incoming weights they would never learn"
