@@ -70,8 +70,9 @@ def test_matrix_free_finds_what_dense_finds(monkeypatch: pytest.MonkeyPatch, bui
 def test_depth_strengths_of_several_batches_equal_those_of_one() -> None:
     model = mlp()
     batch = batch_for(model, 24)
-    whole = depth_strengths(model, ["act1", "first"], objective, [batch])
-    parts = depth_strengths(model, ["act1", "first"], objective, cut(batch, 9, 12, 3))
+    places = trace(model, batch[0]).depth_sites
+    whole = depth_strengths(model, places, objective, [batch])
+    parts = depth_strengths(model, places, objective, cut(batch, 9, 12, 3))
     assert parts == pytest.approx(whole, rel=1e-4)
     assert all(value > 0 for value in whole.values())
 
@@ -97,7 +98,7 @@ def test_activations_of_one_batch_are_gone_before_the_next(
     model = mlp()
     batches = cut(batch_for(model, 24), 8, 8, 8)
     if deep:
-        depth_strengths(model, ["act1", "act2"], objective, batches)
+        depth_strengths(model, trace(model, batches[0][0]).depth_sites, objective, batches)
     else:
         triplets(model, batches)
     assert captures >= 3 and len(alive) >= 2 * captures
