@@ -33,7 +33,9 @@ class Geometric(Scheduler):
         return steps
 
     def due(self, progress: Progress) -> bool:
-        return progress.step in self.steps
+        return progress.step in self.steps and progress.step != progress.total_steps
 
     def events_left(self, progress: Progress) -> int | None:
-        return sum(step >= progress.step for step in self.steps)
+        # Events that training does not reach, or that nothing would train after, take no part of the budget.
+        end = float("inf") if progress.total_steps is None else progress.total_steps
+        return sum(progress.step <= step < end for step in self.steps)

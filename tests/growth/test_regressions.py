@@ -379,3 +379,15 @@ def test_a_shuffling_loader_does_not_change_what_training_draws() -> None:
     state = torch.get_rng_state()
     assert grower.step() is not None
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(
+    "when", [{"geometric": {"first": 10, "ratio": 0.5, "count": 8}}, {"schedule": {"steps": [10, 50, 100, 900]}}]
+)
+def test_a_budget_is_met_although_some_events_come_after_the_training(when: dict[str, Any]) -> None:
+    model, x, _ = case(lambda: through(torch.tanh), 9, 5)
+    grower = growsearch.Grower(model, None, x, when=when, budget={"width": 4.0}, total_steps=100)
+    for _ in range(100):
+        grower.step()
+    assert grower.graph.sites["first"].units == 16
+    assert grower.progress.events[-1] < 100
