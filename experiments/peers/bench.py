@@ -187,7 +187,7 @@ def grower_for(job: dict[str, Any], model: nn.Module, optimizer: torch.optim.Opt
     return growsearch.Grower(
         model, optimizer, batches[0][0][:2], objective=objective, batches=statistics_batches,
         statistics_batches=len(statistics_batches), when={"interval": {"every": 1}},
-        where=Given(units=dict.fromkeys(job["sites"], job["units"])), how={"gradmax": {"scale": 1.0}},
+        where=Given(units=dict.fromkeys(job["sites"], job["units"])), how={"gradmax": {"scale": 1.0, "side": "incoming"}},
     )  # fmt: skip
 
 
@@ -213,9 +213,11 @@ def gradient_share(job: dict[str, Any], batches: Batches) -> float:
     grower.step()
     sum(objective(model, b) * len(b[0]) for b in batches).backward()
     total = sum(len(b[0]) for b in batches)
-    reached = sum(
-        float((model.get_submodule(s).weight.grad[-job["units"] :] / total).square().sum()) for s in job["sites"]
-    )
+    reached = 0.0
+    for s in sites:
+        gradient = (model.get_submodule(s).weight.grad[-job["units"] :] / total).flatten(1)
+        # Units beyond the rank of the matrix have no optimum to reach: they are random.
+        reached += float(gradient[: int((matrices[s][0].values > 0).sum())].square().sum())
     return reached / best
 
 
