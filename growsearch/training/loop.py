@@ -66,9 +66,7 @@ class TrainingRun:
         self.setup = setup = set_up(config, seed, device, saved)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
-            saved["loss_sum"].to(setup.device)
-            if saved
-            else torch.zeros((), dtype=torch.float64, device=setup.device)
+            saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
         )
         sizes = saved["lines"] if saved else {}
         self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
