@@ -187,7 +187,8 @@ def grower_for(job: dict[str, Any], model: nn.Module, optimizer: torch.optim.Opt
     return growsearch.Grower(
         model, optimizer, batches[0][0][:2], objective=objective, batches=statistics_batches,
         statistics_batches=len(statistics_batches), when={"interval": {"every": 1}},
-        where=Given(units=dict.fromkeys(job["sites"], job["units"])), how={"gradmax": {"scale": 1.0, "side": "incoming"}},
+        where=Given(units=dict.fromkeys(job["sites"], job["units"])),
+        how={"gradmax": {"scale": 1.0, "side": "incoming"}},
     )  # fmt: skip
 
 

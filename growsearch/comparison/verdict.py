@@ -107,8 +107,11 @@ def _sentence(metric: Metric, policies: Policies, pairs: list[dict[str, Any]]) -
     pair = next((pair for pair in pairs if {pair["policy"], pair["against"]} == {first, second}), None)
     if pair:
         wins = pair["wins"] if pair["policy"] == first else pair["losses"]
-        side = "above" if metric.higher_is_better else "below"
-        text += f", {metric.show_difference(pair['mean_difference'])} {side} {second} on the same seeds"
+        # On the seeds that both have finished the order can be another than that of the means.
+        ahead = pair["mean_difference"] if pair["policy"] == first else -pair["mean_difference"]
+        side = "above" if ahead > 0 else "below"
+        gap = f"{metric.show_difference(pair['mean_difference'])} {side}" if ahead else "level with"
+        text += f", {gap} {second} on the same seeds"
         text += f" (ahead on {wins} of {pair['seeds']})"
         if pair["seeds"] < ENOUGH_SEEDS:
             text += f". With fewer than {ENOUGH_SEEDS} seeds no difference can be called significant"

@@ -40,6 +40,11 @@ class ImageFolder(DataSource):
     size: int | None = Field(default=None, ge=1)
     grayscale: bool = False
 
+    @property
+    def folder(self) -> Path:
+        """`root`, with `~` for the home folder."""
+        return self.root.expanduser()
+
     def load(self, seed: int) -> DataSet:
         """See `DataSource.load`; raises `DataError` for missing folders, empty classes and damaged images."""
         folders = self._folders()
@@ -65,12 +70,12 @@ class ImageFolder(DataSource):
 
     def _folders(self) -> dict[str, Path]:
         """The folder of each split that there is."""
-        if not self.root.is_dir():
-            raise DataError(f"data folder {self.root.absolute()} does not exist: {_LAYOUT}")
-        train, test, other = (self.root / name for name in ("train", "test", "val"))
+        if not self.folder.is_dir():
+            raise DataError(f"data folder {self.folder.absolute()} does not exist: {_LAYOUT}")
+        train, test, other = (self.folder / name for name in ("train", "test", "val"))
         if not train.is_dir() or not (test.is_dir() or other.is_dir()):
-            found = ", ".join(sorted(os.listdir(self.root))[:10]) or "nothing"
-            raise DataError(f"data folder {self.root.absolute()} holds {found}: {_LAYOUT}")
+            found = ", ".join(sorted(os.listdir(self.folder))[:10]) or "nothing"
+            raise DataError(f"data folder {self.folder.absolute()} holds {found}: {_LAYOUT}")
         if not test.is_dir():
             return {"train": train, "test": other}
         held_out = {"validation": other} if other.is_dir() and not self.validation else {}
@@ -83,7 +88,7 @@ class ImageFolder(DataSource):
     def _cache(self) -> Path:
         if self.cache is not None:
             return self.cache
-        root = self.root.absolute()
+        root = self.folder.absolute()
         beside = root.with_name(f"{root.name}.cache")
         if os.access(beside if beside.exists() else root.parent, os.W_OK):
             return beside

@@ -146,8 +146,10 @@ class Recorder(TorchFunctionMode):
         """Append a record, and one "item" call for every tensor of a nested output; returns the call's name."""
         inputs = [tensor for _, tensor in tensors_in((args, kwargs))]
         arguments = replace_tensors(args, self._reference), replace_tensors(kwargs, self._reference)
-        index = self._counts[kind, target, scope]
-        self._counts[kind, target, scope] += 1
+        # A module has one name wherever it is called from: count its calls over all scopes.
+        counted = kind, target, scope if kind == "function" else ""
+        index = self._counts[counted]
+        self._counts[counted] += 1
         name = _call_name(kind, target, scope, index)
         made = list(tensors_in(output))
         single = isinstance(output, Tensor)

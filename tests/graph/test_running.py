@@ -181,3 +181,32 @@ def test_the_networkx_graph_is_frozen_and_holds_parameters() -> None:
     assert graph.edges["0.weight", "0", 0]["argument"] == "weight"
     assert graph.nodes["1"]["rule"] == "pointwise"
     assert getattr(graph, "frozen", False)
+
+
+def test_a_module_that_two_others_call_is_two_calls() -> None:
+    class Caller(nn.Module):
+        def __init__(self, shared: nn.Module) -> None:
+            super().__init__()
+            self.shared = shared
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.shared(x)
+
+    class Both(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            shared = nn.Linear(4, 4)
+            self.one, self.two = Caller(shared), Caller(shared)
+            self.head = nn.Linear(4, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            return self.head(self.two(self.one(x)))
+
+    graph = trace(Both(), torch.randn(2, 4))
+
+    assert [name for name, call in graph.calls.items() if call.kind == "module"] == [
+        "one.shared",
+        "one.shared#1",
+        "head",
+    ]
+    assert graph.flops == 2 * (16 + 16 + 8)

@@ -74,7 +74,7 @@ def test_an_activation_that_is_not_zero_at_zero_refuses_zero_incoming_weights(na
     """The message names the activation and a way that works; that way works."""
     act = {"sigmoid": nn.Sigmoid, "softplus": nn.Softplus}[how]
     model = mlp(act=act)
-    with pytest.raises(GrowthRefused, match=r"'act1'.*at 0.*use side: outgoing, or how: split"):
+    with pytest.raises(GrowthRefused, match=r"'act1'.*at 0.*use side: outgoing .*or how: split"):
         grow(model, {"first": 2}, cheap("how", name, side="incoming"))
     assert model.first.out_features == 4
     if name != "gradmax":  # whose matrix is that of units with zero incoming weights

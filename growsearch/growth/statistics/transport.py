@@ -50,7 +50,8 @@ class Transport:
             if shape.value != 0:
                 raise GrowthRefused(
                     f"site {self.site.name!r}: activation {name!r} is {shape.value:.3g} at 0, so units with zero "
-                    "incoming weights would change the network; use side: outgoing, or how: split"
+                    "incoming weights would change the network; use side: outgoing (how: zero, random or "
+                    "gradmax_opt), or how: split"
                 )
         return {name: shape.above for name, shape in self._shapes.items()}
 
@@ -107,7 +108,8 @@ class Transport:
                 reason = "subtracts new units from each other: behind a ReLU they might never learn"
             if reason:
                 raise GrowthRefused(
-                    f"site {self.site.name!r}: {call.name!r} {reason}; use side: outgoing, or how: split"
+                    f"site {self.site.name!r}: {call.name!r} {reason}; use side: outgoing (how: zero, random or "
+                    "gradmax_opt), or how: split"
                 )
 
     def coefficient(self, producer: str, consumer: str) -> float:
