@@ -41,9 +41,9 @@ class Call:
 
     `target` is a module path, the name of a torch function (see `function_name`), or the name of a parameter. `scope`
     is the path of the module in whose forward it happened, `index` how many calls with the same kind, target and (for
-    functions) scope came before it. Tensors in `args` and `kwargs` are `Ref`s, nested in tuples, lists and dicts as in the call.
-    `shape` is that of the output where that is one tensor; `flops` counts the whole example batch. A call with target
-    "item" picks one tensor out of the nested output of another call.
+    functions) scope came before it. Tensors in `args` and `kwargs` are `Ref`s, nested in tuples, lists and dicts as in
+    the call. `shape` is that of the output where that is one tensor; `flops` counts the whole example batch. A call
+    with target "item" picks one tensor out of the nested output of another call.
     """
 
     name: str

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Literal
 
 from growsearch.errors import InputError
 from growsearch.growth.candidate import Candidate
@@ -55,7 +55,8 @@ class Allowance:
     """What one event may add.
 
     `requests` is each site's even share, `caps` the most that it may gain, both in units; `units` the most of all
-    sites together; `parameters` and `flops` limit the whole network after the event.
+    sites together; `parameters` and `flops` limit the whole network after the event. `spread` tells that `units` is the
+    event's part of a budget, which all events together are to use up.
     """
 
     requests: dict[str, int]
@@ -63,6 +64,7 @@ class Allowance:
     units: int
     parameters: int = UNLIMITED
     flops: int = UNLIMITED
+    spread: bool = False
 
     @property
     def empty(self) -> bool:
@@ -123,14 +125,14 @@ def allowance_for(
         if spread:
             even = {name: _part(caps[name], spread) for name in caps}
         requests = {name: min(even[name], caps[name]) for name in caps}
-        return Allowance(requests, caps, sum(requests.values()))
+        return Allowance(requests, caps, sum(requests.values()), spread=spread is not None)
     caps = dict.fromkeys(current, UNLIMITED)
     if budget.measure == "units":
         left = max(0, int(budget.limit) - added)
         units = _part(left, spread) if spread else min(left, sum(even.values()))
         total = sum(seed[name] for name in current)
         requests = {name: math.ceil(units * seed[name] / total) for name in current} if spread else even
-        return Allowance(requests, caps, units)
+        return Allowance(requests, caps, units, spread=spread is not None)
     left = max(0, int(budget.limit) - used[budget.measure])
     units = sum(even.values())
     if spread:
@@ -148,8 +150,3 @@ def allowance_for(
 def _part(left: int, events: int) -> int:
     """An even part of what is left, so that the last event takes the rest."""
     return left if events <= 1 else int(left / events + 0.5)
-
-
-def plain(value: Mapping[str, Any] | None) -> dict[str, float] | None:
-    """A budget from a file without its empty entries."""
-    return None if value is None else {k: v for k, v in value.items() if v is not None}

@@ -224,7 +224,10 @@ class Grower:
             return Allowance(places, places, 1)
         if budget.measure == "units":
             return Allowance(places, places, min(1, max(0, int(budget.limit) - self._added)))
-        return Allowance(places, places, 1, **{budget.measure: int(budget.limit)})
+        limit = int(budget.limit)
+        if budget.measure == "parameters":
+            return Allowance(places, places, 1, parameters=limit)
+        return Allowance(places, places, 1, flops=limit)
 
     def _check_places(self) -> None:
         deep = self.policy.how.grows == "depth"

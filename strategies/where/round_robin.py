@@ -15,17 +15,23 @@ class RoundRobin(Selector):
     source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3"
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
+        """The next site with room; where a budget is spread over the events, further ones once that is full."""
         allowance, names = context.allowance, context.names
         start = int(context.state.get("turn", 0)) % len(names)
+        left = allowance.units
+        plan: dict[str, int] = {}
         for name in names[start:] + names[:start]:
-            units = min(max(1, allowance.requests[name]), allowance.caps[name])
+            units = min(left if allowance.spread else max(1, allowance.requests[name]), allowance.caps[name])
             if units > 0:
-                return {name: units}
-        return {}
+                plan[name] = units
+                left -= units
+            if plan and (left <= 0 or not allowance.spread):
+                break
+        return plan
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         ledger = context.ledger()
         chosen = [c for c in candidates if ledger.take(c)]
         if candidates:
-            context.state["turn"] = context.names.index(candidates[0].site) + 1
+            context.state["turn"] = context.names.index(candidates[-1].site) + 1
         return chosen

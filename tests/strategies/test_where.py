@@ -9,6 +9,7 @@ from typing import Any
 import pytest
 import torch
 
+import growsearch
 from growsearch.graph import trace
 from growsearch.growth import Allowance, Candidate, GrowthContext, Selector
 from growsearch.growth.policy import strategy
@@ -186,3 +187,22 @@ def test_no_selector_exceeds_parameters(where: str) -> None:
     first, second = found["first"], found["second"]
     cost = 11 * first + 8 * second + first * second
     assert 0 < cost <= 48
+
+
+def test_round_robin_uses_up_a_budget_that_is_spread_over_the_events() -> None:
+    model = torch.nn.Sequential(
+        *(torch.nn.Linear(4, 4), torch.nn.Tanh(), torch.nn.Linear(4, 6), torch.nn.Tanh(), torch.nn.Linear(6, 8)),
+        *(torch.nn.Tanh(), torch.nn.Linear(8, 3)),
+    )
+    grower = growsearch.Grower(
+        model,
+        None,
+        torch.randn(2, 4),
+        when={"schedule": {"steps": [1, 2, 3, 4]}},
+        where="round_robin",
+        how="zero",
+        budget={"width": 2.0},
+    )
+    events = [grower.step() for _ in range(4)]
+    assert all(event is not None for event in events)
+    assert [grower.graph.sites[name].width for name in ("0", "2", "4")] == [8, 12, 16]

@@ -149,9 +149,7 @@ def test_a_run_that_crashes_goes_on_from_its_checkpoint(
     assert not (tmp_path / "parts" / "checkpoint.pt").exists()
 
 
-def test_a_resume_that_reads_other_data_is_seen_to_differ(
-    growing: Callable[..., RunConfig], tmp_path: Path
-) -> None:
+def test_a_resume_that_reads_other_data_is_seen_to_differ(growing: Callable[..., RunConfig], tmp_path: Path) -> None:
     config = growing("gradmax")
     expected = uninterrupted(config, tmp_path / "whole")
     run = start(config, tmp_path / "parts")
