@@ -10,6 +10,7 @@ from fnmatch import fnmatchcase
 from growsearch.comparison.job import Job
 from growsearch.errors import GrowthFailed, InputError
 from growsearch.growth import grow
+from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.setup import Setup, set_up
 
@@ -52,6 +53,9 @@ def _try_growth(setup: Setup) -> None:
     every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
     named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
     places = named[:1] if deep else named
+    if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
+        for name in places:
+            require_gradient_matrix(setup.model, graph, graph.sites[name])
     with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
         grow(
             setup.model,

@@ -85,6 +85,15 @@ def test_an_activation_that_is_not_zero_at_zero_is_refused_under_incoming_zero(g
     refused(growsearch("run", file, "--out", tmp_path / "out"), "is 0.5 at 0", "side: outgoing")
 
 
+def test_a_selector_that_cannot_follow_the_network_is_refused_before_anything_runs(
+    growsearch: Run, tmp_path: Path
+) -> None:
+    layers = "{layers: [flatten, {linear: {features: 6}}, sigmoid, {linear: {features: 10}}]}"
+    file = write(tmp_path / "file.yaml", network=layers, how="zero\n  where: singular_value")
+    refused(growsearch("run", file, "--out", tmp_path / "out"), "is 0.5 at 0")
+    assert not (tmp_path / "out" / "results.json").exists()
+
+
 def test_a_budget_below_the_seed_network_is_refused(growsearch: Run, tmp_path: Path) -> None:
     file = write(tmp_path / "file.yaml")
     refused(

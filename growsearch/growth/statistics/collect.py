@@ -94,6 +94,11 @@ class LaneProblem:
         return GradientOperator(self.model, self.transport, self.producers, self.consumers, inputs, gradients, grids)
 
 
+def require_gradient_matrix(model: nn.Module, graph: NetworkGraph, site: Site) -> None:
+    """`GrowthRefused` where a site has no gradient matrix; nothing is run."""
+    _ = LaneProblem(model, graph, site, 0, 1).transport.slopes
+
+
 def gradient_triplets(
     model: nn.Module,
     graph: NetworkGraph,
