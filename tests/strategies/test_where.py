@@ -206,3 +206,17 @@ def test_round_robin_uses_up_a_budget_that_is_spread_over_the_events() -> None:
     events = [grower.step() for _ in range(4)]
     assert all(event is not None for event in events)
     assert [grower.graph.sites[name].width for name in ("0", "2", "4")] == [8, 12, 16]
+
+
+def test_uniform_keeps_the_proportions_where_an_event_has_less_than_a_unit_for_each_site() -> None:
+    model = torch.nn.Sequential(
+        *(torch.nn.Linear(4, 8), torch.nn.Tanh(), torch.nn.Linear(8, 16), torch.nn.Tanh(), torch.nn.Linear(16, 8)),
+        *(torch.nn.Tanh(), torch.nn.Linear(8, 3)),
+    )
+    steps = list(range(1, 11))
+    grower = growsearch.Grower(
+        model, None, torch.randn(2, 4), when={"schedule": {"steps": steps}}, how="zero", budget={"units": 32}
+    )
+    for _ in steps:
+        grower.step()
+    assert [grower.graph.sites[name].width for name in ("0", "2", "4")] == [16, 32, 16]
