@@ -156,10 +156,11 @@ def _idempotent(module: nn.Module) -> bool:
 
 def _layer(insertion: Insertion) -> nn.Module:
     channels, spatial, kernel = insertion.channels, insertion.spatial, insertion.kernel
-    if insertion.layer == "identity":
-        return identity_layer(channels, spatial, kernel)
+    # Making a layer draws its default weights: the user's random numbers go on as if nothing had happened.
     with torch.random.fork_rng(devices=[]), torch.device("cpu"):
         torch.default_generator.manual_seed(insertion.seed)
+        if insertion.layer == "identity":
+            return identity_layer(channels, spatial, kernel)
         return ResidualBlock(channels, spatial, kernel, norm=insertion.layer == "residual_norm")
 
 
