@@ -5,6 +5,7 @@ from __future__ import annotations
 import typer
 
 from growsearch.cli.compare import compare
+from growsearch.cli.dashboard import dashboard
 from growsearch.cli.inspect import inspect
 from growsearch.cli.resume import resume
 from growsearch.cli.run import run
@@ -24,7 +25,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, run, search, resume, worker, inspect, validate, strategies, schema):
+for command in (compare, run, search, resume, worker, dashboard, inspect, validate, strategies, schema):
     app.command()(command)
 
 
