@@ -18,6 +18,7 @@ from growsearch.errors import (
 if TYPE_CHECKING:
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
+    from growsearch.training import load_network as load
 
 __all__ = [
     "ConfigError",
@@ -33,6 +34,7 @@ __all__ = [
     "SoftGrower",
     "TraceError",
     "grow",
+    "load",
     "trace",
 ]
 
@@ -45,10 +47,12 @@ _LAZY = {
     "GrowthEvent": "growsearch.growth",
     "SoftGrower": "growsearch.growth",
     "grow": "growsearch.growth",
+    "load": "growsearch.training:load_network",
 }
 
 
 def __getattr__(name: str) -> Any:
     if name not in _LAZY:
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return getattr(import_module(_LAZY[name]), name)
+    module, _, attribute = _LAZY[name].partition(":")
+    return getattr(import_module(module), attribute or name)

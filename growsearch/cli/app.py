@@ -6,6 +6,7 @@ import typer
 
 from growsearch.cli.compare import compare
 from growsearch.cli.dashboard import dashboard
+from growsearch.cli.export import export
 from growsearch.cli.inspect import inspect
 from growsearch.cli.resume import resume
 from growsearch.cli.run import run
@@ -25,7 +26,7 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, run, search, resume, worker, dashboard, inspect, validate, strategies, schema):
+for command in (compare, run, search, resume, worker, dashboard, inspect, export, validate, strategies, schema):
     app.command()(command)
 
 

@@ -6,44 +6,64 @@ import json
 from pathlib import Path
 from typing import Any
 
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save
 from torch import Tensor, nn
 
-from growsearch.errors import InputError
+from growsearch.errors import GrowsearchError, InputError
 from growsearch.networks import build_network
 from growsearch.surgery import Insertion, rebuild
+from growsearch.surgery.packing import pack, unpack
 from growsearch.training.files import write_atomically, write_json
 
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "network.json"
 
 
-def save_network(folder: Path, model: nn.Module, description: dict[str, Any]) -> None:
-    """Write both files; `description` has the keys that `load_network` reads (below) and any others."""
+def save_network(folder: Path, model: nn.Module, description: dict[str, Any], sparse: bool = False) -> None:
+    """Write both files; `description` has the keys that `load_network` reads (below) and any others.
+
+    `sparse` keeps only the living entries of weights with dormant connections, and their masks as bits.
+    """
     tensors, shared = _distinct(model.state_dict())
+    tensors, packed = pack(tensors) if sparse else (tensors, {})
     content = save({name: tensor.detach().cpu().contiguous() for name, tensor in tensors.items()})
     write_atomically(folder / WEIGHTS, lambda file: file.write(content))
-    write_json(folder / DESCRIPTION, {**description, "shared": shared})
+    write_json(folder / DESCRIPTION, {**description, "shared": shared, "packed": packed})
 
 
-def load_network(folder: Path | str, allow_import: bool = False) -> nn.Module:
-    """The trained, grown network in `folder`, on the CPU, in evaluation mode.
+def load_network(path: Path | str, allow_import: bool = False) -> nn.Module:
+    """The trained, grown network in the folder `path`, on the CPU, in evaluation mode.
 
-    Builds the seed network from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions` and
-    loads the weights. Raises `InputError` where a file is missing; a network that is imported from the user's own
-    package needs `allow_import`, because importing runs code.
+    The folder is a finished run's (`RUN/POLICY/seed-K`) or one that `growsearch export` wrote. Builds the seed network
+    from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions` and loads the weights; nothing
+    that could run code is read. Raises `InputError` where a file is missing and `GrowsearchError` where one is damaged;
+    a network that is imported from the user's own package needs `allow_import`, because importing runs code.
     """
-    folder = Path(folder)
-    for name in (WEIGHTS, DESCRIPTION):
-        if not (folder / name).is_file():
-            raise InputError(f"{folder / name} does not exist: name a finished run, such as RUN/POLICY/seed-0")
-    description = json.loads((folder / DESCRIPTION).read_text())
-    seed_network = build_network(
-        description["network"], tuple(description["input_shape"]), description["outputs"], allow_import=allow_import
-    )
-    tensors = load_file(folder / WEIGHTS)
-    tensors |= {alias: tensors[name] for alias, name in description["shared"].items()}
-    return rebuild(seed_network, insertions_of(description), tensors).eval()
+    description = read_description(path)
+    if not (Path(path) / WEIGHTS).is_file():
+        raise InputError(f"{Path(path) / WEIGHTS} does not exist: name a finished run, such as RUN/POLICY/seed-0")
+    try:
+        tensors = unpack(load_file(Path(path) / WEIGHTS), description.get("packed", {}))
+        tensors |= {alias: tensors[name] for alias, name in description["shared"].items()}
+        insertions = insertions_of(description)
+        network, shape, outputs = (description[key] for key in ("network", "input_shape", "outputs"))
+    except (SafetensorError, KeyError, TypeError) as error:
+        raise GrowsearchError(f"{path} is damaged ({error!r}): make its files again") from error
+    seed_network = build_network(network, tuple(shape), outputs, allow_import=allow_import)
+    return rebuild(seed_network, insertions, tensors).eval()
+
+
+def read_description(path: Path | str) -> dict[str, Any]:
+    """The content of a network's `network.json`; raises `InputError` where there is none."""
+    file = Path(path) / DESCRIPTION
+    if not file.is_file():
+        raise InputError(f"{file} does not exist: name a finished run, such as RUN/POLICY/seed-0, or an export of one")
+    try:
+        description: dict[str, Any] = json.loads(file.read_text())
+    except ValueError as error:
+        raise GrowsearchError(f"{file} is damaged ({error}): make it again") from error
+    return description
 
 
 def insertions_of(architecture: dict[str, Any]) -> list[Insertion]:

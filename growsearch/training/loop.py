@@ -229,6 +229,7 @@ class TrainingRun:
                 "network": setup.config.network,
                 "input_shape": setup.data.input_shape,
                 "outputs": setup.data.outputs,
+                "normalisation": {"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
                 **self._architecture(),
                 "widths": widths,
                 "parameters": self._parameters,
