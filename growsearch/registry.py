@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from growsearch.errors import GrowsearchError, InputError
 
-GROUPS = ("when", "where", "how", "soft", "networks", "data")
+GROUPS = ("when", "where", "how", "soft", "networks", "data", "loggers")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
 NOUNS = {
     "when": "scheduler (when)",
@@ -18,6 +18,7 @@ NOUNS = {
     "soft": "differentiable size (soft)",
     "networks": "network",
     "data": "data set",
+    "loggers": "logger",
 }
 
 

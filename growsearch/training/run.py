@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig
-from growsearch.training.loop import Progress, TrainingRun
-from growsearch.training.result import finished_result
+from growsearch.loggers import LoggedRun, Observers
+from growsearch.training.loop import GROWTH, METRICS, Progress, TrainingRun
+from growsearch.training.metrics import read_lines
+from growsearch.training.result import fingerprint, finished_result
 
 
 class Interrupted(Exception):
@@ -21,6 +24,7 @@ def run_one(
     device: str = "auto",
     progress: Progress | None = None,
     test: bool = True,
+    loggers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
@@ -28,6 +32,7 @@ def run_one(
     checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with plain dictionaries, told
     apart by `kind`: `started` (`step`, `total_steps`, `parameters`), `step` (`step`, `total_steps`; a few times a
     second), `row` (a row of metrics and `total_steps`), `growth` (a line of the growth log), `finished` (the result).
+    `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
 
     Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`.
@@ -36,15 +41,19 @@ def run_one(
     result = finished_result(folder, config, seed)
     if result is None:
         folder.mkdir(parents=True, exist_ok=True)
-        run = TrainingRun(config, seed, folder, device, report)
-        try:
-            run.train()
-            result = run.finish(test)
-        except Interrupted:
-            run.save()
-            raise
-        finally:
-            run.close()
+        logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed))
+        with Observers(loggers, logged, report) as observers:
+            run = TrainingRun(config, seed, folder, device, observers)
+            try:
+                observers.begin(read_lines(folder / METRICS), read_lines(folder / GROWTH))
+                run.train()
+                result = run.finish(test)
+                observers.finish(result)
+            except Interrupted:
+                run.save()
+                raise
+            finally:
+                run.close()
     report({"kind": "finished", **result})
     return result
 
