@@ -3,7 +3,20 @@
 from __future__ import annotations
 
 from growsearch.cli.handling import handled
-from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, OnDevice, Out, Quiet, Seeds, Sets, Workers
+from growsearch.cli.options import (
+    AllowImport,
+    Device,
+    DryRun,
+    File,
+    Json,
+    Log,
+    OnDevice,
+    Out,
+    Quiet,
+    Seeds,
+    Sets,
+    Workers,
+)
 
 
 @handled
@@ -14,6 +27,7 @@ def compare(
     seeds: Seeds = None,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
     dry_run: DryRun = False,
@@ -36,4 +50,4 @@ def compare(
         return
     from growsearch.cli.train import default_folder, train
 
-    train(config, out or default_folder(config.name), device, workers, as_json, quiet)
+    train(config, out or default_folder(config.name), device, workers, as_json, quiet, log)

@@ -33,6 +33,9 @@ Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Runs at the same time.", show_default="one a core; on CUDA one")
 ]
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, progress on standard error.")]
+Log = Annotated[
+    list[str] | None, typer.Option("--log", metavar="NAME", help="Log to tensorboard or mlflow too; repeatable.")
+]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and leave.")]
 AllowImport = Annotated[

@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from growsearch.cli.handling import handled
-from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
+from growsearch.cli.options import AllowImport, Device, Json, Log, OnDevice, Quiet, Workers
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
 
@@ -18,6 +18,7 @@ def resume(
     run: Folder,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
     allow_import: AllowImport = False,
@@ -34,9 +35,9 @@ def resume(
     if (run / "search.json").is_file():
         from growsearch.cli.search import run_search
 
-        run_search(load_space(path, allow_import=allow_import), run, device, workers, None, as_json, quiet)
+        run_search(load_space(path, allow_import=allow_import), run, device, workers, None, as_json, quiet, log)
         return
     config = load_config(path, allow_import=allow_import)
     from growsearch.cli.train import train
 
-    train(config, run, device, workers, as_json, quiet)
+    train(config, run, device, workers, as_json, quiet, log)

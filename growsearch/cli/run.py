@@ -7,7 +7,20 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from growsearch.cli.handling import handled
-from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, OnDevice, Out, Quiet, Seeds, Sets, Workers
+from growsearch.cli.options import (
+    AllowImport,
+    Device,
+    DryRun,
+    File,
+    Json,
+    Log,
+    OnDevice,
+    Out,
+    Quiet,
+    Seeds,
+    Sets,
+    Workers,
+)
 from growsearch.errors import InputError
 from growsearch.registry import nearest
 
@@ -26,6 +39,7 @@ def run(
     seeds: Seeds = None,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
     dry_run: DryRun = False,
@@ -42,7 +56,7 @@ def run(
         return
     from growsearch.cli.train import default_folder, train
 
-    train(config, out or default_folder(config.name), device, workers, as_json, quiet)
+    train(config, out or default_folder(config.name), device, workers, as_json, quiet, log)
 
 
 def choose(config: RunConfig, policy: str | None, file: str) -> RunConfig:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
-from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, OnDevice, Out, Quiet, Sets
+from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, Log, OnDevice, Out, Quiet, Sets
 from growsearch.cli.output import emit, say, show
 
 if TYPE_CHECKING:
@@ -42,6 +43,7 @@ def search(
     device: OnDevice = Device.auto,
     workers: Workers = None,
     storage: Storage = None,
+    log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
     dry_run: DryRun = False,
@@ -61,7 +63,7 @@ def search(
         return
     from growsearch.cli.train import default_folder
 
-    run_search(space, out or default_folder(space.path.stem), device, workers, storage, as_json, quiet)
+    run_search(space, out or default_folder(space.path.stem), device, workers, storage, as_json, quiet, log)
 
 
 def run_search(
@@ -72,18 +74,23 @@ def run_search(
     storage: str | None = None,
     as_json: bool = False,
     quiet: bool = False,
+    log: list[str] | None = None,
 ) -> None:
     """Run or continue a search in a folder; print the best trial and where the report is.
 
     Ends with exit code 3 where no trial can be chosen and 130 where it was interrupted: what is finished is kept.
     """
     from growsearch.cli.search_table import SearchProgress
+    from growsearch.loggers import check_loggers
     from growsearch.report.search_page import write_search_report
     from growsearch.search import search
+    from growsearch.search.trial import train_for_search
 
+    check_loggers(log or [])
+    train = partial(train_for_search, loggers=tuple(log or []))
     try:
         with SearchProgress(folder.name, quiet) as progress:
-            results = search(space, folder, device.value, workers, progress, storage)
+            results = search(space, folder, device.value, workers, progress, storage, train=train)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt

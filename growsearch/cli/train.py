@@ -25,7 +25,13 @@ def default_folder(name: str) -> Path:
 
 
 def train(
-    config: RunConfig, folder: Path, device: Device, workers: int | None, as_json: bool = False, quiet: bool = False
+    config: RunConfig,
+    folder: Path,
+    device: Device,
+    workers: int | None,
+    as_json: bool = False,
+    quiet: bool = False,
+    log: list[str] | None = None,
 ) -> None:
     """Run every policy and seed of a configuration in a folder; print the table and where the report is.
 
@@ -36,7 +42,7 @@ def train(
 
     try:
         with RunProgress(quiet=quiet) as progress:
-            results = compare(config, folder, device.value, workers, progress)
+            results = compare(config, folder, device.value, workers, progress, log or [])
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt

@@ -16,6 +16,7 @@ from growsearch.comparison.verdict import reference_of
 from growsearch.comparison.workers import run_jobs
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
+from growsearch.loggers import check_loggers
 from growsearch.training import finished_result
 from growsearch.training.files import write_atomically, write_json
 from growsearch.training.precision import resolve_device
@@ -30,23 +31,26 @@ def compare(
     device: str = "auto",
     workers: int | None = None,
     progress: Watcher | None = None,
+    loggers: Sequence[str] = (),
 ) -> dict[str, Any]:
     """Run all policies and seeds into `folder`, and return the content of its `results.json`.
 
     Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
     `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
-    and does not stop the others. `progress` gets the events of `growsearch.training.run_one`, each with its `policy`
-    and `seed`, besides `{"kind": "compare", "runs", "finished", "workers"}` at the beginning and
-    `{"kind": "failed", "policy", "seed", "reason"}`.
+    and does not stop the others. `loggers` (names) are told of every run. `progress` gets the events of
+    `growsearch.training.run_one`, each with its `policy` and `seed`, besides `{"kind": "compare", "runs", "finished",
+    "workers"}` at the beginning and `{"kind": "failed", "policy", "seed", "reason"}`.
 
-    Raises `InputError`, before anything runs, where a policy cannot be set up or the folder holds another
-    configuration. Scripts that call this with several workers need the `if __name__ == "__main__":` guard.
+    Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
+    packages, or the folder holds another configuration. Scripts that call this with several workers need the
+    `if __name__ == "__main__":` guard.
     """
+    check_loggers(loggers)
     place = str(resolve_device(device))
     policies = config.policy_configs()
     reference = reference_of(policies, config.reference)
     jobs = [
-        Job(policy, seed, policy_config, folder / policy / f"seed-{seed}", place)
+        Job(policy, seed, policy_config, folder / policy / f"seed-{seed}", place, loggers=tuple(loggers))
         for policy, policy_config in policies.items()
         for seed in range(config.seeds)
     ]

@@ -19,7 +19,7 @@ Watcher = Callable[[dict[str, Any]], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A policy with a seed; `cost` is an estimate of its FLOPs, for the order of the jobs."""
+    """A policy with a seed; `cost` is an estimate of its FLOPs, for the order of the jobs; `loggers` are names."""
 
     policy: str
     seed: int
@@ -27,6 +27,7 @@ class Job:
     folder: Path
     device: str
     cost: float = 0.0
+    loggers: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -46,7 +47,9 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
     note = job.folder / FAILURE
     note.unlink(missing_ok=True)
     try:
-        run_one(job.config, job.seed, job.folder, job.device, lambda event: watch(labelled(job, event)))
+        run_one(
+            job.config, job.seed, job.folder, job.device, lambda event: watch(labelled(job, event)), loggers=job.loggers
+        )
     except Exception as error:
         job.folder.mkdir(parents=True, exist_ok=True)
         note.write_text(traceback.format_exc())

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -49,9 +49,11 @@ class NoRoom(GrowsearchError):
     """The disk is full: not the trial's fault."""
 
 
-def train_for_search(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> Result:
+def train_for_search(
+    config: RunConfig, seed: int, folder: Path, device: str, progress: Progress, loggers: Sequence[str] = ()
+) -> Result:
     """Train one seed of a trial; the test set is not read."""
-    return run_one(config, seed, folder, device, progress, test=False)
+    return run_one(config, seed, folder, device, progress, test=False, loggers=loggers)
 
 
 @dataclass(frozen=True)
