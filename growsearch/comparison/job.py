@@ -10,7 +10,7 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
-from growsearch.training import run_one
+from growsearch.training import Progress, run_one
 
 FAILURE = "failure.txt"
 
@@ -28,6 +28,10 @@ class Job:
     device: str
     cost: float = 0.0
     loggers: tuple[str, ...] = ()
+
+    def run(self, progress: Progress) -> None:
+        """Train to the end; the result is in the folder."""
+        run_one(self.config, self.seed, self.folder, self.device, progress, loggers=self.loggers)
 
 
 @dataclass(frozen=True)
@@ -47,9 +51,7 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
     note = job.folder / FAILURE
     note.unlink(missing_ok=True)
     try:
-        run_one(
-            job.config, job.seed, job.folder, job.device, lambda event: watch(labelled(job, event)), loggers=job.loggers
-        )
+        job.run(lambda event: watch(labelled(job, event)))
     except Exception as error:
         job.folder.mkdir(parents=True, exist_ok=True)
         note.write_text(traceback.format_exc())
