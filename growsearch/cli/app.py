@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import typer
 
+from growsearch.cli.audit import audit
 from growsearch.cli.compare import compare
 from growsearch.cli.dashboard import dashboard
 from growsearch.cli.export import export
@@ -26,7 +27,20 @@ app = typer.Typer(
     add_completion=False,
     pretty_exceptions_enable=False,
 )
-for command in (compare, run, search, resume, worker, dashboard, inspect, export, validate, strategies, schema):
+for command in (
+    compare,
+    run,
+    search,
+    resume,
+    worker,
+    dashboard,
+    inspect,
+    export,
+    audit,
+    validate,
+    strategies,
+    schema,
+):
     app.command()(command)
 
 
