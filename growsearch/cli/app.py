@@ -9,6 +9,7 @@ from growsearch.cli.compare import compare
 from growsearch.cli.dashboard import dashboard
 from growsearch.cli.export import export
 from growsearch.cli.inspect import inspect
+from growsearch.cli.proxy import proxy
 from growsearch.cli.resume import resume
 from growsearch.cli.run import run
 from growsearch.cli.schema import schema
@@ -33,6 +34,7 @@ for command in (
     search,
     resume,
     worker,
+    proxy,
     dashboard,
     inspect,
     export,

@@ -32,6 +32,11 @@ OnDevice = Annotated[Device, typer.Option(help="Where to compute; auto: CUDA whe
 Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Runs at the same time.", show_default="one a core; on CUDA one")
 ]
+Slots = Annotated[
+    int | None,
+    typer.Option(min=1, metavar="N", help="Workers for each GPU, each with a share of its memory.", show_default="one"),
+]
+STORAGES = "a journal file, postgresql://USER@HOST:PORT/DATABASE, or grpc://HOST:PORT of a proxy"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, progress on standard error.")]
 Log = Annotated[
     list[str] | None, typer.Option("--log", metavar="NAME", help="Log to tensorboard or mlflow too; repeatable.")

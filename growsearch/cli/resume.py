@@ -33,9 +33,9 @@ def resume(
             f"{run}: is not a run folder: there is no {path} (allowed: one made by run, compare or search)"
         )
     if (run / "search.json").is_file():
-        from growsearch.cli.search import run_search
+        from growsearch.cli.search import Where, run_search
 
-        run_search(load_space(path, allow_import=allow_import), run, device, workers, None, as_json, quiet, log)
+        run_search(load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log)
         return
     config = load_config(path, allow_import=allow_import)
     from growsearch.cli.train import train

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -9,7 +10,20 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
-from growsearch.cli.options import AllowImport, Device, DryRun, File, Json, Log, OnDevice, Out, Quiet, Sets
+from growsearch.cli.options import (
+    STORAGES,
+    AllowImport,
+    Device,
+    DryRun,
+    File,
+    Json,
+    Log,
+    OnDevice,
+    Out,
+    Quiet,
+    Sets,
+    Slots,
+)
 from growsearch.cli.output import emit, say, show
 
 if TYPE_CHECKING:
@@ -21,7 +35,7 @@ Trials = Annotated[
 ]
 Workers = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Trials at the same time.", show_default="one a core; on CUDA one"),
+    typer.Option(min=1, metavar="N", help="Trials at the same time.", show_default="one a core; on CUDA one a GPU"),
 ]
 Seeds = Annotated[
     int | None,
@@ -29,7 +43,10 @@ Seeds = Annotated[
 ]
 Storage = Annotated[
     str | None,
-    typer.Option(metavar="STORAGE", help="Where the study is kept: a journal file.", show_default="in the run folder"),
+    typer.Option(metavar="STORAGE", help=f"Where the study is kept: {STORAGES}.", show_default="in the run folder"),
+]
+Name = Annotated[
+    str | None, typer.Option("--study", metavar="NAME", help="The study's name there.", show_default="the file's")
 ]
 
 
@@ -42,7 +59,9 @@ def search(
     seeds: Seeds = None,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    slots: Slots = None,
     storage: Storage = None,
+    study: Name = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -63,15 +82,25 @@ def search(
         return
     from growsearch.cli.train import default_folder
 
-    run_search(space, out or default_folder(space.path.stem), device, workers, storage, as_json, quiet, log)
+    place = Where(out or default_folder(space.path.stem), storage, study)
+    run_search(space, place, device, workers, slots, as_json, quiet, log)
+
+
+@dataclass(frozen=True)
+class Where:
+    """Where a search is kept: its run folder, and the storage and name of its study, None for what the folder says."""
+
+    folder: Path
+    storage: str | None = None
+    study: str | None = None
 
 
 def run_search(
     space: Space,
-    folder: Path,
+    where: Where,
     device: Device,
     workers: int | None,
-    storage: str | None = None,
+    slots: int | None = None,
     as_json: bool = False,
     quiet: bool = False,
     log: list[str] | None = None,
@@ -88,9 +117,10 @@ def run_search(
 
     check_loggers(log or [])
     train = partial(train_for_search, loggers=tuple(log or []))
+    folder = where.folder
     try:
         with SearchProgress(folder.name, quiet) as progress:
-            results = search(space, folder, device.value, workers, progress, storage, train=train)
+            results = search(space, folder, device.value, workers, progress, where.storage, where.study, slots, train)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt

@@ -46,14 +46,14 @@ class SearchProgress:
             self._before = len(finished)
             self._said = {trial.number for trial in finished}
             if finished:
-                self._line(f"{len(finished)} of {len(now.trials)} trials are finished already and kept")
+                self._line(f"{len(finished)} of {now.wanted} trials are finished already and kept")
         if self._live is not None:
             self._live.update(self._screen(now), refresh=True)
             return
         for trial in finished:
             if trial.number not in self._said:
                 self._said.add(trial.number)
-                self._line(f"[{len(self._said)}/{len(now.trials)}] trial {trial.number}: {outcome(now, trial)}")
+                self._line(f"[{len(self._said)}/{now.wanted}] trial {trial.number}: {outcome(now, trial)}")
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
@@ -61,7 +61,7 @@ class SearchProgress:
     def _screen(self, now: Snapshot) -> Group:
         from optuna.trial import TrialState
 
-        counts = [f"{len(now.finished)} of {len(now.trials)} trials"]
+        counts = [f"{len(now.finished)} of {now.wanted} trials"]
         for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
             counts.append(f"{now.count(state)} {_WORDS[state.name]}")
         counts += [f"{now.reused} reused"] if now.reused else []
@@ -75,7 +75,7 @@ class SearchProgress:
         if not done:
             return ""
         seconds = (time.monotonic() - self._began) / done
-        left = seconds * (len(now.trials) - len(now.finished))
+        left = seconds * (now.wanted - len(now.finished))
         return f"; {3600 / seconds:,.0f} an hour, {duration(left)} left"
 
 

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from optuna.trial import FrozenTrial, TrialState
 
+from growsearch.search.journal import locked
 from growsearch.search.leases import queue_orphans
-from growsearch.search.storage import locked
 from growsearch.search.study import Study
 
 TRAINS = "trains"
@@ -18,8 +18,8 @@ def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None
 
     Trials that are about to train decide one after the other, under a lock, so that no two train the same.
     """
-    queue_orphans(study)
     with locked(study.claims):
+        queue_orphans(study)
         me = study.storage.get_trial(trial_id)
         if me.user_attrs.get(TRAINS) == configuration:
             return None

@@ -20,13 +20,15 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.search.storage import locked
-from growsearch.search.study import Study
+from growsearch.search.journal import locked
+from growsearch.search.patience import StorageLost
+from growsearch.search.study import Study, counts
 
 LEASE = "lease"
-MOST_DEATHS = 3
+MOST_DEATHS = 3  # of a trial's workers, none of which got further than those before
 SIGNS = 12  # of life in the length of a lease
-_CARRIED = ("baseline", "plain", "trains", "deaths")
+_CARRIED = ("baseline", "plain", "trains", "deaths", "died_at")
+_EXTRA = 5  # further signs between two of them, at most, where a trial gets on
 
 
 def worker_name() -> str:
@@ -64,7 +66,8 @@ class Lease:
         self._study, self._trial_id, self._worker = study, trial_id, worker
         self._interval = study.plan.search.lease / SIGNS
         self._ended = threading.Event()
-        self._signs = 0
+        self._signs, self._last = 0, 0.0
+        self._turn = threading.Lock()
         self.lost = threading.Event()
         self.note: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._renew, daemon=True)
@@ -80,21 +83,27 @@ class Lease:
         self._ended.set()
         self._thread.join()
 
+    def got_on(self) -> None:
+        """Tell how far the trial is, unless that was told a moment ago."""
+        if time.monotonic() - self._last > self._interval / _EXTRA:
+            self._sign()
+
     def _renew(self) -> None:
         while not self.lost.is_set() and not self._ended.wait(self._interval):
             try:
                 self._sign()
-            except OSError:  # a full disk or a lost connection may be over at the next sign
+            except (OSError, StorageLost):  # a full disk or a lost connection may be over at the next sign
                 continue
 
     def _sign(self) -> None:
-        self._signs += 1
-        sign = {"worker": self._worker, "sign": self._signs, **self.note}
-        try:
-            self._study.storage.set_trial_user_attr(self._trial_id, LEASE, sign)
-        except UpdateFinishedTrialError:
-            if not self._ended.is_set():
-                self.lost.set()
+        with self._turn:
+            self._signs, self._last = self._signs + 1, time.monotonic()
+            sign = {"worker": self._worker, "sign": self._signs, **self.note}
+            try:
+                self._study.storage.set_trial_user_attr(self._trial_id, LEASE, sign)
+            except UpdateFinishedTrialError:
+                if not self._ended.is_set():
+                    self.lost.set()
 
 
 class Watch:
@@ -109,7 +118,9 @@ class Watch:
         abandoned = [trial for trial in self._study.trials((TrialState.RUNNING,)) if self._abandoned(trial)]
         for trial in abandoned:
             hand_on(self._study, trial, died=True)
-        queue_orphans(self._study)
+        if _orphans(self._study):
+            with locked(self._study.claims):
+                queue_orphans(self._study)
         return len(abandoned)
 
     def _abandoned(self, trial: FrozenTrial) -> bool:
@@ -127,15 +138,13 @@ class Watch:
 def hand_on(study: Study, trial: FrozenTrial, *, died: bool) -> None:
     """End a running trial that another is to go on with, and queue it again, exactly once.
 
-    One whose workers keep dying is given up after `MOST_DEATHS` of them.
+    One whose workers keep dying without getting further is given up after `MOST_DEATHS` of them.
     """
-    deaths = int(trial.user_attrs.get("deaths", 0)) + died
     with locked(study.claims):
         try:
-            if died:
-                study.storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
+            deaths = _count_death(study, trial) if died else 0
             if deaths >= MOST_DEATHS:
-                reason = f"its worker died {deaths} times, perhaps because memory ran out"
+                reason = f"{deaths} workers died at the same place of it, perhaps because memory ran out"
                 study.storage.set_trial_user_attr(trial._trial_id, "kind", "died")
                 study.storage.set_trial_user_attr(trial._trial_id, "reason", reason)
             study.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
@@ -145,19 +154,29 @@ def hand_on(study: Study, trial: FrozenTrial, *, died: bool) -> None:
             _queue(study, study.storage.get_trial(trial._trial_id))
 
 
-def queue_orphans(study: Study) -> None:
-    """Queue the trials that were ended by a process that died before it had queued them again."""
-    if not _orphans(study):
-        return
-    with locked(study.claims):
-        for trial in _orphans(study):
-            _queue(study, trial)
+def _count_death(study: Study, trial: FrozenTrial) -> int:
+    """Deaths of a trial's workers, this one included, since one of them got further than those before."""
+    before, reached = trial.user_attrs.get("died_at"), trial.user_attrs.get(LEASE, {}).get("reached", [0, 0])
+    further = before is not None and reached > before
+    deaths = 1 if further else int(trial.user_attrs.get("deaths", 0)) + 1
+    study.storage.set_trial_user_attr(trial._trial_id, "died_at", reached if further or before is None else before)
+    study.storage.set_trial_user_attr(trial._trial_id, "deaths", deaths)
+    return deaths
+
+
+def queue_orphans(study: Study) -> int:
+    """Queue the trials that were ended by a process that died before it had queued them again; how many these were.
+
+    The caller holds the lock of `study.claims`.
+    """
+    orphans = _orphans(study)
+    for trial in orphans:
+        _queue(study, trial)
+    return len(orphans)
 
 
 def _orphans(study: Study) -> list[FrozenTrial]:
-    failed = [
-        trial for trial in study.trials((TrialState.FAIL,)) if not {"reason", "withdrawn"} & set(trial.user_attrs)
-    ]
+    failed = [trial for trial in study.trials((TrialState.FAIL,)) if not counts(trial)]
     if not failed:
         return []
     resumed = {trial.user_attrs.get("resume_of") for trial in study.trials()}
@@ -179,12 +198,3 @@ def _queue(study: Study, trial: FrozenTrial) -> None:
             intermediate_values=trial.intermediate_values,
         )
     )
-
-
-def withdraw(study: Study, trial: FrozenTrial) -> None:
-    """Take back a queued trial that is not wanted any more."""
-    try:
-        study.storage.set_trial_user_attr(trial._trial_id, "withdrawn", True)
-        study.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-    except UpdateFinishedTrialError:
-        return

@@ -6,7 +6,8 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Generator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import SpawnProcess
@@ -16,9 +17,10 @@ import torch
 
 from growsearch.errors import GrowsearchError
 from growsearch.search.leases import Watch
+from growsearch.search.places import Place
 from growsearch.search.queue import finished, is_done
 from growsearch.search.study import Reference, Study, open_study
-from growsearch.search.trial import Train
+from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
 
 _LOOK = 0.25  # seconds
@@ -28,13 +30,13 @@ _FRUITLESS = 5  # losses in a row for each worker, without a finished trial betw
 
 @dataclass(frozen=True)
 class Crew:
-    """How the local workers are to work."""
+    """How the local workers are to work; `seed` is of their samplers, None for ones that nobody can repeat."""
 
     reference: Reference
-    workers: int
+    places: Sequence[Place]
     threads: int
-    device: str
-    train: Train
+    seed: int | None
+    train: Train = train_for_search
 
 
 @dataclass
@@ -50,24 +52,41 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
     checkpoints and hand their trials on. Raises `GrowsearchError` where they cannot work.
     """
     watching = Watch(study)
-    begun = len(finished(study.trials()))
-    staff = [_start(crew, begun, place) for place in range(crew.workers)]
-    started, over, losses = crew.workers, begun, 0
+    staff = [_start(crew, number) for number in range(len(crew.places))]
+    started, over, losses = len(staff), len(finished(study.trials())), 0
     try:
-        while not is_done(study):
-            over, losses = _progress(study, over, losses)
-            for place, member in enumerate(staff):
-                if not member.process.is_alive() and not is_done(study):
-                    losses += 1
-                    _require_hope(member, losses, crew)
-                    staff[place] = _start(crew, begun, started)
-                    started += 1
-            watching.hand_on_abandoned()
-            watch()
-            time.sleep(_LOOK)
+        with _terminated_as_interrupted():
+            while not is_done(study):
+                over, losses = _progress(study, over, losses)
+                for number, member in enumerate(staff):
+                    if not member.process.is_alive() and not is_done(study):
+                        losses += 1
+                        _require_hope(member, losses, crew)
+                        staff[number] = _start(crew, started)
+                        started += 1
+                watching.hand_on_abandoned()
+                watch()
+                time.sleep(_LOOK)
     finally:
         _end(staff)
-        watch()
+    watch()
+
+
+@contextmanager
+def _terminated_as_interrupted() -> Generator[None]:
+    """While inside, being told to end raises `KeyboardInterrupt`, as Ctrl-C does; only the main thread hears of it."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def interrupt(number: int, _: object) -> None:
+        raise KeyboardInterrupt
+
+    before = signal.signal(signal.SIGTERM, interrupt)
+    try:
+        yield
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
@@ -76,11 +95,13 @@ def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
     return now, losses if now == over else 0
 
 
-def _start(crew: Crew, begun: int, number: int) -> _Member:
-    """Start a process; the seed of its sampler differs from all others', also in a later start of the study."""
+def _start(crew: Crew, number: int) -> _Member:
+    """Start a process; the seed of its sampler differs from all others'."""
     context = multiprocessing.get_context("spawn")
     here, there = context.Pipe(duplex=False)
-    process = context.Process(target=_main, args=(crew, 1000 * begun + number, there), daemon=True)
+    place = crew.places[number % len(crew.places)]
+    seed = None if crew.seed is None else crew.seed + number
+    process = context.Process(target=_main, args=(crew, place, seed, there), daemon=True)
     process.start()
     there.close()
     return _Member(process, here)
@@ -94,7 +115,7 @@ def _require_hope(member: _Member, losses: int, crew: Crew) -> None:
         problem = None
     if problem is not None:
         raise GrowsearchError(str(problem))
-    if losses > _FRUITLESS * crew.workers:
+    if losses > _FRUITLESS * len(crew.places):
         code = member.process.exitcode
         raise GrowsearchError(
             f"{losses} workers ended one after the other without finishing a trial (exit code {code})"
@@ -114,13 +135,14 @@ def _end(staff: list[_Member]) -> None:
         member.connection.close()
 
 
-def _main(crew: Crew, seed: int, problems: Connection[Any, Any]) -> None:
+def _main(crew: Crew, place: Place, seed: int | None, problems: Connection[Any, Any]) -> None:
     """Main function of a worker process: it ends when there is nothing to do, when told to, or with its parent."""
     torch.set_num_threads(crew.threads)
     stop = stopped_by_signals()
     threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
     try:
-        work(open_study(crew.reference), crew.device, stop, seed, crew.train)
+        place.enter()
+        work(open_study(crew.reference), place.device, stop, seed, crew.train)
     except GrowsearchError as error:
         problems.send(str(error))
         raise SystemExit(3) from error

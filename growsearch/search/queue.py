@@ -1,4 +1,4 @@
-"""The queue of a study: as many trials as were asked for, the baselines first, each taken by one worker."""
+"""Who does what: as many trials as were asked for, interrupted ones and the baselines first, each by one worker."""
 
 from __future__ import annotations
 
@@ -9,39 +9,51 @@ import optuna
 from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.search.leases import queue_orphans, withdraw
+from growsearch.search.journal import locked
+from growsearch.search.leases import LEASE, queue_orphans
 from growsearch.search.space import parameters_of
-from growsearch.search.storage import locked
 from growsearch.search.study import Study, counts
 
 Baselines = Mapping[str, Mapping[str, Any]]
 
 
 def fill(study: Study, trials: int, baselines: Baselines) -> None:
-    """See that the study has so many trials, finished ones included: queue what is missing, take back what is more.
+    """See to it that the study will have so many trials, finished ones included, the baselines first.
 
-    All trials exist before a worker takes one, so that no two workers can exceed their number. A baseline that the
-    space holds is a point of it; one that it does not hold has no parameters, so that no sampler learns from it.
+    A baseline that the space holds is a point of it; one that it does not hold has no parameters, so that no sampler
+    learns from it. Fewer trials than there are: none is begun any more.
     """
-    queue_orphans(study)
     with locked(study.claims):
+        study.want(trials)
+        queue_orphans(study)
         there = [trial for trial in study.trials() if counts(trial)]
-        for trial in there[trials:][::-1]:
-            if trial.state == TrialState.WAITING and "resume_of" not in trial.user_attrs:
-                withdraw(study, trial)
         known = {trial.user_attrs.get("baseline") for trial in there}
-        wanted = [name for name in baselines if name not in known][: max(0, trials - len(there))]
-        for name in wanted:
+        for name in [name for name in baselines if name not in known][: max(0, trials - len(there))]:
             plain = baselines[name]
             parameters = parameters_of(study.plan.data, plain)
             attributes = {"baseline": name} if parameters is not None else {"baseline": name, "plain": dict(plain)}
             _queue(study, parameters or {}, attributes)
-        for _ in range(trials - len(there) - len(wanted)):
-            _queue(study, {}, {})
 
 
-def take(study: Study) -> int | None:
-    """The id of a queued trial that is now this worker's; None where there is none. Interrupted ones come first."""
+def take(study: Study, worker: str) -> int | None:
+    """The id of a trial that is now this worker's: a queued one, interrupted ones first, or a new one; None at the end.
+
+    New trials are begun one after the other, under a lock, so that all workers together never exceed the number.
+    """
+    while True:
+        taken = _take_queued(study)
+        if taken is not None:
+            return taken
+        with locked(study.claims):
+            if queue_orphans(study):
+                continue
+            if sum(map(counts, study.trials())) >= study.wanted:
+                return None
+            begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "sign": 0}})
+            return study.storage.create_new_trial(study.id, begun)
+
+
+def _take_queued(study: Study) -> int | None:
     waiting = study.trials((TrialState.WAITING,))
     for trial in sorted(waiting, key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number)):
         try:
@@ -53,8 +65,9 @@ def take(study: Study) -> int | None:
 
 
 def is_done(study: Study) -> bool:
-    """Whether no trial is queued or running."""
-    return not study.trials((TrialState.WAITING, TrialState.RUNNING))
+    """Whether nothing is left to begin, queued or running."""
+    trials = study.trials()
+    return sum(map(counts, trials)) >= study.wanted and all(trial.state.is_finished() for trial in trials)
 
 
 def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -19,13 +20,14 @@ from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.search.baselines import baselines
 from growsearch.search.local import Crew, run_crew, stopped_by_signals
+from growsearch.search.places import places
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill, finished, is_done
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
 from growsearch.search.space import SECTIONS
-from growsearch.search.storage import open_storage
+from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
@@ -48,33 +50,35 @@ def search(
     workers: int | None = None,
     watch: Watcher | None = None,
     storage: str | None = None,
+    name: str | None = None,
+    slots: int | None = None,
     train: Train = train_for_search,
 ) -> dict[str, Any]:
     """Run a file's study in `folder` until it has as many trials as the file says; the content of `results.json`.
 
     A study that the folder holds is continued: finished trials are kept, interrupted ones go on from their
-    checkpoints. On the CPU there are as many workers as cores unless `workers` says otherwise, on CUDA one; one worker
-    means this process. `storage` is a journal file, by default in the folder. `watch` is given a snapshot of the study
-    about twice a second. `train` trains one seed (for tests).
+    checkpoints. On the CPU there are as many workers as cores unless `workers` says otherwise, on GPUs `slots` for
+    each; one worker means this process. `storage` is as `open_storage` takes it, by default a journal file in the
+    folder, and `name` the study's name there, by default the file's. `watch` is given a snapshot of the study about
+    twice a second. `train` trains one seed (for tests).
 
     Raises `InputError` where the file has nothing to search, cannot be trained at some end of its ranges, or is not the
     one that the folder's study was made from; `GrowsearchError` where the workers cannot work. Scripts that call this
     with several workers need the `if __name__ == "__main__":` guard.
     """
-    place = str(resolve_device(device))
     settings = settings_of(space)
-    study, reference = _open(space, settings, folder, storage)
-    cores = core_count()
-    workers = max(1, min(workers or (cores if place == "cpu" else 1), settings.trials))
-    threads = max(1, cores // workers)
+    there = places(device, workers, slots)[: settings.trials]
+    study, reference = _open(space, settings, folder, storage, name)
+    threads = max(1, core_count() // len(there))
     fill(study, settings.trials, baselines_of(space, settings))
-    write_json(folder / ENVIRONMENT, describe_environment(place, workers, threads, settings.seeds))
+    write_json(folder / ENVIRONMENT, describe_environment(there[0].device, len(there), threads, settings.seeds))
     tell = _throttled(study, watch)
+    seed = 1000 * len(finished(study.trials()))  # differs in a later start, so that it suggests something else
     try:
-        if workers == 1:
-            _work_here(study, place, threads, train, tell)
+        if len(there) == 1:
+            _work_here(study, str(resolve_device(device)), threads, seed, train, tell)
         elif not is_done(study):
-            run_crew(Crew(reference, workers, threads, place, train), study, tell)
+            run_crew(Crew(reference, there, threads, seed, train), study, tell)
     finally:
         results = write_results(study)
         tell(True)
@@ -126,25 +130,38 @@ def _storage_of(kept: dict[str, Any], folder: Path) -> str:
     return str(folder / JOURNAL) if kept["storage"] == JOURNAL else str(kept["storage"])
 
 
-def _open(space: Space, settings: SearchConfig, folder: Path, storage: str | None) -> tuple[Study, Reference]:
+def _open(
+    space: Space, settings: SearchConfig, folder: Path, storage: str | None, name: str | None
+) -> tuple[Study, Reference]:
     """The study of a folder, continued or new; a new one is checked before anything is written."""
     kept = json.loads((folder / SEARCH).read_text()) if is_search(folder) else None
     if kept is None and (folder / CONFIG).exists():
         raise InputError(f"{folder} holds the runs of another command: choose another folder with --out")
-    name = kept["study"] if kept else space.path.stem
+    name = name or (kept["study"] if kept else space.path.stem)
     url = storage or (_storage_of(kept, folder) if kept else str(folder / JOURNAL))
-    study = find_study(open_storage(url), name, folder) if kept or storage or Path(url).exists() else None
+    study = find_study(open_storage(url), name) if kept or storage or Path(url).exists() else None
     if study is not None:
+        if kept is None and not _same_folder(study.folder, folder):
+            raise InputError(
+                f"storage {shown(url)} has a study {name!r} already, whose run folder is {study.folder}: go on with it "
+                "there (--out), or give this one another name (--study)"
+            )
+        study = replace(study, folder=folder)
         require_same(study, study_plan(space, settings, 0))
     most = check(space) if study is None else 0
     _make(folder)
     study = study or create_study(open_storage(url), name, study_plan(space, settings, most), folder)
-    write_json(folder / SEARCH, {"study": name, "storage": JOURNAL if url == str(folder / JOURNAL) else url})
+    own = url == str(folder / JOURNAL)
+    write_json(folder / SEARCH, {"study": name, "storage": JOURNAL if own else shown(url)})
     text = yaml.safe_dump(
         {**space.data, "search": settings.model_dump(mode="json", exclude_none=True)}, sort_keys=False
     )
     write_atomically(folder / CONFIG, lambda file: file.write(text.encode()))
     return study, Reference(url, name, folder)
+
+
+def _same_folder(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
 
 
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
@@ -165,12 +182,11 @@ def _make(folder: Path) -> None:
         ) from error
 
 
-def _work_here(study: Study, device: str, threads: int, train: Train, tell: Callable[[bool], None]) -> None:
+def _work_here(study: Study, device: str, threads: int, seed: int, train: Train, tell: Callable[[bool], None]) -> None:
     """Be the only worker; an interrupt ends the trial at its next step, with a checkpoint."""
     torch.set_num_threads(threads)
     with _interruptible() as stop:
-        seed = len(finished(study.trials()))
-        work(study, device, stop, 1000 * seed, train, lambda: tell(False))
+        work(study, device, stop, seed, train, lambda: tell(False))
         if stop.is_set():
             raise KeyboardInterrupt
 

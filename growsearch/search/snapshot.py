@@ -15,9 +15,11 @@ from growsearch.search.study import Study, counts
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study's trials at a moment, without those that others go on with; `best` is one, or the Pareto front."""
+    """A study's trials at a moment, without those that others go on with, of so many `wanted`; `best` is one, or the
+    Pareto front."""
 
     search: SearchConfig
+    wanted: int
     trials: tuple[FrozenTrial, ...]
     best: tuple[FrozenTrial, ...]
 
@@ -44,7 +46,8 @@ class Snapshot:
 def snapshot(study: Study) -> Snapshot:
     """The study as it is now."""
     trials = [trial for trial in study.trials() if counts(trial)]
-    return Snapshot(study.plan.search, tuple(trials), tuple(best_trials(study.plan.search, trials)))
+    best = best_trials(study.plan.search, trials)
+    return Snapshot(study.plan.search, max(study.wanted, len(trials)), tuple(trials), tuple(best))
 
 
 def best_trials(search: SearchConfig, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

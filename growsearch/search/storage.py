@@ -1,107 +1,116 @@
-"""Where a study is kept: by default a journal file, which many processes may append to."""
+"""Where a study is kept: a journal file, PostgreSQL, or PostgreSQL behind Optuna's gRPC proxy."""
 
 from __future__ import annotations
 
-import os
-from collections.abc import Generator
-from contextlib import contextmanager
-from pathlib import Path
+import socket
+import warnings
+import weakref
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from urllib.parse import urlsplit
 
-from optuna.storages import BaseStorage, JournalStorage
-from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
+from optuna.exceptions import ExperimentalWarning
+from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage, run_grpc_proxy_server
 
 from growsearch.errors import InputError
+from growsearch.search.journal import KINDS, open_journal
+from growsearch.search.patience import in_a_line, make_patient
 
-try:
-    from fcntl import LOCK_EX, flock
-except ImportError:  # not a POSIX system: there Optuna's lock is used, which waits half a minute for a dead process
-    flock = None  # type: ignore[assignment]
+_PROXY_PORT = 13000
+_GREETING = 10.0  # seconds that a proxy has to answer
+_THREADS = 10  # of a proxy
 
 
-def open_storage(url: str) -> BaseStorage:
-    """The storage of a study: a path is a journal file, made where there is none.
+def open_storage(url: str, connections: int = 2) -> BaseStorage:
+    """The storage of a study; a path is a journal file, made where there is none.
 
-    Raises `InputError` where it cannot be opened.
+    A database that is away for a while is waited for. A worker needs two connections: for its trial and its lease.
+    Raises `InputError` where the storage cannot be opened.
     """
-    if "://" in url:
-        scheme = url.partition("://")[0]
-        raise InputError(f"storage {url}: unknown scheme {scheme!r} (allowed: the path of a journal file)")
-    path = Path(url)
-    if not path.parent.is_dir():
-        raise InputError(f"storage {url}: there is no folder {path.parent} (allowed: the path of a journal file)")
+    scheme, separator, _ = url.partition("://")
+    if not separator:
+        return open_journal(url)
+    if scheme in ("postgresql", "postgres"):
+        return make_patient(_open_postgres(url, connections), shown(url))
+    if scheme == "grpc":
+        return make_patient(_open_proxy(url), shown(url))
+    raise InputError(f"storage {shown(url)}: unknown scheme {scheme!r} (allowed: {KINDS})")
+
+
+def shown(url: str) -> str:
+    """A storage as it may be printed and written down: without its password."""
+    scheme, separator, rest = url.partition("://")
+    credentials, at, place = rest.rpartition("@")
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{place}" if separator and at else url
+
+
+def _open_postgres(url: str, connections: int) -> BaseStorage:
     try:
-        return JournalStorage(JournalFileBackend(url, _JournalLock(url)))
-    except OSError as error:
-        raise InputError(f"storage {url}: cannot be opened: {error.strerror or error}") from error
-    except (ValueError, LookupError, TypeError, AssertionError) as error:
-        raise InputError(f"storage {url}: it is no journal of a study (allowed: one, or a new file)") from error
-
-
-@contextmanager
-def locked(path: Path) -> Generator[None]:
-    """Only one process at a time is inside, of those that use the same path."""
-    lock = _Lock(str(path))
-    lock.acquire()
+        import psycopg  # noqa: F401
+    except ImportError as error:
+        raise InputError(f'storage {shown(url)}: needs psycopg: pip install "growsearch[postgres]"') from error
+    _, _, place = url.partition("://")
+    pool = {"pool_pre_ping": True, "pool_size": connections, "max_overflow": 0}
     try:
-        yield
-    finally:
-        lock.release()
+        database = RDBStorage(f"postgresql+psycopg://{place}", engine_kwargs=pool)
+    except Exception as error:  # whatever SQLAlchemy, psycopg or Optuna's look at the tables raise
+        raise InputError(
+            f"storage {shown(url)}: cannot be opened: {in_a_line(error)} "
+            "(a password is taken from the address, PGPASSWORD or ~/.pgpass)"
+        ) from error
+    storage = get_storage(database)
+    weakref.finalize(storage, database.engine.dispose)
+    return storage
 
 
-class _Lock(JournalFileOpenLock):
-    """A lock beside a file, which the system takes back when its process dies."""
-
-    def __init__(self, path: str) -> None:
-        super().__init__(path)
-        self._path = path
-        self._held: int | None = None
-
-    def acquire(self) -> bool:
-        """Wait until the lock is free, and take it."""
-        if flock is None:
-            return super().acquire()
-        file = os.open(self._path + ".lock", os.O_RDWR | os.O_CREAT, 0o666)
-        try:
-            flock(file, LOCK_EX)
-        except BaseException:
-            os.close(file)
-            raise
-        self._held = file
-        return True
-
-    def release(self) -> None:
-        """Give the lock back."""
-        if flock is None:
-            super().release()
-            return
-        file, self._held = self._held, None
-        if file is not None:
-            os.close(file)
+def _open_proxy(url: str) -> BaseStorage:
+    try:
+        import grpc  # noqa: F401
+    except ImportError as error:
+        raise InputError(f'storage {url}: needs grpcio: pip install "growsearch[proxy]"') from error
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "localhost", parts.port or _PROXY_PORT
+    except ValueError as error:
+        raise InputError(f"storage {url}: {error} (allowed: {KINDS})") from error
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
+        proxy = GrpcStorageProxy(host=host, port=port)
+    try:
+        proxy.wait_server_ready(_GREETING)
+    except ConnectionError as error:
+        raise InputError(
+            f"storage {url}: no proxy answers there (start one: growsearch proxy --storage postgresql://...)"
+        ) from error
+    return proxy
 
 
-class _JournalLock(_Lock):
-    """A journal's lock; whoever gets it cuts off an unfinished last line: its writer died, or the disk was full.
+def serve_proxy(url: str, host: str, port: int, ready: Callable[[], None]) -> None:
+    """Be Optuna's gRPC proxy of a database until the process is ended; `ready` is called when it is about to listen.
 
-    Optuna reads past such a line at the end of a journal but not in the middle, so it goes before the next is written.
+    Raises `InputError` where the storage is none that can be shared so, or the address cannot be listened on.
     """
-
-    def acquire(self) -> bool:
-        """See `_Lock.acquire`."""
-        super().acquire()
+    if not url.startswith(("postgresql://", "postgres://")):
+        raise InputError(f"storage {shown(url)}: a proxy stands before a database (allowed: postgresql://...)")
+    try:
+        import grpc  # noqa: F401
+    except ImportError as error:
+        raise InputError('a proxy needs grpcio: pip install "growsearch[proxy]"') from error
+    _require_free(host, port)
+    storage = open_storage(url, _THREADS)
+    ready()
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", ExperimentalWarning)
         try:
-            _cut_unfinished_line(self._path)
-        except BaseException:
-            self.release()
-            raise
-        return True
+            run_grpc_proxy_server(storage, host=host, port=port, thread_pool=ThreadPoolExecutor(_THREADS))
+        except RuntimeError as error:
+            raise InputError(f"{host}:{port} cannot be listened on: choose another --host or --port") from error
 
 
-def _cut_unfinished_line(path: str) -> None:
-    with open(path, "rb+") as file:
-        size = file.seek(0, os.SEEK_END)
-        if size == 0:
-            return
-        file.seek(size - 1)
-        if file.read(1) != b"\n":
-            file.seek(0)
-            file.truncate(file.read().rfind(b"\n") + 1)
+def _require_free(host: str, port: int) -> None:
+    """See that nobody listens there: gRPC itself would share a port with another proxy and say nothing."""
+    try:
+        socket.create_connection((host, port), timeout=1).close()
+    except OSError:
+        return
+    raise InputError(f"{host}:{port} cannot be listened on: another program does: choose another --port")

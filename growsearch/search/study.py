@@ -20,7 +20,7 @@ from growsearch.config import RunConfig, SearchConfig
 from growsearch.config.check import normalized
 from growsearch.errors import InputError
 from growsearch.search.space import SECTIONS
-from growsearch.search.storage import open_storage
+from growsearch.search.storage import open_storage, shown
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
@@ -88,6 +88,15 @@ class Study:
         return self.folder / "trials" / str(number)
 
     @property
+    def wanted(self) -> int:
+        """How many trials there are to be in all."""
+        return int(self.storage.get_study_user_attrs(self.id).get("trials", 0))
+
+    def want(self, trials: int) -> None:
+        """Say how many trials there are to be in all."""
+        self.storage.set_study_user_attr(self.id, "trials", trials)
+
+    @property
     def claims(self) -> Path:
         """The file whose lock is held while it is decided who trains what."""
         return self.folder / "claims"
@@ -119,7 +128,7 @@ def open_study(reference: Reference) -> Study:
     if study is None:
         known = [one.study_name for one in storage.get_all_studies()]
         allowed = f"allowed {', '.join(known)}" if known else "it has no studies; growsearch search makes one"
-        raise InputError(f"storage {reference.storage}: there is no study {reference.name!r} ({allowed})")
+        raise InputError(f"storage {shown(reference.storage)}: there is no study {reference.name!r} ({allowed})")
     return study
 
 
@@ -144,7 +153,7 @@ def _differences(one: Any, other: Any, path: str = "") -> list[str]:
 
 
 def counts(trial: FrozenTrial) -> bool:
-    """Whether a trial is one of those that were asked for: not one that another goes on with, nor one taken back."""
+    """Whether a trial is one of those that were asked for: not one that another goes on with."""
     return trial.state != TrialState.FAIL or "reason" in trial.user_attrs
 
 

@@ -24,6 +24,7 @@ from growsearch.errors import GrowsearchError
 from growsearch.search.claims import DIVERGED, claim
 from growsearch.search.leases import Lease, Watch, hand_on
 from growsearch.search.measures import measured, objective_values, violations
+from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
 from growsearch.search.study import Study, identity
 from growsearch.training import Interrupted, Progress, TrainingDiverged, run_one
@@ -69,7 +70,7 @@ class Conductor:
     def conduct(self, trial: optuna.Trial, lease: Lease) -> None:
         """Bring a trial to its end: complete, pruned, failed, or handed on where this worker is to stop.
 
-        Raises `NoRoom` where the disk is full.
+        Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
         try:
             config = self._configuration(trial)
@@ -85,6 +86,8 @@ class Conductor:
             self._hand_on(trial)
         except (Lost, UpdateFinishedTrialError):
             return
+        except StorageLost:
+            raise
         except Exception as error:
             if _is_full(error, self.study.folder):
                 with suppress(OSError):
@@ -187,7 +190,8 @@ class Monitor:
     def __init__(self, conductor: Conductor, trial: optuna.Trial, lease: Lease, seed: int) -> None:
         self._conductor, self._trial, self._lease = conductor, trial, lease
         plan = conductor.study.plan
-        lease.note = {"seed": seed}
+        self._seed = seed
+        lease.note = {"seed": seed, "reached": [seed, 0]}
         self._measure = plan.search.aims[0][1]
         at_rungs = plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0
         done = conductor.study.storage.get_trial(trial._trial_id).intermediate_values
@@ -201,6 +205,8 @@ class Monitor:
             note = {key: event[key] for key in ("step", "total_steps", self._measure) if key in event}
             self._lease.note = {**self._lease.note, **note}
         if event["kind"] == "row":
+            self._lease.note["reached"] = [self._seed, event["step"]]
+            self._lease.got_on()
             self._at_rung(event)
         self._conductor.watch()
         if event["kind"] == "step" and self._conductor.stop.is_set():  # between steps: a checkpoint can be written

@@ -36,7 +36,7 @@ def work(
     taken = 0
     while not stop.is_set():
         watching.hand_on_abandoned()
-        trial_id = take(study)
+        trial_id = take(study, name)
         if trial_id is None:
             if is_done(study):
                 break

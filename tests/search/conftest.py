@@ -2,7 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import socket
+import subprocess
+import sys
+import time
+import uuid
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +37,8 @@ growth:
 search: {trials: 8, pruner: none, lease: 2}
 """
 
+PATIENCE = 240.0  # seconds, for machines that do other things
+SERVER = "GROWSEARCH_TEST_POSTGRES"
 MakeSpace = Callable[..., Space]
 RunStub = Callable[..., dict[str, Any]]
 
@@ -57,3 +65,58 @@ def run_stub(space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
         return search(space(*overrides, text=text), tmp_path / "run", "cpu", 1, train=train)
 
     return run
+
+
+@pytest.fixture
+def postgres() -> Iterator[str]:
+    """The address of an empty database on the server that `.ci/postgres` starts."""
+    server = os.environ.get(SERVER)
+    if server is None:
+        pytest.skip(f"needs a PostgreSQL server: run .ci/postgres COMMAND, which sets {SERVER}")
+    import psycopg
+
+    name = f"test_{uuid.uuid4().hex}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")  # type: ignore[call-overload]
+    yield f"{server}/{name}"
+    with psycopg.connect(f"{server}/postgres", autocommit=True) as connection:
+        connection.execute(f"DROP DATABASE {name} WITH (FORCE)")  # type: ignore[call-overload]
+
+
+@pytest.fixture
+def proxy(postgres: str) -> Iterator[str]:
+    """The address of a proxy before an empty database."""
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "growsearch", "proxy", "--storage", postgres, "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as process:
+        assert process.stderr is not None
+        assert f"grpc://localhost:{port} stands before postgresql://" in process.stderr.readline()
+        wait_for(lambda: _listens(port))
+        yield f"grpc://localhost:{port}"
+        process.terminate()
+
+
+@pytest.fixture(params=["journal", "postgres", "proxy"])
+def storage(request: pytest.FixtureRequest, tmp_path: Path) -> str:
+    """The address of an empty storage of each kind."""
+    return str(tmp_path / "journal") if request.param == "journal" else str(request.getfixturevalue(request.param))
+
+
+def _listens(port: int) -> bool:
+    try:
+        socket.create_connection(("localhost", port), timeout=1).close()
+    except OSError:
+        return False
+    return True
+
+
+def wait_for(found: Callable[[], Any]) -> Any:
+    """What `found` gives as soon as it gives something."""
+    until = time.monotonic() + PATIENCE
+    while time.monotonic() < until:
+        if value := found():
+            return value
+        time.sleep(0.05)
+    raise TimeoutError

@@ -32,7 +32,7 @@ def elsewhere() -> str:
 
 def begin(study: Study, worker: str) -> FrozenTrial:
     """Take a trial and give one sign of life."""
-    trial_id = take(study)
+    trial_id = take(study, worker_name())
     assert trial_id is not None
     study.storage.set_trial_user_attr(trial_id, "lease", {"worker": worker, "sign": 1})
     return study.storage.get_trial(trial_id)
@@ -42,7 +42,12 @@ def test_a_trial_is_taken_by_one_worker_only(study: Study, tmp_path: Path) -> No
     other = find_study(open_storage(str(tmp_path / "journal")), "s")
     assert other is not None
 
-    taken = [take(study), take(other), take(study), take(other)]
+    taken = [
+        take(study, worker_name()),
+        take(other, worker_name()),
+        take(study, worker_name()),
+        take(other, worker_name()),
+    ]
 
     assert len(set(taken[:3])) == 3
     assert taken[3] is None
@@ -62,7 +67,7 @@ def test_a_lease_runs_out_when_there_is_no_sign_of_life(study: Study) -> None:
 
 
 def test_a_lease_does_not_run_out_while_signs_are_given(study: Study) -> None:
-    trial_id = take(study)
+    trial_id = take(study, worker_name())
     assert trial_id is not None
     watch = Watch(study)
     with Lease(study, trial_id, elsewhere()) as lease:
@@ -113,7 +118,7 @@ def test_what_was_interrupted_is_taken_before_what_is_new(study: Study) -> None:
     trial = begin(study, elsewhere())
     hand_on(study, trial, died=False)
 
-    taken = take(study)
+    taken = take(study, worker_name())
 
     assert taken is not None
     assert study.storage.get_trial(taken).user_attrs["resume_of"] == trial.number
@@ -125,14 +130,32 @@ def test_a_trial_that_kills_its_workers_is_given_up_with_the_reason(study: Study
 
     failed = [trial for trial in study.trials() if "reason" in trial.user_attrs]
     assert [trial.user_attrs["reason"] for trial in failed] == [
-        f"its worker died {MOST_DEATHS} times, perhaps because memory ran out"
+        f"{MOST_DEATHS} workers died at the same place of it, perhaps because memory ran out"
     ]
     assert finished(study.trials()) == failed
     assert not is_done(study)
 
 
+def test_a_trial_that_gets_further_each_time_is_not_given_up(study: Study) -> None:
+    for step in range(2 * MOST_DEATHS):
+        trial = begin(study, elsewhere())
+        sign = {"worker": elsewhere(), "sign": 2, "reached": [0, step]}
+        study.storage.set_trial_user_attr(trial._trial_id, "lease", sign)
+        hand_on(study, study.storage.get_trial(trial._trial_id), died=True)
+
+    assert not [trial for trial in study.trials() if "reason" in trial.user_attrs]
+    assert [trial.state for trial in study.trials()].count(TrialState.WAITING) == 1
+
+
+def test_a_new_trial_has_its_worker_before_its_first_sign(study: Study) -> None:
+    trial_id = take(study, worker_name())
+
+    assert trial_id is not None
+    assert study.storage.get_trial(trial_id).user_attrs["lease"]["worker"].split(":")[1] == str(os.getpid())
+
+
 def test_a_worker_learns_that_its_trial_was_given_to_another(study: Study) -> None:
-    trial_id = take(study)
+    trial_id = take(study, worker_name())
     assert trial_id is not None
     with Lease(study, trial_id, elsewhere()) as lease:
         hand_on(study, study.storage.get_trial(trial_id), died=True)
@@ -147,12 +170,13 @@ def test_a_line_that_was_cut_off_by_a_kill_is_mended(study: Study, tmp_path: Pat
 
     again = find_study(open_storage(str(tmp_path / "journal")), "s")
     assert again is not None
-    assert len(again.trials()) == 5
+    assert again.wanted == 5
 
 
-def test_fewer_trials_take_back_what_is_queued(study: Study) -> None:
+def test_no_trial_is_begun_beyond_the_number_that_is_wanted(study: Study) -> None:
     begin(study, worker_name())
 
     fill(study, 2, {})
 
-    assert [trial.state for trial in study.trials() if counts(trial)] == [TrialState.RUNNING, TrialState.WAITING]
+    assert [take(study, worker_name()) is None for _ in range(3)] == [False, True, True]
+    assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2

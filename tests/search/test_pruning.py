@@ -29,13 +29,13 @@ def study_of(folder: Path, **settings: Any) -> Study:
 def rows(study: Study, values: Sequence[float], flops: Sequence[int], baseline: bool = False) -> optuna.Trial:
     """A new trial that has had these rows."""
     fill(study, len(study.trials()) + 1, {"small": {}} if baseline else {})
-    number = take(study)
+    number = take(study, "here:1:a")
     assert number is not None
     trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
     conductor = cast(Conductor, SimpleNamespace(study=study, watch=lambda: None))
     monitor = Monitor(conductor, trial, Lease(study, number, "machine:1:x"), 0)
     for value, used in zip(values, flops, strict=True):
-        monitor({"kind": "row", "training_flops": used, "validation_accuracy": value})
+        monitor({"kind": "row", "step": 1, "training_flops": used, "validation_accuracy": value})
     return trial
 
 

@@ -71,7 +71,7 @@ def test_a_worker_joins_a_study(growsearch: Run, searched: Any, tmp_path: Path) 
     nowhere = growsearch("worker", "--storage", tmp_path / "none" / "journal", "--study", "space")
 
     assert joined.exit_code == 0
-    assert "0 trials taken; 3 of study 'space' are finished" in joined.stderr
+    assert "study 'space' is done: 3 trials are finished" in joined.stderr
     assert unknown.exit_code == nowhere.exit_code == 2
     assert "there is no study 'other' (allowed space)" in unknown.stderr
     assert "there is no folder" in nowhere.stderr

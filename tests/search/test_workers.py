@@ -6,8 +6,6 @@ import os
 import signal
 import subprocess
 import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -17,22 +15,12 @@ from optuna.trial import TrialState
 from growsearch.errors import GrowsearchError
 from growsearch.search import search
 from growsearch.search.run import is_search, open_folder
-from tests.search.conftest import MakeSpace
+from tests.search.conftest import PATIENCE, MakeSpace, wait_for
 from tests.search.stub import record, train
 
 ROOT = Path(__file__).resolve().parents[2]
-PATIENCE = 240.0  # seconds, for machines that do other things
 TRIALS = 12
 OVERRIDES = [f"search.trials={TRIALS}", "search.baselines=false", "search.sampler=random", "search.lease=60"]
-
-
-def wait_for(found: Callable[[], Any]) -> Any:
-    until = time.monotonic() + PATIENCE
-    while time.monotonic() < until:
-        if value := found():
-            return value
-        time.sleep(0.1)
-    raise TimeoutError
 
 
 def at_work(folder: Path) -> int | None:

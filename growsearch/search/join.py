@@ -1,0 +1,35 @@
+"""Join a study that was begun elsewhere, with one worker or several."""
+
+from __future__ import annotations
+
+from growsearch.comparison.environment import core_count
+from growsearch.errors import InputError
+from growsearch.search.local import Crew, run_crew, stopped_by_signals
+from growsearch.search.places import places
+from growsearch.search.queue import finished, is_done
+from growsearch.search.study import Reference, open_study
+from growsearch.search.worker import work
+from growsearch.training.precision import resolve_device
+
+
+def join(reference: Reference, device: str = "auto", workers: int | None = None, slots: int | None = None) -> int:
+    """Work on an existing study until it is done; how many trials are finished then.
+
+    Raises `InputError` where there is no such study, or its run folder cannot be seen from here, and
+    `KeyboardInterrupt` where this process is interrupted or told to end: its trials are handed on with a checkpoint.
+    """
+    there = places(device, workers, slots, on_cpu=1)
+    study = open_study(reference)
+    if not study.folder.is_dir():
+        raise InputError(
+            f"the run folder of study {study.name!r}, {study.folder}, is not there: mount it on this machine, or say "
+            "where it is with --out"
+        )
+    if len(there) == 1:
+        stop = stopped_by_signals()
+        work(study, str(resolve_device(device)), stop)
+        if stop.is_set():
+            raise KeyboardInterrupt
+    elif not is_done(study):
+        run_crew(Crew(reference, there, max(1, core_count() // len(there)), None), study, lambda: None)
+    return len(finished(study.trials()))
