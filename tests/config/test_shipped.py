@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
+import shlex
+from itertools import pairwise
+from pathlib import Path
+
 import pytest
+from PIL import Image
 
 from growsearch.config import find_file, load_config, load_space, shipped_names
 from growsearch.networks import build_network
@@ -19,7 +24,24 @@ COMPARISONS = [
 ]
 
 
-SEARCHES = ["digits_policies", "own_model_example"]
+SEARCHES = ["cifar100_policies", "cifar10_policies", "digits_policies", "own_model_example"]
+ON_CIFAR = {"cifar10_policies": (10, 0.5), "cifar100_policies": (100, 1.0)}  # classes, width of the largest network
+
+
+def images(folder: Path) -> str:
+    """A few images in folders, as the override that a file's comment shows."""
+    for split in ("train", "test"):
+        for label in ("a", "b"):
+            (folder / split / label).mkdir(parents=True)
+            for index in range(4):
+                Image.new("RGB", (32, 32), (60 * index, 0, 0)).save(folder / split / label / f"{index}.png")
+    return f"data={{name: image_folder, root: {folder}, validation: 2}}"
+
+
+def shown_searches(name: str) -> list[list[str]]:
+    """The searches that a file's comment shows, as words."""
+    head = find_file(name).read_text().split("\n\n")[0].replace("\\\n#", "").replace("# ", "")
+    return [shlex.split(line)[2:] for line in head.splitlines() if line.strip().startswith("growsearch search ")]
 
 
 def test_all_are_shipped() -> None:
@@ -27,14 +49,43 @@ def test_all_are_shipped() -> None:
 
 
 @pytest.mark.parametrize("name", SEARCHES)
-def test_a_space_to_search_has_ranges_and_all_baselines(name: str) -> None:
+def test_a_space_to_search_has_ranges_and_all_baselines(name: str, tmp_path: Path) -> None:
     from growsearch.search.baselines import baselines
 
-    space = load_space(name)
+    space = load_space(name, [images(tmp_path)] if name in ON_CIFAR else [])
 
     assert len(space.ranges) >= 5
     assert list(baselines(space.data)) == ["small", "big", "random"]
     assert f"growsearch search {name}" in space.path.read_text()
+
+
+@pytest.mark.parametrize("name", SEARCHES)
+def test_the_searches_that_a_comment_shows_are_possible(name: str) -> None:
+    for shown, *options in shown_searches(name):
+        sets = [value for option, value in pairwise(options) if option == "--set"]
+        assert shown == name
+        assert load_space(name, sets).ranges
+
+
+@pytest.mark.parametrize("name", ON_CIFAR)
+def test_a_large_search_stays_within_the_network_that_its_comment_names(name: str) -> None:
+    space = load_space(name)
+    (classes, width), config = ON_CIFAR[name], space.first()
+    network = build_network({**config.network, "width": width}, (3, 32, 32), classes)
+
+    most = sum(parameter.numel() for parameter in network.parameters())
+    assert config.growth.budget == {"parameters": most}
+    assert config.search is not None and config.search.limits["parameters"].max == most
+    assert f"within {most:,} parameters" in space.path.read_text()
+
+
+@pytest.mark.parametrize("name", ON_CIFAR)
+def test_a_large_search_has_every_strategy_of_the_small_one_and_more(name: str) -> None:
+    small, large = load_space("digits_policies").data["growth"], load_space(name).data["growth"]
+
+    for part in ("when", "where", "how"):
+        assert set(small[part]["options"]) < set(large[part]["options"])
+    assert {"firefly", "gauss_newton", "gradmax_opt"} <= set(large["how"]["options"])
 
 
 @pytest.mark.parametrize("name", COMPARISONS)
