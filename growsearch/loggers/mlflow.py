@@ -14,7 +14,8 @@ KEPT = "mlflow.json"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
 _IN_EVERY_ROW, _IN_EVERY_EVENT = "parameters", "growth/parameters_after"
 _LONGEST = 6000  # characters of a parameter's value
-_MOST = 100  # parameters in a call
+_MOST_PARAMETERS, _MOST_METRICS = 100, 1000  # in a call
+_EVERY = 5.0  # seconds between two calls: a store that is a file takes 50 ms for each, which a short run would feel
 
 
 class MLflowLogger(Logger):
@@ -34,6 +35,8 @@ class MLflowLogger(Logger):
         self._id = self._begun(run) or self._create(run)
         self._rows = len(self._client.get_metric_history(self._id, _IN_EVERY_ROW))
         self._events = len(self._client.get_metric_history(self._id, _IN_EVERY_EVENT))
+        self._waiting: list[Any] = []
+        self._sent = -_EVERY
         self._status = "KILLED"
 
     def row(self, row: Mapping[str, Any]) -> None:
@@ -54,7 +57,8 @@ class MLflowLogger(Logger):
         self._status = "FINISHED"
 
     def close(self) -> None:
-        """The run's state; a resumed one runs again."""
+        """All metrics, and the run's state; a resumed one runs again."""
+        self._send()
         self._client.set_terminated(self._id, self._status)
 
     def _begun(self, run: LoggedRun) -> str | None:
@@ -76,8 +80,8 @@ class MLflowLogger(Logger):
         tags = {"growsearch.folder": str(run.folder.resolve())}
         created: str = self._client.create_run(self._experiment(), run_name=run.name, tags=tags).info.run_id
         parameters = [Param(key, str(value)[:_LONGEST]) for key, value in run.parameters.items()]
-        for start in range(0, len(parameters), _MOST):
-            self._client.log_batch(created, params=parameters[start : start + _MOST])
+        for start in range(0, len(parameters), _MOST_PARAMETERS):
+            self._client.log_batch(created, params=parameters[start : start + _MOST_PARAMETERS])
         self._kept.write_text(json.dumps({"run": created, "identity": run.identity}))
         return created
 
@@ -100,4 +104,11 @@ class MLflowLogger(Logger):
         from mlflow.entities import Metric
 
         now = int(time.time() * 1000)
-        self._client.log_batch(self._id, metrics=[Metric(key, value, now, step) for key, value in values.items()])
+        self._waiting += [Metric(key, value, now, step) for key, value in values.items()]
+        if time.monotonic() - self._sent >= _EVERY:
+            self._send()
+
+    def _send(self) -> None:
+        for start in range(0, len(self._waiting), _MOST_METRICS):
+            self._client.log_batch(self._id, metrics=self._waiting[start : start + _MOST_METRICS])
+        self._waiting, self._sent = [], time.monotonic()
