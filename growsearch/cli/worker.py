@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
 import typer
 
 from growsearch.cli.handling import INTERRUPTED, handled
-from growsearch.cli.options import STORAGES, Device, OnDevice, Quiet, Slots
+from growsearch.cli.options import STORAGES, Device, Log, OnDevice, Quiet, Slots
 from growsearch.cli.output import say
 
 Storage = Annotated[str, typer.Option(metavar="STORAGE", help=f"Where the study is kept: {STORAGES}.")]
@@ -30,14 +31,19 @@ def worker(
     device: OnDevice = Device.auto,
     workers: Workers = None,
     slots: Slots = None,
+    log: Log = None,
     quiet: Quiet = False,
 ) -> None:
     """Work on a study that `growsearch search` has begun, beside its other workers, until nothing is left of it."""
+    from growsearch.loggers import check_loggers
     from growsearch.search.join import join
     from growsearch.search.study import Reference
+    from growsearch.search.trial import train_for_search
 
+    check_loggers(log or [])
+    train = partial(train_for_search, loggers=tuple(log or []))
     try:
-        finished = join(Reference(storage, study, out), device.value, workers, slots)
+        finished = join(Reference(storage, study, out), device.value, workers, slots, train)
     except KeyboardInterrupt as interrupt:
         say("interrupted; other workers go on with what was begun here")
         raise typer.Exit(INTERRUPTED) from interrupt

@@ -8,11 +8,18 @@ from growsearch.search.local import Crew, run_crew, stopped_by_signals
 from growsearch.search.places import places
 from growsearch.search.queue import finished, is_done
 from growsearch.search.study import Reference, open_study
+from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
 from growsearch.training.precision import resolve_device
 
 
-def join(reference: Reference, device: str = "auto", workers: int | None = None, slots: int | None = None) -> int:
+def join(
+    reference: Reference,
+    device: str = "auto",
+    workers: int | None = None,
+    slots: int | None = None,
+    train: Train = train_for_search,
+) -> int:
     """Work on an existing study until it is done; how many trials are finished then.
 
     Raises `InputError` where there is no such study, or its run folder cannot be seen from here, and
@@ -27,9 +34,9 @@ def join(reference: Reference, device: str = "auto", workers: int | None = None,
         )
     if len(there) == 1:
         stop = stopped_by_signals()
-        work(study, str(resolve_device(device)), stop)
+        work(study, str(resolve_device(device)), stop, train=train)
         if stop.is_set():
             raise KeyboardInterrupt
     elif not is_done(study):
-        run_crew(Crew(reference, there, max(1, core_count() // len(there)), None), study, lambda: None)
+        run_crew(Crew(reference, there, max(1, core_count() // len(there)), None, train), study, lambda: None)
     return len(finished(study.trials()))

@@ -282,6 +282,6 @@ def _copy_whole(origin: Path, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for path in sorted(origin.iterdir(), key=lambda path: path.name != CHECKPOINT):
-        if not path.name.endswith(".partial"):
+        if path.is_file() and not path.name.endswith(".partial"):
             shutil.copyfile(path, partial / path.name)
     partial.rename(folder)

@@ -9,7 +9,9 @@ from pathlib import Path
 import pytest
 
 import growsearch
+from growsearch.export import export_network
 from growsearch.export import formats as export_formats
+from growsearch.search.trial import _copy_whole
 from tests.cli.conftest import Run
 from tests.cli.conftest import growsearch as command
 from tests.export.conftest import RUNS
@@ -105,3 +107,14 @@ def test_the_users_own_module_needs_to_be_allowed(program: Run, trained: Path, t
 
     assert refused.exit_code == 2 and "--allow-import" in refused.stderr
     assert allowed.exit_code == 0 and allowed.stdout == ""
+
+
+def test_a_trial_whose_network_was_exported_is_resumed(trained: Path, tmp_path: Path) -> None:
+    """What goes on with a seed's folder takes the files of the run along, and leaves the export."""
+    seed = shutil.copytree(trained / "mlp" / "seed-0", tmp_path / "trials" / "0" / "seed-0")
+    export_network(seed)
+
+    _copy_whole(seed, tmp_path / "trials" / "1" / "seed-0")
+
+    taken = {path.name for path in (tmp_path / "trials" / "1" / "seed-0").iterdir()}
+    assert taken == {path.name for path in seed.iterdir()} - {"export"}

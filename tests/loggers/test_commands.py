@@ -70,6 +70,21 @@ def test_trials_of_a_search_are_logged_also_after_a_resume(program: Run, tmp_pat
     assert logged(out) == {f"trials/{number}/seed-0": [35] for number in range(3)}
 
 
+def test_a_worker_logs_the_trials_that_it_takes(program: Run, monkeypatch: pytest.MonkeyPatch) -> None:
+    given: list[Any] = []
+
+    def join(*arguments: Any) -> int:
+        given.extend(arguments)
+        return 0
+
+    monkeypatch.setattr("growsearch.search.join.join", join)
+
+    result = program("worker", "--storage", "study.journal", "--study", "name", "--log", "tensorboard")
+
+    assert result.exit_code == 0, result.stderr
+    assert given[-1].keywords == {"loggers": ("tensorboard",)}
+
+
 @pytest.mark.parametrize("name", ["run", "compare", "search"])
 def test_an_unknown_logger_and_a_missing_extra_are_refused_before_anything_runs(
     program: Run, tmp_path: Path, file: Path, monkeypatch: pytest.MonkeyPatch, name: str
