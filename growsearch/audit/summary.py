@@ -132,7 +132,7 @@ def _both(prediction: str, values: Sequence[tuple[float, float | None, float | N
 
 def _sentence(target: Target, rows: Sequence[SummaryRow], calibrations: Sequence[Calibration]) -> str:
     parts = [
-        f"{target.name} had {count_words(len(rows), 'growth event')}.",
+        f"{target.name} had {count_words(len(target.events), 'growth event')}.",
         _said(rows, [one for one in calibrations if one.prediction == CHANGE]),
     ]
     first = [one for one in calibrations if one.prediction == FIRST_STEP]
@@ -144,6 +144,8 @@ def _sentence(target: Target, rows: Sequence[SummaryRow], calibrations: Sequence
 def _said(rows: Sequence[SummaryRow], found: Sequence[Calibration]) -> str:
     """What the strategies predicted of the events themselves."""
     predicted = [row.effect.predicted_change for row in rows]
+    if not rows:
+        return "The repeated run had none of them where they were recorded."
     if all(value is None for value in predicted):
         return f"Its initializer, {_strategies(rows)}, does not predict what an event does to the loss."
     if found:

@@ -99,7 +99,7 @@ def _only_mean(pair: Pair | None) -> str:
 def _points(pair: Pair | None) -> str:
     from growsearch.comparison.metric import VALIDATION
 
-    return "" if pair is None else VALIDATION["validation_accuracy"].show_change(pair.mean_difference)
+    return "" if pair is None else VALIDATION["validation_accuracy"].show_change(round(pair.mean_difference, 6) + 0.0)
 
 
 def _effects(branch: Branch) -> list[str]:

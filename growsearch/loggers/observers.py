@@ -91,7 +91,7 @@ class _Channel:
 
     def close(self) -> None:
         self._calls.put(None)
-        self._thread.join(_PATIENCE)
+        self._thread.join(_PATIENCE if self._made.is_set() else 0)  # one that was waited for in vain is not again
         if self._thread.is_alive():
             self._warn(GrowsearchError(f"no answer for {_PATIENCE:g} s"))
         elif self._failure is not None:

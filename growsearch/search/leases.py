@@ -25,10 +25,10 @@ from growsearch.search.patience import StorageLost
 from growsearch.search.study import Study, counts
 
 LEASE = "lease"
-MOST_DEATHS = 3  # of a trial's workers, none of which got further than those before
+MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
 SIGNS = 12  # of life in the length of a lease
 _CARRIED = ("baseline", "plain", "trains", "deaths", "died_at")
-_EXTRA = 5  # further signs between two of them, at most, where a trial gets on
+_MOMENT = 0.1  # seconds
 
 
 def worker_name() -> str:
@@ -85,7 +85,7 @@ class Lease:
 
     def got_on(self) -> None:
         """Tell how far the trial is, unless that was told a moment ago."""
-        if time.monotonic() - self._last > self._interval / _EXTRA:
+        if time.monotonic() - self._last > _MOMENT:
             self._sign()
 
     def _renew(self) -> None:

@@ -10,7 +10,8 @@ from collections.abc import Callable, Generator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import SpawnProcess
+from multiprocessing.context import ForkServerContext, SpawnContext
+from multiprocessing.process import BaseProcess
 from typing import Any
 
 import torch
@@ -41,7 +42,7 @@ class Crew:
 
 @dataclass
 class _Member:
-    process: SpawnProcess
+    process: BaseProcess
     connection: Connection[Any, Any]
 
 
@@ -97,7 +98,7 @@ def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
 
 def _start(crew: Crew, number: int) -> _Member:
     """Start a process; the seed of its sampler differs from all others'."""
-    context = multiprocessing.get_context("spawn")
+    context = _context()
     here, there = context.Pipe(duplex=False)
     place = crew.places[number % len(crew.places)]
     seed = None if crew.seed is None else crew.seed + number
@@ -105,6 +106,15 @@ def _start(crew: Crew, number: int) -> _Member:
     process.start()
     there.close()
     return _Member(process, here)
+
+
+def _context() -> ForkServerContext | SpawnContext:
+    """How processes are started: from a server that has imported everything once, where the system has that."""
+    if "forkserver" not in multiprocessing.get_all_start_methods():
+        return multiprocessing.get_context("spawn")
+    context = multiprocessing.get_context("forkserver")
+    context.set_forkserver_preload(["__main__", __name__])
+    return context
 
 
 def _require_hope(member: _Member, losses: int, crew: Crew) -> None:

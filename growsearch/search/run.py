@@ -73,7 +73,7 @@ def search(
     fill(study, settings.trials, baselines_of(space, settings))
     write_json(folder / ENVIRONMENT, describe_environment(there[0].device, len(there), threads, settings.seeds))
     tell = _throttled(study, watch)
-    seed = 1000 * len(finished(study.trials()))  # differs in a later start, so that it suggests something else
+    seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
     try:
         if len(there) == 1:
             _work_here(study, str(resolve_device(device)), threads, seed, train, tell)

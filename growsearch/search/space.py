@@ -162,7 +162,7 @@ def _matches(value: Any, plain: Any, path: KeyPath, name: KeyPath, found: dict[s
     if is_range(value):
         return _chosen(value, plain, path, name, found)
     if isinstance(value, Mapping) and isinstance(plain, Mapping):
-        keys = {*value, *plain}
+        keys = dict.fromkeys([*value, *plain])
         return all(_matches(value.get(k), plain.get(k), (*path, k), (*name, k), found) for k in keys)
     if isinstance(value, list) and isinstance(plain, list) and len(value) == len(plain):
         return all(_matches(value[k], plain[k], (*path, k), (*name, k), found) for k in range(len(value)))

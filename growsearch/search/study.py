@@ -108,8 +108,10 @@ def create_study(storage: BaseStorage, name: str, plan: Plan, folder: Path) -> S
     begun = [one._study_id for one in storage.get_all_studies() if one.study_name == name]
     created = begun[0] if begun else storage.create_new_study(directions, name)
     storage.set_study_user_attr(created, "plan", plan.to_json())
-    storage.set_study_user_attr(created, "folder", str(folder.resolve()))
-    return Study(storage, created, name, plan, folder)
+    study = Study(storage, created, name, plan, folder)
+    study.want(plan.search.trials)
+    storage.set_study_user_attr(created, "folder", str(folder.resolve()))  # the last: workers find it from now on
+    return study
 
 
 def find_study(storage: BaseStorage, name: str, folder: Path | None = None) -> Study | None:

@@ -180,3 +180,10 @@ def test_no_trial_is_begun_beyond_the_number_that_is_wanted(study: Study) -> Non
 
     assert [take(study, worker_name()) is None for _ in range(3)] == [False, True, True]
     assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2
+
+
+def test_a_study_is_not_done_before_its_first_trial(tmp_path: Path) -> None:
+    created = create_study(open_storage(str(tmp_path / "new")), "s", Plan({}, SearchConfig(trials=2), {}), tmp_path)
+
+    assert not is_done(created)
+    assert take(created, worker_name()) is not None
