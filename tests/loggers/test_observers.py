@@ -94,10 +94,12 @@ def test_a_logger_that_fails_is_warned_of_once_and_the_run_ends_well(
     assert failing.calls.count(at) == (2 if at == "made" else 1)
 
 
+@pytest.mark.parametrize("at", ["made", "row", "close"])
 def test_a_logger_that_hangs_is_left_behind(
-    config: RunConfig, tmp_path: Path, failing: type[Fails], monkeypatch: pytest.MonkeyPatch
+    config: RunConfig, tmp_path: Path, failing: type[Fails], monkeypatch: pytest.MonkeyPatch, at: str
 ) -> None:
     monkeypatch.setattr(observers, "_PATIENCE", 0.05)
+    failing.at = at
     failing.stuck = threading.Event()
 
     with pytest.warns(RuntimeWarning, match="logger slow failed.* no answer for 0.05 s"):
