@@ -19,12 +19,14 @@ def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None
     Trials that are about to train decide one after the other, under a lock, so that no two train the same.
     """
     with locked(study.claims):
-        queue_orphans(study)
+        trials = study.trials()
+        if queue_orphans(study, trials):
+            trials = study.trials()
         me = study.storage.get_trial(trial_id)
         if me.user_attrs.get(TRAINS) == configuration:
             return None
         study.storage.set_trial_user_attr(trial_id, IDENTITY, configuration)
-        for other in study.trials():
+        for other in trials:
             if other.user_attrs.get(TRAINS) == configuration and _stands(other):
                 return other
         study.storage.set_trial_user_attr(trial_id, TRAINS, configuration)

@@ -8,11 +8,13 @@ of it is queued (`resume_of`), which goes on from its checkpoint.
 
 from __future__ import annotations
 
+import math
 import os
 import socket
 import threading
 import time
 import uuid
+from collections.abc import Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -112,15 +114,23 @@ class Watch:
     def __init__(self, study: Study) -> None:
         self._study = study
         self._seen: dict[int, tuple[Any, float]] = {}
+        self._looked = -math.inf
+
+    def look_now_and_then(self) -> None:
+        """Hand on what is abandoned, but look no more often than signs of life are given."""
+        if time.monotonic() - self._looked >= self._study.plan.search.lease / SIGNS:
+            self.hand_on_abandoned()
 
     def hand_on_abandoned(self) -> int:
         """Fail and queue again what nobody works on; how many these were."""
-        abandoned = [trial for trial in self._study.trials((TrialState.RUNNING,)) if self._abandoned(trial)]
+        self._looked = time.monotonic()
+        trials = self._study.trials()
+        abandoned = [trial for trial in trials if trial.state == TrialState.RUNNING and self._abandoned(trial)]
         for trial in abandoned:
             hand_on(self._study, trial, died=True)
-        if _orphans(self._study):
+        if orphans(trials):
             with locked(self._study.claims):
-                queue_orphans(self._study)
+                queue_orphans(self._study, self._study.trials())
         return len(abandoned)
 
     def _abandoned(self, trial: FrozenTrial) -> bool:
@@ -164,23 +174,24 @@ def _count_death(study: Study, trial: FrozenTrial) -> int:
     return deaths
 
 
-def queue_orphans(study: Study) -> int:
+def queue_orphans(study: Study, trials: Sequence[FrozenTrial]) -> int:
     """Queue the trials that were ended by a process that died before it had queued them again; how many these were.
 
-    The caller holds the lock of `study.claims`.
+    The caller holds the lock of `study.claims`, and has read `trials` under it.
     """
-    orphans = _orphans(study)
-    for trial in orphans:
+    found = orphans(trials)
+    for trial in found:
         _queue(study, trial)
-    return len(orphans)
+    return len(found)
 
 
-def _orphans(study: Study) -> list[FrozenTrial]:
-    failed = [trial for trial in study.trials((TrialState.FAIL,)) if not counts(trial)]
-    if not failed:
+def orphans(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """Trials that were ended to be gone on with, and are not queued."""
+    ended = [trial for trial in trials if not counts(trial)]
+    if not ended:
         return []
-    resumed = {trial.user_attrs.get("resume_of") for trial in study.trials()}
-    return [trial for trial in failed if trial.number not in resumed]
+    resumed = {trial.user_attrs.get("resume_of") for trial in trials}
+    return [trial for trial in ended if trial.number not in resumed]
 
 
 def _queue(study: Study, trial: FrozenTrial) -> None:

@@ -6,7 +6,6 @@ from collections.abc import Mapping, Sequence
 from typing import Any
 
 import optuna
-from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
@@ -25,7 +24,7 @@ def fill(study: Study, trials: int, baselines: Baselines) -> None:
     """
     with locked(study.claims):
         study.want(trials)
-        queue_orphans(study)
+        queue_orphans(study, study.trials())
         there = [trial for trial in study.trials() if counts(trial)]
         known = {trial.user_attrs.get("baseline") for trial in there}
         for name in [name for name in baselines if name not in known][: max(0, trials - len(there))]:
@@ -38,30 +37,25 @@ def fill(study: Study, trials: int, baselines: Baselines) -> None:
 def take(study: Study, worker: str) -> int | None:
     """The id of a trial that is now this worker's: a queued one, interrupted ones first, or a new one; None at the end.
 
-    New trials are begun one after the other, under a lock, so that all workers together never exceed the number.
+    Trials are begun one after the other, under a lock, so that all workers together never exceed the number.
     """
     while True:
-        taken = _take_queued(study)
-        if taken is not None:
-            return taken
         with locked(study.claims):
-            if queue_orphans(study):
+            trials = study.trials()
+            if queue_orphans(study, trials):
                 continue
-            if sum(map(counts, study.trials())) >= study.wanted:
-                return None
-            begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "sign": 0}})
-            return study.storage.create_new_trial(study.id, begun)
+            queued = [trial for trial in trials if trial.state == TrialState.WAITING]
+            if not queued:
+                return _begin(study, worker) if sum(map(counts, trials)) < study.wanted else None
+            first = min(queued, key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number))
+            if study.storage.set_trial_state_values(first._trial_id, TrialState.RUNNING):
+                return first._trial_id
 
 
-def _take_queued(study: Study) -> int | None:
-    waiting = study.trials((TrialState.WAITING,))
-    for trial in sorted(waiting, key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number)):
-        try:
-            if study.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                return trial._trial_id
-        except UpdateFinishedTrialError:
-            continue
-    return None
+def _begin(study: Study, worker: str) -> int:
+    """A new trial, which is its worker's from the beginning."""
+    begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "sign": 0}})
+    return study.storage.create_new_trial(study.id, begun)
 
 
 def is_done(study: Study) -> bool:

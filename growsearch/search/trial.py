@@ -81,7 +81,7 @@ class Conductor:
                 _repeat(trial, twin)
         except optuna.TrialPruned:
             _tell(trial, TrialState.PRUNED)
-            self._remove_checkpoints(trial.number)
+            self._remove_checkpoints(trial)
         except Interrupted:
             self._hand_on(trial)
         except (Lost, UpdateFinishedTrialError):
@@ -119,7 +119,7 @@ class Conductor:
                 raise Interrupted
             if lease.lost.is_set():
                 raise Lost
-            watch.hand_on_abandoned()
+            watch.look_now_and_then()
             self.watch()
             time.sleep(_PATIENCE)
 
@@ -146,19 +146,19 @@ class Conductor:
         for name, excess in violations(search, results).items():
             trial.set_constraint(name, excess)
         _tell(trial, TrialState.COMPLETE, values)
-        self._remove_checkpoints(trial.number)
+        self._remove_checkpoints(trial)
 
-    def _origins(self, number: int) -> list[int]:
+    def _origins(self, trial: optuna.Trial | FrozenTrial) -> list[int]:
         """The trials that a trial goes on with, the latest first."""
-        resumed = {one.number: one.user_attrs.get("resume_of") for one in self.study.trials()}
         found: list[int] = []
-        while (origin := resumed[found[-1] if found else number]) is not None:
+        while (origin := trial.user_attrs.get("resume_of")) is not None:
             found.append(origin)
+            trial = self.study.trials()[origin]
         return found
 
     def _adopt(self, trial: optuna.Trial) -> None:
         """Go on with what the latest of the trials that this one resumes has left."""
-        for origin in self._origins(trial.number):
+        for origin in self._origins(trial):
             place = self.study.trial_folder(origin)
             folders = [path.parent for name in (CHECKPOINT, RESULT) for path in place.glob(f"seed-*/{name}")]
             for folder in folders:
@@ -175,11 +175,11 @@ class Conductor:
             trial.set_user_attr("kind", kind)
             trial.set_user_attr("reason", reason)
             _tell(trial, TrialState.FAIL)
-        self._remove_checkpoints(trial.number)
+        self._remove_checkpoints(trial)
 
-    def _remove_checkpoints(self, number: int) -> None:
+    def _remove_checkpoints(self, trial: optuna.Trial) -> None:
         """Checkpoints of a trial that is over, and of those that it went on with, are of no use any more."""
-        for one in (number, *self._origins(number)):
+        for one in (trial.number, *self._origins(trial)):
             for path in self.study.trial_folder(one).glob(f"seed-*/{CHECKPOINT}"):
                 path.unlink(missing_ok=True)
 

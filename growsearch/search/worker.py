@@ -35,7 +35,7 @@ def work(
     conductor = Conductor(study, device, stop, train, watch)
     taken = 0
     while not stop.is_set():
-        watching.hand_on_abandoned()
+        watching.look_now_and_then()
         trial_id = take(study, name)
         if trial_id is None:
             if is_done(study):

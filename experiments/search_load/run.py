@@ -1,0 +1,125 @@
+"""What does a storage bear? Many workers whose trials only pretend to train; no trial may be lost or run twice.
+
+.ci/postgres uv run python experiments/search_load/run.py [--out FOLDER] [--workers N] [--trials N]
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import signal
+import socket
+import statistics
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import psycopg
+
+from growsearch.config import RunConfig, load_space
+from growsearch.search import search
+from growsearch.training import Progress
+
+HERE = Path(__file__).parent
+SERVER = "GROWSEARCH_TEST_POSTGRES"
+ROWS = 4  # evaluations of a trial; two of them are at rungs, where it reports and may be pruned
+CALLS = "calls"  # folder of what the workers measured
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--out", type=Path, default=Path("runs/search_load"))
+    parser.add_argument("--workers", type=int, default=32)
+    parser.add_argument("--trials", type=int, default=5000)
+    parser.add_argument("--storages", nargs="*", default=["journal", "postgres", "proxy"])
+    options = parser.parse_args()
+    path = HERE / "results.json"
+    record = json.loads(path.read_text()) if path.exists() else {}
+    record["command"] = ".ci/postgres uv run python experiments/search_load/run.py"
+    for storage in options.storages:
+        for workers, trials in ((options.workers, options.trials), (1, 200)):
+            folder = options.out / f"{storage}-{workers}"
+            with address(storage, folder) as url:
+                record.setdefault(storage, {})[f"{workers} workers"] = measure(folder, url, workers, trials)
+            environment = json.loads((folder / "environment.json").read_text())
+            record["git"] = environment["git"]
+            record["environment"] = {k: environment.get(k) for k in ("packages", "processor", "cores")}
+            path.write_text(json.dumps(record, indent=1) + "\n")
+
+
+@contextmanager
+def address(storage: str, folder: Path) -> Iterator[str | None]:
+    """The storage that a search is to use: None for the journal in its folder."""
+    if storage == "journal":
+        yield None
+        return
+    name = f"load_{os.getpid()}_{int(time.time())}"
+    with psycopg.connect(f"{os.environ[SERVER]}/postgres", autocommit=True) as connection:
+        connection.execute(f"CREATE DATABASE {name}")
+    database = f"{os.environ[SERVER]}/{name}"
+    if storage == "postgres":
+        yield database
+        return
+    with socket.socket() as probe:
+        probe.bind(("localhost", 0))
+        port = probe.getsockname()[1]
+    command = [sys.executable, "-m", "growsearch", "proxy", "--storage", database, "--port", str(port)]
+    with subprocess.Popen(command, stderr=subprocess.PIPE, text=True) as proxy:
+        assert proxy.stderr is not None
+        proxy.stderr.readline()
+        yield f"grpc://localhost:{port}"
+        proxy.send_signal(signal.SIGTERM)
+
+
+def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> dict[str, Any]:
+    """Pretend: a score from the configuration, rows without work between them, each call of `progress` timed."""
+    optimizer = config.training.optimizer
+    score = 1 / (1 + (optimizer.lr - 0.1) ** 2 + (optimizer.momentum or 0.0))
+    calls = folder.parents[2] / CALLS
+    calls.mkdir(exist_ok=True)
+    with (calls / f"{os.getpid()}.txt").open("a") as file:
+        file.write(f"begun {folder.parent.name}\n")
+        file.flush()
+        for row in range(1, ROWS + 1):
+            event = {"kind": "row", "step": row, "training_flops": 10**15 * row, "validation_accuracy": score * row / 4}
+            began = time.perf_counter()
+            try:
+                progress(event)
+            finally:
+                if row == 1:  # past both rungs at once: a sign of life, two reports, two looks at all trials
+                    file.write(f"report {(time.perf_counter() - began) / 2}\n")
+    return {"validation_accuracy": score, "parameters": 1, "flops": 1, "training_flops": 1, "seconds": 0.0}
+
+
+def measure(folder: Path, url: str | None, workers: int, trials: int) -> dict[str, Any]:
+    """Run the study, count its trials, and read how long the reports took."""
+    space = load_space(str(HERE / "space.yaml"), [f"search.trials={trials}"])
+    began = time.perf_counter()
+    results = search(space, folder, "cpu", workers, storage=url, train=train)
+    seconds = time.perf_counter() - began
+    lines = [line.split() for path in (folder / CALLS).iterdir() for line in path.read_text().splitlines()]
+    begun = [int(value) for what, value in lines if what == "begun"]
+    reports = sorted(1000 * float(value) for what, value in lines if what == "report")
+    states = [trial["state"] for trial in results["trials"]]
+    return {
+        "trials": len(states),
+        "states": {state: states.count(state) for state in sorted(set(states))},
+        "begun_twice": len(begun) - len(set(begun)),
+        "never_begun": len(set(range(trials)) - set(begun)),
+        "seconds": seconds,
+        "trials_per_second": trials / seconds,
+        "report_ms": {
+            "mean": statistics.mean(reports),
+            "median": statistics.median(reports),
+            "p99": reports[int(0.99 * len(reports))],
+        },
+    }
+
+
+if __name__ == "__main__":
+    main()
