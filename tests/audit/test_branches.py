@@ -48,6 +48,20 @@ def test_with_the_event_repeats_the_recorded_run_bit_for_bit(run: Make, number: 
     assert effect.measured_change == target.event(number)["measured_change"]
 
 
+def test_the_training_loss_is_of_the_steps_after_the_event(run: Make) -> None:
+    # Every step sees all samples, so the run has a row at each.
+    data = {"name": "teacher_student", "inputs": 4, "hidden": 6, "outputs": 3, "samples": 50}
+    training = {"steps": 24, "batch_size": 0, "optimizer": {"name": "sgd", "lr": 0.05}}
+    target = run(data=data, training=training)
+    recorded = {row["step"]: row["train_loss"] for row in target.rows}
+
+    found = audited(target, 1, steps=7)
+
+    assert found.metric == "train_loss"
+    [rows] = found.branch("with").rows
+    assert [row["train_loss"] for row in rows[1:]] == [recorded[found.step + step] for step in range(1, 8)]
+
+
 def test_what_the_run_recorded_otherwise_is_seen_not_to_be_repeated(run: Make) -> None:
     target = run()
     path = target.folder / "metrics.jsonl"
