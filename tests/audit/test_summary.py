@@ -5,7 +5,9 @@ from __future__ import annotations
 import pytest
 
 from growsearch.audit import read_audits, read_summaries, summarize
-from tests.audit.conftest import SMALL, Make
+from growsearch.audit.measure import FRESH_BATCHES, Measurement
+from growsearch.training.setup import set_up
+from tests.audit.conftest import SMALL, Make, config
 from tests.audit.test_branches import audited
 
 GAUSS_NEWTON = {
@@ -51,6 +53,16 @@ def test_what_keeps_the_function_is_said_to_predict_nothing_but_promises_a_first
         assert first is not None
         assert first.predicted < 0
         assert first.measured == pytest.approx(first.predicted, rel=0.5)  # first order
+
+
+def test_the_other_batches_are_not_the_one_that_predicted() -> None:
+    setup = set_up(config().policy_configs()["run"], 0, "cpu")
+
+    others = [inputs for inputs, _ in Measurement(setup)._fresh]
+    own, _ = next(iter(setup.statistics))
+
+    assert len(others) == FRESH_BATCHES
+    assert not any(inputs.equal(own) for inputs in others)
 
 
 def test_a_batch_that_is_the_whole_training_set_leaves_no_others(run: Make) -> None:
