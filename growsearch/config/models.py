@@ -181,6 +181,11 @@ class GrowthConfig(Section):
         """Whether the network may grow in events; one with `soft` sizes grows without."""
         return "never" not in self.when
 
+    @property
+    def changes_size(self) -> bool:
+        """Whether the network's size may change at all, in events or by gradient descent."""
+        return self.grows or self.soft is not None
+
 
 Measure = Literal[
     "validation_accuracy",
@@ -206,6 +211,8 @@ class ConstraintLimits(Section):
     def _some_limit(self) -> Self:
         if self.min is None and self.max is None:
             raise ValueError("a constraint has min, max or both")
+        if self.min is not None and self.max is not None and self.min > self.max:
+            raise ValueError(f"no value keeps both limits (found min {self.min:g} above max {self.max:g})")
         return self
 
 
@@ -234,6 +241,13 @@ class SearchConfig(Section):
         measures = [measure for _, measure in self.aims]
         if len(set(measures)) < len(measures):
             raise ValueError(f"every objective has a measure of its own (found {', '.join(measures)})")
+        return self
+
+    @model_validator(mode="after")
+    def _accuracies_are_shares(self) -> Self:
+        limits = self.limits.get("validation_accuracy")
+        if limits is not None and ((limits.min or 0) > 1 or (limits.max if limits.max is not None else 1) < 0):
+            raise ValueError(f"validation_accuracy is between 0 and 1 (found {limits.model_dump(exclude_none=True)})")
         return self
 
     @model_validator(mode="after")

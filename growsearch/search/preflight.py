@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -86,18 +87,42 @@ def _require_measures(config: RunConfig, search: SearchConfig) -> None:
 
 
 def _require_satisfiable(configs: list[RunConfig], search: SearchConfig) -> None:
-    """Refuse limits that even the smallest seed network breaks, unless a selector could make it smaller."""
-    limits = {measure: search.limits[measure].max for measure in ("parameters", "flops") if measure in search.limits}
+    """Refuse limits that no network of the space can keep, as far as its ends and budgets tell."""
+    for measure in ("parameters", "flops"):
+        if measure in search.limits:
+            _require_small_enough(configs, search, measure, search.limits[measure].max)
+            _require_big_enough(configs, search, measure, search.limits[measure].min)
+
+
+def _require_small_enough(configs: list[RunConfig], search: SearchConfig, measure: str, limit: float | None) -> None:
+    """Refuse a limit that even the smallest seed network breaks, unless a selector could make it smaller."""
     shrinks = any(
         getattr(lookup("where", name), "removes", False) for config in configs for name in config.growth.where
     )
-    for measure, limit in limits.items():
-        smallest = min(_seed_size(config, measure) for config in configs)
-        if limit is not None and smallest > limit and not shrinks:
-            raise InputError(
-                f"search.constraints: {describe_limits(search.limits)} cannot be kept: the smallest network of the "
-                f"space starts with {smallest:,} {measure}; raise the limit, or lower network.width"
-            )
+    smallest = min(_seed_size(config, measure) for config in configs)
+    if limit is not None and smallest > limit and not shrinks:
+        raise InputError(
+            f"search.constraints: {describe_limits(search.limits)} cannot be kept: the smallest network of the "
+            f"space starts with {smallest:,} {measure}; raise the limit, or lower network.width"
+        )
+
+
+def _require_big_enough(configs: list[RunConfig], search: SearchConfig, measure: str, limit: float | None) -> None:
+    """Refuse a limit that even the largest network breaks, where the budgets say how large one can get."""
+    largest = max(_final_size(config, measure) for config in configs)
+    if limit is not None and largest < limit:
+        raise InputError(
+            f"search.constraints: {describe_limits(search.limits)} cannot be kept: no network of the space gets more "
+            f"than {largest:,.0f} {measure}; lower the limit, or raise the budget"
+        )
+
+
+def _final_size(config: RunConfig, measure: str) -> float:
+    """At most so large: the seed network where nothing grows, or the budget where it is in this measure."""
+    if not config.growth.grows and config.growth.soft is None:
+        return _seed_size(config, measure)
+    limit = (config.growth.budget or {}).get(measure, math.inf)
+    return float(max(limit) if isinstance(limit, list | tuple) else limit)
 
 
 def _seed_size(config: RunConfig, measure: str) -> int:

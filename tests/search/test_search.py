@@ -203,6 +203,19 @@ def test_a_constraint_that_nothing_keeps_is_refused_before_the_first_trial(run_s
     assert not (tmp_path / "run").exists()
 
 
+@pytest.mark.parametrize(
+    ("constraint", "message"),
+    [
+        ("flops: {min: 1e12}", "flops ≥ 1e\\+12 cannot be kept: no network of the space gets more than 600 flops"),
+        ("validation_accuracy: {min: 2}", "validation_accuracy is between 0 and 1 .found {'min': 2.0}"),
+        ("parameters: {min: 5, max: 4}", "no value keeps both limits .found min 5 above max 4"),
+    ],
+)
+def test_a_limit_that_nothing_can_reach_is_refused(run_stub: RunStub, constraint: str, message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        run_stub(f"search.constraints=[{{{constraint}}}]", "growth.budget={flops: 600}", checked=True)
+
+
 def test_an_end_that_cannot_be_trained_is_refused_before_the_first_trial(run_stub: RunStub, tmp_path: Path) -> None:
     with pytest.raises(InputError, match=r"a trial with network vgg19.* cannot be trained"):
         run_stub(
