@@ -18,6 +18,7 @@ GROWSEARCH = str(Path(sys.executable).with_name("growsearch"))
 FLOPS = 3e11  # training FLOPs of a search, all seeds of all trials together
 REPEATS = 5
 TRIALS = 10  # asked for at a time, until the FLOPs are spent
+PRUNED_TRIALS = 100  # the same where most trials end early
 SEEDS = 2  # of a trial
 CONFIRMED = 6  # seeds of the chosen trial, on the test set
 POLICIES = "digits_policies"
@@ -50,13 +51,13 @@ def main() -> None:
 def search(arm: str, repeat: int, folder: Path, workers: str) -> None:
     """Ask for more and more trials until the FLOPs are spent."""
     space, overrides = ARMS[arm]
-    trials = TRIALS
+    step = trials = PRUNED_TRIALS if overrides == ["search.pruner=asha"] else TRIALS
     while not folder.exists() or spent(folder)[-1][0] < FLOPS:
         settings = [*overrides, f"search.seed={repeat}", f"search.seeds={SEEDS}", "search.baselines=false"]
         sets = [part for one in settings for part in ("--set", one)]
         command = [GROWSEARCH, "search", space, "--trials", str(trials), "--workers", workers, "--quiet"]
         subprocess.run([*command, *sets, "--out", str(folder)], check=True)
-        trials += TRIALS
+        trials += step
 
 
 def spent(folder: Path) -> list[tuple[float, float | None, int]]:

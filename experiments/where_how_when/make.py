@@ -39,7 +39,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "data": {"name": "image_folder", "root": ".data/cifar10-subset", "validation": 400},
         "network": {"name": "small_cnn", "channels": [16, 32, 64], "width": 0.25},
         "training": {"epochs": 15},
-        "budget": {"parameters": 6434},
+        "budget": {"parameters": 6362},
         "when": {"early": {"interval": {"every": 16, "count": 6}}, "late": {"interval": {"every": 40, "count": 6}}},
         "big": 0.5,
         "seeds": 10,
