@@ -21,7 +21,7 @@ def test_a_search_survives_being_killed_again_and_again(space: MakeSpace, storag
     folder = tmp_path / "run"
     killed = Killed(space(*OVERRIDES).path, folder, storage, OVERRIDES, tmp_path / "program.py")
     try:
-        killed.run(KILLS, seed=0, patience=PATIENCE)
+        killed.run(KILLS, seed=0, patience=2 * PATIENCE)
     finally:
         killed.end()
 
