@@ -15,7 +15,7 @@ from typing import Any
 
 HERE = Path(__file__).parent
 GROWSEARCH = str(Path(sys.executable).with_name("growsearch"))
-FLOPS = 3e11  # training FLOPs of a search, all seeds of all trials together
+FLOPS = 2e11  # training FLOPs of a search, all seeds of all trials together
 REPEATS = 5
 TRIALS = 10  # asked for at a time, until the FLOPs are spent
 PRUNED_TRIALS = 100  # the same where most trials end early
