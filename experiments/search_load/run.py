@@ -20,14 +20,19 @@ from pathlib import Path
 from typing import Any
 
 import psycopg
+from optuna.distributions import FloatDistribution
 
 from growsearch.config import RunConfig, load_space
 from growsearch.search import search
+from growsearch.search.run import open_folder
+from growsearch.search.storage import open_storage
 from growsearch.training import Progress
 
 HERE = Path(__file__).parent
 SERVER = "GROWSEARCH_TEST_POSTGRES"
 ROWS = 4  # evaluations of a trial; two of them are at rungs, where it reports and may be pruned
+RUNNING = (1, 10, 100, 1000)
+LOOKS = 10
 CALLS = "calls"  # folder of what the workers measured
 
 
@@ -46,6 +51,8 @@ def main() -> None:
             folder = options.out / f"{storage}-{workers}"
             with address(storage, folder) as url:
                 record.setdefault(storage, {})[f"{workers} workers"] = measure(folder, url, workers, trials)
+                if workers == 1:
+                    record[storage]["read_ms_by_running_trials"] = reading(folder, url)
             environment = json.loads((folder / "environment.json").read_text())
             record["git"] = environment["git"]
             record["environment"] = {k: environment.get(k) for k in ("packages", "processor", "cores")}
@@ -119,6 +126,25 @@ def measure(folder: Path, url: str | None, workers: int, trials: int) -> dict[st
             "p99": reports[int(0.99 * len(reports))],
         },
     }
+
+
+def reading(folder: Path, url: str | None) -> dict[int, float]:
+    """Milliseconds of one look at all trials, by how many of them are running: what a big crew costs every worker."""
+    study = open_folder(folder)
+    storage = open_storage(url) if url else study.storage
+    found, there = {}, 0
+    for running in RUNNING:
+        while there < running:
+            trial = storage.create_new_trial(study.id)
+            storage.set_trial_param(trial, "a", 0.5, FloatDistribution(0, 1))
+            storage.set_trial_user_attr(trial, "lease", {"worker": "somewhere:1:a", "sign": 1, "seed": 0, "step": 1})
+            there += 1
+        storage.get_all_trials(study.id, deepcopy=False)
+        began = time.perf_counter()
+        for _ in range(LOOKS):
+            storage.get_all_trials(study.id, deepcopy=False)
+        found[running] = 1000 * (time.perf_counter() - began) / LOOKS
+    return found
 
 
 if __name__ == "__main__":
