@@ -8,21 +8,24 @@ from typing import Any
 
 import yaml
 
+from growsearch.comparison.control_job import control_jobs
+from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.environment import core_count, describe_environment
-from growsearch.comparison.job import Failure, Job, Watcher, execute, labelled
+from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
 from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.comparison.results import RESULTS, gather
 from growsearch.comparison.verdict import reference_of
+from growsearch.comparison.waiting import Waiting
 from growsearch.comparison.workers import run_jobs
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.loggers import check_loggers
-from growsearch.training import finished_result
 from growsearch.training.files import write_atomically, write_json
 from growsearch.training.precision import resolve_device
 
 CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
+_FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
 
 
 def compare(
@@ -37,9 +40,10 @@ def compare(
 
     Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
     `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
-    and does not stop the others. `loggers` (names) are told of every run. `progress` gets the events of
-    `growsearch.training.run_one`, each with its `policy` and `seed`, besides `{"kind": "compare", "runs", "finished",
-    "workers"}` at the beginning and `{"kind": "failed", "policy", "seed", "reason"}`.
+    and does not stop the others; only its own controls, which begin when it has finished, fail with it. `loggers`
+    (names) are told of every run. `progress` gets the events of `growsearch.training.run_one`, each with its `policy`
+    (or control) and `seed`, besides `{"kind": "compare", "runs", "finished", "workers"}` at the beginning and
+    `{"kind": "failed", "policy", "seed", "reason"}`.
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
     packages, or the folder holds another configuration. Scripts that call this with several workers need the
@@ -49,14 +53,16 @@ def compare(
     place = str(resolve_device(device))
     policies = config.policy_configs()
     reference = reference_of(policies, config.reference)
-    jobs = [
+    controls = planned_controls(policies, config.controls)
+    jobs: list[Job] = [
         Job(policy, seed, policy_config, folder / policy / f"seed-{seed}", place, loggers=tuple(loggers))
         for policy, policy_config in policies.items()
         for seed in range(config.seeds)
     ]
+    jobs += control_jobs(controls, jobs)
     _claim(folder, config)
     watch = progress or _silent
-    open_jobs = checked_and_ordered([job for job in jobs if finished_result(job.folder, job.config, job.seed) is None])
+    open_jobs = checked_and_ordered([job for job in jobs if job.finished() is None])
     cores = core_count()
     workers = max(1, min(workers or (cores if place == "cpu" else 1), len(open_jobs)))
     threads = max(1, cores // workers)
@@ -71,13 +77,13 @@ def compare(
 def _claim(folder: Path, config: RunConfig) -> None:
     """Write the configuration into the folder, or see that it is the one that the folder holds.
 
-    More or fewer seeds, or another reference, are the same comparison: finished runs stay valid.
+    More or fewer seeds, another reference or other controls are the same comparison: finished runs stay valid.
     """
     path = folder / CONFIG
     resolved = config.to_dict()
     if path.exists():
         found = yaml.safe_load(path.read_text())
-        if _without(found, "seeds", "reference") != _without(resolved, "seeds", "reference"):
+        if _without(found, *_FREE) != _without(resolved, *_FREE):
             raise InputError(
                 f"{folder} holds the runs of another configuration ({path} differs from the file given): "
                 "choose another folder, or give that configuration to continue it"
@@ -92,12 +98,9 @@ def _without(config: dict[str, Any], *keys: str) -> dict[str, Any]:
 
 
 def _in_this_process(jobs: Sequence[Job], watch: Watcher) -> list[Failure]:
-    failures = []
-    for job in jobs:
-        failure = execute(job, watch)
-        if failure is not None:
-            watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
-            failures.append(failure)
+    waiting, failures = Waiting(jobs), list[Failure]()
+    while (job := waiting.take()) is not None:
+        failures += report_failures(waiting.done(job, execute(job, watch)), watch)
     return failures
 
 

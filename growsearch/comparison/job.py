@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 import traceback
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
-from growsearch.training import Progress, run_one
+from growsearch.training import Progress, finished_result, run_one
 
 FAILURE = "failure.txt"
 
@@ -28,6 +28,15 @@ class Job:
     device: str
     cost: float = 0.0
     loggers: tuple[str, ...] = ()
+
+    @property
+    def after(self) -> Job | None:
+        """The job that has to be finished before this one can begin."""
+        return None
+
+    def finished(self) -> dict[str, Any] | None:
+        """The result where the run is finished already."""
+        return finished_result(self.folder, self.config, self.seed)
 
     def run(self, progress: Progress) -> None:
         """Train to the end; the result is in the folder."""
@@ -59,6 +68,13 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
         reason = str(error) if expected else f"{type(error).__name__}: {error} (traceback in {note})"
         return Failure(job.policy, job.seed, reason)
     return None
+
+
+def report_failures(failed: Sequence[tuple[Job, Failure]], watch: Watcher) -> list[Failure]:
+    """Tell `watch` of every run that failed; the failures."""
+    for job, failure in failed:
+        watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
+    return [failure for _, failure in failed]
 
 
 def labelled(job: Job, event: dict[str, Any]) -> dict[str, Any]:

@@ -52,13 +52,17 @@ def all_pairs(metric: Metric, policies: Policies, reference: str) -> list[Pair]:
     others = [name for name in policies if name != reference]
     named = [(name, reference) for name in others]
     named += [(one, other) for index, one in enumerate(others) for other in others[index + 1 :]]
-    pairs = [pair for one, other in named if (pair := _pair(metric, policies, one, other))]
-    tested = [pair for pair in pairs if pair.against == reference]
-    adjusted = holm([pair.p_value for pair in tested])
-    called = [
-        replace(pair, adjusted_p_value=p, call=_call(metric, pair, p)) for pair, p in zip(tested, adjusted, strict=True)
-    ]
+    pairs = [pair for one, other in named if (pair := paired(metric, policies, one, other))]
+    called = tested_together(metric, [pair for pair in pairs if pair.against == reference])
     return called + pairs[len(called) :]
+
+
+def tested_together(metric: Metric, pairs: Sequence[Pair]) -> list[Pair]:
+    """The pairs as one family of tests: p-values adjusted for each other by Holm's method, and called at 5 %."""
+    adjusted = holm([pair.p_value for pair in pairs])
+    return [
+        replace(pair, adjusted_p_value=p, call=_call(metric, pair, p)) for pair, p in zip(pairs, adjusted, strict=True)
+    ]
 
 
 def _call(metric: Metric, pair: Pair, adjusted: float) -> str | None:
@@ -67,9 +71,9 @@ def _call(metric: Metric, pair: Pair, adjusted: float) -> str | None:
     return "better" if metric.better(pair.mean_difference, 0.0) else "worse"
 
 
-def _pair(metric: Metric, policies: Policies, first: str, second: str) -> Pair | None:
-    """The two on the seeds that both finished; None where there is none."""
-    ours, theirs = _by_seed(policies[first], metric), _by_seed(policies[second], metric)
+def paired(metric: Metric, policies: Policies, first: str, second: str) -> Pair | None:
+    """`first` minus `second` on the seeds that both finished; None where there is none."""
+    ours, theirs = by_seed(policies[first], metric), by_seed(policies[second], metric)
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     if not differences:
         return None
@@ -90,5 +94,6 @@ def _pair(metric: Metric, policies: Policies, first: str, second: str) -> Pair |
     )
 
 
-def _by_seed(rows: Mapping[str, Sequence[Any]], metric: Metric) -> dict[int, float]:
+def by_seed(rows: Mapping[str, Sequence[Any]], metric: Metric) -> dict[int, float]:
+    """The metric of a policy's finished seeds."""
     return dict(zip(rows["seeds"], rows[metric.key], strict=True))

@@ -7,10 +7,12 @@ from contextlib import suppress
 from dataclasses import replace
 from fnmatch import fnmatchcase
 
+from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.job import Job
 from growsearch.errors import GrowthFailed, InputError
 from growsearch.growth import grow
 from growsearch.growth.statistics.collect import require_gradient_matrix
+from growsearch.training import require_retrainable
 from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.setup import Setup, set_up
 
@@ -21,16 +23,20 @@ def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
 
     Every policy is set up once, on the CPU, and grown by one unit at each site where it grows. Raises `InputError`,
-    naming the policy where there are several, where that is not possible.
+    naming the policy where there are several, where that is not possible. A control, which trains what another run
+    makes known, costs as much as that run, and its network has to be one that can be initialised anew.
     """
     costs: dict[str, float] = {}
     for job in jobs:
         if job.policy in costs:
             continue
         try:
-            setup = set_up(job.config, job.seed, "cpu")
+            setup = set_up((job.after or job).config, job.seed, "cpu")
             costs[job.policy] = _cost(setup)
-            _try_growth(setup)
+            if not isinstance(job, ControlJob):
+                _try_growth(setup)
+            elif job.retrains:
+                require_retrainable(job.config, setup.data.input_shape, setup.data.outputs)
         except InputError as error:
             several = len({other.policy for other in jobs}) > 1
             raise type(error)(f"policy {job.policy}: {error}" if several else str(error)) from error

@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
+from growsearch.comparison.control_job import ControlJob
+from growsearch.comparison.control_verdict import describe_controls
+from growsearch.comparison.controls import RETRAINED, Control
 from growsearch.comparison.job import Failure, Job
+from growsearch.comparison.lacking import Grown, lacking_controls, lacking_sentence
+from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
-from growsearch.training import finished_result
-from growsearch.training.loop import METRICS
+from growsearch.training.loop import GROWTH, METRICS
 from growsearch.training.metrics import read_lines
 
 RESULTS = "results.json"
@@ -30,31 +36,71 @@ PER_SEED = (
 )
 
 
+@dataclass(frozen=True)
+class _Found:
+    """A finished run: what its folder says."""
+
+    job: Job
+    result: dict[str, Any]
+
+    @property
+    def seed_parameters(self) -> int:
+        """Parameters before the first growth."""
+        before = [event["parameters_before"] for event in read_lines(self.job.folder / GROWTH) if not event["refused"]]
+        return int(before[0] if before else self.result["parameters"])
+
+
 def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | None = None) -> dict[str, Any]:
     """Content of `results.json`: for every policy lists with one entry per finished seed, in the order of `seeds`.
 
-    `reference` is the policy that the others are tested against; None is the default one.
+    `reference` is the policy that the others are tested against; None is the default one. Controls are apart from the
+    policies.
     """
-    policies: dict[str, dict[str, list[Any]]] = {}
-    logs: dict[str, list[list[dict[str, Any]]]] = {job.policy: [] for job in jobs}
+    found: dict[str, list[_Found]] = {job.policy: [] for job in jobs}
     for job in sorted(jobs, key=lambda job: job.seed):
-        rows = policies.setdefault(job.policy, {"seeds": [], **{key: [] for key in PER_SEED}})
-        result = finished_result(job.folder, job.config, job.seed)
+        result = job.finished()
         if result is not None:
-            rows["seeds"].append(job.seed)
-            logs[job.policy].append(read_lines(job.folder / METRICS))
-            for key in PER_SEED:
-                rows[key].append(result.get(key))
-    in_file_order = {policy: policies[policy] for policy in dict.fromkeys(job.policy for job in jobs)}
+            found[job.policy].append(_Found(job, result))
+    controls = {job.policy: job.control for job in jobs if isinstance(job, ControlJob)}
+    policies = {name: _rows(runs) for name, runs in found.items() if name not in controls}
+    logs = {name: [read_lines(run.job.folder / METRICS) for run in found[name]] for name in policies}
+    rows = {name: _rows(found[name]) for name in controls}
+    verdict = describe(policies, reference)
+    verdict["controls"] = {
+        **describe_controls(metric_of(policies), policies, list(controls.values()), rows),
+        **_lacking({name: found[name] for name in policies}, controls, rows),
+    }
     return {
-        "policies": in_file_order,
-        "verdict": describe(in_file_order, reference),
+        "policies": policies,
+        "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
+        "verdict": verdict,
         "trajectories": trajectories(logs),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))
         ],
     }
+
+
+def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
+    return {"seeds": [run.job.seed for run in runs], **{key: [run.result.get(key) for run in runs] for key in PER_SEED}}
+
+
+def _lacking(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:
+    """Which of the four controls are not there, and the sentence that says so."""
+    policies = {
+        name: Grown(
+            config=found[0].job.config,
+            seed=fmean(run.seed_parameters for run in found),
+            final=fmean(run.result["parameters"] for run in found),
+        )
+        for name, found in runs.items()
+        if found
+    }
+    retrained = [one.of for name, one in controls.items() if one.kind == RETRAINED and rows[name]["seeds"]]
+    lacking = lacking_controls(policies, retrained)
+    growing = sum(one.config.growth.changes_size for one in policies.values())
+    return {"lacking": lacking, "lacking_sentence": lacking_sentence(lacking, growing)}
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections import deque
 from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -14,7 +13,8 @@ from typing import Any
 
 import torch
 
-from growsearch.comparison.job import Failure, Job, Watcher, execute, labelled
+from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
+from growsearch.comparison.waiting import Waiting
 
 _PATIENCE = 5.0  # seconds that a terminated process is given before it is killed
 
@@ -59,7 +59,7 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int, watch: Watcher) ->
     Processes are spawned, never forked: CUDA and thread pools do not survive a fork. Every event of every run is
     handed to `watch` in this process. Any exception, `KeyboardInterrupt` included, ends the workers.
     """
-    waiting = deque(jobs)
+    waiting = Waiting(jobs)
     failures: list[Failure] = []
     staff: list[_Worker] = []
     try:
@@ -67,25 +67,26 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int, watch: Watcher) ->
             _hand_out(waiting, staff, workers, threads)
             ready = wait([worker.connection for worker in staff if worker.job])
             for worker in [worker for worker in staff if worker.connection in ready]:
-                failures += _listen(worker, staff, watch)
+                failures += _listen(worker, staff, waiting, watch)
     finally:
         for worker in staff:
             worker.stop()
     return failures
 
 
-def _hand_out(waiting: deque[Job], staff: list[_Worker], workers: int, threads: int) -> None:
+def _hand_out(waiting: Waiting, staff: list[_Worker], workers: int, threads: int) -> None:
     """Give a job to every worker that has none, and start workers while there are jobs for them."""
-    while waiting:
+    while any(worker.job is None for worker in staff) or len(staff) < workers:
+        job = waiting.take()
+        if job is None:
+            return
         free = next((worker for worker in staff if worker.job is None), None)
         if free is None:
-            if len(staff) == workers:
-                return
             free = _start(threads)
             staff.append(free)
-        free.job = waiting.popleft()
+        free.job = job
         with suppress(ConnectionError):  # where it has just died, reading from it will tell
-            free.connection.send(free.job)
+            free.connection.send(job)
 
 
 def _start(threads: int) -> _Worker:
@@ -97,8 +98,8 @@ def _start(threads: int) -> _Worker:
     return _Worker(process, here)
 
 
-def _listen(worker: _Worker, staff: list[_Worker], watch: Watcher) -> list[Failure]:
-    """Take one message from a worker; the failure that it reports, or that it is."""
+def _listen(worker: _Worker, staff: list[_Worker], waiting: Waiting, watch: Watcher) -> list[Failure]:
+    """Take one message from a worker; the failure that it reports or is, and those of the jobs that needed its job."""
     job, message = worker.job, worker.next_message()
     assert job is not None
     if isinstance(message, dict):
@@ -112,10 +113,7 @@ def _listen(worker: _Worker, staff: list[_Worker], watch: Watcher) -> list[Failu
     else:
         worker.job = None
         failure = message.failure
-    if failure is None:
-        return []
-    watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
-    return [failure]
+    return report_failures(waiting.done(job, failure), watch)
 
 
 def _why(code: int | None) -> str:

@@ -10,12 +10,12 @@ from pydantic import BaseModel
 
 from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.problems import Problem, check_model, problem, show
-from growsearch.config.run_config import RunConfig
+from growsearch.config.run_config import CONTROL_KINDS, RunConfig
 from growsearch.errors import ConfigError, InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 
-KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds", "reference")
+KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds", "reference", "controls")
 POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -45,6 +45,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         ("search", _check_search),
         ("seeds", _check_seeds),
         ("reference", _check_reference),
+        ("controls", _check_controls),
     ):
         if data.get(key) is not None:
             sections[key], more = checker(data[key])
@@ -53,7 +54,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         path, advice = ("network", "name"), "it is imported, which runs its code: pass --allow-import to allow that"
         problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
-        problems += _check_budget(sections)
+        problems += _check_budget(sections) + _check_length(sections)
     return (None, problems) if problems else (RunConfig(**sections), [])
 
 
@@ -127,6 +128,17 @@ def _check_reference(value: Any) -> tuple[str, list[Problem]]:
     return value, []
 
 
+def _check_controls(value: Any) -> tuple[tuple[str, ...], list[Problem]]:
+    if not isinstance(value, list):
+        return (), [problem(("controls",), "must be a list", found=show(value), allowed=CONTROL_KINDS)]
+    unknown = [
+        problem(("controls", index), "unknown control", found=show(one), allowed=CONTROL_KINDS, name=str(one))
+        for index, one in enumerate(value)
+        if one not in CONTROL_KINDS
+    ]
+    return tuple(one for one in CONTROL_KINDS if one in value), unknown
+
+
 def _check_growth(value: Any) -> tuple[GrowthConfig | None, list[Problem]]:
     problems: list[Problem] = []
     if not isinstance(value, Mapping):
@@ -187,6 +199,16 @@ def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
     path = ("growth", "budget", "width")
     found = f"width {share * seed:g}"
     return [problem(path, "budget below the seed network", found=found, allowed=[f"{seed:g} or more"])]
+
+
+def _check_length(sections: Mapping[str, Any]) -> list[Problem]:
+    """What so many FLOPs buy is known before only where a step costs the same from the first to the last."""
+    growth: GrowthConfig = sections.get("growth", GrowthConfig())
+    if sections["training"].flops is None or not growth.changes_size:
+        return []
+    advice = "a step costs more as this network grows, so it is not known how many they buy: give epochs or steps"
+    found = f"flops {sections['training'].flops:g}, growth {next(iter(growth.soft or growth.when))}"
+    return [problem(("training", "flops"), advice, found=found)]
 
 
 def _without_nulls(value: Any) -> Any:

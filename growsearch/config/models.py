@@ -91,10 +91,13 @@ class AugmentConfig(Section):
 
 
 class TrainingConfig(Section):
-    """How a network is trained, for a number of epochs or of optimizer steps."""
+    """How a network is trained, for a number of epochs, of optimizer steps or of training FLOPs."""
 
     epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="passes over the training data")
     steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, instead of epochs")
+    flops: Positive | None = Field(
+        None, description="training FLOPs, instead of epochs; only for networks that do not grow"
+    )
     batch_size: Annotated[int, Field(ge=0)] = Field(128, description="samples of a step; 0: all of them")
     optimizer: OptimizerConfig
     schedule: ScheduleConfig = ScheduleConfig()
@@ -105,10 +108,12 @@ class TrainingConfig(Section):
     evaluate_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between evaluations")
 
     @model_validator(mode="after")
-    def _epochs_or_steps(self) -> Self:
-        given = [name for name in ("epochs", "steps") if getattr(self, name) is not None]
+    def _one_length(self) -> Self:
+        given = [name for name in ("epochs", "steps", "flops") if getattr(self, name) is not None]
         if len(given) != 1:
-            raise ValueError(f"give exactly one of epochs and steps (found {' and '.join(given) or 'neither'})")
+            advice = f"; a policy takes the file's away with {given[0]}: null" if given else ""
+            found = " and ".join(given) or "none"
+            raise ValueError(f"give exactly one of epochs, steps and flops (found {found}{advice})")
         return self
 
 

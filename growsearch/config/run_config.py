@@ -3,19 +3,23 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal, get_args
 
 from pydantic import Field
 
 from growsearch.config.merge import merge
 from growsearch.config.models import GrowthConfig, SearchConfig, Section, TrainingConfig
 
+ControlKind = Literal["retrained", "equal_compute"]
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
+
 
 class RunConfig(Section):
     """A file without ranges, checked, with every default filled in.
 
     `data` and `network` are `{"name": ..., parameter: value}` (or `{"layers": [...]}`), `policies` the overrides as
-    the file gives them, `reference` the policy that the others are tested against. `path` is the file that it came
+    the file gives them, `reference` the policy that the others are tested against, `controls` what is trained beside
+    the policies that grow. `path` is the file that it came
     from; `allow_import` whether a network may be made by any importable callable. Both are not part of the
     configuration itself.
     """
@@ -28,6 +32,7 @@ class RunConfig(Section):
     policies: dict[str, dict[str, Any]] = {}
     seeds: int = Field(1, ge=1)
     reference: str | None = None
+    controls: tuple[ControlKind, ...] = ()
     path: Path | None = Field(None, exclude=True)
     allow_import: bool = Field(False, exclude=True)
 
@@ -42,6 +47,7 @@ class RunConfig(Section):
 
         base = self.to_dict()
         base.pop("reference", None)
+        base.pop("controls", None)
         policies = base.pop("policies", None) or {"run": {}}
         return {
             name: normalized(merge(base, overrides), self.allow_import).model_copy(update={"path": self.path})
@@ -64,4 +70,6 @@ class RunConfig(Section):
         plain["training"]["schedule"] = schedule.model_dump(mode="json", exclude_unset=True) | {"name": schedule.name}
         if self.policies:
             plain["policies"] = self.policies
+        if not self.controls:
+            del plain["controls"]
         return plain

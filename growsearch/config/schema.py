@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.ranges import Choice, FloatRange, IntRange
+from growsearch.config.run_config import CONTROL_KINDS
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
 
 Schema = dict[str, Any]
@@ -39,6 +40,11 @@ def file_schema() -> Schema:
                 "policies": {"type": "object", "additionalProperties": _reference("policy"), "minProperties": 1},
                 "seeds": {"type": "integer", "minimum": 1, "description": "runs of every policy: seeds 0 to N-1"},
                 "reference": {"type": "string", "description": "policy that the others are tested against"},
+                "controls": {
+                    "type": "array",
+                    "items": {"enum": list(CONTROL_KINDS)},
+                    "description": "what is trained beside each policy that grows",
+                },
             },
             required=["data", "network", "training"],
         ),

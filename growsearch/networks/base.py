@@ -33,6 +33,9 @@ class Network(BaseModel, ABC):
         Deterministic under `torch.manual_seed`. Raises `InputError` where the input's shape does not fit.
         """
 
+    def initialise(self, network: nn.Module) -> None:
+        """What building does to the weights after the layers have drawn theirs, for such a network of any widths."""
+
     def scaled(self, base: int) -> int:
         """A hidden width of the full network, times the multiplier; at least 1."""
         return scaled(base, self.width)

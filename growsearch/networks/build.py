@@ -34,6 +34,13 @@ def build_network(
     return _named(name, values).build(input_shape, outputs)
 
 
+def initialise_network(spec: Mapping[str, Any], network: nn.Module) -> None:
+    """Do to the weights of `network`, in place, what building from `spec` does after the layers have drawn theirs."""
+    name, values = _split(spec)
+    if name is not None and ":" not in name:
+        _named(name, values).initialise(network)
+
+
 def validate_network(spec: Mapping[str, Any]) -> None:
     """Raise `InputError`, one problem a line, unless `spec` is well formed; builds and imports no user's code."""
     name, values = _split(spec)

@@ -34,9 +34,13 @@ class MLP(Network):
             layers += [nn.Linear(size_in, size_out, bias=self.bias), activation_module(self.activation)]
         layers.append(nn.Linear(sizes[-2], sizes[-1], bias=self.bias))
         network = nn.Sequential(*layers)
+        self.initialise(network)
+        return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
         if self.initialisation == "glorot":
             _initialise_glorot(network)
-        return network
 
 
 def _initialise_glorot(network: nn.Module) -> None:

@@ -40,5 +40,9 @@ class MobileNetV1(Network):
             layers.append(nn.Sequential(*_normalised(depthwise), *_normalised(pointwise)))
             previous = channels
         network = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(previous, outputs))
-        initialise_he(network)
+        self.initialise(network)
         return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
+        initialise_he(network)

@@ -69,5 +69,9 @@ class ResNet18Cifar(Network):
         """See `Network.build`; images of at least 8x8."""
         channels_in = image_shape("resnet18_cifar", input_shape, smallest=8)[0]
         network = ResNet(channels_in, tuple(map(self.scaled, (64, 128, 256, 512))), blocks=2, outputs=outputs)
-        initialise_he(network)
+        self.initialise(network)
         return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
+        initialise_he(network)

@@ -21,7 +21,6 @@ class VGG(nn.Module):
         self.features = nn.Sequential(*features)
         self.flatten = nn.Flatten()
         self.classifier = classifier
-        initialise_he(self)
 
     def forward(self, inputs: Tensor) -> Tensor:
         """`[N, channels, height, width]` to `[N, outputs]`."""
@@ -62,7 +61,13 @@ class VGG11(Network):
                 channels = self.scaled(base)
                 features += _layer(previous, channels, stride, self.batch_norm, self.bias, self.activation)
                 previous = channels
-        return VGG(features, nn.Linear(previous * height * width, outputs))
+        network = VGG(features, nn.Linear(previous * height * width, outputs))
+        self.initialise(network)
+        return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
+        initialise_he(network)
 
 
 class VGG19(Network):
@@ -83,4 +88,10 @@ class VGG19(Network):
                 features += _layer(previous, channels, 1, batch_norm=True, bias=False, activation=self.activation)
                 previous = channels
             features.append(nn.MaxPool2d(2))
-        return VGG([*features, nn.AdaptiveAvgPool2d(1)], nn.Linear(previous, outputs))
+        network = VGG([*features, nn.AdaptiveAvgPool2d(1)], nn.Linear(previous, outputs))
+        self.initialise(network)
+        return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
+        initialise_he(network)

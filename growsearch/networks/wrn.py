@@ -71,8 +71,12 @@ class WRN28(Network):
                 previous = channels
             groups.append(nn.Sequential(*blocks))
         network = WideResNet(stem, groups, previous, outputs)
-        initialise_he(network)
+        self.initialise(network)
         return network
+
+    def initialise(self, network: nn.Module) -> None:
+        """See `Network.initialise`."""
+        initialise_he(network)
 
 
 class WideResNet(nn.Module):

@@ -59,7 +59,7 @@ def _structure(config: RunConfig) -> str:
     """What decides whether a run can be set up, and what it costs: numbers inside strategies do not."""
     growth, training = config.growth, config.training
     strategies = [list(part or ()) for part in (growth.where, growth.how, growth.soft)]
-    length = [training.epochs, training.steps, training.batch_size]
+    length = [training.epochs, training.steps, training.flops, training.batch_size]
     parts = [config.data, config.network, length, growth.grows, growth.budget, growth.sites, strategies]
     return json.dumps(parts, sort_keys=True, default=str)
 

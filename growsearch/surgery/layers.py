@@ -28,6 +28,10 @@ class ResidualBlock(nn.Module):
         self.norm = _NORMS[spatial](channels) if norm else nn.Identity()
         self.activation = nn.ReLU()
         self.last = same_size_layer(channels, spatial, kernel)
+        self.silence()
+
+    def silence(self) -> None:
+        """Make `last` zero."""
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)
 

@@ -1,5 +1,6 @@
 """Training: the loop, metrics, compute, checkpoints, and networks saved and loaded."""
 
+from growsearch.training.architecture import Architecture, require_retrainable
 from growsearch.training.artifact import load_network
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.loop import Progress, TrainingDiverged, TrainingRun
@@ -7,6 +8,7 @@ from growsearch.training.result import finished_result
 from growsearch.training.run import Interrupted, run_one
 
 __all__ = [
+    "Architecture",
     "Interrupted",
     "Progress",
     "TrainingDiverged",
@@ -14,6 +16,7 @@ __all__ = [
     "finished_result",
     "forward_flops_per_sample",
     "load_network",
+    "require_retrainable",
     "run_one",
     "training_flops_per_sample",
 ]

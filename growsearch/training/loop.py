@@ -18,7 +18,8 @@ from growsearch.data import Split, evaluation_batches
 from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth import GrowthEvent
-from growsearch.surgery import active_parameters
+from growsearch.surgery import active_parameters, hold_masks
+from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
@@ -59,14 +60,22 @@ class Counters:
 class TrainingRun:
     """A run in the making: train, possibly in parts, then finish."""
 
-    def __init__(self, config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> None:
+    def __init__(
+        self,
+        config: RunConfig,
+        seed: int,
+        folder: Path,
+        device: str,
+        progress: Progress,
+        architecture: Architecture | None = None,
+    ) -> None:
         self._folder = folder
         self._progress = progress
-        self._fingerprint = fingerprint(config, seed)
+        self._fingerprint = fingerprint(config, seed, architecture)
         saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
         if saved is not None and saved["config"] != self._fingerprint:
             saved = None
-        self.setup = setup = set_up(config, seed, device, saved)
+        self.setup = setup = set_up(config, seed, device, saved, architecture)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
@@ -117,6 +126,8 @@ class TrainingRun:
             loss = setup.criterion(setup.model(inputs), targets)
         torch.autograd.backward(loss if setup.soft is None else loss + setup.soft.penalty())
         setup.optimizer.step()
+        if setup.masked:
+            hold_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss.detach(), alpha=len(inputs))
         counters.step += 1
@@ -209,7 +220,8 @@ class TrainingRun:
         save_checkpoint(self._folder / CHECKPOINT, state)
 
     def _architecture(self) -> dict[str, Any]:
-        return self.setup.grower.architecture() if self.setup.grower is not None else {"insertions": []}
+        origin = self.setup.grower or self.setup.architecture
+        return {"insertions": []} if origin is None else origin.architecture()
 
     def finish(self, test: bool = True) -> dict[str, Any]:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint.

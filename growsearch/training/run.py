@@ -8,6 +8,7 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.loggers import LoggedRun, Observers
+from growsearch.training.architecture import Architecture
 from growsearch.training.loop import GROWTH, METRICS, Progress, TrainingRun
 from growsearch.training.metrics import read_lines
 from growsearch.training.result import fingerprint, finished_result
@@ -25,6 +26,7 @@ def run_one(
     progress: Progress | None = None,
     test: bool = True,
     loggers: Sequence[str] = (),
+    architecture: Architecture | None = None,
 ) -> dict[str, Any]:
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
@@ -33,17 +35,18 @@ def run_one(
     apart by `kind`: `started` (`step`, `total_steps`, `parameters`), `step` (`step`, `total_steps`; a few times a
     second), `row` (a row of metrics and `total_steps`), `growth` (a line of the growth log), `finished` (the result).
     `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
+    With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
 
     Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`.
     """
     report = progress or _silent
-    result = finished_result(folder, config, seed)
+    result = finished_result(folder, config, seed, architecture)
     if result is None:
         folder.mkdir(parents=True, exist_ok=True)
-        logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed))
+        logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
         with Observers(loggers, logged, report) as observers:
-            run = TrainingRun(config, seed, folder, device, observers)
+            run = TrainingRun(config, seed, folder, device, observers, architecture)
             try:
                 observers.begin(read_lines(folder / METRICS), read_lines(folder / GROWTH))
                 run.train()

@@ -16,9 +16,11 @@ from growsearch.errors import InputError
 from growsearch.growth import Grower, Maturity, SoftGrower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
+from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import insertions_of
 from growsearch.training.checkpoint import adopt_layout, restore_rng
 from growsearch.training.evaluation import Criterion, criterion_for
+from growsearch.training.length import total_steps
 from growsearch.training.optimizers import Schedule, build_optimizer, build_schedule, restore_order
 from growsearch.training.precision import autocast, resolve_device, resolve_precision
 from growsearch.training.samples import StatisticsBatches
@@ -46,6 +48,12 @@ class Setup:
     total_steps: int
     steps_per_epoch: int
     rows_every: int
+    architecture: Architecture | None = None
+
+    @property
+    def masked(self) -> bool:
+        """Whether there are dormant connections that no grower holds."""
+        return self.grower is None and self.architecture is not None and bool(self.architecture.masks)
 
     @property
     def growing(self) -> Grower | SoftGrower | None:
@@ -58,15 +66,21 @@ class Setup:
         return self.soft.learned if self.soft is not None else None
 
 
-def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, Any] | None = None) -> Setup:
-    """Build a run: new, or continuing from the checkpoint `saved`.
+def set_up(
+    config: RunConfig,
+    seed: int,
+    device: str = "auto",
+    saved: dict[str, Any] | None = None,
+    architecture: Architecture | None = None,
+) -> Setup:
+    """Build a run: new, or continuing from the checkpoint `saved`; with `architecture` in place of the seed network.
 
     The same seed gives every policy the same data, the same order of it and, for the same network, the same initial
     weights. Raises `InputError` where the file's parts do not fit each other.
     """
     place = resolve_device(device)
     data = load_data(config.data, seed)
-    model = _network(config, seed, data, place, saved)
+    model = _network(config, seed, data, place, saved, architecture)
     training = config.training
     optimizer = build_optimizer(training.optimizer, model)
     augment = Augment(**training.augment.model_dump()) if training.augment else None
@@ -74,7 +88,7 @@ def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, 
     statistics = config.growth.statistics
     size = statistics.batch_size or training.batch_size or len(data.train.inputs)
     steps_per_epoch = len(batches)
-    total_steps = training.steps or (training.epochs or 0) * steps_per_epoch
+    steps = total_steps(training, model, data.input_shape, len(data.train))
     dtype = resolve_precision(training.precision, place, data.input_shape)
     setup = Setup(
         config=config,
@@ -83,7 +97,7 @@ def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, 
         data=data,
         model=model,
         optimizer=optimizer,
-        schedule=build_schedule(training.schedule, total_steps),
+        schedule=build_schedule(training.schedule, steps),
         batches=batches,
         validation=data.validation.to(place) if data.validation else None,
         statistics=StatisticsBatches(data, size, place, seed),
@@ -92,9 +106,10 @@ def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, 
         criterion=criterion_for(data.task),
         dtype=dtype,
         context=autocast(place, dtype),
-        total_steps=total_steps,
+        total_steps=steps,
         steps_per_epoch=steps_per_epoch,
-        rows_every=_rows_every(config, steps_per_epoch, total_steps),
+        rows_every=_rows_every(config, steps_per_epoch, steps),
+        architecture=architecture,
     )
     if config.growth.grows:
         setup.grower = _grower(setup)
@@ -110,13 +125,20 @@ def set_up(config: RunConfig, seed: int, device: str = "auto", saved: dict[str, 
 
 
 def _network(
-    config: RunConfig, seed: int, data: DataSet, device: torch.device, saved: dict[str, Any] | None
+    config: RunConfig,
+    seed: int,
+    data: DataSet,
+    device: torch.device,
+    saved: dict[str, Any] | None,
+    architecture: Architecture | None,
 ) -> nn.Module:
-    """The seed network, or the grown one of the checkpoint; channels last where the inputs are images."""
+    """The seed network, the grown one of the checkpoint, or a new one of that architecture; images: channels last."""
     torch.manual_seed(seed)
     model = build_network(config.network, data.input_shape, data.outputs, allow_import=config.allow_import)
     if saved is not None:
         model = rebuild(model, insertions_of(saved["architecture"]), saved["model"])
+    elif architecture is not None:
+        model = architecture.fresh(model, config.network, seed)
     model = model.to(device)
     if len(data.input_shape) == 3:
         model = model.to(memory_format=torch.channels_last)
@@ -126,9 +148,9 @@ def _network(
 
 
 def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> int:
-    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where a run is given in steps."""
+    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where there are no epochs given."""
     every = config.training.evaluate_every * steps_per_epoch
-    return every if config.training.steps is None else max(every, -(-total_steps // 100))
+    return every if config.training.epochs is not None else max(every, -(-total_steps // 100))
 
 
 def _grower(setup: Setup) -> Grower:

@@ -30,11 +30,11 @@ def problems_of(path: object, *overrides: str) -> list[str]:
         ("{width: 1.0}", "{width: 0.25}", "8:12: growth.budget.width: budget below the seed network", "allowed 0.5"),
         ("{width: 1.0}", "{width: 1.0, units: 3}", "8:3: growth.budget: give exactly one of", "width, units"),
         ("{width: 1.0}", "{widht: 1.0}", "8:12: growth.budget.widht: unknown key 'widht'", "did you mean 'width'?"),
-        ("  epochs: 2\n", "", "3:1: training: give exactly one of epochs and steps", "found neither"),
+        ("  epochs: 2\n", "", "3:1: training: give exactly one of epochs, steps and flops", "found none"),
         (
             "epochs: 2",
             "epochs: 2\n  steps: 3",
-            "3:1: training: give exactly one of epochs and steps",
+            "3:1: training: give exactly one of epochs, steps and flops",
             "epochs and steps",
         ),
         ("epochs: 2", "epochs: 0", "4:3: training.epochs: must be greater than or equal to 1", "(found 0)"),

@@ -1,0 +1,77 @@
+"""Which of the four controls of growth a comparison lacks, told by what its policies are and not by their names."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from growsearch.config import RunConfig
+from growsearch.registry import lookup
+
+SMALL, BIG, RETRAINED, RANDOM = "small", "big", "retrained", "random"
+CONTROLS = {
+    SMALL: "a fixed network of the seed's size",
+    BIG: "a fixed network of the final size",
+    RETRAINED: "the grown architecture trained from scratch",
+    RANDOM: "random growth at the same times and places",
+}
+_SAME_SIZE = 0.05  # of the parameters
+_FINAL_SIZE = 0.1  # growth by a budget ends near a size, not at it
+
+
+@dataclass(frozen=True)
+class Grown:
+    """A policy as a comparison found it: `seed` and `final` are mean parameters at the beginning and the end."""
+
+    config: RunConfig
+    seed: float
+    final: float
+
+
+def lacking_controls(policies: Mapping[str, Grown], retrained: Sequence[str]) -> dict[str, list[str]]:
+    """For each of the four controls that is not there, the growing policies that it lacks for.
+
+    `retrained` are the policies that have one trained from scratch. Policies without a finished run are left out.
+    """
+    growing = {name: one for name, one in policies.items() if one.config.growth.changes_size}
+    fixed = [one for one in policies.values() if not one.config.growth.changes_size]
+    found: dict[str, list[str]] = {control: [] for control in CONTROLS}
+    for name, one in growing.items():
+        sizes = [other.final for other in fixed if other.config.data == one.config.data]
+        if not any(abs(size - one.seed) <= _SAME_SIZE * one.seed for size in sizes):
+            found[SMALL].append(name)
+        if not any(abs(size - one.final) <= _FINAL_SIZE * one.final for size in sizes):
+            found[BIG].append(name)
+        if name not in retrained:
+            found[RETRAINED].append(name)
+        if _needs_random(one.config) and not any(_random_of(one.config, other.config) for other in growing.values()):
+            found[RANDOM].append(name)
+    return {control: names for control, names in found.items() if names}
+
+
+def lacking_sentence(lacking: Mapping[str, Sequence[str]], growing: int) -> str | None:
+    """The line below a verdict; None where nothing is lacking. `growing` is the number of policies that grow."""
+    if not lacking:
+        return None
+    parts = [
+        CONTROLS[control] + ("" if len(names) == growing else f" (for {', '.join(names)})")
+        for control, names in lacking.items()
+    ]
+    return f"Lacking, of the four controls of growth: {'; '.join(parts)}."
+
+
+def _needs_random(config: RunConfig) -> bool:
+    """Random units are a control of growth in units: not of layers, nor of sizes that gradient descent chooses."""
+    how = next(iter(config.growth.how))
+    return config.growth.grows and getattr(lookup("how", how), "grows", "width") == "width"
+
+
+def _random_of(config: RunConfig, other: RunConfig) -> bool:
+    """Whether `other` is `config` but for random new units."""
+    return "random" in other.growth.how and _but_for_how(config) == _but_for_how(other)
+
+
+def _but_for_how(config: RunConfig) -> list[Any]:
+    growth = config.growth
+    return [config.data, config.network, growth.when, growth.where, growth.budget, growth.amount, growth.sites]

@@ -1,0 +1,38 @@
+"""How long a run trains: in epochs, in optimizer steps, or in training FLOPs."""
+
+from __future__ import annotations
+
+from torch import nn
+
+from growsearch.config.models import TrainingConfig
+from growsearch.errors import InputError
+from growsearch.training.compute import training_flops_per_sample
+
+
+def steps_bought(flops: float, flops_per_sample: int, samples: int, batch_size: int) -> int:
+    """The most optimizer steps that cost no more than `flops`.
+
+    `samples` are those of an epoch, of which `batch_size` are in a step (0: all). The last step of an
+    epoch may have fewer samples, and costs less.
+    """
+    size = batch_size or samples
+    epochs, left = divmod(int(flops) // flops_per_sample, samples)
+    return epochs * -(-samples // size) + left // size
+
+
+def total_steps(training: TrainingConfig, model: nn.Module, input_shape: tuple[int, ...], samples: int) -> int:
+    """Optimizer steps of a run; those that `training.flops` buys are counted for the size that `model` has.
+
+    Raises `InputError` where that is not even one.
+    """
+    if training.steps is not None:
+        return training.steps
+    size = training.batch_size or samples
+    if training.epochs is not None:
+        return training.epochs * -(-samples // size)
+    cost = training_flops_per_sample(model, input_shape)
+    bought = steps_bought(training.flops or 0.0, cost, samples, training.batch_size) if cost else 0
+    if not bought:
+        step = cost * min(size, samples)
+        raise InputError(f"training.flops: {training.flops:g} buys no step of this network: one costs {step:.4g} FLOPs")
+    return bought
