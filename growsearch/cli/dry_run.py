@@ -8,6 +8,7 @@ from typing import Any
 import torch
 
 from growsearch.cli.output import emit, show
+from growsearch.comparison.controls import planned_controls
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.graph import NetworkGraph, trace
@@ -17,8 +18,9 @@ from growsearch.networks import build_network
 def dry_run(config: RunConfig, as_json: bool) -> None:
     """Print what a configuration would run; its data is read and its networks are built, nothing is trained."""
     plans = {name: plan_of(policy) for name, policy in config.policy_configs().items()}
+    controls = planned_controls(config.policy_configs(), config.controls)
     if as_json:
-        emit({"seeds": config.seeds, "policies": plans})
+        emit({"seeds": config.seeds, "policies": plans, "controls": [control.name for control in controls]})
         return
     from rich.table import Table
 
@@ -36,7 +38,9 @@ def dry_run(config: RunConfig, as_json: bool) -> None:
     show(table)
     for network, names in _by_network(plans).items():
         show(f"sites of {', '.join(names)}: {network or 'none'}")
-    show(f"{len(plans)} policies x {config.seeds} seeds = {len(plans) * config.seeds} runs")
+    beside = f" and {len(controls)} controls ({', '.join(control.name for control in controls)})" if controls else ""
+    runs = (len(plans) + len(controls)) * config.seeds
+    show(f"{len(plans)} policies{beside} x {config.seeds} seeds = {runs} runs")
 
 
 def _by_network(plans: dict[str, Any]) -> dict[str, list[str]]:

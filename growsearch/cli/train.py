@@ -46,7 +46,7 @@ def train(
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
-    report = write_report(folder)
+    report = write_report(folder, config.allow_import)
     if as_json:
         emit({"folder": str(folder), "report": str(report), **results})
     elif not quiet:
@@ -63,12 +63,16 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     from rich.table import Table
 
     from growsearch.comparison import result_table
-    from growsearch.comparison.table import table_header
+    from growsearch.comparison.table import control_rows, table_header
 
-    rows = result_table(results)
+    rows, controls = result_table(results), results["verdict"]["controls"]
     table = Table()
     for position, title in enumerate(table_header(rows[0])):
         table.add_column(title, justify="right" if position else "left")
     for row in rows:
         table.add_row(*row.cells())
-    show(table, results["verdict"]["sentence"], f"report: {report}")
+    table.add_section()
+    for row in control_rows(results):
+        table.add_row(*row.cells())
+    lacking = [controls["lacking_sentence"]] if controls["lacking_sentence"] and len(rows) > 1 else []
+    show(table, results["verdict"]["sentence"], *controls["sentences"], *lacking, f"report: {report}")

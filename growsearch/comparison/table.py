@@ -77,6 +77,13 @@ def result_table(results: dict[str, Any]) -> list[TableRow]:
     return [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
 
 
+def control_rows(results: dict[str, Any]) -> list[TableRow]:
+    """One row per control; how they compare with their policies is in the verdict."""
+    policies, verdict = results["policies"], results["verdict"]
+    metric, reference = metric_of(policies), verdict["reference"] if len(policies) > 1 else None
+    return [_row(name, rows, metric, reference, None) for name, rows in results["controls"].items()]
+
+
 def _row(
     name: str, rows: dict[str, list[Any]], metric: Metric, reference: str | None, pair: dict[str, Any] | None
 ) -> TableRow:
