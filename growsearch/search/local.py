@@ -24,7 +24,7 @@ from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
 
-_LOOK = 0.25  # seconds
+_LOOK = 0.5  # seconds
 _PATIENCE = 30.0  # seconds for a worker to write its checkpoint when it is told to stop
 _FRUITLESS = 5  # losses in a row for each worker, without a finished trial between them
 
@@ -59,13 +59,13 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
         with _terminated_as_interrupted():
             while not is_done(study):
                 over, losses = _progress(study, over, losses)
-                for number, member in enumerate(staff):
-                    if not member.process.is_alive() and not is_done(study):
-                        losses += 1
-                        _require_hope(member, losses, crew)
-                        staff[number] = _start(crew, started)
-                        started += 1
-                watching.hand_on_abandoned()
+                dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
+                for number in dead if not is_done(study) else ():
+                    losses += 1
+                    _require_hope(staff[number], losses, crew)
+                    staff[number] = _start(crew, started)
+                    started += 1
+                watching.hand_on_abandoned() if dead else watching.look_now_and_then()
                 watch()
                 time.sleep(_LOOK)
     finally:
