@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+
+from growsearch.config import RunConfig
+from growsearch.config.check import normalized
+from growsearch.errors import InputError
+from growsearch.training import run_one
+from growsearch.training.length import steps_bought
+
+Make = Callable[..., RunConfig]
+SGD = {"name": "sgd", "lr": 0.05}
+# A 4:3:3 network without bias: 2*21 FLOPs forward, 2*21 for the weights' gradients, 2*9 for the hidden layer's.
+SAMPLE = 102
+
+
+@pytest.mark.parametrize("batch_size", [0, 1, 7, 20, 25, 50, 80])
+def test_flops_buy_the_most_steps_that_cost_no_more(batch_size: int) -> None:
+    size = batch_size or 50
+    batches = [min(size, 50 - start) for start in range(0, 50, size)]
+    for budget in range(0, 200 * SAMPLE, 3 * SAMPLE // 2):
+        steps, spent = 0, 0
+        while spent + SAMPLE * batches[steps % len(batches)] <= budget:
+            spent += SAMPLE * batches[steps % len(batches)]
+            steps += 1
+
+        assert steps_bought(budget, SAMPLE, 50, batch_size) == steps
+
+
+def test_a_run_as_long_as_its_flops_uses_no_more_of_them(student: Make, tmp_path: Path) -> None:
+    # Epochs of 50 samples in steps of 20, 20 and 10: 7 steps are two epochs and 20 samples, 120 in all.
+    training = {"flops": 125.0 * SAMPLE, "batch_size": 20, "optimizer": SGD}
+
+    result = run_one(student(training=training), 0, tmp_path, "cpu")
+
+    assert (result["steps"], result["training_flops"]) == (7, 120 * SAMPLE)
+
+
+def test_the_schedule_spans_the_steps_that_the_flops_buy(student: Make, tmp_path: Path) -> None:
+    schedule = {"name": "cosine", "final": 0.1}
+    by_flops = {"flops": 125.0 * SAMPLE, "batch_size": 20, "optimizer": SGD, "schedule": schedule}
+    by_steps = {"steps": 7, "batch_size": 20, "optimizer": SGD, "schedule": schedule}
+
+    for name, training in (("flops", by_flops), ("steps", by_steps)):
+        run_one(student(training=training), 0, tmp_path / name, "cpu")
+
+    rows = [(tmp_path / name / "metrics.jsonl").read_text().splitlines() for name in ("flops", "steps")]
+    found, expected = ([(row["step"], row["lr"], row["train_loss"]) for row in map(json.loads, each)] for each in rows)
+    assert found == expected
+
+
+def test_flops_that_buy_no_step_are_refused(student: Make, tmp_path: Path) -> None:
+    training = {"flops": 19.0 * SAMPLE, "batch_size": 20, "optimizer": SGD}
+
+    with pytest.raises(InputError, match=r"training.flops: 1938 buys no step .*one costs 2040 FLOPs"):
+        run_one(student(training=training), 0, tmp_path, "cpu")
+
+
+@pytest.mark.parametrize(
+    ("training", "growth", "message"),
+    [
+        ({"flops": 1e10, "epochs": 2}, None, "exactly one of epochs, steps and flops .*found epochs and flops"),
+        ({"flops": 0}, None, "training.flops: must be greater than 0"),
+        (
+            {"flops": 1e10},
+            {"when": {"interval": {"every": 5}}, "how": "zero"},
+            "a step costs more as this network grows",
+        ),
+        ({"flops": 1e10}, {"soft": "size_gate"}, "a step costs more"),
+    ],
+)
+def test_flops_are_for_networks_that_do_not_grow_and_no_other_length_is_beside_them(
+    training: dict[str, float], growth: dict[str, object] | None, message: str
+) -> None:
+    file = {"data": "digits", "network": "mlp", "training": {**training, "optimizer": SGD}, "growth": growth}
+
+    with pytest.raises(InputError, match=message):
+        normalized(file)
+
+
+def test_a_policy_that_does_not_grow_may_be_as_long_as_its_flops() -> None:
+    growth = {"when": {"interval": {"every": 5}}, "how": "zero"}
+    fixed = {"training": {"epochs": None, "flops": 1e10}, "growth": {"when": "never"}}
+    file = {"data": "digits", "network": "mlp", "training": {"epochs": 1, "optimizer": SGD}, "growth": growth}
+
+    configs = normalized({**file, "policies": {"fixed": fixed, "zero": {}}}).policy_configs()
+
+    assert (configs["fixed"].training.flops, configs["fixed"].training.epochs) == (1e10, None)
+    assert configs["zero"].training.epochs == 1
