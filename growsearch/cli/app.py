@@ -10,6 +10,7 @@ from growsearch.cli.dashboard import dashboard
 from growsearch.cli.export import export
 from growsearch.cli.inspect import inspect
 from growsearch.cli.proxy import proxy
+from growsearch.cli.report import report
 from growsearch.cli.resume import resume
 from growsearch.cli.run import run
 from growsearch.cli.schema import schema
@@ -39,6 +40,7 @@ for command in (
     inspect,
     export,
     audit,
+    report,
     validate,
     strategies,
     schema,

@@ -1,108 +1,96 @@
-"""How policies differ, as parts of the page: the statistics behind the verdict."""
+"""How policies differ on the same seeds: the statistics behind the verdict."""
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Sequence
 from html import escape
-from statistics import fmean
 from typing import Any
 
-from growsearch.comparison.metric import VALIDATION, Metric, show_p
-from growsearch.comparison.table import human
-from growsearch.comparison.trajectory import typical_cost
+from growsearch.comparison.metric import Metric
+from growsearch.report.markup import frame, head
+from growsearch.report.tables import Table
+
+_TITLES = ("mean difference", "95 % interval", "p", "p, corrected", "first better on")
+_DRAWN = (220, 22)  # width and height of an interval
 
 
-def difference_cell(metric: Metric, pair: dict[str, Any]) -> str:
-    """Difference from the reference with its adjusted p-value, and below it the interval."""
-    call = f' class="{pair["call"]}"' if pair["call"] else ""
-    change = metric.show_change(pair["mean_difference"], unit=False)
-    below = f'<br><span class="note">{_interval(metric, pair["interval"])}</span>' if pair["interval"] else ""
-    return f"<span{call}>{change}</span> ({escape(show_p(pair['adjusted_p_value']))}){below}"
+def tested_pairs(verdict: dict[str, Any]) -> list[dict[str, Any]]:
+    """The pairs with the reference, the one that is furthest ahead first."""
+    sign = -1 if verdict["higher_is_better"] else 1
+    pairs = [pair for pair in verdict["pairs"] if pair["against"] == verdict["reference"]]
+    return sorted(pairs, key=lambda pair: sign * pair["mean_difference"])
 
 
-def _interval(metric: Metric, interval: list[float]) -> str:
+def differences_table(metric: Metric, verdict: dict[str, Any]) -> Table:
+    """Every policy against the reference: how far apart, how sure, and what is called."""
+    reference = verdict["reference"]
+    pairs = tested_pairs(verdict)
+    caption = (
+        f"Each policy minus {reference} on the same seeds. p is of the exact paired permutation test; corrected for "
+        f"all {len(pairs)} by Holm's method, a difference is called where it is {verdict['level']:g} or less."
+    )
+    rows = tuple((pair["policy"], *difference_cells(metric, pair), pair["call"] or "") for pair in pairs)
+    return Table("differences", f"Differences from {reference}", caption, ("policy", *_TITLES, "called"), rows)
+
+
+def differences_html(metric: Metric, verdict: dict[str, Any]) -> str:
+    """The same for the page, with the intervals drawn."""
+    shown, pairs = differences_table(metric, verdict), tested_pairs(verdict)
+    ends = [0.0, *(pair["mean_difference"] for pair in pairs)]
+    ends += [end for pair in pairs for end in pair["interval"] or ()]
+    body = ""
+    for pair, (name, *cells) in zip(pairs, shown.rows, strict=True):
+        called = f'<td class="{pair["call"]}">{cells[-1]}</td>' if pair["call"] else "<td>not told apart</td>"
+        plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:-1])
+        drawn = _interval_svg(pair, min(ends), max(ends))
+        body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{called}</tr>\n'
+    caption = f"{shown.caption} Drawn: the mean as a dot, its interval as a bar; the upright line is no difference."
+    return frame(caption, head((shown.titles[0], "drawn", *shown.titles[1:])), body)
+
+
+def pairs_table(metric: Metric, verdict: dict[str, Any]) -> Table:
+    """The policies other than the reference among each other."""
+    others = [pair for pair in verdict["pairs"] if pair["against"] != verdict["reference"]]
+    caption = (
+        "For orientation only: these pairs are not tested, and among so many some p below 0.05 come by chance. "
+        "The first policy minus the second, on the same seeds."
+    )
+    rows = tuple((f"{pair['policy']} − {pair['against']}", *difference_cells(metric, pair)) for pair in others)
+    return Table("pairs", "All other pairs", caption, ("policies", *_TITLES), rows)
+
+
+def interval_words(metric: Metric, interval: Sequence[float]) -> str:
+    """`+0.1 to +2.3`."""
     low, high = (metric.show_change(end, unit=False) for end in interval)
     return f"{low} to {high}"
 
 
-def differences_table(metric: Metric, verdict: dict[str, Any]) -> str:
-    """Every two policies on the same seeds: how far apart they are, how sure that is, and who was ahead how often."""
-    if not verdict["pairs"]:
-        return "<p>There are no two policies with a common seed.</p>"
-    rows = []
-    for pair in verdict["pairs"]:
-        adjusted = pair["adjusted_p_value"]
-        rows.append(
-            (
-                f"{pair['policy']} − {pair['against']}",
-                metric.show_change(pair["mean_difference"]),
-                _interval(metric, pair["interval"]) if pair["interval"] else "",
-                f"{pair['p_value']:.2g}",
-                "" if adjusted is None else f"{adjusted:.2g}",
-                f"{pair['wins']} of {pair['seeds']}",
-            )
-        )
-    titles = (
-        "policies",
-        "mean difference",
-        "95 % interval",
-        "p",
-        "p, corrected",
-        "first better on",
+def difference_cells(metric: Metric, pair: dict[str, Any]) -> tuple[str, ...]:
+    """Mean difference, interval, p, corrected p, and on how many seeds the first of the pair is better."""
+    adjusted = pair["adjusted_p_value"]
+    return (
+        metric.show_change(pair["mean_difference"]),
+        interval_words(metric, pair["interval"]) if pair["interval"] else "",
+        f"{pair['p_value']:.2g}",
+        "" if adjusted is None else f"{adjusted:.2g}",
+        f"{pair['wins']} of {pair['seeds']}",
     )
-    note = (
-        f"Only the comparisons with {verdict['reference']} are tested: p is corrected for all of them (Holm), and 0.05 "
-        "or less is called. All other rows are for orientation: among many, some p below 0.05 come by chance."
-    )
-    return f'<p class="note">{escape(note)}</p>{table(titles, rows)}'
 
 
-def cost_table(metric: Metric, results: dict[str, Any]) -> str:
-    """What every policy was worth on the way: validation metric over the compute, and the cost of the target."""
-    tracks, summaries = results["trajectories"], results["verdict"]["policies"]
-    kind = VALIDATION[tracks["metric"]]
-    rows = []
-    for name, track in tracks["policies"].items():
-        if not track["final"]:
-            continue
-        flops, seconds = typical_cost(track["flops_to_target"]), typical_cost(track["seconds_to_target"])
-        reached = sum(cost is not None for cost in track["flops_to_target"])
-        rows.append(
-            (
-                name,
-                metric.show(summaries[name]["interquartile_mean"]),
-                kind.show(fmean(track["final"])),
-                kind.show(fmean(track["average"])),
-                "not on every seed" if flops is None else human(flops),
-                "" if seconds is None else f"{seconds:.1f}",
-                f"{reached} of {len(track['final'])}",
-            )
-        )
-    titles = (
-        "policy",
-        f"{metric.words}, middle half of the seeds",
-        f"final {kind.words}",
-        f"{kind.words}, mean over FLOPs",
-        "FLOPs to target",
-        "seconds to target",
-        "reached",
-    )
-    best = (
-        f"95 % of the best policy's final {kind.words}" if kind.higher_is_better else f"the lowest {kind.words} / 0.95"
-    )
-    note = (
-        f"Target: {kind.words} of {kind.show(tracks['target'])} ({best}), looked for at each evaluation; costs are "
-        f"means of the middle half of the seeds. The mean over FLOPs is from {human(tracks['from_flops'])} to "
-        f"{human(tracks['to_flops'])} training FLOPs for all policies; one that ended before keeps its last value."
-    )
-    return f'<p class="note">{escape(note)}</p>{table(titles, rows)}'
+def _interval_svg(pair: dict[str, Any], low: float, high: float) -> str:
+    """A decoration: the numbers stand beside it."""
+    width, height = _DRAWN
 
+    def place(value: float) -> float:
+        return 6 + (width - 12) * ((value - low) / (high - low) if high > low else 0.5)
 
-def table(titles: Iterable[str], rows: Iterable[tuple[str, ...]]) -> str:
-    """A table of text; the first cell of each row is its title."""
-    head = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)
-    body = "".join(
-        f'<tr><th scope="row">{escape(row[0])}</th>{"".join(f"<td>{escape(cell)}</td>" for cell in row[1:])}</tr>'
-        for row in rows
+    zero, mean, middle = place(0.0), place(pair["mean_difference"]), height / 2
+    bar = ""
+    if pair["interval"]:
+        start, end = map(place, pair["interval"])
+        bar = f'<line class="bar" x1="{start:.1f}" x2="{end:.1f}" y1="{middle}" y2="{middle}"/>'
+    return (
+        f'<svg class="interval {pair["call"] or ""}" viewBox="0 0 {width} {height}" aria-hidden="true">'
+        f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height}"/>{bar}'
+        f'<circle cx="{mean:.1f}" cy="{middle}" r="4.5"/></svg>'
     )
-    return f'<div class="wide"><table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table></div>'

@@ -271,4 +271,4 @@ def test_the_report_shows_history_importance_and_what_is_best(
 
     page = write_search_report(tmp_path / "run").read_text()
 
-    assert [title for title in titles if f"<h2>{title}" not in page] == []
+    assert [title for title in titles if f'-title">{title}' not in page] == []

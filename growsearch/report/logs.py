@@ -1,0 +1,49 @@
+"""The logs of a folder's finished runs, read once for the whole report."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from growsearch.comparison.metric import metric_of
+from growsearch.training.metrics import read_lines
+
+
+@dataclass(frozen=True)
+class RunLog:
+    """One run: its `score` is the metric that policies are ranked by.
+
+    `rows` are of `metrics.jsonl`, `events` of `growth.jsonl`, refused ones counted in `refused` only.
+    """
+
+    seed: int
+    score: float
+    folder: Path
+    rows: list[dict[str, Any]]
+    events: list[dict[str, Any]]
+    refused: int
+
+
+def read_logs(folder: Path, results: dict[str, Any]) -> dict[str, list[RunLog]]:
+    """The runs of every policy and of every control, in the order of `results.json`."""
+    metric = metric_of(results["policies"])
+    return {
+        name: [
+            _read(folder / name / f"seed-{seed}", seed, score)
+            for seed, score in zip(rows["seeds"], rows[metric.key], strict=True)
+        ]
+        for name, rows in {**results["policies"], **results.get("controls", {})}.items()
+    }
+
+
+def median_run(runs: Sequence[RunLog]) -> RunLog:
+    """The run in the middle by its score; of two, the lower; of equals, the first."""
+    return sorted(runs, key=lambda run: run.score)[(len(runs) - 1) // 2]
+
+
+def _read(folder: Path, seed: int, score: float) -> RunLog:
+    events = read_lines(folder / "growth.jsonl")
+    done = [event for event in events if event["refused"] is None]
+    return RunLog(seed, score, folder, read_lines(folder / "metrics.jsonl"), done, len(events) - len(done))

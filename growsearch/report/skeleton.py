@@ -1,0 +1,77 @@
+"""The frame of every page: one file that needs no other, with landmarks, a list of its sections, and its scripts."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from html import escape
+from importlib.resources import files
+from pathlib import Path
+from typing import Any
+
+from plotly.offline import get_plotlyjs
+
+from growsearch.training.files import to_json, write_atomically
+
+REPORT = "report.html"
+_POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+
+
+@dataclass(frozen=True)
+class Section:
+    """A part of the page: its anchor, its title, and its content as HTML."""
+
+    anchor: str
+    title: str
+    content: str
+
+
+def page(title: str, about: str, sections: Sequence[Section], content: dict[str, Any], scripts: Sequence[str]) -> str:
+    """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts."""
+    shown = [section for section in sections if section.content]
+    links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in shown)
+    return f"""<!DOCTYPE html>
+<html lang="en">
+<head>
+<meta charset="utf-8">
+<meta name="viewport" content="width=device-width, initial-scale=1">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<title>{escape(title)} · growsearch</title>
+<style>{_file("style.css")}</style>
+</head>
+<body>
+<a class="skip" href="#main">Skip to the content</a>
+<header>
+<h1>{escape(title)}</h1>
+<p class="about">{escape(about)}</p>
+</header>
+<nav aria-label="Sections"><ul>{links}</ul></nav>
+<main id="main" tabindex="-1">
+{"".join(map(_section, shown))}</main>
+{_scripts(content, scripts) if scripts else ""}</body>
+</html>
+"""
+
+
+def write_page(path: Path, text: str) -> Path:
+    """Put the page in its place, whole or not at all."""
+    write_atomically(path, lambda file: file.write(text.encode()))
+    return path
+
+
+def _section(one: Section) -> str:
+    name = f"{one.anchor}-title"
+    return (
+        f'<section id="{one.anchor}" aria-labelledby="{name}">\n<h2 id="{name}">{escape(one.title)}</h2>\n'
+        f"{one.content}\n</section>\n"
+    )
+
+
+def _scripts(content: dict[str, Any], scripts: Sequence[str]) -> str:
+    data = to_json(content).replace("</", "<\\/")
+    own = "".join(f"<script>{_file(name)}</script>\n" for name in ("theme.js", *scripts))
+    return f'<script type="application/json" id="content">{data}</script>\n<script>{get_plotlyjs()}</script>\n{own}'
+
+
+def _file(name: str) -> str:
+    return files("growsearch.report").joinpath(name).read_text()

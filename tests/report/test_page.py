@@ -1,0 +1,93 @@
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from plotly.offline import get_plotlyjs
+
+from growsearch.errors import InputError
+from growsearch.report import write_report
+
+Make = Callable[..., Path]
+
+
+def own_part(folder: Path) -> str:
+    return write_report(folder).read_text().replace(get_plotlyjs(), "")
+
+
+def test_the_page_shows_verdict_table_and_failures(comparison: Make) -> None:
+    text = own_part(comparison())
+
+    assert "grown has the highest mean test accuracy: 61.00 % over 3 seeds" in text
+    assert "No winner is called: with 3 seeds" in text
+    assert re.search(r"grown</th><td>61.00 ± 1.00 %", text)
+    assert "diverged &lt;at once&gt;" in text
+    strips = re.findall(r'<svg class="strip".*?</svg>', text)
+    assert [strip.count("<circle") for strip in strips] == [3, 3]
+
+
+def test_the_verdict_comes_first_and_says_which_policy_to_use(comparison: Make) -> None:
+    text = own_part(comparison(seeds=6))
+
+    assert text.index("Use grown.") < text.index("<table")
+    assert "It reaches a test accuracy of 62.50 %, 10.00 points higher than small on the same 6 seeds" in text
+
+
+def test_the_best_policy_is_the_first_row(comparison: Make) -> None:
+    text = own_part(comparison(names=("small", "a", "b")))
+
+    table = text[text.index("<table") : text.index("</table>")]
+    assert re.findall(r"</svg>(\w+)</th>", table) == ["b", "a", "small"]
+
+
+def test_the_page_shows_how_sure_the_differences_are(comparison: Make) -> None:
+    text = own_part(comparison(seeds=6))
+
+    assert "Better than small on the same seeds: grown (+10.00 points, p = 0.031)." in text
+    assert '<span class="better">+10.00 (p = 0.031), better</span>' in text
+    assert re.search(
+        r"<td>\+10.00 points</td><td>\+10.00 to \+10.00</td><td>0.031</td><td>0.031</td><td>6 of 6</td>"
+        r'<td class="better">better</td>',
+        text,
+    )
+    # The best final validation accuracy is 0.625: 95 % of it, 0.594, is beyond what `small` ever reaches.
+    assert "Target: validation accuracy of 59.38 %" in text
+    assert re.search(r"small</th>.*not on every seed</td><td></td><td>0 of 6</td>", text)
+
+
+def test_curves_growth_and_styles_reach_the_script(comparison: Make) -> None:
+    text = own_part(comparison())
+
+    found = re.search(r'<script type="application/json" id="content">(.*?)</script>', text)
+    assert found is not None
+    policies = {policy["name"]: policy for policy in json.loads(found[1])["policies"]}
+    assert policies["grown"]["x"]["epoch"][-1] == 4.0
+    assert policies["grown"]["growth"]["widths"] == [[4, 6, 7]]
+    assert policies["grown"]["growth"]["ratios"] == [[10, "0", 0.5], [20, "0", 0.5]]
+    drawn = {tuple(policy["style"].values()) for policy in policies.values()}
+    assert len({dash for _, dash, _ in drawn}) == len({symbol for _, _, symbol in drawn}) == 2
+
+
+def test_sixty_long_runs_stay_small(comparison: Make) -> None:
+    text = own_part(comparison(seeds=10, names=("small", "a", "b", "c", "d", "e"), steps=1000))
+
+    assert len(text.encode()) < 500_000
+
+
+def test_runs_that_all_failed_still_give_a_page(comparison: Make) -> None:
+    assert "No run has finished." in own_part(comparison(seeds=0))
+
+
+def test_a_single_policy_has_its_result_and_no_differences(comparison: Make) -> None:
+    text = own_part(comparison(names=("grown",)))
+
+    assert "grown reaches a test accuracy of 51.00 % (mean of 3 seeds)." in text
+    assert 'id="differences"' not in text
+
+
+def test_a_folder_without_results_is_refused(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match=r"results\.json does not exist"):
+        write_report(tmp_path)
