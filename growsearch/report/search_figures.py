@@ -54,6 +54,7 @@ def search_figures(study: optuna.Study, measures: list[str]) -> list[SearchFigur
             if len(done) >= _ENOUGH:
                 cost = _objective(index, -1 if study.directions[index].name == "MAXIMIZE" else 1)
                 important = draw.plot_param_importances(study, target=cost, target_name=measure)
+                important.update_layout(yaxis_title=None)
                 title = f"Parameters that decide about {measure}"
                 figures.append(SearchFigure(f"importance-{index}", title, important, _PED))
         if len(measures) in (2, 3):
