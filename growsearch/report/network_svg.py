@@ -7,7 +7,7 @@ from html import escape
 
 from growsearch.report.network import Box
 
-_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 250, 40, 46, 22, 8
+_WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 310, 40, 46, 22, 8
 _BAR = 9  # height
 _LETTERS = 20
 
@@ -22,7 +22,7 @@ HATCH = (
 def network_svg(boxes: Sequence[Box], label: str) -> str:
     """The drawing; `label` says what it shows, to those who cannot see it."""
     rows = _rows(boxes)
-    width = max(map(len, rows)) * (_WIDTH + _GAP_X) - _GAP_X + 2 * _MARGIN
+    width = max(map(len, rows)) * (_WIDTH + _GAP_X) + _GAP_X + 2 * _MARGIN  # on both sides as much as between boxes
     height = len(rows) * (_HEIGHT + _GAP_Y) - _GAP_Y + 2 * _MARGIN
     places = {
         box.name: (
