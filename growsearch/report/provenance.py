@@ -20,10 +20,18 @@ def title_of(results: dict[str, Any], config: dict[str, Any]) -> str:
 def about(name: str, results: dict[str, Any], config: dict[str, Any], environment: dict[str, Any]) -> str:
     """Length, seeds and machine, in a sentence."""
     training = config["training"]
-    length = plural(training["epochs"], "epoch") if training.get("epochs") else plural(training["steps"], "step")
+    length = length_of(training)
     seeds = max((len(rows["seeds"]) for rows in results["policies"].values()), default=0)
     optimizer = training["optimizer"]["name"]
     return f"{name}: {length} with {optimizer}, {plural(seeds, 'seed')} per policy, {where(environment)}."
+
+
+def length_of(training: dict[str, Any]) -> str:
+    """`30 epochs`, `500 steps` or `1e+12 training FLOPs`."""
+    for key, one in (("epochs", "epoch"), ("steps", "step")):
+        if training.get(key):
+            return plural(training[key], one)
+    return f"{training['flops']:.3g} training FLOPs"
 
 
 def where(environment: dict[str, Any]) -> str:
