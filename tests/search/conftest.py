@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 import socket
 import subprocess
 import sys
@@ -110,6 +111,11 @@ def _listens(port: int) -> bool:
     except OSError:
         return False
     return True
+
+
+def heed_interrupts() -> None:
+    """In a process that is about to start: programs started in the background ignore Ctrl-C, and so do their own."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def wait_for(found: Callable[[], Any]) -> Any:

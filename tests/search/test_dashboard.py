@@ -22,7 +22,7 @@ from growsearch.cli import app
 from growsearch.search.dashboard import make_dashboard
 from growsearch.search.run import open_folder
 from growsearch.search.storage import open_storage
-from tests.search.conftest import RunStub
+from tests.search.conftest import PATIENCE, RunStub, heed_interrupts
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 4
@@ -81,13 +81,16 @@ def test_the_command_says_where_it_is_in_one_line_and_ends_with_ctrl_c(folder: P
     what = ["--storage", folder / "study.journal"] if by_storage else [folder]
     command = [sys.executable, "-c", "from growsearch.cli import main; main()", "dashboard", *what, "--port", "0"]
     environment = {**os.environ, "PYTHONPATH": str(ROOT)}
-    process = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
-    assert process.stderr is not None
-    line = process.stderr.readline()
-    page = line.split()[2]
-    studies = fetched(f"{page.partition('/dashboard')[0]}/api/studies")["study_summaries"]
-    process.send_signal(signal.SIGINT)
-    out, rest = process.communicate(timeout=20)
+    pipes = {"stderr": subprocess.PIPE, "stdout": subprocess.PIPE, "text": True}
+    with subprocess.Popen(command, env=environment, preexec_fn=heed_interrupts, **pipes) as process:
+        try:
+            line = process.stderr.readline()
+            page = line.split()[2]
+            studies = fetched(f"{page.partition('/dashboard')[0]}/api/studies")["study_summaries"]
+            process.send_signal(signal.SIGINT)
+            out, rest = process.communicate(timeout=PATIENCE)
+        finally:
+            process.kill()
 
     assert page.endswith("/dashboard" if by_storage else f"/dashboard/studies/{studies[0]['study_id']}")
     assert (line, out, rest) == (f"dashboard at {page} (Ctrl-C ends it)\n", "", "")

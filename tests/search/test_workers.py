@@ -15,7 +15,7 @@ from optuna.trial import TrialState
 from growsearch.errors import GrowsearchError
 from growsearch.search import search
 from growsearch.search.run import is_search, open_folder
-from tests.search.conftest import PATIENCE, MakeSpace, wait_for
+from tests.search.conftest import PATIENCE, MakeSpace, heed_interrupts, wait_for
 from tests.search.stub import record, train
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -65,7 +65,9 @@ def start(space: MakeSpace, folder: Path, tmp_path: Path) -> subprocess.Popen[by
     program.write_text(PROGRAM)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "STUB_SECONDS": "0.15"}
     command = [sys.executable, str(program), str(space(*OVERRIDES).path), str(folder), *OVERRIDES]
-    return subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, start_new_session=True)
+    return subprocess.Popen(
+        command, env=environment, stderr=subprocess.PIPE, start_new_session=True, preexec_fn=heed_interrupts
+    )
 
 
 def test_what_is_killed_or_interrupted_is_continued_and_nothing_is_lost(space: MakeSpace, tmp_path: Path) -> None:
