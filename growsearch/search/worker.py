@@ -14,7 +14,8 @@ from growsearch.search.samplers import make_pruner, make_sampler
 from growsearch.search.study import Study
 from growsearch.search.trial import Conductor, Train, train_for_search
 
-_PATIENCE = 0.5  # seconds between looks for work, while others have the last trials
+_PAUSE = 0.5  # seconds before the second look for work, while others have the last trials; doubled from look to look
+_LONGEST = 4  # pauses in a lease, at least
 
 
 def work(
@@ -33,7 +34,7 @@ def work(
     name, watching = worker_name(), Watch(study)
     sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)
     conductor = Conductor(study, device, stop, train, watch)
-    taken = 0
+    taken, pause = 0, _PAUSE
     while not stop.is_set():
         watching.look_now_and_then()
         trial_id = take(study, name)
@@ -41,9 +42,10 @@ def work(
             if is_done(study):
                 break
             watch()
-            stop.wait(_PATIENCE)
+            stop.wait(pause)
+            pause = min(2 * pause, study.plan.search.lease / _LONGEST)
             continue
-        taken += 1
+        taken, pause = taken + 1, _PAUSE
         with Lease(study, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")

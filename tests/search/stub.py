@@ -12,6 +12,7 @@ from typing import Any
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.training import Interrupted, Progress, TrainingDiverged
+from growsearch.training.files import write_atomically, write_json
 from growsearch.training.loop import CHECKPOINT
 from growsearch.training.result import RESULT
 
@@ -46,7 +47,9 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
         flops = round(500_000 * row * width)
         at = {"step": row, "total_steps": ROWS}
         progress({"kind": "row", **at, "training_flops": flops, "validation_accuracy": value})
-        saved.write_text(str(row))
+        write_atomically(
+            saved, lambda file, row=row: file.write(str(row).encode())
+        )  # as training does: it may be killed
         try:
             progress({"kind": "step", **at})
         except Interrupted:
@@ -59,7 +62,7 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
         "training_flops": round(2_000_000 * width),
         "seconds": 0.1,
     }
-    (folder / RESULT).write_text(json.dumps(result))
+    write_json(folder / RESULT, result)
     saved.unlink(missing_ok=True)
     note(folder, "finished", lr, ROWS)
     return result
