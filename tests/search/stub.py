@@ -47,9 +47,7 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
         flops = round(500_000 * row * width)
         at = {"step": row, "total_steps": ROWS}
         progress({"kind": "row", **at, "training_flops": flops, "validation_accuracy": value})
-        write_atomically(
-            saved, lambda file, row=row: file.write(str(row).encode())
-        )  # as training does: it may be killed
+        _save(saved, row)
         try:
             progress({"kind": "step", **at})
         except Interrupted:
@@ -66,6 +64,11 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
     saved.unlink(missing_ok=True)
     note(folder, "finished", lr, ROWS)
     return result
+
+
+def _save(checkpoint: Path, row: int) -> None:
+    """Whole or not at all, as training does: it may be killed at any moment."""
+    write_atomically(checkpoint, lambda file: file.write(str(row).encode()))
 
 
 def note(folder: Path, what: str, lr: float, rows: int) -> None:
