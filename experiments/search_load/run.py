@@ -30,7 +30,7 @@ from growsearch.training import Progress
 
 HERE = Path(__file__).parent
 SERVER = "GROWSEARCH_TEST_POSTGRES"
-ROWS = 4  # evaluations of a trial; two of them are at rungs, where it reports and may be pruned
+ROWS = 4  # evaluations of a trial; the first is past both rungs, where it reports twice and may be pruned
 RUNNING = (1, 10, 100, 1000)
 LOOKS = 10
 CALLS = "calls"  # folder of what the workers measured

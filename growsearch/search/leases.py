@@ -1,9 +1,9 @@
 """Leases: how a dead worker's trial is noticed, and how another goes on with it.
 
 A worker gives a sign of life every few seconds, in its trial's attributes. Who watches needs no clock in common with
-it: a lease has run out when the sign has not changed for its whole length, by the watcher's own clock, or at once when
-the worker was a process of this machine that is no more. The trial then fails, without a reason of its own, and a copy
-of it is queued (`resume_of`), which goes on from its checkpoint.
+it: a lease has run out when the sign has not changed for its whole length, by the watcher's own clock, or at the next
+look when the worker was a process of this machine that is no more. The trial then fails, without a reason of its own,
+and a copy of it is queued (`resume_of`), which goes on from its checkpoint.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LEASE = "lease"
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
 SIGNS = 12  # of life in the length of a lease
 _CARRIED = ("baseline", "plain", "trains", "deaths", "died_at")
-_MOMENT = 0.1  # seconds
+_MOMENT = 0.1  # seconds between two signs, at least, where a trial gets on fast
 
 
 def worker_name() -> str:

@@ -25,8 +25,8 @@ def work(
     seed: int | None = None,
     train: Train = train_for_search,
     watch: Callable[[], None] = lambda: None,
-) -> int:
-    """Conduct trials until none is queued or running, or until `stop`; how many were taken.
+) -> None:
+    """Conduct trials until none is queued or running, or until `stop`.
 
     While others run the last trials it waits for them: it goes on with one whose worker dies. `seed` is of the
     sampler; `watch` is called now and then.
@@ -34,7 +34,7 @@ def work(
     name, watching = worker_name(), Watch(study)
     sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)
     conductor = Conductor(study, device, stop, train, watch)
-    taken, pause = 0, _PAUSE
+    pause = _PAUSE
     while not stop.is_set():
         watching.look_now_and_then()
         trial_id = take(study, name)
@@ -45,10 +45,9 @@ def work(
             stop.wait(pause)
             pause = min(2 * pause, study.plan.search.lease / _LONGEST)
             continue
-        taken, pause = taken + 1, _PAUSE
+        pause = _PAUSE
         with Lease(study, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")
             conductor.conduct(optuna.Trial(study.optuna(sampler, pruner), trial_id), lease)
         watch()
-    return taken
