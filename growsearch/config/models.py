@@ -104,6 +104,11 @@ class TrainingConfig(Section):
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the hardware has it"
     )
+    cuda_graph: bool | None = Field(
+        None,
+        description="on CUDA, record a step's passes through the network once and replay them; null: for networks that "
+        "are not imported, whose forward might depend on more than tensors",
+    )
     augment: AugmentConfig | None = None
     evaluate_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between evaluations")
 

@@ -13,6 +13,7 @@ from growsearch.errors import GrowthRefused
 from growsearch.graph import trace
 from growsearch.growth.budget import Allowance
 from growsearch.growth.context import GrowthContext
+from growsearch.growth.device import full_precision
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.step import Growing, Names, install
@@ -20,6 +21,7 @@ from growsearch.growth.strategy import Initializer
 from growsearch.registry import nearest
 
 
+@full_precision()
 def grow(
     model: nn.Module,
     example_inputs: Any,

@@ -18,6 +18,7 @@ from growsearch.graph import NetworkGraph, Site, trace
 from growsearch.growth.budget import Allowance, Budget, allowance_for
 from growsearch.growth.candidate import Candidate
 from growsearch.growth.context import GrowthContext
+from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
@@ -74,6 +75,8 @@ class Grower:
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Insertion] = []
+        self.seconds = 0.0
+        """Spent on growing and on looking whether to grow, by this object."""
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
         self._batches, self._statistics_batches = batches, statistics_batches
         self._budget = Budget.of(budget)
@@ -106,17 +109,23 @@ class Grower:
         hold_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
+        watches = self.policy.when.watches(self.progress)
+        if not watches and not self.policy.when.due(self.progress):
+            return None
+        wait_for_device(self._growing.model)
         started = time.perf_counter()
-        context: GrowthContext | None = None
         try:
-            if self.policy.when.watches(self.progress):
+            with full_precision():
                 context = self._context()
-                self.progress.report(self.policy.when.look(context))
-            if not self.policy.when.due(self.progress):
-                return None
-            return self._grow(context or self._context(), started)
+                if watches:
+                    self.progress.report(self.policy.when.look(context))
+                    if not self.policy.when.due(self.progress):
+                        return None
+                return self._grow(context, started)
         except GrowthFailed as error:
             return refused_event(self.graph, self.policy.names, self.progress.step, str(error), started)
+        finally:
+            self.seconds += time.perf_counter() - started
 
     def report(self, **metrics: float) -> None:
         """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""

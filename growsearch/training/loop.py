@@ -25,6 +25,7 @@ from growsearch.training.checkpoint import load_checkpoint, rng_state, save_chec
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate
 from growsearch.training.files import write_json
+from growsearch.training.gradients import Gradients
 from growsearch.training.metrics import LineLog
 from growsearch.training.optimizers import parameter_order, set_learning_rate
 from growsearch.training.result import RESULT, fingerprint
@@ -76,6 +77,7 @@ class TrainingRun:
         if saved is not None and saved["config"] != self._fingerprint:
             saved = None
         self.setup = setup = set_up(config, seed, device, saved, architecture)
+        self._gradients = Gradients(setup)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
@@ -122,14 +124,12 @@ class TrainingRun:
         """One optimizer step, and a growth step when it is due."""
         setup, counters = self.setup, self.counters
         set_learning_rate(setup.optimizer, setup.schedule(counters.step))
-        with setup.context:
-            loss = setup.criterion(setup.model(inputs), targets)
-        torch.autograd.backward(loss if setup.soft is None else loss + setup.soft.penalty())
+        loss = self._gradients(inputs, targets)
         setup.optimizer.step()
         if setup.masked:
             hold_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
-        self._loss_sum.add_(loss.detach(), alpha=len(inputs))
+        self._loss_sum.add_(loss, alpha=len(inputs))
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
@@ -137,12 +137,15 @@ class TrainingRun:
             self._grow(setup.growing.step)
 
     def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
-        started = time.perf_counter()
+        growing = self.setup.growing
+        assert growing is not None
+        before = growing.seconds
         event = change()
         # What the scheduler measures without growing counts too.
-        self.counters.growth_seconds += time.perf_counter() - started
+        self.counters.growth_seconds += growing.seconds - before
         if event is None:
             return
+        self._gradients.forget()
         line = {**event.to_json(), "widths_before": self._widths}
         self._growth_log.append(line)
         self.counters.growth_events += event.refused is None
@@ -266,6 +269,7 @@ class TrainingRun:
             "widths": widths,
             "device": str(setup.device),
             "precision": str(setup.dtype).removeprefix("torch."),
+            "cuda_graph": self._gradients.replayed > 0,
         }
         write_json(self._folder / RESULT, result)
         (self._folder / CHECKPOINT).unlink(missing_ok=True)

@@ -14,7 +14,7 @@ from growsearch.config import RunConfig
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
 from growsearch.growth import Grower, Maturity, SoftGrower
-from growsearch.networks import build_network
+from growsearch.networks import build_network, is_imported
 from growsearch.surgery import rebuild
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import insertions_of
@@ -54,6 +54,14 @@ class Setup:
     def masked(self) -> bool:
         """Whether there are dormant connections that no grower holds."""
         return self.grower is None and self.architecture is not None and bool(self.architecture.masks)
+
+    @property
+    def records(self) -> bool:
+        """Whether passes through the network are recorded, to be replayed."""
+        if self.device.type != "cuda" or self.soft is not None:  # gates that are trained are hooks, with state
+            return False
+        wanted = self.config.training.cuda_graph
+        return not is_imported(self.config.network) if wanted is None else wanted
 
     @property
     def growing(self) -> Grower | SoftGrower | None:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.check import both_outputs, output_change, require_preserved
+from growsearch.growth.device import full_precision
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.soft.fresh import fresh_fills
@@ -64,6 +65,8 @@ class SoftGrower:
         home = home_of(self._optimizers)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.steps = 0
+        self.seconds = 0.0
+        """Spent on sizes that change, by this object."""
         self.compacted = False
         self._generator = torch.Generator().manual_seed(seed)
         units = {name: self.graph.sites[name].units for name in _soft_sites(model, self.graph, sites)}
@@ -102,9 +105,12 @@ class SoftGrower:
         finds its units after this call. Raises `GrowthFailed`, with everything rolled back, where the allocation itself
         changes the outputs.
         """
+        started = time.perf_counter()
         self.steps += 1
         missing = {} if self.compacted else self._sizes.missing(self._allocated())
-        return self._allocate(missing) if missing else None
+        event = self._allocate(missing) if missing else None
+        self.seconds += time.perf_counter() - started
+        return event
 
     def compact(self) -> GrowthEvent:
         """Leave the plain network: units with a gate of 0 go, the consumers' weights and the biases take over the rest.
@@ -116,11 +122,12 @@ class SoftGrower:
             raise InputError("the network is compact already: compact() is called once, at the end")
         started, old = time.perf_counter(), self.graph
         edits, removed = self._compaction()
-        with self._checked() as finish, Transaction(self._model, self._optimizers) as network:
+        with full_precision(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
             network.apply(edits)
             change = finish(False)
         self.compacted = True
         remove_groups(self._optimizers, self.learned.parameters())
+        self.seconds += time.perf_counter() - started
         return self._event(old, {}, removed, change, edits, started)
 
     @contextmanager
@@ -163,6 +170,7 @@ class SoftGrower:
         started, old = time.perf_counter(), self.graph
         edits: list[Edit] = []
         with (
+            full_precision(),
             self._checked() as finish,
             Transaction(self._model, self._optimizers) as network,
             Transaction(self.learned, self._optimizers) as learned,

@@ -1,0 +1,37 @@
+"""What growing asks of the device that a model is on."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import Any
+
+import torch
+from torch import nn
+
+
+def wait_for_device(model: nn.Module) -> None:
+    """Wait until everything that was launched on the model's GPUs is done, so that a clock started now is right."""
+    for device in {parameter.device for parameter in model.parameters() if parameter.is_cuda}:
+        torch.cuda.synchronize(device)
+
+
+@contextmanager
+def full_precision() -> Iterator[None]:
+    """Inside, float32 products and convolutions are computed in float32, on NVIDIA GPUs too.
+
+    There, convolutions are computed in TF32 unless told otherwise, with a mantissa of 10 bits: a growth that changes
+    nothing would seem to change the outputs by 1e-3, and singular vectors would be no better.
+    """
+    cudnn: Any = torch.backends.cudnn  # some of its attributes are made when it is imported
+    settings = (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)
+    before = [each.fp32_precision for each in settings]
+    # The older switches are moved too: torch refuses to read them where they disagree with these.
+    try:
+        cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        yield
+    finally:
+        cudnn.allow_tf32 = before[0] == "tf32"
+        torch.backends.cuda.matmul.allow_tf32 = before[2] == "tf32"
+        for each, precision in zip(settings, before, strict=True):
+            each.fp32_precision = precision

@@ -1,0 +1,95 @@
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+from growsearch.config import RunConfig, find_file, load_config
+from growsearch.training import TrainingRun, run_one
+from growsearch.training.metrics import read_lines
+
+CNN = {
+    "data": {"name": "digits"},
+    "network": {"name": "small_cnn", "channels": [16, 32, 64], "width": 0.25},
+    "training": {
+        "steps": 60,
+        "batch_size": 64,
+        "optimizer": {"name": "sgd", "lr": 0.05, "momentum": 0.9},
+        "precision": "float32",
+    },
+    "growth": {"budget": {"width": 0.5}, "when": {"schedule": {"steps": [25, 40]}}, "how": {"gradmax": {}}},
+}
+
+
+class Waiting(nn.Module):
+    """Its forward asks for a value, which no recording can hold."""
+
+    def __init__(self, outputs: int) -> None:
+        super().__init__()
+        self.hidden, self.last = nn.Linear(64, 8), nn.Linear(8, outputs)
+
+    def forward(self, x: Tensor) -> Tensor:
+        hidden = torch.relu(self.hidden(x.flatten(1)))
+        return self.last(hidden) * (2.0 if float(hidden.detach().sum()) < 0 else 1.0)
+
+
+def waiting(input_shape: tuple[int, ...], outputs: int) -> nn.Module:
+    return Waiting(outputs)
+
+
+def config(**training: Any) -> RunConfig:
+    return RunConfig.model_validate({**CNN, "training": {**CNN["training"], **training}})
+
+
+def test_replayed_steps_train_as_computed_ones_do(tmp_path: Path) -> None:
+    replayed = run_one(config(), 0, tmp_path / "replayed", "cuda")
+    computed = run_one(config(cuda_graph=False), 0, tmp_path / "computed", "cuda")
+
+    assert replayed["cuda_graph"] and not computed["cuda_graph"]
+    assert replayed["widths"] == computed["widths"]
+    assert replayed["growth_events"] == 2
+    first, second = (read_lines(tmp_path / name / "metrics.jsonl") for name in ("replayed", "computed"))
+    assert [row["train_loss"] for row in first] == pytest.approx([row["train_loss"] for row in second], rel=1e-2)
+
+
+def test_a_network_whose_forward_waits_for_values_is_computed(tmp_path: Path) -> None:
+    plain = {
+        "data": {"name": "digits"},
+        "network": {"name": f"{__name__}:waiting"},
+        "training": {**CNN["training"], "cuda_graph": True},
+    }
+    one = RunConfig.model_validate(plain).model_copy(update={"allow_import": True})
+
+    result = run_one(one, 0, tmp_path, "cuda")
+
+    assert not result["cuda_graph"]
+    assert result["train_loss"] < 2.5
+
+
+def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
+    whole = run_one(config(), 0, tmp_path / "whole", "cuda")
+    (tmp_path / "parts").mkdir()
+    first = TrainingRun(config(), 0, tmp_path / "parts", "cuda", lambda event: None)
+    first.train(32)
+    first.save()
+    first.close()
+
+    parts = run_one(config(), 0, tmp_path / "parts", "cuda")
+
+    assert parts["steps"] == whole["steps"] and parts["widths"] == whole["widths"]
+    assert parts["train_loss"] == pytest.approx(whole["train_loss"], rel=2e-2)
+
+
+@pytest.mark.parametrize("policy", sorted(load_config(find_file("all_policies")).policies))
+def test_every_policy_trains(policy: str, tmp_path: Path) -> None:
+    one = load_config(find_file("all_policies")).policy_configs()[policy]
+    shorter = one.training.model_copy(update={"epochs": 10})
+
+    result = run_one(one.model_copy(update={"training": shorter}), 0, tmp_path, "cuda")
+
+    assert result["device"] == "cuda"
+    assert result["test_accuracy"] > 0.3
+    assert [line["refused"] for line in read_lines(tmp_path / "growth.jsonl") if line["refused"]] == []
