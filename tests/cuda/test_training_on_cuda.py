@@ -3,13 +3,16 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 import torch
+from PIL import Image
 from torch import Tensor, nn
 
 from growsearch.config import RunConfig, find_file, load_config
 from growsearch.training import TrainingRun, run_one
 from growsearch.training.metrics import read_lines
+from growsearch.training.optimizers import FUSED
 
 CNN = {
     "data": {"name": "digits"},
@@ -93,3 +96,48 @@ def test_every_policy_trains(policy: str, tmp_path: Path) -> None:
     assert result["device"] == "cuda"
     assert result["test_accuracy"] > 0.3
     assert [line["refused"] for line in read_lines(tmp_path / "growth.jsonl") if line["refused"]] == []
+
+
+def images(folder: Path) -> Path:
+    """Noise in the shape of CIFAR-10."""
+    generator = np.random.default_rng(0)
+    for split, count in (("train", 16), ("test", 4)):
+        for label in range(10):
+            (folder / split / str(label)).mkdir(parents=True)
+            for index in range(count):
+                pixels = generator.integers(0, 256, (32, 32, 3), dtype=np.uint8)
+                Image.fromarray(pixels).save(folder / split / str(label) / f"{index}.png")
+    return folder
+
+
+@pytest.mark.parametrize("file", ["cifar10_vgg11", "cifar10_wrn28"])
+def test_the_protocols_of_the_gradmax_paper_grow_to_the_big_network(file: str, tmp_path: Path) -> None:
+    overrides = [
+        f"data={{name: image_folder, root: {images(tmp_path / 'images')}}}",
+        "training.epochs=30",
+        "training.batch_size=16",
+        "training.optimizer.lr=0.001",
+        f"growth.when={{schedule: {{steps: {list(range(20, 260, 20))}}}}}",
+    ]
+    results = {
+        name: run_one(policy, 0, tmp_path / name, "cuda")
+        for name, policy in load_config(file, overrides).policy_configs().items()
+    }
+
+    assert {name: one["growth_events"] for name, one in results.items()} == {
+        **{"small": 0, "big": 0},
+        **{"random": 12, "firefly": 12, "gradmax": 12},
+    }
+    assert {one["parameters"] for name, one in results.items() if name != "small"} == {results["big"]["parameters"]}
+    assert all(one["precision"] == "bfloat16" and one["cuda_graph"] for one in results.values())
+    log = read_lines(tmp_path / "gradmax" / "growth.jsonl")
+    assert max(line["output_change"] for line in log) < 1e-4
+
+
+@pytest.mark.parametrize("name", sorted(FUSED))
+def test_fused_optimizers_follow_a_growth(name: str, tmp_path: Path) -> None:
+    changed = config(optimizer={"name": name, "lr": 0.01})
+
+    result = run_one(changed, 0, tmp_path, "cuda")
+
+    assert result["growth_events"] == 2 and result["train_loss"] < 2.3
