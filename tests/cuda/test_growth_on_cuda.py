@@ -40,8 +40,11 @@ def trained(spec: dict[str, Any]) -> tuple[nn.Module, torch.optim.Optimizer, tup
     return model, optimizer, batch
 
 
-@pytest.mark.parametrize("how", PRESERVING)
-@pytest.mark.parametrize("name", NETWORKS)
+@pytest.mark.parametrize(
+    ("name", "how"),
+    # What takes a hundred passes of its own is tried on one network.
+    [(name, how) for name in NETWORKS for how in PRESERVING if how != "gradmax_opt" or name == "vgg11"],
+)
 def test_growth_preserves_the_function_in_the_training_s_own_precision(name: str, how: str) -> None:
     model, optimizer, batch = trained(NETWORKS[name])
     sites = [site.name for site in growsearch.trace(model, batch[0][:2]).sites.values() if site.kind == "exact"]
@@ -76,7 +79,7 @@ def test_gradmax_finds_on_the_gpu_what_it_finds_on_the_cpu() -> None:
     growsearch.grow(here, batch_here[0][:2], {"features.2": 2}, how, objective=objective, batches=[batch_here])
 
     there, expected = model.features[4].weight.cpu(), here.features[4].weight
-    assert torch.allclose(there, expected, rtol=1e-3, atol=1e-4 * float(expected.abs().max()))
+    assert torch.allclose(there, expected, rtol=1e-3, atol=1e-4 * float(expected.detach().abs().max()))
 
 
 def test_full_precision_turns_tf32_off_and_puts_it_back() -> None:
