@@ -21,9 +21,6 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "muon": Muon,
 }
 
-FUSED = frozenset({"sgd", "adam", "adamw", "adagrad"})
-"""Optimizers that have one kernel for everything; on a GPU that halves what they read and write."""
-
 Schedule = Callable[[int], float]
 
 
@@ -42,10 +39,8 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
             f"optimizer muon trains matrices only, and {odd} has {parameters[odd].ndim} dimension(s): use it on fully "
             "connected networks without biases, or choose adamw"
         )
-    on_gpu = all(parameter.is_cuda for parameter in parameters.values())
-    fused = {"fused": True} if on_gpu and config.name in FUSED else {}
     try:
-        return OPTIMIZERS[config.name](list(parameters.values()), **config.arguments(), **fused)
+        return OPTIMIZERS[config.name](list(parameters.values()), **config.arguments())
     except ValueError as error:
         raise InputError(f"optimizer {config.name}: {error}") from error
 
