@@ -8,7 +8,7 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-COUNTS = {"train": 240, "test": 200}  # of every class; 40 of the 240 are held out for validation
+COUNTS = {"train": 300, "test": 300}  # of every class; 50 of the 300 are held out for validation
 
 
 def main() -> None:
