@@ -32,7 +32,7 @@ TASKS: dict[str, dict[str, Any]] = {
         "budget": {"parameters": 6218},
         "every": {"early": 16, "late": 48},
         "big": 0.5,
-        "seeds": 10,
+        "seeds": 20,
     },
     "cifar10_subset": {
         "head": "All combinations of three wheres, three hows and two whens on 3,000 of CIFAR-10's images (subset.py).",
