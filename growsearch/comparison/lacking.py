@@ -1,4 +1,4 @@
-"""Which of the four controls of growth a comparison lacks, told by what its policies are and not by their names."""
+"""The four controls of growth in a comparison, found by what its policies are and not by their names."""
 
 from __future__ import annotations
 
@@ -29,25 +29,32 @@ class Grown:
     final: float
 
 
-def lacking_controls(policies: Mapping[str, Grown], retrained: Sequence[str]) -> dict[str, list[str]]:
-    """For each of the four controls that is not there, the growing policies that it lacks for.
+def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+    """For each growing policy, by kind of control, the policy that is it; None where there is none.
 
-    `retrained` are the policies that have one trained from scratch. Policies without a finished run are left out.
+    `retrained` names, by policy, the control that is its architecture trained from scratch. Policies without a finished
+    run are left out.
     """
     growing = {name: one for name, one in policies.items() if one.config.growth.changes_size}
-    fixed = [one for one in policies.values() if not one.config.growth.changes_size]
-    found: dict[str, list[str]] = {control: [] for control in CONTROLS}
+    fixed = {name: one for name, one in policies.items() if not one.config.growth.changes_size}
+    found: dict[str, dict[str, str | None]] = {}
     for name, one in growing.items():
-        sizes = [other.final for other in fixed if other.config.data == one.config.data]
-        if not any(abs(size - one.seed) <= _SAME_SIZE * one.seed for size in sizes):
-            found[SMALL].append(name)
-        if not any(abs(size - one.final) <= _FINAL_SIZE * one.final for size in sizes):
-            found[BIG].append(name)
-        if name not in retrained:
-            found[RETRAINED].append(name)
-        if _needs_random(one.config) and not any(_random_of(one.config, other.config) for other in growing.values()):
-            found[RANDOM].append(name)
-    return {control: names for control, names in found.items() if names}
+        sizes = {other: each.final for other, each in fixed.items() if each.config.data == one.config.data}
+        found[name] = {
+            SMALL: _nearest(sizes, one.seed, _SAME_SIZE),
+            BIG: _nearest(sizes, one.final, _FINAL_SIZE),
+            RETRAINED: retrained.get(name),
+        }
+        if _needs_random(one.config):
+            same = (other for other, each in growing.items() if _random_of(one.config, each.config))
+            found[name][RANDOM] = next(same, None)
+    return found
+
+
+def lacking_controls(controls: Mapping[str, Mapping[str, str | None]]) -> dict[str, list[str]]:
+    """For each of the four controls that is not there, the growing policies that it lacks for."""
+    found = {kind: [name for name, own in controls.items() if kind in own and own[kind] is None] for kind in CONTROLS}
+    return {kind: names for kind, names in found.items() if names}
 
 
 def lacking_sentence(lacking: Mapping[str, Sequence[str]], growing: int) -> str | None:
@@ -59,6 +66,12 @@ def lacking_sentence(lacking: Mapping[str, Sequence[str]], growing: int) -> str 
         for control, names in lacking.items()
     ]
     return f"Lacking, of the four controls of growth: {'; '.join(parts)}."
+
+
+def _nearest(sizes: Mapping[str, float], size: float, tolerance: float) -> str | None:
+    """The name whose size is nearest, where one is near enough."""
+    name = min(sizes, key=lambda one: abs(sizes[one] - size), default=None)
+    return name if name is not None and abs(sizes[name] - size) <= tolerance * size else None
 
 
 def _needs_random(config: RunConfig) -> bool:

@@ -28,7 +28,8 @@ class Metric:
         """A difference between two values, with its sign."""
         if not self.higher_is_better:
             return f"{value:+.3g}".replace("-", "−")
-        return f"{100 * value:+.2f}{' points' if unit else ''}".replace("-", "−")
+        shown = f"{100 * value:+.2f}".replace("-0.00", "+0.00")
+        return f"{shown}{' points' if unit else ''}".replace("-", "−")
 
 
 ACCURACY = Metric("test_accuracy", "test accuracy", True)

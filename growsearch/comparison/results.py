@@ -13,7 +13,7 @@ from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.control_verdict import describe_controls
 from growsearch.comparison.controls import RETRAINED, Control
 from growsearch.comparison.job import Failure, Job
-from growsearch.comparison.lacking import Grown, lacking_controls, lacking_sentence
+from growsearch.comparison.lacking import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
@@ -68,9 +68,11 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     verdict = describe(policies, reference)
     verdict["controls"] = {
         **describe_controls(metric_of(policies), policies, list(controls.values()), rows),
-        **_lacking({name: found[name] for name in policies}, controls, rows),
+        **_found_controls({name: found[name] for name in policies}, controls, rows),
     }
+    finished = [run.result for runs in found.values() for run in runs]
     return {
+        "samples": finished[0].get("samples") if finished else None,
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": verdict,
@@ -86,8 +88,8 @@ def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
     return {"seeds": [run.job.seed for run in runs], **{key: [run.result.get(key) for run in runs] for key in PER_SEED}}
 
 
-def _lacking(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:
-    """Which of the four controls are not there, and the sentence that says so."""
+def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:
+    """Which of the four controls of each growing policy are there, which are not, and the sentence that says so."""
     policies = {
         name: Grown(
             config=found[0].job.config,
@@ -97,10 +99,10 @@ def _lacking(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: 
         for name, found in runs.items()
         if found
     }
-    retrained = [one.of for name, one in controls.items() if one.kind == RETRAINED and rows[name]["seeds"]]
-    lacking = lacking_controls(policies, retrained)
-    growing = sum(one.config.growth.changes_size for one in policies.values())
-    return {"lacking": lacking, "lacking_sentence": lacking_sentence(lacking, growing)}
+    retrained = {one.of: name for name, one in controls.items() if one.kind == RETRAINED and rows[name]["seeds"]}
+    found = find_controls(policies, retrained)
+    lacking = lacking_controls(found)
+    return {"found": found, "lacking": lacking, "lacking_sentence": lacking_sentence(lacking, len(found))}
 
 
 def read_results(folder: Path) -> dict[str, Any]:

@@ -55,6 +55,12 @@ class DataSet:
     std: tuple[float, ...]
     input_shape: tuple[int, ...]
 
+    @property
+    def samples(self) -> dict[str, int]:
+        """Number of samples of each split."""
+        held_out = 0 if self.validation is None else len(self.validation)
+        return {"training": len(self.train), "validation": held_out, "test": len(self.test)}
+
 
 class DataSource(BaseModel, ABC):
     """Base of the data sets of a file: a frozen pydantic model whose fields are its parameters."""

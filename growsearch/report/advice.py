@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from growsearch.comparison.lacking import BIG
 from growsearch.comparison.metric import Metric, metric_of, show_p
 from growsearch.comparison.table import TableRow, human
+from growsearch.report.beside import besides
 from growsearch.report.differences import interval_words
 from growsearch.report.markup import plural
 
@@ -70,7 +72,7 @@ def _use(
         reasons.append(f"{names} {verb} not told apart from {reference}: too uneven over the seeds.")
     others = [row for row in done if row.policy in fixed and metric.better(row.mean, best.mean)]
     headline = f"Of the policies that grow, use {best.policy}." if others else f"Use {best.policy}."
-    reasons += _controls(results, best.policy)
+    reasons += _controls(results, best.policy) or _beside_big(results, best, metric)
     return Advice(headline, (*reasons, *_cost(best, done, fixed, metric)), best.policy)
 
 
@@ -85,8 +87,9 @@ def _nothing(
     """No policy that grows is called better than the reference."""
     verdict = results["verdict"]
     most = max((row.pair["seeds"] for row in done if row.pair), default=0)
-    first = f"{done[0].policy} has the best mean {metric.words}, {metric.show(done[0].mean)}"
-    costs = tuple(_cost(done[0], done, fixed, metric))
+    still = ", which does not grow," if done[0].policy in fixed else ""
+    first = f"{done[0].policy}{still} has the best mean {metric.words}, {metric.show(done[0].mean)}"
+    costs = (*_best_grown(results, done, fixed, metric), *_cost(done[0], done, fixed, metric))
     if verdict["seeds_needed"] is None or most < verdict["seeds_needed"]:
         needed = "" if verdict["seeds_needed"] is None else f"; it takes at least {verdict['seeds_needed']}"
         why = f"{first}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
@@ -101,6 +104,35 @@ def _nothing(
         f"({plural(tests, 'comparison')}, p corrected for all). That does not show that they are equal."
     )
     return Advice(f"No policy is shown to be better than {reference}.", (why, *costs))
+
+
+def _best_grown(results: dict[str, Any], done: Sequence[TableRow], fixed: set[str], metric: Metric) -> list[str]:
+    """The policy that grows with the best mean, where it is not the best of all, and how it stands beside `big`."""
+    grown = next((row for row in done if row.policy not in fixed), None)
+    if grown is None:
+        return []
+    said = (
+        []
+        if grown is done[0]
+        else [
+            f"Of the policies that grow, {grown.policy} has the best mean, {metric.show(grown.mean)}, after "
+            f"{human(grown.training_flops)} training FLOPs."
+        ]
+    )
+    return said + _beside_big(results, grown, metric)
+
+
+def _beside_big(results: dict[str, Any], grown: TableRow, metric: Metric) -> list[str]:
+    """How a policy stands beside a fixed network of the size that it ends with."""
+    one = besides(results).get(grown.policy, {}).get(BIG)
+    if one is None:
+        return []
+    interval = f" (95 % interval {interval_words(metric, one.interval)})" if one.interval else ""
+    return [
+        f"Beside {one.control}, a fixed network of the size that it ends with, {grown.policy} is at "
+        f"{metric.show_change(one.difference)} on the same seeds{interval}, with {one.flops:.2g} times its training "
+        "FLOPs."
+    ]
 
 
 def _controls(results: dict[str, Any], policy: str) -> list[str]:

@@ -5,13 +5,22 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
+from growsearch.comparison.lacking import BIG, RANDOM, RETRAINED, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import TableRow, control_rows, human
-from growsearch.report.differences import difference_cells
+from growsearch.report.beside import Beside, besides
+from growsearch.report.differences import difference_cells, interval_words
 from growsearch.report.markup import details, note, table
+from growsearch.report.results_table import ranked
 from growsearch.report.tables import Table
 
 _LISTED = 8  # sentences that are all shown at first
+_KINDS = {
+    SMALL: "minus a fixed network of the seed's size",
+    BIG: "minus a fixed network of the final size",
+    RANDOM: "minus random growth, same times and places",
+    RETRAINED: "minus the same architecture from scratch",
+}
 _TITLES = ("control of", "mean difference", "95 % interval", "p", "p, corrected", "policy better on", "called")
 
 
@@ -24,7 +33,38 @@ def control_section(metric: Metric, results: dict[str, Any]) -> str:
     listed = f"<ul>{sentences}</ul>\n" if sentences else ""
     if len(shown.rows) > _LISTED:
         listed = details("In words", listed)
-    return f"{listed}{table(shown) if shown.rows else ''}{note(lacking) if lacking else ''}"
+    beside = beside_table(metric, results)
+    compared = f'<div class="words">{table(beside)}</div>' if beside.rows else ""
+    return f"{compared}{listed}{table(shown) if shown.rows else ''}{note(lacking) if lacking else ''}"
+
+
+def beside_table(metric: Metric, results: dict[str, Any]) -> Table:
+    """A row for each growing policy, a column for each kind of control: how they differ, and at what FLOPs."""
+    found = besides(results)
+    kinds = [kind for kind in _KINDS if any(kind in own for own in found.values())]
+    order = [row.policy for row in ranked(results) if row.policy in found]
+    rows = tuple((name, *(_beside(metric, name, found[name], kind) for kind in kinds)) for name in order)
+    unit = "points of " if metric.higher_is_better else ""
+    caption = (
+        f"Each growing policy minus each of its controls on the same seeds, in {unit}{metric.words}, with the 95 % "
+        "interval of this difference alone (from six seeds on), the control's name, and the policy's training FLOPs as "
+        "a multiple of the control's. For orientation: these differences are not corrected for their number."
+    )
+    return Table(
+        "beside", "Growing policies beside their controls", caption, ("policy", *(_KINDS[kind] for kind in kinds)), rows
+    )
+
+
+def _beside(metric: Metric, policy: str, own: dict[str, Beside | None], kind: str) -> str:
+    if kind not in own:
+        return "–"
+    one = own[kind]
+    if one is None:
+        return "not in this comparison"
+    if one.control == policy:
+        return "is this control"
+    interval = f" ({interval_words(metric, one.interval)})" if one.interval else ""
+    return f"{metric.show_change(one.difference, unit=False)}{interval} · {one.control}, {one.flops:.2g} × FLOPs"
 
 
 def controls_table(metric: Metric, results: dict[str, Any]) -> Table:

@@ -10,7 +10,7 @@ from growsearch.comparison.metric import Metric
 from growsearch.report.markup import frame, head
 from growsearch.report.tables import Table
 
-_TITLES = ("mean difference", "95 % interval", "p", "p, corrected", "first better on")
+_TITLES = ("mean difference", "95 % interval", "p", "p, corrected", "better on")
 _DRAWN = (220, 22)  # width and height of an interval
 
 
@@ -27,10 +27,12 @@ def differences_table(metric: Metric, verdict: dict[str, Any]) -> Table:
     pairs = tested_pairs(verdict)
     caption = (
         f"Each policy minus {reference} on the same seeds. p is of the exact paired permutation test; corrected for "
-        f"all {len(pairs)} by Holm's method, a difference is called where it is {verdict['level']:g} or less."
+        f"all {len(pairs)} by Holm's method, a difference is called where it is {verdict['level']:g} or less. The "
+        "interval is of each difference alone, not corrected: among many, some exclude 0 by chance. Better on: the "
+        f"seeds on which the policy is better than {reference}."
     )
     rows = tuple((pair["policy"], *difference_cells(metric, pair), pair["call"] or "") for pair in pairs)
-    return Table("differences", f"Differences from {reference}", caption, ("policy", *_TITLES, "called"), rows)
+    return Table("differences", f"Differences from {reference}", caption, ("policy", *_TITLES, "verdict"), rows)
 
 
 def differences_html(metric: Metric, verdict: dict[str, Any]) -> str:
@@ -45,7 +47,7 @@ def differences_html(metric: Metric, verdict: dict[str, Any]) -> str:
         drawn = _interval_svg(pair, min(ends), max(ends))
         body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{called}</tr>\n'
     caption = f"{shown.caption} Drawn: the mean as a dot, its interval as a bar; the upright line is no difference."
-    return frame(caption, head((shown.titles[0], "drawn", *shown.titles[1:])), body)
+    return frame(caption, head((shown.titles[0], "mean and interval", *shown.titles[1:])), body)
 
 
 def pairs_table(metric: Metric, verdict: dict[str, Any]) -> Table:
@@ -73,8 +75,13 @@ def difference_cells(metric: Metric, pair: dict[str, Any]) -> tuple[str, ...]:
         interval_words(metric, pair["interval"]) if pair["interval"] else "",
         f"{pair['p_value']:.2g}",
         "" if adjusted is None else f"{adjusted:.2g}",
-        f"{pair['wins']} of {pair['seeds']}",
+        f"{pair['wins']} of {pair['seeds']}{_ties(pair)}",
     )
+
+
+def _ties(pair: dict[str, Any]) -> str:
+    ties = pair["seeds"] - pair["wins"] - pair["losses"]
+    return f", {ties} equal" if ties else ""
 
 
 def _interval_svg(pair: dict[str, Any], low: float, high: float) -> str:

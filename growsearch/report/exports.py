@@ -13,7 +13,7 @@ from growsearch.comparison.metric import metric_of
 from growsearch.errors import InputError
 from growsearch.registry import nearest
 from growsearch.report.advice import advise
-from growsearch.report.control_section import controls_table
+from growsearch.report.control_section import beside_table, controls_table
 from growsearch.report.costs import costs_table
 from growsearch.report.differences import differences_table
 from growsearch.report.growth import growth_table
@@ -62,8 +62,7 @@ def report_tables(folder: Path, results: dict[str, Any]) -> list[Table]:
     tables = [results_table(rows)]
     if results["verdict"]["pairs"]:
         tables.append(differences_table(metric, results["verdict"]))
-    if (controls := controls_table(metric, results)).rows:
-        tables.append(controls)
+    tables += [one for one in (beside_table(metric, results), controls_table(metric, results)) if one.rows]
     if results.get("trajectories"):
         tables.append(costs_table(metric, results, names))
     grown = growth_table(read_logs(folder, results), names)

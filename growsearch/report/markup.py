@@ -28,7 +28,7 @@ def frame(caption: str, header: str, body: str) -> str:
     """A table from its parts, in a box that scrolls sideways, also by keyboard; captions are text, the rest HTML."""
     return (
         f'<div class="wide" tabindex="0" role="region" aria-label="{escape(_first_sentence(caption))}"><table>'
-        f"<caption>{escape(caption)}</caption><thead>{header}</thead><tbody>\n{body}</tbody></table></div>"
+        f"<caption><span>{escape(caption)}</span></caption><thead>{header}</thead><tbody>\n{body}</tbody></table></div>"
     )
 
 

@@ -23,6 +23,7 @@ from growsearch.report.growth import timeline
 from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import median_run, read_logs
 from growsearch.report.markup import details, table
+from growsearch.report.policies import policy_section
 from growsearch.report.provenance import about, failure_list, provenance, title_of
 from growsearch.report.results_table import ranked, results_html
 from growsearch.report.skeleton import REPORT, Section, page, write_page
@@ -45,6 +46,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     sections = [
         Section("verdict", "Verdict", _verdict(advice, results)),
         Section("results", "Results", results_html(results, rows, advice.policy)),
+        Section("policies", "Policies", policy_section(config, results, names)),
         Section("differences", "Differences", _differences(results)),
         Section("controls", "Controls: was it worth growing?", control_section(metric, results)),
         Section("learning", "Learning curves", curve_section(drawn, rows)),
@@ -70,7 +72,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
 
 
 def _verdict(advice: Advice, results: dict[str, Any]) -> str:
-    reasons = "".join(f"<li>{escape(reason)}</li>" for reason in advice.reasons)
+    reasons = "".join(f"<li>{escape(reason).replace(' %', '&nbsp;%')}</li>" for reason in advice.reasons)
     listed = f"<ul>{reasons}</ul>" if reasons else ""
     whole = details("The verdict in full", f"<p>{escape(results['verdict']['sentence'])}</p>") if reasons else ""
     headline = f'<p class="headline">{escape(advice.headline)}</p>' if reasons else f"<p>{escape(advice.headline)}</p>"

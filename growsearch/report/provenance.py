@@ -23,7 +23,16 @@ def about(name: str, results: dict[str, Any], config: dict[str, Any], environmen
     length = length_of(training)
     seeds = max((len(rows["seeds"]) for rows in results["policies"].values()), default=0)
     optimizer = training["optimizer"]["name"]
-    return f"{name}: {length} with {optimizer}, {plural(seeds, 'seed')} per policy, {where(environment)}."
+    data = _samples(results.get("samples"))
+    return f"{name}: {length} with {optimizer}, {plural(seeds, 'seed')} per policy{data}, {where(environment)}."
+
+
+def _samples(samples: dict[str, int] | None) -> str:
+    """`, 1,097 training, 300 validation and 400 test samples`; nothing where a run did not say."""
+    if not samples:
+        return ""
+    *first, last = [f"{count:,} {split}" for split, count in samples.items() if count]
+    return f", {', '.join(first)} and {last} samples"
 
 
 def length_of(training: dict[str, Any]) -> str:

@@ -254,6 +254,7 @@ class TrainingRun:
         result = {
             "config": self._fingerprint,
             "seed": setup.seed,
+            "samples": setup.data.samples,
             "steps": counters.step,
             "train_loss": counters.train_loss,
             "test_loss": None,

@@ -11,7 +11,7 @@ import torch
 from growsearch.comparison import compare
 from growsearch.comparison.control_verdict import describe_controls
 from growsearch.comparison.controls import Control, planned_controls
-from growsearch.comparison.lacking import Grown, lacking_controls, lacking_sentence
+from growsearch.comparison.lacking import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.metric import ACCURACY
 from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig
@@ -220,16 +220,20 @@ def test_controls_are_told_by_what_policies_are_and_not_by_their_names(compariso
     sizes = {"small": (21, 35), "a": (21,), "b": (36,), "c": (21, 35), "deeper": (21, 35)}
     found = {name: grown(config, *sizes[name]) for name, config in configs.items()}
 
-    assert lacking_controls(found, retrained=["small", "c", "deeper"]) == {}
-    assert lacking_controls({name: found[name] for name in ("small", "a")}, ["small"]) == {
+    def controls(*names: str, **retrained: str) -> dict[str, dict[str, str | None]]:
+        return find_controls({name: found[name] for name in names}, retrained)
+
+    assert controls("small", "a", "b", "c", "deeper", small="small, retrained") == {
+        "small": {"small": "a", "big": "b", "retrained": "small, retrained", "random": "c"},
+        "c": {"small": "a", "big": "b", "retrained": None, "random": "c"},
+        "deeper": {"small": "a", "big": "b", "retrained": None},
+    }
+    assert lacking_controls(controls("small", "a", small="small, retrained")) == {
         "big": ["small"],
         "random": ["small"],
     }
-    assert lacking_controls({name: found[name] for name in ("deeper", "b")}, []) == {
-        "small": ["deeper"],
-        "retrained": ["deeper"],
-    }
-    assert lacking_controls({name: found[name] for name in ("a", "b")}, []) == {}
+    assert lacking_controls(controls("deeper", "b")) == {"small": ["deeper"], "retrained": ["deeper"]}
+    assert controls("a", "b") == {}
 
 
 @pytest.mark.parametrize(
@@ -239,7 +243,8 @@ def test_random_growth_at_other_times_or_places_is_no_control(comparison: Make, 
     policies = {"zero": {}, "random": {"growth": {"how": {"random": {}}, **changed}}}
     found = {name: grown(config, 21, 35) for name, config in comparison(policies=policies).policy_configs().items()}
 
-    assert lacking_controls(found, [])["random"] == ["zero"]
+    assert find_controls(found, {})["zero"]["random"] is None
+    assert lacking_controls(find_controls(found, {}))["random"] == ["zero"]
 
 
 def test_what_lacks_is_said_in_a_line() -> None:
@@ -254,6 +259,10 @@ def test_a_comparison_says_what_it_lacks(comparison: Make, tmp_path: Path) -> No
     results = run(comparison(seeds=1), tmp_path)
 
     assert results["verdict"]["controls"]["lacking"] == {"big": ["zero"], "retrained": ["zero"], "random": ["zero"]}
+    assert results["verdict"]["controls"]["found"] == {
+        "zero": {"small": "small", "big": None, "retrained": None, "random": None}
+    }
+    assert results["samples"] == {"training": 50, "validation": 0, "test": 50}
     assert [row.policy for row in result_table(results)] == ["small", "zero"]
 
 

@@ -1,0 +1,100 @@
+"""What each policy is: its network, and when, where and how it grows."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from html import escape
+from typing import Any
+
+from growsearch.comparison.table import human
+from growsearch.config.merge import merge
+from growsearch.errors import GrowsearchError
+from growsearch.registry import lookup
+from growsearch.report.markup import details, table
+from growsearch.report.tables import Table
+
+_GROUPS = ("when", "where", "how", "soft")
+
+
+def policy_section(config: dict[str, Any], results: dict[str, Any], names: Sequence[str]) -> str:
+    """A row for each policy, and in a closed part what the strategies do; empty for a run without policies."""
+    policies = _merged(config)
+    if len(policies) < 2:
+        return ""
+    shown = [name for name in names if name in policies]
+    reference = results["verdict"].get("reference")
+    networks = _differing([policies[name]["network"] for name in shown])
+    rows = tuple(
+        _row(name, network, policies[name]["growth"], results["policies"][name], name == reference)
+        for name, network in zip(shown, networks, strict=True)
+    )
+    caption = (
+        f"What is not named here is the same for all, and in the configuration below. {reference} is the "
+        "reference: the policy that the others are tested against."
+    )
+    titles = ("policy", "network", "when", "where", "how", "parameters at the end")
+    summaries = _summaries([policies[name]["growth"] for name in shown])
+    listed = "".join(f"<li><strong>{escape(name)}</strong>: {escape(said)}</li>" for name, said in summaries)
+    glossary = details("What the strategies do", f"<ul>{listed}</ul>") if listed else ""
+    return f'<div class="words">{table(Table("policies", "Policies", caption, titles, rows))}</div>{glossary}'
+
+
+def _merged(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
+    """The configuration of each policy."""
+    base = {key: value for key, value in config.items() if key != "policies"}
+    base.setdefault("growth", {})
+    return {name: merge(base, overrides or {}) for name, overrides in (config.get("policies") or {}).items()}
+
+
+def _differing(networks: Sequence[dict[str, Any]]) -> list[str]:
+    """Each network by its name and the parameters in which it differs from another one."""
+    keys = {key for network in networks for key in network if key not in ("name", "layers")}
+    telling = [key for key in sorted(keys) if any(one.get(key) != networks[0].get(key) for one in networks)]
+    return [_words({one.get("name", "layers"): {key: one.get(key) for key in telling}}) for one in networks]
+
+
+def _row(name: str, network: str, growth: dict[str, Any], rows: dict[str, Any], reference: bool) -> tuple[str, ...]:
+    sizes = sorted(set(rows["parameters"]))
+    size = human(sizes[0]) if len(sizes) == 1 else f"{human(sizes[0])} to {human(sizes[-1])}" if sizes else ""
+    title = f"{name} (reference)" if reference else name
+    if growth.get("soft"):
+        parts = ("by gradient descent", "", _words(growth["soft"]))
+    elif _named(growth.get("when") or "never")[0] == "never":
+        parts = ("does not grow", "", "")
+    else:
+        parts = (_words(growth["when"]), _words(growth.get("where") or "uniform"), _words(growth.get("how") or ""))
+    return (title, network, *parts, size)
+
+
+def _named(spec: Any) -> tuple[str, dict[str, Any]]:
+    """The name and the parameters of a strategy as a file gives it."""
+    if isinstance(spec, dict):
+        name, values = next(iter(spec.items()))
+        return str(name), dict(values or {})
+    return str(spec), {}
+
+
+def _words(spec: Any) -> str:
+    """`interval (every 16, count 6)`; a list of many values by its ends."""
+    name, values = _named(spec)
+    given = ", ".join(f"{key} {_value(value)}" for key, value in values.items() if value is not None)
+    return f"{name} ({given})" if given else name
+
+
+def _value(value: Any) -> str:
+    if isinstance(value, list | tuple) and len(value) > 4:
+        return f"{value[0]}, {value[1]}, … {value[-1]}"
+    return str(value).strip("[]")
+
+
+def _summaries(growths: Sequence[dict[str, Any]]) -> list[tuple[str, str]]:
+    """What every strategy in use says of itself; nothing of one that is not installed here."""
+    used = {(group, _named(growth[group])[0]) for growth in growths for group in _GROUPS if growth.get(group)}
+    found = []
+    for group, name in sorted(used, key=lambda one: (_GROUPS.index(one[0]), one[1])):
+        try:
+            strategy: Any = lookup(group, name)
+        except GrowsearchError:
+            continue
+        found.append((f"{group}: {name}", f"{strategy.summary} ({strategy.source})"))
+    return found

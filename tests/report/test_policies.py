@@ -1,0 +1,52 @@
+"""The key of the policies: what each one is."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from growsearch.report.policies import policy_section
+
+CONFIG = {
+    "data": {"name": "digits"},
+    "network": {"name": "small_cnn", "width": 0.25, "channels": [16, 32]},
+    "growth": {"when": {"interval": {"every": 16, "count": 6}}, "where": {"uniform": {}}, "how": {"random": {}}},
+    "policies": {
+        "small": {"growth": {"when": "never"}},
+        "big": {"network": {"width": 1.0}, "growth": {"when": {"never": {}}}},
+        "random": {},
+        "listed": {"growth": {"when": {"schedule": {"steps": [1, 2, 3, 4, 5]}}, "how": {"nobody_s": {"scale": 0.5}}}},
+        "soft": {"growth": {"soft": {"size_gate": {}}}},
+    },
+}
+RESULTS: dict[str, Any] = {
+    "policies": {name: {"parameters": [1000, 1000]} for name in CONFIG["policies"]}
+    | {"soft": {"parameters": [10, 20]}},
+    "verdict": {"reference": "random"},
+}
+
+
+def cells(page: str, name: str) -> list[str]:
+    row = next(row for row in page.split("<tr>") if f">{name}<" in row)
+    return [cell.partition("</td>")[0] for cell in row.split("<td>")[1:]]
+
+
+def test_each_policy_is_told_by_what_is_its_own() -> None:
+    page = policy_section(CONFIG, RESULTS, ["random", "big", "small", "listed", "soft"])
+
+    same = "interval (every 16, count 6)"
+    assert cells(page, "random (reference)") == ["small_cnn (width 0.25)", same, "uniform", "random", "1 k"]
+    assert cells(page, "big") == ["small_cnn (width 1.0)", "does not grow", "", "", "1 k"]
+    assert cells(page, "small")[:2] == ["small_cnn (width 0.25)", "does not grow"]
+    assert cells(page, "listed")[1:4] == ["schedule (steps 1, 2, … 5)", "uniform", "nobody_s (scale 0.5)"]
+    assert cells(page, "soft")[1:] == ["by gradient descent", "", "size_gate", "10 to 20"]
+
+
+def test_the_strategies_in_use_say_what_they_do_and_unknown_ones_are_left_out() -> None:
+    page = policy_section(CONFIG, RESULTS, list(CONFIG["policies"]))
+
+    assert "<strong>how: random</strong>: " in page and "<strong>soft: size_gate</strong>: " in page
+    assert "how: nobody_s</strong>" not in page
+
+
+def test_a_run_without_policies_needs_no_key() -> None:
+    assert policy_section({"network": {"name": "mlp"}}, {"policies": {}, "verdict": {}}, ["run"]) == ""
