@@ -49,7 +49,8 @@ function drawRatios(policy, growth, color) {
       marker: { color: faint(hue, 0.55), size: 8, symbol: policy.style.symbol, line: { color: hue, width: 1 } },
       hovertemplate: "%{text}: %{y:.3g} at step %{x}<extra></extra>" },
   ];
-  const shape = layout(color, { title: { text: "optimizer steps" } }, { title: { text: "new / old" }, type: log ? "log" : "linear" });
+  const axis = log ? { type: "log", tickvals: [-4, -3, -2, -1, 0, 1, 2].flatMap((power) => [1, 2, 5].map((digit) => +`${digit}e${power}`)) } : {};
+  const shape = layout(color, { title: { text: "optimizer steps" } }, { title: { text: "new / old" }, ...axis });
   shape.showlegend = false;
   shape.shapes = [{ type: "line", xref: "paper", x0: 0, x1: 1, y0: 1, y1: 1, line: { color: color("muted"), dash: "dash", width: 1 } }];
   Plotly.react(place, traces, shape, settings);
