@@ -31,7 +31,8 @@ def main() -> None:
     results = json.loads((folder / "results.json").read_text())
     environment = json.loads((folder / "environment.json").read_text())
     accuracies = {name: row["test_accuracy"] for name, row in results["policies"].items()}
-    effects = main_effects(accuracies)
+    effects, verdict = main_effects(accuracies), results["verdict"]
+    verdict["pairs"] = [pair for pair in verdict["pairs"] if pair["against"] == verdict["reference"]]
     record = {
         "environment": environment,
         "policies": {
@@ -44,7 +45,7 @@ def main() -> None:
             }
             for name, row in results["policies"].items()
         },
-        "verdict": results["verdict"],
+        "verdict": verdict,
         "effects": effects,
     }
     target.write_text(json.dumps(record, indent=1) + "\n")
@@ -82,7 +83,7 @@ def cell(factor: str, level: str, rest: tuple[str, ...]) -> str:
 
 def print_tables(record: dict[str, Any]) -> None:
     verdict = record["verdict"]
-    pairs = {pair["policy"]: pair for pair in verdict["pairs"] if pair["against"] == verdict["reference"]}
+    pairs = {pair["policy"]: pair for pair in verdict["pairs"]}
     print("| policy | test accuracy | against the reference, p corrected | parameters | training FLOPs | growth |")
     print("|---|---|---|---|---|---|")
     for name, row in sorted(record["policies"].items(), key=lambda pair: -mean(pair[1]["test_accuracy"])):

@@ -46,8 +46,8 @@ def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -
             RETRAINED: retrained.get(name),
         }
         if _needs_random(one.config):
-            same = (other for other, each in growing.items() if _random_of(one.config, each.config))
-            found[name][RANDOM] = next(same, None)
+            same = [other for other, each in growing.items() if _random_of(one.config, each.config)]
+            found[name][RANDOM] = name if name in same else next(iter(same), None)
     return found
 
 
