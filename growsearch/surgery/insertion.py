@@ -8,7 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Muon, Optimizer
+from torch.optim import Adagrad, Muon, Optimizer
 
 from growsearch.errors import GrowthRefused
 from growsearch.surgery.edits import Insertion
@@ -118,8 +118,19 @@ def join_optimizers(
                 "an optimizer that holds parameters of this model"
             )
         journal.append(target["params"], parameter)
+        _begin_state(optimizers, target, parameter, journal)
         if "param_names" in target:
             journal.append(target["param_names"], names[id(parameter)])
+
+
+def _begin_state(
+    optimizers: Sequence[Optimizer], group: dict[str, Any], parameter: nn.Parameter, journal: Journal
+) -> None:
+    """What Adagrad gives a parameter when it is made, and at its first step in newer versions of torch only."""
+    for optimizer in optimizers:
+        if isinstance(optimizer, Adagrad) and any(each is group for each in optimizer.param_groups):
+            start = torch.full_like(parameter, group["initial_accumulator_value"]).detach()
+            journal.add_item(optimizer.state, parameter, {"step": torch.tensor(0.0), "sum": start})
 
 
 def _check_layer(insertion: Insertion, old: nn.Module) -> None:

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, AdamW, Muon
+from torch.optim import SGD, Adagrad, AdamW, Muon
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
@@ -202,3 +202,16 @@ def test_a_residual_block_can_be_used_alone():
     inputs = torch.randn(2, 4, 5, 5)
     block = ResidualBlock(4, spatial=2, kernel=3, norm=True)
     assert torch.equal(block(inputs), inputs)
+
+
+def test_adagrad_begins_with_a_new_layer_as_it_began_with_the_others(vectors):
+    # In torch 2.11 it makes its state when it is made itself, and stops at a parameter without.
+    optimizer = Adagrad(vectors.parameters(), lr=0.1, initial_accumulator_value=0.5)
+    old = set(optimizer.state)
+
+    apply_edits(vectors, [Insertion("1", "identity", 5, 0, 1)], optimizer)
+
+    (weight, bias) = (parameter for parameter in vectors.parameters() if parameter not in old)
+    assert optimizer.state[weight]["step"] == 0
+    assert optimizer.state[weight]["sum"].equal(torch.full((5, 5), 0.5))
+    assert optimizer.state[bias]["sum"].equal(torch.full((5,), 0.5))
