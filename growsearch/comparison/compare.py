@@ -14,6 +14,7 @@ from growsearch.comparison.environment import core_count, describe_environment
 from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
 from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.comparison.results import RESULTS, gather
+from growsearch.comparison.signals import terminated_as_interrupted
 from growsearch.comparison.verdict import reference_of
 from growsearch.comparison.waiting import Waiting
 from growsearch.comparison.workers import run_jobs
@@ -68,7 +69,8 @@ def compare(
     threads = max(1, cores // workers)
     write_json(folder / ENVIRONMENT, describe_environment(place, workers, threads, config.seeds))
     watch({"kind": "compare", "runs": len(jobs), "finished": len(jobs) - len(open_jobs), "workers": workers})
-    failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
+    with terminated_as_interrupted():
+        failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
     results = gather(jobs, failures, reference)
     write_json(folder / RESULTS, results)
     return results

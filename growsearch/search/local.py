@@ -6,8 +6,7 @@ import multiprocessing
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -16,6 +15,7 @@ from typing import Any
 
 import torch
 
+from growsearch.comparison.signals import terminated_as_interrupted
 from growsearch.errors import GrowsearchError
 from growsearch.search.leases import Watch
 from growsearch.search.places import Place
@@ -56,7 +56,7 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
     staff = [_start(crew, number) for number in range(len(crew.places))]
     started, over, losses = len(staff), len(finished(study.trials())), 0
     try:
-        with _terminated_as_interrupted():
+        with terminated_as_interrupted():
             while not is_done(study):
                 over, losses = _progress(study, over, losses)
                 dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
@@ -71,23 +71,6 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
     finally:
         _end(staff)
     watch()
-
-
-@contextmanager
-def _terminated_as_interrupted() -> Generator[None]:
-    """While inside, being told to end raises `KeyboardInterrupt`, as Ctrl-C does; only the main thread hears of it."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-
-    def interrupt(number: int, _: object) -> None:
-        raise KeyboardInterrupt
-
-    before = signal.signal(signal.SIGTERM, interrupt)
-    try:
-        yield
-    finally:
-        signal.signal(signal.SIGTERM, before)
 
 
 def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
