@@ -39,10 +39,9 @@ def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -
     fixed = {name: one for name, one in policies.items() if not one.config.growth.changes_size}
     found: dict[str, dict[str, str | None]] = {}
     for name, one in growing.items():
-        sizes = {other: each.final for other, each in fixed.items() if each.config.data == one.config.data}
         found[name] = {
-            SMALL: _nearest(sizes, one.seed, _SAME_SIZE),
-            BIG: _nearest(sizes, one.final, _FINAL_SIZE),
+            SMALL: _fixed(fixed, one, one.seed, _SAME_SIZE),
+            BIG: _fixed(fixed, one, one.final, _FINAL_SIZE),
             RETRAINED: retrained.get(name),
         }
         if _needs_random(one.config):
@@ -68,10 +67,17 @@ def lacking_sentence(lacking: Mapping[str, Sequence[str]], growing: int) -> str 
     return f"Lacking, of the four controls of growth: {'; '.join(parts)}."
 
 
-def _nearest(sizes: Mapping[str, float], size: float, tolerance: float) -> str | None:
-    """The name whose size is nearest, where one is near enough."""
-    name = min(sizes, key=lambda one: abs(sizes[one] - size), default=None)
-    return name if name is not None and abs(sizes[name] - size) <= tolerance * size else None
+def _fixed(fixed: Mapping[str, Grown], one: Grown, size: float, tolerance: float) -> str | None:
+    """The fixed network on the same data whose size is nearest to `size`, where one is near enough.
+
+    One that was trained as the policy was comes before all others.
+    """
+    near = {
+        name: abs(other.final - size)
+        for name, other in fixed.items()
+        if other.config.data == one.config.data and abs(other.final - size) <= tolerance * size
+    }
+    return min(near, key=lambda name: (fixed[name].config.training != one.config.training, near[name]), default=None)
 
 
 def _needs_random(config: RunConfig) -> bool:
@@ -86,5 +92,4 @@ def _random_of(config: RunConfig, other: RunConfig) -> bool:
 
 
 def _but_for_how(config: RunConfig) -> list[Any]:
-    growth = config.growth
-    return [config.data, config.network, growth.when, growth.where, growth.budget, growth.amount, growth.sites]
+    return [config.data, config.network, config.training, config.growth.model_copy(update={"how": {}})]

@@ -70,9 +70,9 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         **describe_controls(metric_of(policies), policies, list(controls.values()), rows),
         **_found_controls({name: found[name] for name in policies}, controls, rows),
     }
-    finished = [run.result for runs in found.values() for run in runs]
+    samples = [run.result.get("samples") for runs in found.values() for run in runs]
     return {
-        "samples": finished[0].get("samples") if finished else None,
+        "samples": samples[0] if samples and all(one == samples[0] for one in samples) else None,
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": verdict,

@@ -10,7 +10,7 @@ from pydantic import BaseModel
 
 from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.problems import Problem, check_model, problem, show
-from growsearch.config.run_config import CONTROL_KINDS, RunConfig
+from growsearch.config.run_config import CONTROL_KINDS, RunConfig, is_imported
 from growsearch.errors import ConfigError, InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
@@ -50,7 +50,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         if data.get(key) is not None:
             sections[key], more = checker(data[key])
             problems += more
-    if not allow_import and _is_imported(data.get("network")):
+    if not allow_import and is_imported(data.get("network")):
         path, advice = ("network", "name"), "it is imported, which runs its code: pass --allow-import to allow that"
         problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
@@ -98,12 +98,6 @@ def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     except InputError as error:
         return {}, [Problem(("network",), line) for line in str(error).splitlines()]
     return dict(value), []
-
-
-def _is_imported(network: Any) -> bool:
-    """Whether a network is any importable callable."""
-    name = str(network.get("name")) if isinstance(network, Mapping) else ""
-    return ":" in name and not name.startswith("torchvision:")
 
 
 def _check_training(value: Any) -> tuple[TrainingConfig | None, list[Problem]]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, Literal, get_args
 
@@ -12,6 +13,12 @@ from growsearch.config.models import GrowthConfig, SearchConfig, Section, Traini
 
 ControlKind = Literal["retrained", "equal_compute"]
 CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
+
+
+def is_imported(network: Any) -> bool:
+    """Whether a network, well described or not, is any importable callable."""
+    name = str(network.get("name")) if isinstance(network, Mapping) else ""
+    return ":" in name and not name.startswith("torchvision:")
 
 
 class RunConfig(Section):

@@ -23,15 +23,31 @@ def full_precision() -> Iterator[None]:
     There, convolutions are computed in TF32 unless told otherwise, with a mantissa of 10 bits: a growth that changes
     nothing would seem to change the outputs by 1e-3, and singular vectors would be no better.
     """
-    cudnn: Any = torch.backends.cudnn  # some of its attributes are made when it is imported
-    settings = (cudnn.conv, cudnn.rnn, torch.backends.cuda.matmul)
-    before = [each.fp32_precision for each in settings]
+    backends: Any = torch.backends  # some attributes are made when it is imported
+    cudnn = backends.cudnn
+    off = (cudnn.conv, cudnn.rnn, backends.cuda.matmul)
+    moved = (*off, backends.mkldnn.matmul)  # the last one follows `set_float32_matmul_precision`
+    before = [each.fp32_precision for each in moved]
+    older = _older_precision()
     # The older switches are moved too: torch refuses to read them where they disagree with these.
     try:
-        cudnn.allow_tf32 = torch.backends.cuda.matmul.allow_tf32 = False
+        cudnn.allow_tf32 = backends.cuda.matmul.allow_tf32 = False
+        for each in off:
+            each.fp32_precision = "ieee"
         yield
     finally:
         cudnn.allow_tf32 = before[0] == "tf32"
-        torch.backends.cuda.matmul.allow_tf32 = before[2] == "tf32"
-        for each, precision in zip(settings, before, strict=True):
+        if older is None:
+            backends.cuda.matmul.allow_tf32 = before[2] == "tf32"
+        else:
+            torch.set_float32_matmul_precision(older)
+        for each, precision in zip(moved, before, strict=True):
             each.fp32_precision = precision
+
+
+def _older_precision() -> str | None:
+    """What `set_float32_matmul_precision` has set; None where only the newer switches were used."""
+    try:
+        return torch.get_float32_matmul_precision()
+    except RuntimeError:
+        return None

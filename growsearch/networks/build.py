@@ -53,12 +53,6 @@ def validate_network(spec: Mapping[str, Any]) -> None:
         _named(name, values)
 
 
-def is_imported(spec: Mapping[str, Any]) -> bool:
-    """Whether `spec` names a callable of the user's."""
-    name = _split(spec)[0] or ""
-    return ":" in name and not name.startswith("torchvision:")
-
-
 def _split(spec: Mapping[str, Any]) -> tuple[str | None, dict[str, Any]]:
     """The name, None for a layer list, and everything else."""
     values = dict(spec)

@@ -125,7 +125,7 @@ def _best_grown(results: dict[str, Any], done: Sequence[TableRow], fixed: set[st
 def _beside_big(results: dict[str, Any], grown: TableRow, metric: Metric) -> list[str]:
     """How a policy stands beside a fixed network of the size that it ends with."""
     one = besides(results).get(grown.policy, {}).get(BIG)
-    if one is None:
+    if one is None or one.difference is None:
         return []
     interval = f" (95 % interval {interval_words(metric, one.interval)})" if one.interval else ""
     return [

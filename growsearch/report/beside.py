@@ -9,10 +9,13 @@ from typing import Any
 
 @dataclass(frozen=True)
 class Beside:
-    """A policy minus its `control` on the same seeds; `flops` is a multiple of the control's training FLOPs."""
+    """A policy minus its `control` on the same seeds, None where they share none.
+
+    `flops` is the policy's training FLOPs as a multiple of the control's.
+    """
 
     control: str
-    difference: float
+    difference: float | None
     interval: tuple[float, float] | None
     flops: float
 
@@ -35,14 +38,14 @@ def _pairs(verdict: dict[str, Any]) -> list[dict[str, Any]]:
 
 def _beside(
     policy: str, control: str, pairs: dict[tuple[str, str], dict[str, Any]], rows: dict[str, dict[str, Any]]
-) -> Beside | None:
+) -> Beside:
     flops = fmean(rows[policy]["training_flops"]) / fmean(rows[control]["training_flops"])
     if policy == control:
         return Beside(control, 0.0, None, flops)
     if pair := pairs.get((policy, control)):
         return Beside(control, pair["mean_difference"], pair["interval"] and tuple(pair["interval"]), flops)
     pair = pairs.get((control, policy))
-    if pair is None:  # no seed that both finished
-        return None
+    if pair is None:
+        return Beside(control, None, None, flops)
     interval = pair["interval"] and (-pair["interval"][1], -pair["interval"][0])
     return Beside(control, -pair["mean_difference"], interval, flops)

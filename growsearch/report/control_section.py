@@ -63,6 +63,8 @@ def _beside(metric: Metric, policy: str, own: dict[str, Beside | None], kind: st
         return "not in this comparison"
     if one.control == policy:
         return "is this control"
+    if one.difference is None:
+        return f"no seed in common with {one.control}"
     interval = f" ({interval_words(metric, one.interval)})" if one.interval else ""
     return f"{metric.show_change(one.difference, unit=False)}{interval} · {one.control}, {one.flops:.2g} × FLOPs"
 

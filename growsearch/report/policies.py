@@ -7,6 +7,7 @@ from html import escape
 from typing import Any
 
 from growsearch.comparison.table import human
+from growsearch.config.check import normalized
 from growsearch.config.merge import merge
 from growsearch.errors import GrowsearchError
 from growsearch.registry import lookup
@@ -24,15 +25,18 @@ def policy_section(config: dict[str, Any], results: dict[str, Any], names: Seque
     shown = [name for name in names if name in policies]
     reference = results["verdict"].get("reference")
     networks = _differing([policies[name]["network"] for name in shown])
-    rows = tuple(
-        _row(name, network, policies[name]["growth"], results["policies"][name], name == reference)
-        for name, network in zip(shown, networks, strict=True)
+    others = _others([policies[name] for name in shown])
+    rows: tuple[tuple[str, ...], ...] = tuple(
+        (*_row(name, network, policies[name]["growth"], results["policies"][name], name == reference), other)
+        for name, network, other in zip(shown, networks, others, strict=True)
     )
     caption = (
         f"What is not named here is the same for all, and in the configuration below. {reference} is the "
         "reference: the policy that the others are tested against."
     )
-    titles = ("policy", "network", "when", "where", "how", "parameters at the end")
+    titles: tuple[str, ...] = ("policy", "network", "when", "where", "how", "parameters at the end", "else of its own")
+    if not any(others):
+        titles, rows = titles[:-1], tuple(row[:-1] for row in rows)
     summaries = _summaries([policies[name]["growth"] for name in shown])
     listed = "".join(f"<li><strong>{escape(name)}</strong>: {escape(said)}</li>" for name, said in summaries)
     glossary = details("What the strategies do", f"<ul>{listed}</ul>") if listed else ""
@@ -40,17 +44,58 @@ def policy_section(config: dict[str, Any], results: dict[str, Any], names: Seque
 
 
 def _merged(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
-    """The configuration of each policy."""
+    """The configuration of each policy, with all defaults."""
     base = {key: value for key, value in config.items() if key != "policies"}
-    base.setdefault("growth", {})
-    return {name: merge(base, overrides or {}) for name, overrides in (config.get("policies") or {}).items()}
+    return {name: _resolved(merge(base, overrides or {})) for name, overrides in (config.get("policies") or {}).items()}
+
+
+def _resolved(config: dict[str, Any]) -> dict[str, Any]:
+    """With the defaults; as it is where something that it names is not installed here."""
+    try:
+        return normalized(config, allow_import=True).to_dict()
+    except GrowsearchError:
+        network = config["network"]
+        plain = {"name": network} if isinstance(network, str) else network
+        return {**config, "network": plain, "growth": config.get("growth") or {}}
+
+
+def _others(configs: Sequence[dict[str, Any]]) -> list[str]:
+    """What each policy has in training and data, and in limits of its growth, that another one has otherwise."""
+    common = [_flat({part: one.get(part) or {} for part in ("data", "training")}) for one in configs]
+    limits = [_limits(one["growth"]) for one in configs]
+    telling = {*_differing_keys(common), *_differing_keys([one for one in limits if one is not None])}
+    both = [{**one, **(more or {})} for one, more in zip(common, limits, strict=True)]
+    return [", ".join(f"{key} {_value(value)}" for key, value in one.items() if key in telling) for one in both]
+
+
+def _limits(growth: dict[str, Any]) -> dict[str, Any] | None:
+    """Budget, amount, sites and the like; None for a network that does not grow."""
+    return None if _still(growth) else _flat({key: value for key, value in growth.items() if key not in _GROUPS})
+
+
+def _differing_keys(flat: Sequence[dict[str, Any]]) -> list[str]:
+    keys = dict.fromkeys(key for one in flat for key in one)
+    return [key for key in keys if len({str(one.get(key)) for one in flat}) > 1]
+
+
+def _still(growth: dict[str, Any]) -> bool:
+    return not growth.get("soft") and _named(growth.get("when") or "never")[0] == "never"
+
+
+def _flat(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
+    """`{"training.epochs": 3}`."""
+    found: dict[str, Any] = {}
+    for key, value in plain.items():
+        found |= _flat(value, f"{path}{key}.") if isinstance(value, dict) else {f"{path}{key}": value}
+    return found
 
 
 def _differing(networks: Sequence[dict[str, Any]]) -> list[str]:
     """Each network by its name and the parameters in which it differs from another one."""
     keys = {key for network in networks for key in network if key not in ("name", "layers")}
     telling = [key for key in sorted(keys) if any(one.get(key) != networks[0].get(key) for one in networks)]
-    return [_words({one.get("name", "layers"): {key: one.get(key) for key in telling}}) for one in networks]
+    names = [str(one.get("name") or f"{len(one['layers'])} layers") for one in networks]
+    return [_words({name: {k: one.get(k) for k in telling}}) for name, one in zip(names, networks, strict=True)]
 
 
 def _row(name: str, network: str, growth: dict[str, Any], rows: dict[str, Any], reference: bool) -> tuple[str, ...]:
@@ -59,7 +104,7 @@ def _row(name: str, network: str, growth: dict[str, Any], rows: dict[str, Any], 
     title = f"{name} (reference)" if reference else name
     if growth.get("soft"):
         parts = ("by gradient descent", "", _words(growth["soft"]))
-    elif _named(growth.get("when") or "never")[0] == "never":
+    elif _still(growth):
         parts = ("does not grow", "", "")
     else:
         parts = (_words(growth["when"]), _words(growth.get("where") or "uniform"), _words(growth.get("how") or ""))

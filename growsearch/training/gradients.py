@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable
+from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -26,6 +27,8 @@ class Gradients:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._records = setup.records
+        cuda: Any = torch.cuda  # its streams have no types
+        self._stream = cuda.Stream(setup.device) if setup.device.type == "cuda" else None
         self.replayed = 0
         """Number of batches that were replayed."""
         self.forget()
@@ -55,7 +58,7 @@ class Gradients:
 
     def _record(self, inputs: Tensor, targets: Tensor) -> Recording | None:
         try:
-            return Recording(self._compute, self._setup.model, inputs, targets)
+            return Recording(self._compute, self._setup.model, inputs, targets, self._stream)
         except RuntimeError:  # what CUDA and the network raise where a recording is impossible
             self._records = False
             self._setup.optimizer.zero_grad(set_to_none=True)
@@ -67,11 +70,17 @@ class Recording:
     """One forward and backward pass of a network as a CUDA graph, for batches of one shape."""
 
     def __init__(
-        self, compute: Callable[[Tensor, Tensor], Tensor], model: nn.Module, inputs: Tensor, targets: Tensor
+        self,
+        compute: Callable[[Tensor, Tensor], Tensor],
+        model: nn.Module,
+        inputs: Tensor,
+        targets: Tensor,
+        stream: torch.cuda.Stream | None,
     ) -> None:
         self._inputs, self._targets = inputs.clone(), targets.clone()
         self._graph = torch.cuda.CUDAGraph()
-        with torch.cuda.graph(self._graph):
+        # On the batch's own GPU, which need not be the current one; where it is not, nothing would be recorded.
+        with torch.cuda.device(inputs.device), torch.cuda.graph(self._graph, stream=stream):
             self._loss = compute(self._inputs, self._targets)
         self._gradients = [(each, each.grad) for each in model.parameters() if each.grad is not None]
         for parameter, _ in self._gradients:

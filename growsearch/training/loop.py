@@ -145,7 +145,8 @@ class TrainingRun:
         self.counters.growth_seconds += growing.seconds - before
         if event is None:
             return
-        self._gradients.forget()
+        if event.refused is None:
+            self._gradients.forget()
         line = {**event.to_json(), "widths_before": self._widths}
         self._growth_log.append(line)
         self.counters.growth_events += event.refused is None

@@ -11,10 +11,11 @@ from torch import nn
 from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
+from growsearch.config.run_config import is_imported
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
 from growsearch.growth import Grower, Maturity, SoftGrower
-from growsearch.networks import build_network, is_imported
+from growsearch.networks import build_network
 from growsearch.surgery import rebuild
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import insertions_of

@@ -237,14 +237,34 @@ def test_controls_are_told_by_what_policies_are_and_not_by_their_names(compariso
 
 
 @pytest.mark.parametrize(
-    "changed", [{"when": {"interval": {"every": 3, "count": 2}}}, {"where": {"random": {}}}, {"budget": {"units": 1}}]
+    "changed",
+    [
+        {"growth": {"when": {"interval": {"every": 3, "count": 2}}}},
+        {"growth": {"where": {"random": {}}}},
+        {"growth": {"budget": {"units": 1}}},
+        {"growth": {"maturity": {"age": 5}}},
+        {"training": {"optimizer": {"lr": 0.5}}},
+    ],
 )
-def test_random_growth_at_other_times_or_places_is_no_control(comparison: Make, changed: dict[str, Any]) -> None:
-    policies = {"zero": {}, "random": {"growth": {"how": {"random": {}}, **changed}}}
+def test_random_growth_at_other_times_or_places_or_trained_otherwise_is_no_control(
+    comparison: Make, changed: dict[str, Any]
+) -> None:
+    random = {**changed, "growth": {"how": {"random": {}}, **changed.get("growth", {})}}
+    policies = {"zero": {}, "random": random}
     found = {name: grown(config, 21, 35) for name, config in comparison(policies=policies).policy_configs().items()}
 
     assert find_controls(found, {})["zero"]["random"] is None
     assert lacking_controls(find_controls(found, {}))["random"] == ["zero"]
+
+
+def test_a_fixed_network_that_was_trained_as_the_policy_comes_before_others(comparison: Make) -> None:
+    longer = {**BIG, "training": {"optimizer": {"lr": 0.5}}}
+    configs = comparison(policies={"zero": {}, "longer": longer, "big": BIG}).policy_configs()
+    sizes = {"zero": (21, 35), "longer": (35,), "big": (36,)}
+    found = {name: grown(config, *sizes[name]) for name, config in configs.items()}
+
+    assert find_controls(found, {})["zero"]["big"] == "big"
+    assert find_controls({name: found[name] for name in ("zero", "longer")}, {})["zero"]["big"] == "longer"
 
 
 def test_what_lacks_is_said_in_a_line() -> None:

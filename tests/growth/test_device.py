@@ -39,6 +39,17 @@ def test_tf32_is_off_inside_and_as_it_was_afterwards(allowed: bool) -> None:
     assert before[2:] == (allowed, allowed)
 
 
+@pytest.mark.parametrize("precision", ["highest", "high", "medium"])
+def test_the_precision_of_products_is_as_it_was(precision: str) -> None:
+    torch.set_float32_matmul_precision(precision)
+    try:
+        with full_precision():
+            assert torch.backends.cuda.matmul.fp32_precision == "ieee"
+        assert torch.get_float32_matmul_precision() == precision
+    finally:
+        torch.set_float32_matmul_precision("highest")
+
+
 def test_tf32_comes_back_after_a_failure() -> None:
     torch.backends.cudnn.allow_tf32 = True
 

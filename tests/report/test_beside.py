@@ -12,6 +12,7 @@ from growsearch.comparison.verdict import describe
 from growsearch.report.advice import advise
 from growsearch.report.beside import besides
 from growsearch.report.control_section import beside_table, control_section
+from growsearch.report.latex import to_latex
 from growsearch.report.results_table import ranked
 
 ACCURACIES = {"small": 0.60, "big": 0.80, "random": 0.70, "zero": 0.75}
@@ -70,6 +71,25 @@ def test_the_advice_says_how_the_best_growth_stands_beside_the_big_network(resul
         "Beside big, a fixed network of the size that it ends with, zero is at −5.00 points on the same seeds "
         "(95 % interval −5.00 to −5.00), with 0.5 times its training FLOPs." in found.reasons
     )
+
+
+def test_a_control_without_a_common_seed_is_named_and_not_compared(results: dict[str, Any]) -> None:
+    results["verdict"]["pairs"] = [
+        p for p in results["verdict"]["pairs"] if {p["policy"], p["against"]} != {"zero", "big"}
+    ]
+
+    shown = beside_table(ACCURACY, results)
+
+    assert shown.rows[0][2] == "no seed in common with big"
+    assert not any("Beside big" in reason for reason in advise(results, ranked(results)).reasons)
+
+
+def test_tables_of_controls_are_ascii_in_latex(results: dict[str, Any]) -> None:
+    del results["verdict"]["controls"]["found"]["zero"]["random"]
+
+    text = to_latex([beside_table(ACCURACY, results)])
+
+    assert text.isascii() and "--" in text
 
 
 def test_results_without_controls_have_no_table() -> None:

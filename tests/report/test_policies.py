@@ -48,5 +48,30 @@ def test_the_strategies_in_use_say_what_they_do_and_unknown_ones_are_left_out() 
     assert "how: nobody_s</strong>" not in page
 
 
+def test_what_else_differs_is_named_with_all_defaults() -> None:
+    config = {
+        "data": {"name": "digits"},
+        "network": {"name": "mlp"},
+        "training": {"epochs": 2, "optimizer": {"name": "sgd", "lr": 0.1}},
+        "growth": {"when": {"interval": {"every": 5}}, "how": "zero", "budget": {"units": 2}},
+        "policies": {
+            "a": {},
+            "b": {"training": {"epochs": 3}, "growth": {"budget": {"units": 4}}},
+            "c": {"growth": None},
+            "d": {"network": "mlp", "growth": {"when": "never"}},
+            "e": {"network": {"layers": ["flatten", "linear"]}, "growth": {"when": "never"}},
+        },
+    }
+    results = {"policies": dict.fromkeys("abcde", {"parameters": [7]}), "verdict": {"reference": "a"}}
+
+    page = policy_section(config, results, list("abcde"))
+
+    assert cells(page, "a (reference)")[5] == "training.epochs 2, budget.units 2"
+    assert cells(page, "b")[5] == "training.epochs 3, budget.units 4"
+    assert cells(page, "c")[1:] == ["does not grow", "", "", "7", "training.epochs 2"]
+    assert cells(page, "d")[0] == cells(page, "c")[0]
+    assert cells(page, "e")[0] == "2 layers"
+
+
 def test_a_run_without_policies_needs_no_key() -> None:
     assert policy_section({"network": {"name": "mlp"}}, {"policies": {}, "verdict": {}}, ["run"]) == ""

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor
 
 from growsearch.config import RunConfig
+from growsearch.errors import GrowthFailed
 from growsearch.training import TrainingRun, gradients, run_one
 from growsearch.training.gradients import WARM_UP
 from growsearch.training.metrics import read_lines
@@ -25,7 +26,7 @@ class Pretended:
     made: list[torch.Size] = []
 
     def __init__(
-        self, compute: Callable[[Tensor, Tensor], Tensor], model: Any, inputs: Tensor, targets: Tensor
+        self, compute: Callable[[Tensor, Tensor], Tensor], model: Any, inputs: Tensor, targets: Tensor, stream: None
     ) -> None:
         self._compute, self.shape, self.parameters = compute, inputs.shape, list(model.parameters())
         self.made.append(self.shape)
@@ -78,6 +79,22 @@ def test_a_network_that_has_grown_is_recorded_anew(recorded: list[torch.Size], s
     assert len(read_lines(tmp_path / "growth.jsonl")) == 2
     assert len(recorded) == 3
     assert run._gradients.replayed == 60 - 3 * WARM_UP
+
+
+def test_a_growth_that_was_rolled_back_leaves_the_recording(
+    recorded: list[torch.Size], monkeypatch: pytest.MonkeyPatch, student: Make, tmp_path: Path
+) -> None:
+    def fail(*arguments: Any) -> None:
+        raise GrowthFailed("on purpose")
+
+    monkeypatch.setattr("growsearch.growth.step.require_preserved", fail)
+    growth = {"when": {"schedule": {"steps": [20, 40]}}, "how": {"zero": {}}, "budget": {"units": 2}}
+    training = {"steps": 60, "batch_size": 0, "optimizer": {"name": "sgd", "lr": 0.05}}
+
+    run_one(student(growth=growth, training=training), 0, tmp_path)
+
+    assert [line["refused"] for line in read_lines(tmp_path / "growth.jsonl")] == ["on purpose"] * 2
+    assert len(recorded) == 1
 
 
 def test_a_network_that_cannot_be_recorded_is_computed(

@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.check import both_outputs, output_change, require_preserved
-from growsearch.growth.device import full_precision
+from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.soft.fresh import fresh_fills
@@ -105,6 +105,7 @@ class SoftGrower:
         finds its units after this call. Raises `GrowthFailed`, with everything rolled back, where the allocation itself
         changes the outputs.
         """
+        wait_for_device(self._model)  # as the sizes do, which are looked at
         started = time.perf_counter()
         self.steps += 1
         missing = {} if self.compacted else self._sizes.missing(self._allocated())
@@ -120,6 +121,7 @@ class SoftGrower:
         """
         if self.compacted:
             raise InputError("the network is compact already: compact() is called once, at the end")
+        wait_for_device(self._model)
         started, old = time.perf_counter(), self.graph
         edits, removed = self._compaction()
         with full_precision(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
