@@ -48,6 +48,7 @@ def costs_table(metric: Metric, results: dict[str, Any], names: list[str]) -> Ta
     caption = (
         f"Target: {kind.words} of {kind.show(tracks['target'])} ({best}), looked for at each evaluation; costs are "
         f"means of the middle half of the seeds. The mean over FLOPs is from {human(tracks['from_flops'])} to "
-        f"{human(tracks['to_flops'])} training FLOPs for all policies; one that ended before keeps its last value."
+        f"{human(tracks['to_flops'])} training FLOPs for all policies; one that ended before keeps its last value, "
+        "so it favours what learns with few FLOPs over what ends best."
     )
     return Table("costs", "Cost to a target", caption, titles, tuple(rows))
