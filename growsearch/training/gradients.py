@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.training.setup import Setup
 
-WARM_UP = 10  # steps before a recording: it costs about as much as ten steps saved, and libraries choose kernels first
+WARM_UP = 10  # steps before a recording: a network that soon grows again is not worth one, and kernels are chosen first
 
 
 class Gradients:
