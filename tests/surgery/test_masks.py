@@ -1,11 +1,9 @@
-"""Masks of dormant connections follow every edit, hold under every optimizer, and leave with an export."""
+"""Masks of dormant connections follow every edit, and hold under every optimizer."""
 
 from __future__ import annotations
 
 import copy
-import io
 from collections.abc import Callable
-from pathlib import Path
 
 import pytest
 import torch
@@ -14,7 +12,6 @@ from torch.optim import SGD, Adam, AdamW, Optimizer
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from growsearch import GrowthRefused, grow, trace
-from growsearch.networks import build_network
 from growsearch.surgery import (
     AxisEdit,
     Insertion,
@@ -22,36 +19,18 @@ from growsearch.surgery import (
     Transaction,
     active_parameters,
     apply_edits,
-    compact,
-    from_sparse,
     hold_masks,
     masks_of,
-    outputs_of,
-    rebuild,
     site_edits,
-    to_sparse,
 )
-from growsearch.training.artifact import load_network, save_network
 from tests.growth.tasks import batch_for, cnn, mlp, objective
+from tests.surgery.masked import sparsify
 
 OPTIMIZERS: dict[str, Callable[[nn.Module], Optimizer]] = {
     "sgd": lambda m: SGD(m.parameters(), lr=0.1, momentum=0.9, weight_decay=0.01, nesterov=True),
     "adam": lambda m: Adam(m.parameters(), lr=0.01, weight_decay=0.01),
     "adamw": lambda m: AdamW(m.parameters(), lr=0.01),
 }
-
-
-def positions(tensor: Tensor, share: float, seed: int = 0) -> Tensor:
-    draw = torch.rand(tensor.numel(), generator=torch.Generator().manual_seed(seed))
-    return (draw < share).nonzero().flatten()
-
-
-def sparsify(model: nn.Module, share: float = 0.5, optimizer: Optimizer | None = None, **rest: object) -> nn.Module:
-    """Put a share of every weight's connections to sleep."""
-    weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
-    edits = [MaskEdit(name, sleep=positions(p, share, i)) for i, (name, p) in enumerate(weights.items())]
-    apply_edits(model, edits, optimizer, **rest)  # type: ignore[arg-type]  # companions
-    return model
 
 
 def train(model: nn.Module, optimizer: Optimizer, steps: int = 3) -> None:
@@ -293,116 +272,3 @@ def test_edits_that_do_not_fit_are_refused(edit: MaskEdit, words: str) -> None:
     with pytest.raises(GrowthRefused, match=words):
         apply_edits(model, [edit])
     assert not masks_of(model)
-
-
-@pytest.mark.parametrize("build", [mlp, cnn])
-def test_tracing_does_not_see_masks(build: Callable[[], nn.Sequential]) -> None:
-    model = build()
-    inputs = batch_for(model)[0]
-    before = trace(model, inputs)
-
-    after = trace(sparsify(model), inputs)
-
-    assert after.sites == before.sites and after.calls.keys() == before.calls.keys()
-
-
-# torch says that it checks sparse tensors when it loads them.
-@pytest.mark.filterwarnings("ignore:Validating sparse tensor")
-@pytest.mark.parametrize("build", [mlp, cnn])
-@pytest.mark.parametrize("last", [False, True])
-def test_a_grown_masked_network_is_rebuilt_bit_for_bit(build: Callable[[], nn.Sequential], last: bool) -> None:
-    model = sparsify(build())
-    if last and build is cnn:
-        model.to(memory_format=torch.channels_last)
-    inputs = batch_for(model)[0]
-    grow(model, inputs, dict.fromkeys(trace(model, inputs).sites, 1), "split")
-    stream = io.BytesIO()
-    torch.save({"dense": model.state_dict(), "sparse": to_sparse(model)}, stream)
-    stream.seek(0)
-    saved = torch.load(stream, weights_only=True)
-
-    for state in (saved["dense"], from_sparse(saved["sparse"])):
-        loaded = rebuild(build(), [], state).state_dict()
-        assert loaded.keys() == model.state_dict().keys()
-        assert all(torch.equal(loaded[name], value) for name, value in model.state_dict().items())
-    assert not any(name.endswith("_mask") for name in saved["sparse"])
-    stored = {name: value for name, value in saved["sparse"].items() if value.is_sparse}
-    assert sum(value._nnz() for value in stored.values()) == sum(int(m.sum()) for m in masks_of(model).values())
-
-
-def test_a_saved_network_is_loaded_with_its_masks(tmp_path: Path) -> None:
-    network = {"name": "mlp", "hidden": [5, 4]}
-    model = build_network(network, (1, 3, 3), 2)
-    sparsify(model)
-    inputs = torch.randn(2, 1, 3, 3)
-    grow(model, inputs, dict.fromkeys(trace(model, inputs).sites, 1))
-    save_network(tmp_path, model, {"network": network, "input_shape": (1, 3, 3), "outputs": 2, "insertions": []})
-
-    loaded = load_network(tmp_path)
-
-    assert masks_of(loaded).keys() == masks_of(model).keys()
-    assert all(torch.equal(value, model.state_dict()[name]) for name, value in loaded.state_dict().items())
-
-
-def kill(model: nn.Module, weight: str, axis: int, unit: int, slots: int = 1) -> None:
-    """Put all connections of a unit on one axis of a weight to sleep."""
-    tensor = model.get_parameter(weight)
-    marks = torch.zeros_like(tensor, dtype=torch.bool)
-    marks.narrow(axis, unit * slots, slots).fill_(True)
-    apply_edits(model, [MaskEdit(weight, sleep=marks.flatten().nonzero().flatten())])
-
-
-@pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid])
-def test_compacting_an_mlp_keeps_the_function(act: Callable[[], nn.Module]) -> None:
-    model = mlp(act=act).double()
-    kill(model, "first.weight", 0, 1)  # constant: goes into second.bias
-    kill(model, "second.weight", 1, 3)  # read by nobody
-    kill(model, "head.weight", 1, 0)
-    inputs = batch_for(model)[0].double()
-    before = outputs_of(model, inputs, training=False)
-
-    removed = compact(model, inputs)
-
-    assert removed == {"first": 2, "second": 1}
-    assert model[0].weight.shape == (2, 4) and model[4].weight.shape == (3, 5)
-    torch.testing.assert_close(outputs_of(model, inputs, training=False), before, rtol=1e-12, atol=1e-12)
-
-
-def test_compacting_cascades_and_leaves_a_unit() -> None:
-    model = mlp()
-    for unit in range(6):
-        kill(model, "head.weight", 1, unit)
-    inputs = batch_for(model)[0]
-    before = outputs_of(model, inputs, training=False)
-    kill(model, "second.weight", 1, 2)
-
-    removed = compact(model, inputs)
-
-    assert removed == {"first": 1, "second": 5}
-    assert torch.allclose(outputs_of(model, inputs, training=False), before)
-
-
-def test_compacting_convolutions() -> None:
-    model = cnn().double()
-    for parameter in model.parameters():
-        nn.init.uniform_(parameter, 0.1, 1.0)
-    kill(model, "conv2.weight", 1, 0)  # read by nobody
-    kill(model, "conv2.weight", 0, 1)  # constant, flattened into a linear layer
-    kill(model, "conv1.weight", 0, 2)  # constant, but conv2 pads and norm shifts: must stay
-    model(batch_for(model)[0].double())
-    inputs = batch_for(model)[0].double()
-    before = outputs_of(model, inputs, training=False)
-
-    removed = compact(model, inputs)
-
-    assert removed == {"conv1": 1, "conv2": 1}
-    torch.testing.assert_close(outputs_of(model, inputs, training=False), before, rtol=1e-12, atol=1e-12)
-
-
-def test_a_constant_unit_before_a_layer_without_bias_stays() -> None:
-    model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False))
-    nn.init.ones_(model[0].bias)
-    kill(model, "0.weight", 0, 0)
-    assert compact(model, torch.randn(3, 4)) == {}
-    nn.init.zeros_(model[0].bias)
-    assert compact(model, torch.randn(3, 4)) == {"0": 1}
