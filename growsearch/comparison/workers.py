@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import signal
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection, wait
@@ -131,6 +131,19 @@ def _work(connection: Connection[Any, Any], threads: int) -> None:
     while True:
         try:
             job: Job = connection.recv()
-        except EOFError:
+        except (EOFError, ConnectionError):
             return
-        connection.send(_Outcome(execute(job, connection.send)))
+        tell = _telling(connection)
+        tell(_Outcome(execute(job, tell)))
+
+
+def _telling(connection: Connection[Any, Any]) -> Callable[[Any], None]:
+    """Send to the other side; where that is gone, as a killed parent is, the process ends without a word."""
+
+    def tell(message: Any) -> None:
+        try:
+            connection.send(message)
+        except ConnectionError:
+            raise SystemExit(1) from None
+
+    return tell

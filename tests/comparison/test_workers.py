@@ -8,8 +8,8 @@ from typing import Any
 
 import pytest
 
-from growsearch.comparison.job import Job
-from growsearch.comparison.workers import run_jobs
+from growsearch.comparison.job import FAILURE, Job
+from growsearch.comparison.workers import _start, run_jobs
 from growsearch.config import RunConfig
 from growsearch.training import finished_result
 
@@ -45,6 +45,19 @@ def test_a_process_that_dies_takes_only_its_run_with_it(jobs: list[Job]) -> None
     assert all(finished_result(job.folder, job.config, job.seed) for job in jobs[1:])
     assert {event["seed"] for event in events if event["kind"] == "finished"} == {0, 1, 2}
     assert [event["policy"] for event in events if event["kind"] == "failed"] == ["deadly"]
+
+
+def test_a_worker_whose_parent_is_gone_ends_without_a_word(jobs: list[Job], capfd: pytest.CaptureFixture[str]) -> None:
+    worker = _start(1)
+    worker.connection.send(jobs[1])
+    assert worker.connection.recv()["kind"] == "started"
+
+    worker.connection.close()
+
+    worker.process.join(60)
+    assert worker.process.exitcode == 1
+    assert capfd.readouterr().err == ""
+    assert not (jobs[1].folder / FAILURE).exists()
 
 
 def test_an_interrupt_ends_the_workers(jobs: list[Job]) -> None:
