@@ -68,12 +68,11 @@ def schedule(shorter: int) -> str:
 
 
 def trimmed(results: dict[str, Any]) -> dict[str, Any]:
-    """Without what every seed has in common."""
+    """Without what every seed has in common; a policy may have lost seeds that diverged (`failures` says so)."""
     for found in results["policies"].values():
         found["widths"] = found["widths"][:1]
-        found["mean_growth_share"] = mean(
-            growth / seconds for growth, seconds in zip(found["growth_seconds"], found["seconds"], strict=True)
-        )
+        shares = [part / whole for part, whole in zip(found["growth_seconds"], found["seconds"], strict=True)]
+        found["mean_growth_share"] = mean(shares) if shares else None
     return results
 
 
