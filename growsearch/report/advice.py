@@ -103,7 +103,9 @@ def _nothing(
         f"{first}, but over {plural(most, 'seed')} no policy is called better than {reference} "
         f"({plural(tests, 'comparison')}, p corrected for all). That does not show that they are equal."
     )
-    return Advice(f"No policy is shown to be better than {reference}.", (why, *costs))
+    worse = [f"{row.policy} ({metric.show(row.mean)})" for row in done if row.pair and row.pair["call"] == "worse"]
+    said = (f"Called worse than {reference}: {_named(worse)}.",) if worse else ()
+    return Advice(f"No policy is shown to be better than {reference}.", (why, *said, *costs))
 
 
 def _best_grown(results: dict[str, Any], done: Sequence[TableRow], fixed: set[str], metric: Metric) -> list[str]:

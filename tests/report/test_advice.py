@@ -47,6 +47,13 @@ def test_a_network_that_does_not_grow_is_never_hidden() -> None:
     assert found.reasons[-1].startswith("Without growth, big reaches 90.10 %")
 
 
+def test_what_is_called_worse_is_said_where_nothing_is_better() -> None:
+    found = advice({"random": 0.7, "same": 0.7, "bad": 0.5})
+
+    assert found.headline == "No policy is shown to be better than random."
+    assert found.reasons[1] == "Called worse than random: bad (50.10 %)."
+
+
 def test_where_nothing_is_called_nothing_is_advised() -> None:
     same = advice({"random": 0.7, "other": 0.7})
     few = advice({"random": 0.7, "other": 0.9}, seeds=3)
