@@ -22,7 +22,7 @@ _FINAL_SIZE = 0.1  # growth by a budget ends near a size, not at it
 
 @dataclass(frozen=True)
 class Grown:
-    """A policy as a comparison found it: `seed` and `final` are mean parameters at the beginning and the end."""
+    """A policy as a comparison found it: `seed` and `final` are mean active parameters at the beginning and the end."""
 
     config: RunConfig
     seed: float

@@ -45,9 +45,14 @@ class _Found:
 
     @property
     def seed_parameters(self) -> int:
-        """Parameters before the first growth."""
-        before = [event["parameters_before"] for event in read_lines(self.job.folder / GROWTH) if not event["refused"]]
-        return int(before[0] if before else self.result["parameters"])
+        """Parameters that no mask puts to sleep, before the first growth."""
+        events = [event for event in read_lines(self.job.folder / GROWTH) if not event["refused"]]
+        return int(events[0]["active_before"] or events[0]["parameters_before"]) if events else self.final_parameters
+
+    @property
+    def final_parameters(self) -> int:
+        """The same at the end."""
+        return int(self.result["active_parameters"])
 
 
 def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | None = None) -> dict[str, Any]:
@@ -94,7 +99,7 @@ def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control],
         name: Grown(
             config=found[0].job.config,
             seed=fmean(run.seed_parameters for run in found),
-            final=fmean(run.result["parameters"] for run in found),
+            final=fmean(run.final_parameters for run in found),
         )
         for name, found in runs.items()
         if found

@@ -293,3 +293,24 @@ def test_a_growing_policy_called_big_is_not_the_control(comparison: Make) -> Non
         "big, retrained",
         "big, retrained at its compute",
     ]
+
+
+def test_sizes_are_of_active_parameters(comparison: Make, tmp_path: Path) -> None:
+    policies = {
+        "pruned": {
+            "network": {"hidden": [16]},
+            "growth": {"where": {"nest": {}}, "how": {"nest": {"seed_density": 1.0, "grow_events": 0, "prune": 0.8}}},
+        },
+        "dense": {**FIXED, "network": {"hidden": [16]}},
+    }
+
+    results = run(comparison(policies=policies, seeds=1), tmp_path)
+
+    (active,), (parameters,) = (results["policies"]["pruned"][key] for key in ("active_parameters", "parameters"))
+    assert active < 0.9 * parameters
+    assert results["verdict"]["controls"]["found"]["pruned"] == {
+        "small": "dense",
+        "big": None,
+        "retrained": None,
+        "random": None,
+    }
