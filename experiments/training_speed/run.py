@@ -1,4 +1,4 @@
-"""Milliseconds of a training step on a GPU, with passes computed and replayed, and what growing costs beside them.
+"""Milliseconds of a training step on a GPU, with passes computed and replayed.
 
 uv run python experiments/training_speed/run.py [--data .data/cifar10] [--out experiments/training_speed/results.json]
 

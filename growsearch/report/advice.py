@@ -113,15 +113,11 @@ def _best_grown(results: dict[str, Any], done: Sequence[TableRow], fixed: set[st
     grown = next((row for row in done if row.policy not in fixed), None)
     if grown is None:
         return []
-    said = (
-        []
-        if grown is done[0]
-        else [
-            f"Of the policies that grow, {grown.policy} has the best mean, {metric.show(grown.mean)}, after "
-            f"{human(grown.training_flops)} training FLOPs."
-        ]
-    )
-    return said + _beside_big(results, grown, metric)
+    beside = _beside_big(results, grown, metric)
+    if grown is done[0]:
+        return beside
+    best = f"Of the policies that grow, {grown.policy} has the best mean, {metric.show(grown.mean)}, after "
+    return [f"{best}{human(grown.training_flops)} training FLOPs.", *beside]
 
 
 def _beside_big(results: dict[str, Any], grown: TableRow, metric: Metric) -> list[str]:

@@ -92,8 +92,8 @@ def _flat(plain: dict[str, Any], path: str = "") -> dict[str, Any]:
 
 def _differing(networks: Sequence[dict[str, Any]]) -> list[str]:
     """Each network by its name and the parameters in which it differs from another one."""
-    keys = {key for network in networks for key in network if key not in ("name", "layers")}
-    telling = [key for key in sorted(keys) if any(one.get(key) != networks[0].get(key) for one in networks)]
+    parameters = [{key: value for key, value in one.items() if key not in ("name", "layers")} for one in networks]
+    telling = sorted(_differing_keys(parameters))
     names = [str(one.get("name") or f"{len(one['layers'])} layers") for one in networks]
     return [_words({name: {k: one.get(k) for k in telling}}) for name, one in zip(names, networks, strict=True)]
 

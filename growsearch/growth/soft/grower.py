@@ -105,10 +105,9 @@ class SoftGrower:
         finds its units after this call. Raises `GrowthFailed`, with everything rolled back, where the allocation itself
         changes the outputs.
         """
-        wait_for_device(self._model)  # as the sizes do, which are looked at
-        started = time.perf_counter()
         self.steps += 1
         missing = {} if self.compacted else self._sizes.missing(self._allocated())
+        started = time.perf_counter()  # looking at the sizes has waited for the device
         event = self._allocate(missing) if missing else None
         self.seconds += time.perf_counter() - started
         return event
