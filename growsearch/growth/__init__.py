@@ -8,6 +8,7 @@ from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
+from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.maturity import Maturity
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
@@ -34,6 +35,7 @@ __all__ = [
     "InputError",
     "Insertion",
     "Ledger",
+    "LocalObjective",
     "Maturity",
     "Need",
     "Objective",

@@ -7,7 +7,7 @@ from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.masks import active_parameters, hold_masks, masks_of
 from growsearch.surgery.optimizer import embed_state, supported_optimizer
-from growsearch.surgery.preservation import outputs_of, relative_difference, undisturbed
+from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
 from growsearch.surgery.sparse import from_sparse, to_sparse
@@ -37,6 +37,7 @@ __all__ = [
     "reindex",
     "relative_difference",
     "rename",
+    "seed_generators",
     "site_edits",
     "substituted",
     "supported_optimizer",

@@ -47,7 +47,7 @@ def outputs_of(model: nn.Module, inputs: Any, training: bool) -> Any:
     # A model that works in place must not change the caller's tensors.
     inputs = tree_map_only(Tensor, torch.clone, inputs)
     with undisturbed(model), torch.no_grad():
-        _seed(model)
+        seed_generators(model, SEED)
         model.train(training)
         for module in model.modules():
             if isinstance(module, _DropoutNd):
@@ -61,11 +61,11 @@ def _devices(model: nn.Module) -> list[int]:
     return sorted({tensor.get_device() for tensor in model.parameters() if tensor.is_cuda})
 
 
-def _seed(model: nn.Module) -> None:
-    """Seed the generators that the model can draw from, and no others: only these are put back."""
-    torch.default_generator.manual_seed(SEED)
+def seed_generators(model: nn.Module, seed: int) -> None:
+    """Seed the generators that the model can draw from, and no others: only these does `undisturbed` put back."""
+    torch.default_generator.manual_seed(seed)
     for device in _devices(model):
-        torch.cuda.default_generators[device].manual_seed(SEED)
+        torch.cuda.default_generators[device].manual_seed(seed)
 
 
 def relative_difference(before: Any, after: Any) -> float:

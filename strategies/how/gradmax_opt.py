@@ -17,6 +17,7 @@ from growsearch.growth import (
     GrowthContext,
     GrowthRefused,
     Initializer,
+    LocalObjective,
     NewSlices,
     Side,
     SiteEnds,
@@ -32,7 +33,8 @@ class GradMaxOpt(Initializer):
     The new units are installed in a copy of the network; Adam moves their non-zero side on one batch, and after every
     step the units are made orthogonal and scaled back to their norm, as in GradMax (units that may coincide all find
     the same direction, and stay copies of each other). All sites are optimised together: units that do not change the
-    function do not see each other.
+    function do not see each other, nor what comes behind the layers that read them, so a step computes derivatives only
+    between these layers and those that make the units.
     """
 
     summary: ClassVar[str] = "the largest gradient at the new units, found by projected gradient ascent"
@@ -57,18 +59,19 @@ class GradMaxOpt(Initializer):
         plan = {name: units for name, units in plan.items() if units}
         problems = [self._start(name, units, context) for name, units in plan.items()]
         wide = copy.deepcopy(context.model)
-        for parameter in wide.parameters():
-            # Those of frozen layers too: their new slices are optimised all the same.
-            parameter.requires_grad_(parameter.is_floating_point())
         starts = [(p.site, p.start) for p in problems]
         apply_edits(wide, [edit for site, start in starts for edit in edits_of(site, start)])
+        wide.requires_grad_(False)
         for problem in problems:
             problem.attach(wide, {site.name: len(start) for site, start in starts}, context)
         # The fused kernels of attention have no second derivative.
-        with undisturbed(wide), sdpa_kernel(SDPBackend.MATH):
+        with sdpa_kernel(SDPBackend.MATH):
+            loss = LocalObjective(wide, context.objective, context.batches[0], _readers(problems, context))
             for _ in range(self.steps):
-                self._ascend(wide, problems, context)
-            gains = self._gains(wide, problems, context)
+                with undisturbed(wide):
+                    self._ascend(loss, problems)
+            with undisturbed(wide):
+                gains = self._gains(loss, problems)
         return [c for p, g in zip(problems, gains, strict=True) for c in p.candidates(g.sqrt().tolist())]
 
     def _start(self, name: str, units: int, context: GrowthContext) -> _Problem:
@@ -84,8 +87,8 @@ class GradMaxOpt(Initializer):
         radius = sum(norm**2 for norm in norms) ** 0.5
         return _Problem(ends, zero, ends.candidates(zero, vectors, descent=descent), radius)
 
-    def _ascend(self, wide: nn.Module, problems: list[_Problem], context: GrowthContext) -> None:
-        gain = torch.stack([g.sum() for g in self._gains(wide, problems, context, graph=True)]).sum()
+    def _ascend(self, loss: LocalObjective, problems: list[_Problem]) -> None:
+        gain = torch.stack([g.sum() for g in self._gains(loss, problems, graph=True)]).sum()
         tensors = list({id(t): t for p in problems for t in p.moving.tensors}.values())
         found = torch.autograd.grad(gain, tensors, allow_unused=True)
         gradients = {id(t): torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)}
@@ -93,13 +96,11 @@ class GradMaxOpt(Initializer):
             problem.move(gradients, self.lr)
 
     @staticmethod
-    def _gains(wide: nn.Module, problems: list[_Problem], context: GrowthContext, graph: bool = False) -> list[Tensor]:
+    def _gains(loss: LocalObjective, problems: list[_Problem], graph: bool = False) -> list[Tensor]:
         """Per problem, the squared gradient norm of every unit's zero side."""
-        assert context.objective is not None
         tensors = list({id(t): t for p in problems for t in p.zero.tensors}.values())
         with torch.enable_grad():
-            loss = context.objective(wide, context.batches[0])
-            found = torch.autograd.grad(loss, tensors, create_graph=graph, allow_unused=True)
+            found = torch.autograd.grad(loss(), tensors, create_graph=graph, allow_unused=True)
         gradients = {id(t): torch.zeros_like(t) if g is None else g for t, g in zip(tensors, found, strict=True)}
         return [p.zero.squared_norms([gradients[id(t)] for t in p.zero.tensors]) for p in problems]
 
@@ -118,6 +119,9 @@ class _Problem:
         units = len(self.start)
         self.zero = NewSlices(wide, context.graph, self.site, self._roles[0], units, added)
         self.moving = NewSlices(wide, context.graph, self.site, self._roles[1], units, added)
+        for tensor in (*self.zero.tensors, *self.moving.tensors):
+            # Of frozen layers too: their new slices are optimised all the same.
+            tensor.requires_grad_()
         self._first = torch.zeros_like(self.moving.matrix())
         self._second = torch.zeros_like(self._first)
         self._steps = 0
@@ -151,6 +155,12 @@ class _Problem:
             )
             for rank, i in enumerate(order)
         ]
+
+
+def _readers(problems: list[_Problem], context: GrowthContext) -> set[str]:
+    """The modules that read the new units."""
+    calls = (context.graph.calls[name] for p in problems for name in p.site.consumers)
+    return {call.target for call in calls if call.kind == "module"}
 
 
 def _orthonormal(rows: Tensor) -> Tensor:
