@@ -12,8 +12,8 @@ from typing import Any
 from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.control_verdict import describe_controls
 from growsearch.comparison.controls import RETRAINED, Control
+from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.job import Failure, Job
-from growsearch.comparison.lacking import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
@@ -26,6 +26,7 @@ PER_SEED = (
     "test_accuracy",
     "test_loss",
     "train_loss",
+    "seed_parameters",
     "parameters",
     "active_parameters",
     "training_flops",
@@ -90,7 +91,8 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
 
 
 def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
-    return {"seeds": [run.job.seed for run in runs], **{key: [run.result.get(key) for run in runs] for key in PER_SEED}}
+    found = [{**run.result, "seed_parameters": run.seed_parameters} for run in runs]
+    return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in PER_SEED}}
 
 
 def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:

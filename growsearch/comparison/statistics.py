@@ -85,6 +85,16 @@ def seeds_needed(comparisons: int) -> int:
     return ceil(1 + log2(comparisons / LEVEL))
 
 
+def detectable_difference(standard_error: float, seeds: int, comparisons: int) -> float:
+    """The true difference that would be called four times out of five, as one of so many comparisons.
+
+    `standard_error` is that of the mean paired difference over `seeds`. By Student's t, of which the permutation test
+    is close to the power, and the first step of Holm's correction: the strictest.
+    """
+    level, power = LEVEL / comparisons / 2, 0.8
+    return float(standard_error * (stats.t.isf(level, seeds - 1) + stats.t.ppf(power, seeds - 1)))
+
+
 def probability_of_improvement(gains: Sequence[float]) -> float:
     """Share of the seeds on which the first is better than the second (a positive gain); a tie counts half."""
     return sum(1.0 if gain > 0 else 0.5 if gain == 0 else 0.0 for gain in gains) / len(gains)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from growsearch.comparison.metric import Metric, metric_of, show_p
 from growsearch.comparison.statistics import spread
@@ -15,7 +15,8 @@ class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
-    alone has no reference. `active` counts the parameters that no mask puts to sleep.
+    alone has no reference. `active` counts the parameters that no mask puts to sleep, and
+    `change` is what the policy does to their number, None for a fixed network.
     """
 
     policy: str
@@ -30,6 +31,7 @@ class TableRow:
     growth_share: float
     reference: str | None
     pair: dict[str, Any] | None
+    change: Literal["grows", "prunes"] | None
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `table_header`."""
@@ -87,7 +89,8 @@ def control_rows(results: dict[str, Any]) -> list[TableRow]:
 def _row(
     name: str, rows: dict[str, list[Any]], metric: Metric, reference: str | None, pair: dict[str, Any] | None
 ) -> TableRow:
-    seconds = _mean(rows["seconds"])
+    seconds, active = _mean(rows["seconds"]), _mean(rows.get("active_parameters") or rows["parameters"])
+    smaller = active < _mean(rows["seed_parameters"])
     return TableRow(
         policy=name,
         metric=metric,
@@ -95,12 +98,13 @@ def _row(
         mean=_mean(rows[metric.key]),
         std=spread(rows[metric.key]),
         parameters=_mean(rows["parameters"]),
-        active=_mean(rows.get("active_parameters") or rows["parameters"]),
+        active=active,
         training_flops=_mean(rows["training_flops"]),
         seconds=seconds,
         growth_share=_mean(rows["growth_seconds"]) / seconds if seconds else 0.0,
         reference=reference,
         pair=pair,
+        change=None if not any(rows["growth_events"]) else "prunes" if smaller else "grows",
     )
 
 

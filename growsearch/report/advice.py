@@ -3,23 +3,28 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
-from growsearch.comparison.lacking import BIG
 from growsearch.comparison.metric import Metric, metric_of, show_p
+from growsearch.comparison.statistics import detectable_difference
 from growsearch.comparison.table import TableRow, human
-from growsearch.report.beside import besides
 from growsearch.report.differences import interval_words
 from growsearch.report.markup import plural
+from growsearch.report.sizes import Choice, best_by_size, doing
+from growsearch.report.worth import worth
 
 
 @dataclass(frozen=True)
 class Advice:
-    """The answer in one sentence, the sentences that support it, and the policy that is advised, if any."""
+    """The answer in one sentence, the sentences that support it, and the policy that is advised, if any.
+
+    `sizes` says what to take by the size of the final network.
+    """
 
     headline: str
     reasons: tuple[str, ...]
+    sizes: tuple[Choice, ...] = ()
     policy: str | None = None
 
 
@@ -34,19 +39,18 @@ def advise(results: dict[str, Any], rows: Sequence[TableRow]) -> Advice:
     if len(done) < 2 or reference is None:
         return Advice(results["verdict"]["sentence"], ())
     metric = metric_of(results["policies"])
-    fixed = {name for name, policy in results["policies"].items() if not any(policy["growth_events"])}
     called = [row for row in done if row.pair is not None and row.pair["call"] == "better"]
-    grown = [row for row in called if row.policy not in fixed]
-    if grown:
-        return _use(results, grown, done, fixed, reference)
-    return _nothing(results, metric, called, done, fixed, reference)
+    grown = [row for row in called if row.change]
+    found = (
+        _use(results, metric, grown, done, reference) if grown else _nothing(results, metric, called, done, reference)
+    )
+    return replace(found, sizes=tuple(best_by_size(results, done, metric)))
 
 
 def _use(
-    results: dict[str, Any], grown: list[TableRow], done: list[TableRow], fixed: set[str], reference: str
+    results: dict[str, Any], metric: Metric, grown: list[TableRow], done: list[TableRow], reference: str
 ) -> Advice:
     """At least one policy that grows is called better."""
-    metric = metric_of(results["policies"])
     best = grown[0]
     pair = best.pair or {}
     size = metric.show_change(pair["mean_difference"]).removeprefix("+").removeprefix("−")
@@ -64,73 +68,57 @@ def _use(
             f"Also better than {reference}: {also}. Which of these is best is not tested, and the first of several "
             f"looks a little better than it is.{least}"
         )
-    ahead = [row for row in done if row.policy not in fixed and row.pair and not row.pair["call"]]
+    ahead = [row for row in done if row.change and row.pair and not row.pair["call"]]
     ahead = [row for row in ahead if metric.better(row.mean, best.mean)]
     if ahead:
         names = _named([f"{row.policy} ({metric.show(row.mean)})" for row in ahead])
         verb = "has a better mean, but is" if len(ahead) == 1 else "have better means, but are"
         reasons.append(f"{names} {verb} not told apart from {reference}: too uneven over the seeds.")
-    others = [row for row in done if row.policy in fixed and metric.better(row.mean, best.mean)]
-    headline = f"Of the policies that grow, use {best.policy}." if others else f"Use {best.policy}."
-    reasons += _controls(results, best.policy) or _beside_big(results, best, metric)
-    return Advice(headline, (*reasons, *_cost(best, done, fixed, metric)), best.policy)
+    others = [row for row in done if not row.change and metric.better(row.mean, best.mean)]
+    headline = f"Of the policies that {doing(done)}, use {best.policy}." if others else f"Use {best.policy}."
+    reasons += _controls(results, best.policy) or worth(results, done, metric)
+    return Advice(headline, (*reasons, _cost(best)), policy=best.policy)
 
 
 def _nothing(
-    results: dict[str, Any],
-    metric: Metric,
-    called: list[TableRow],
-    done: list[TableRow],
-    fixed: set[str],
-    reference: str,
+    results: dict[str, Any], metric: Metric, called: list[TableRow], done: list[TableRow], reference: str
 ) -> Advice:
     """No policy that grows is called better than the reference."""
-    verdict = results["verdict"]
-    most = max((row.pair["seeds"] for row in done if row.pair), default=0)
-    still = ", which does not grow," if done[0].policy in fixed else ""
-    first = f"{done[0].policy}{still} has the best mean {metric.words}, {metric.show(done[0].mean)}"
-    costs = (*_best_grown(results, done, fixed, metric), *_cost(done[0], done, fixed, metric))
+    verdict, first = results["verdict"], done[0]
+    tested = [row.pair for row in done if row.pair]
+    most = max((pair["seeds"] for pair in tested), default=0)
+    fixed = "" if first.change else ", a fixed network,"
+    start = f"{first.policy}{fixed} has the best mean {metric.words}, {metric.show(first.mean)}"
+    answer = worth(results, done, metric)
     if verdict["seeds_needed"] is None or most < verdict["seeds_needed"]:
         needed = "" if verdict["seeds_needed"] is None else f"; it takes at least {verdict['seeds_needed']}"
-        why = f"{first}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
-        return Advice("Too few seeds to say which policy to use.", (why, *costs))
+        why = f"{start}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
+        return Advice("Too few seeds to say which policy to use.", (why, *answer))
     if called:
         names = _named([f"{row.policy} ({metric.show(row.mean)})" for row in called])
-        why = f"Only without growth is anything called better than {reference}: {names}."
-        return Advice("No way of growing stands out.", (why, *costs))
-    tests = len([row for row in done if row.pair])
+        why = f"Only without {doing(done, 'growing')} is anything called better than {reference}: {names}."
+        return Advice(f"No way of {doing(done, 'growing')} stands out.", (why, *answer))
     why = (
-        f"{first}, but over {plural(most, 'seed')} no policy is called better than {reference} "
-        f"({plural(tests, 'comparison')}, p corrected for all). That does not show that they are equal."
+        f"{start}, but over {plural(most, 'seed')} no policy is called better than {reference} "
+        f"({plural(len(tested), 'comparison')}, p corrected for all). That does not show that they are equal: "
+        f"{_detectable(metric, tested)}."
     )
     worse = [f"{row.policy} ({metric.show(row.mean)})" for row in done if row.pair and row.pair["call"] == "worse"]
     said = (f"Called worse than {reference}: {_named(worse)}.",) if worse else ()
-    return Advice(f"No policy is shown to be better than {reference}.", (why, *said, *costs))
+    return Advice(f"No policy is shown to be better than {reference}.", (why, *said, *answer))
 
 
-def _best_grown(results: dict[str, Any], done: Sequence[TableRow], fixed: set[str], metric: Metric) -> list[str]:
-    """The policy that grows with the best mean, where it is not the best of all, and how it stands beside `big`."""
-    grown = next((row for row in done if row.policy not in fixed), None)
-    if grown is None:
-        return []
-    beside = _beside_big(results, grown, metric)
-    if grown is done[0]:
-        return beside
-    best = f"Of the policies that grow, {grown.policy} has the best mean, {metric.show(grown.mean)}, after "
-    return [f"{best}{human(grown.training_flops)} training FLOPs.", *beside]
-
-
-def _beside_big(results: dict[str, Any], grown: TableRow, metric: Metric) -> list[str]:
-    """How a policy stands beside a fixed network of the size that it ends with."""
-    one = besides(results).get(grown.policy, {}).get(BIG)
-    if one is None or one.difference is None:
-        return []
-    interval = f" (95 % interval {interval_words(metric, one.interval)})" if one.interval else ""
-    return [
-        f"Beside {one.control}, a fixed network of the size that it ends with, {grown.policy} is at "
-        f"{metric.show_change(one.difference)} on the same seeds{interval}, with {one.flops:.2g} times its training "
-        "FLOPs."
+def _detectable(metric: Metric, tested: list[dict[str, Any]]) -> str:
+    """What difference these seeds would have told from chance."""
+    sizes = [
+        detectable_difference(pair["standard_error"], pair["seeds"], len(tested))
+        for pair in tested
+        if pair["standard_error"] is not None
     ]
+    least, most = (metric.show_change(end, unit=False).removeprefix("+") for end in (min(sizes), max(sizes)))
+    span = least if least == most else f"{least} to {most}, depending on the policy,"
+    unit = " in points" if metric.higher_is_better else ""
+    return f"with so many seeds a true difference{unit} of {span} would be called four times out of five"
 
 
 def _controls(results: dict[str, Any], policy: str) -> list[str]:
@@ -140,23 +128,15 @@ def _controls(results: dict[str, Any], policy: str) -> list[str]:
     return [sentence for pair, sentence in pairs if pair["policy"] == policy]
 
 
-def _cost(best: TableRow, done: Sequence[TableRow], fixed: set[str], metric: Metric) -> list[str]:
-    """What the policy costs, and what networks that do not grow reach."""
-    share = f", {100 * best.growth_share:.0f} % of them in growth steps" if best.growth_share >= 0.005 else ""
-    lines = [
-        f"{best.policy} ends with {best.size()} parameters, after {human(best.training_flops)} training FLOPs and "
-        f"{best.seconds:.1f} seconds{share}."
-    ]
-    if others := [row for row in done if row.policy in fixed and row is not best]:
-        listed = _named(
-            [
-                f"{row.policy} reaches {metric.show(row.mean)} with {row.size()} parameters and "
-                f"{human(row.training_flops)} training FLOPs"
-                for row in others
-            ]
-        )
-        lines.append(f"Without growth, {listed}.")
-    return lines
+def _cost(row: TableRow) -> str:
+    """What a policy costs."""
+    share = ""
+    if row.growth_share >= 0.005:
+        share = f", {100 * row.growth_share:.0f} % of them in {doing([row], 'growing')}"
+    return (
+        f"{row.policy} ends with {row.size()} parameters, after {human(row.training_flops)} training FLOPs and "
+        f"{row.seconds:.1f} seconds{share}."
+    )
 
 
 def _named(names: Sequence[str]) -> str:

@@ -19,26 +19,27 @@ class Beside:
     interval: tuple[float, float] | None
     flops: float
 
+    @property
+    def sure(self) -> bool:
+        """Whether the interval leaves no doubt about the sign."""
+        return self.interval is not None and not self.interval[0] <= 0.0 <= self.interval[1]
+
 
 def besides(results: dict[str, Any]) -> dict[str, dict[str, Beside | None]]:
     """For each growing policy, by kind of control, how it stands beside it; None where the comparison lacks one."""
     verdict = results["verdict"]
     found = (verdict.get("controls") or {}).get("found") or {}
-    pairs = {(pair["policy"], pair["against"]): pair for pair in _pairs(verdict)}
-    rows = {**results["policies"], **(results.get("controls") or {})}
     return {
-        policy: {kind: control and _beside(policy, control, pairs, rows) for kind, control in own.items()}
+        policy: {kind: control and beside(results, policy, control) for kind, control in own.items()}
         for policy, own in found.items()
     }
 
 
-def _pairs(verdict: dict[str, Any]) -> list[dict[str, Any]]:
-    return [*verdict["pairs"], *(verdict.get("controls") or {}).get("pairs", [])]
-
-
-def _beside(
-    policy: str, control: str, pairs: dict[tuple[str, str], dict[str, Any]], rows: dict[str, dict[str, Any]]
-) -> Beside:
+def beside(results: dict[str, Any], policy: str, control: str) -> Beside:
+    """How one policy stands beside another, or beside a control."""
+    verdict, rows = results["verdict"], {**results["policies"], **(results.get("controls") or {})}
+    every = [*verdict["pairs"], *(verdict.get("controls") or {}).get("pairs", [])]
+    pairs = {(pair["policy"], pair["against"]): pair for pair in every}
     flops = fmean(rows[policy]["training_flops"]) / fmean(rows[control]["training_flops"])
     if policy == control:
         return Beside(control, 0.0, None, flops)

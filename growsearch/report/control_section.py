@@ -5,7 +5,7 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from growsearch.comparison.lacking import BIG, RANDOM, RETRAINED, SMALL
+from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, RETRAINED, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import TableRow, control_rows, human
 from growsearch.report.beside import Beside, besides
@@ -15,12 +15,7 @@ from growsearch.report.results_table import ranked
 from growsearch.report.tables import Table
 
 _LISTED = 8  # sentences that are all shown at first
-_KINDS = {
-    SMALL: "minus a fixed network of the seed's size",
-    BIG: "minus a fixed network of the final size",
-    RANDOM: "minus random growth, same times and places",
-    RETRAINED: "minus the same architecture from scratch",
-}
+_KINDS = (SMALL, BIG, RANDOM, RETRAINED)
 _TITLES = ("control of", "mean difference", "95 % interval", "p", "p, corrected", "policy better on", "called")
 
 
@@ -51,7 +46,11 @@ def beside_table(metric: Metric, results: dict[str, Any]) -> Table:
         "a multiple of the control's. For orientation: these differences are not corrected for their number."
     )
     return Table(
-        "beside", "Growing policies beside their controls", caption, ("policy", *(_KINDS[kind] for kind in kinds)), rows
+        "beside",
+        "Growing policies beside their controls",
+        caption,
+        ("policy", *(f"minus {CONTROLS[kind]}" for kind in kinds)),
+        rows,
     )
 
 

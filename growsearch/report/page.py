@@ -26,6 +26,7 @@ from growsearch.report.markup import details, table
 from growsearch.report.policies import policy_section
 from growsearch.report.provenance import about, failure_list, provenance, title_of
 from growsearch.report.results_table import ranked, results_html
+from growsearch.report.sizes import Choice
 from growsearch.report.skeleton import REPORT, Section, page, write_page
 from growsearch.report.style import style_of
 
@@ -72,11 +73,24 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
 
 
 def _verdict(advice: Advice, results: dict[str, Any]) -> str:
-    reasons = "".join(f"<li>{escape(reason).replace(' %', '&nbsp;%')}</li>" for reason in advice.reasons)
+    reasons = "".join(f"<li>{_unbroken(reason)}</li>" for reason in advice.reasons)
     listed = f"<ul>{reasons}</ul>" if reasons else ""
+    sizes = "".join(_choice(one) for one in advice.sizes)
+    if sizes:
+        listed += f"<p>What to take, by the size of the network at the end:</p><dl>{sizes}</dl>"
     whole = details("The verdict in full", f"<p>{escape(results['verdict']['sentence'])}</p>") if reasons else ""
     headline = f'<p class="headline">{escape(advice.headline)}</p>' if reasons else f"<p>{escape(advice.headline)}</p>"
     return f'<div class="verdict">{headline}{listed}</div>{whole}{failure_list(results["failures"])}'
+
+
+def _choice(one: Choice) -> str:
+    policy = f"<strong>{escape(one.policy)}</strong>" if one.policy else ""
+    return f"<dt>{escape(one.size)}</dt><dd>{policy}{_unbroken(one.words)}</dd>"
+
+
+def _unbroken(text: str) -> str:
+    """As HTML, with numbers and their per cent signs on one line."""
+    return escape(text).replace(" %", "&nbsp;%")
 
 
 def _differences(results: dict[str, Any]) -> str:

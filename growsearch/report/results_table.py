@@ -43,7 +43,7 @@ def results_html(results: dict[str, Any], rows: Sequence[TableRow], advised: str
             f"<td>{mean}</td><td>{strip}</td>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
         )
     policy_title, metric_title, *titles = table_header(rows[0])
-    return frame(_caption(rows), head((policy_title, metric_title, "each seed", *titles)), body)
+    return frame(_caption(rows), head((policy_title, metric_title, _scale(values, metric), *titles)), body)
 
 
 def _caption(rows: Sequence[TableRow]) -> str:
@@ -56,7 +56,14 @@ def _caption(rows: Sequence[TableRow]) -> str:
             f"Against {rows[0].reference}: mean difference on the same seeds{unit}, with p corrected for all these "
             "comparisons. "
         )
-    return text + "Growth: share of the seconds spent in growth steps."
+    if any(row.active != row.parameters for row in rows):
+        text += "Active are the parameters that no mask holds at zero. "
+    return text + "Growth: share of the seconds spent in steps that grow or prune."
+
+
+def _scale(values: list[float], metric: Metric) -> str:
+    """The title of the strips: which values their ends are."""
+    return f"each seed, {metric.show(min(values))} to {metric.show(max(values))}" if values else "each seed"
 
 
 def _strip(seeds: list[float], values: list[float], row: TableRow, metric: Metric, hue: int) -> str:

@@ -32,7 +32,8 @@ def test_every_policy_runs_with_every_seed(comparison: Make, tmp_path: Path) -> 
         rows = results["policies"][policy]
         runs = [json.loads((tmp_path / policy / f"seed-{seed}" / "result.json").read_text()) for seed in (0, 1)]
         assert rows["seeds"] == [0, 1]
-        for key in set(rows) - {"seeds"}:
+        assert rows["seed_parameters"] == [21, 21]
+        for key in set(rows) - {"seeds", "seed_parameters"}:
             assert rows[key] == [result[key] for result in runs]
 
 

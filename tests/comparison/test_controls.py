@@ -11,7 +11,7 @@ import torch
 from growsearch.comparison import compare
 from growsearch.comparison.control_verdict import describe_controls
 from growsearch.comparison.controls import Control, planned_controls
-from growsearch.comparison.lacking import Grown, find_controls, lacking_controls, lacking_sentence
+from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.metric import ACCURACY
 from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import itertools
+from math import sqrt
+from statistics import fmean
 
 import numpy as np
 import pytest
 from scipy import stats
 
 from growsearch.comparison.statistics import (
+    LEVEL,
+    detectable_difference,
     difference_interval,
     holm,
     interquartile_mean,
@@ -115,3 +119,15 @@ def test_the_interquartile_mean_leaves_out_the_outer_quarters() -> None:
 def test_one_seed_has_no_spread() -> None:
     assert spread([0.4]) == 0.0
     assert spread([1.0, 3.0]) == pytest.approx(2**0.5)
+
+
+@pytest.mark.parametrize(("seeds", "comparisons"), [(8, 1), (10, 4), (20, 10)])
+def test_the_detectable_difference_is_called_four_times_out_of_five(seeds: int, comparisons: int) -> None:
+    """By the permutation test itself, with normal differences of a known spread."""
+    shift = detectable_difference(1.0 / sqrt(seeds), seeds, comparisons)
+    draws = np.random.default_rng(0).normal(shift, 1.0, (200, seeds))
+
+    # The standard error is that of a usual draw here; the one seen differs from draw to draw.
+    called = fmean(comparisons * permutation_p_value(list(draw)) <= LEVEL for draw in draws)
+
+    assert called == pytest.approx(0.8, abs=0.1)

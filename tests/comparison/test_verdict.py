@@ -17,6 +17,8 @@ def policy(values: list[float], seeds: list[int] | None = None, accuracy: bool =
         "test_accuracy": values if accuracy else [None] * count,
         "test_loss": values,
         "growth_seconds": [0.5] * count,
+        "growth_events": [0] * count,
+        "seed_parameters": [10] * count,
         **plain,
         **more,
     }
@@ -173,6 +175,18 @@ def test_the_table_tells_how_many_parameters_are_active_where_some_are_dormant()
     [row] = rows({"run": {**policy([0.5]), "parameters": [2000], "active_parameters": [50]}})
 
     assert row.cells()[2] == "50 active of 2 k"
+
+
+@pytest.mark.parametrize(
+    ("events", "first", "last", "change"),
+    [(0, 10, 10, None), (2, 10, 20, "grows"), (2, 20, 10, "prunes"), (2, 10, 10, "grows")],
+)
+def test_the_table_knows_what_a_policy_does_to_its_size(events: int, first: int, last: int, change: str | None) -> None:
+    sizes = {"seed_parameters": [first], "active_parameters": [last], "growth_events": [events]}
+
+    [row] = rows({"run": policy([0.5], **sizes)})
+
+    assert row.change == change
 
 
 def test_a_single_policy_has_no_reference_in_the_table() -> None:

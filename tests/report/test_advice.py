@@ -44,7 +44,9 @@ def test_a_network_that_does_not_grow_is_never_hidden() -> None:
     found = advice({"random": 0.7, "good": 0.8, "big": 0.9}, fixed=("big",))
 
     assert found.headline == "Of the policies that grow, use good."
-    assert found.reasons[-1].startswith("Without growth, big reaches 90.10 %")
+    assert [(one.policy, one.words.split(";")[0]) for one in found.sizes] == [
+        ("big", ", a fixed network (90.10 % after 1 training FLOPs)")
+    ]
 
 
 def test_what_is_called_worse_is_said_where_nothing_is_better() -> None:
@@ -52,6 +54,14 @@ def test_what_is_called_worse_is_said_where_nothing_is_better() -> None:
 
     assert found.headline == "No policy is shown to be better than random."
     assert found.reasons[1] == "Called worse than random: bad (50.10 %)."
+
+
+def test_where_nothing_is_called_it_says_what_these_seeds_could_have_told() -> None:
+    found = advice({"random": 0.7, "same": 0.7, "lucky": 0.75}, uneven="lucky")
+
+    # Three of the eight differences of lucky are 0.4 lower: their mean has a standard error of 7.3 points.
+    assert found.headline == "No policy is shown to be better than random."
+    assert "a true difference in points of 0.00 to 27.35, depending on the policy, would be called" in found.reasons[0]
 
 
 def test_where_nothing_is_called_nothing_is_advised() -> None:

@@ -1,0 +1,118 @@
+"""The best policies at each size of the final network: what to take where the size is given."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any, Literal
+
+from growsearch.comparison.metric import Metric
+from growsearch.comparison.table import TableRow, human
+from growsearch.report.beside import Beside, beside
+from growsearch.report.differences import interval_words
+
+_MOST = 4  # sizes that a reader can hold
+_FACTORS = (1.25, 1.6, 2.5, 4.0)
+
+
+def size_classes(rows: Sequence[TableRow]) -> list[list[TableRow]]:
+    """The rows by active parameters, the smallest networks first; in a class the order is that of `rows`.
+
+    A class spans a factor of 1.25, or the least of some larger ones that makes no more than four classes.
+    """
+    classes: list[list[TableRow]] = []
+    for factor in _FACTORS:
+        classes = []
+        for row in sorted(rows, key=lambda row: row.active):
+            if classes and row.active <= factor * classes[-1][0].active:
+                classes[-1].append(row)
+            else:
+                classes.append([row])
+        if len(classes) <= _MOST:
+            break
+    return [[row for row in rows if row in group] for group in classes]
+
+
+@dataclass(frozen=True)
+class Choice:
+    """What to take at one size: the size and what the policy reached, in words. `policy` is None where none gains."""
+
+    size: str
+    policy: str | None
+    words: str
+
+    def text(self) -> str:
+        """The choice as one line."""
+        return f"{self.size}: {self.policy or ''}{self.words}"
+
+
+def best_by_size(results: dict[str, Any], rows: Sequence[TableRow], metric: Metric) -> list[Choice]:
+    """For each size class, what to take; `rows` are the best first.
+
+    That is the fixed network with the best mean, which is the simplest, unless what grows or prunes is above it beyond
+    the 95 % interval of their difference, or there is no fixed network. A larger network has to have a better mean.
+    """
+    masked = any(row.active != row.parameters for row in rows)
+    found: list[Choice] = []
+    smaller: TableRow | None = None
+    for group in size_classes(rows):
+        size, (row, words) = _size(group, masked), _choice(results, group, metric)
+        if smaller is not None and not metric.better(row.mean, smaller.mean):
+            found.append(
+                Choice(size, None, f"no better mean than {smaller.policy}: {row.policy}, {metric.show(row.mean)}.")
+            )
+            continue
+        if smaller is not None:
+            gain = change_words(metric, beside(results, row.policy, smaller.policy))
+            words += f" Beside {smaller.policy}: {gain}."
+        found.append(Choice(size, row.policy, words))
+        smaller = row
+    return found
+
+
+def change_words(metric: Metric, one: Beside) -> str:
+    """`+0.5 points on the same seeds (95 % interval -0.2 to +1.1: may be none)`."""
+    if one.difference is None:
+        return "no seed in common"
+    text = f"{metric.show_change(one.difference)} on the same seeds"
+    if one.interval is None:
+        return text
+    doubt = "" if one.sure else ": may be none"
+    return f"{text} (95 % interval {interval_words(metric, one.interval)}{doubt})"
+
+
+def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) -> tuple[TableRow, str]:
+    """What to take of one size, and what is said of it."""
+    fixed = next((row for row in group if row.change is None), None)
+    other = next((row for row in group if row.change), None)
+    if fixed is None or other is None:
+        rest = "" if fixed else " No fixed network of this size is in the comparison."
+        return group[0], f"{_reached(group[0], metric)}.{rest}"
+    one = beside(results, other.policy, fixed.policy)
+    change, flops = change_words(metric, one), f"with {one.flops:.2g} times its training FLOPs"
+    ahead = metric.better(other.mean, fixed.mean)
+    if ahead and one.sure:
+        return other, f"{_reached(other, metric)}; beside {fixed.policy}, a fixed network: {change}, {flops}."
+    better = (
+        f"{other.policy} has a better mean" if ahead else f"the best that {doing([other], 'grows')} is {other.policy}"
+    )
+    return fixed, f"{_reached(fixed, metric)}; {better}, {metric.show(other.mean)}: {change}, {flops}."
+
+
+def _reached(row: TableRow, metric: Metric) -> str:
+    kind = "" if row.change else ", a fixed network"
+    return f"{kind} ({metric.show(row.mean)} after {human(row.training_flops)} training FLOPs)"
+
+
+def doing(rows: Sequence[TableRow], form: Literal["grow", "grows", "growing"] = "grow") -> str:
+    """What the rows that are not fixed networks do: `grow`, `prune` or `grow or prune`, in one of three forms."""
+    prune = {"grow": "prune", "grows": "prunes", "growing": "pruning"}[form]
+    done = {row.change for row in rows}
+    return " or ".join(word for change, word in (("grows", form), ("prunes", prune)) if change in done)
+
+
+def _size(group: Sequence[TableRow], masked: bool) -> str:
+    """`6.2 k to 7.1 k parameters`."""
+    least, most = (human(end(row.active for row in group)) for end in (min, max))
+    span = least if least == most else f"{least} to {most}"
+    return f"{span}{' active' if masked else ''} parameters"

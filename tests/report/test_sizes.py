@@ -1,0 +1,133 @@
+"""What to take by the size of the final network, and whether growing was worth it."""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import pytest
+
+from growsearch.comparison.metric import ACCURACY
+from growsearch.comparison.results import PER_SEED
+from growsearch.comparison.verdict import describe
+from growsearch.report.results_table import ranked
+from growsearch.report.sizes import Choice, best_by_size, size_classes
+from growsearch.report.worth import worth
+
+WOBBLE = (0.004, -0.004, 0.002, -0.002, 0.003, -0.003, 0.001, -0.001)
+
+
+class Ran(NamedTuple):
+    """A policy: its mean accuracy, how uneven it is over the seeds, its first and last size, and its FLOPs."""
+
+    mean: float
+    wobble: float
+    first: int
+    last: int
+    flops: float = 1.0
+
+
+SMALL, BIG = Ran(0.6, 0, 10, 10), Ran(0.8, 0, 100, 100, 8.0)
+
+
+def results_of(**ran: Ran) -> dict[str, Any]:
+    """As `results.json` has them, eight seeds; every fixed network of a policy's final size is its control."""
+    policies: dict[str, Any] = {}
+    for name, one in ran.items():
+        rows: dict[str, list[Any]] = {key: [1.0] * 8 for key in PER_SEED}
+        rows |= {
+            "test_accuracy": [one.mean + one.wobble * noise for noise in WOBBLE],
+            "seed_parameters": [one.first] * 8,
+            "parameters": [one.last] * 8,
+            "active_parameters": [one.last] * 8,
+            "training_flops": [one.flops] * 8,
+            "growth_events": [int(one.first != one.last)] * 8,
+        }
+        policies[name] = {"seeds": list(range(8)), **rows}
+    fixed = {one.last: name for name, one in ran.items() if one.first == one.last}
+    found = {name: {"big": fixed.get(one.last)} for name, one in ran.items() if one.first != one.last}
+    verdict = {**describe(policies), "controls": {"pairs": [], "sentences": [], "found": found}}
+    return {"policies": policies, "controls": {}, "verdict": verdict, "failures": []}
+
+
+def choices(**ran: Ran) -> list[Choice]:
+    results = results_of(**ran)
+    return best_by_size(results, ranked(results), ACCURACY)
+
+
+def answer(**ran: Ran) -> list[str]:
+    results = results_of(**ran)
+    return worth(results, ranked(results), ACCURACY)
+
+
+@pytest.mark.parametrize(
+    ("sizes", "classes"),
+    [
+        ([10, 12, 13], [[10, 12], [13]]),
+        ([10, 14, 19, 26, 36], [[10, 14], [19, 26], [36]]),
+        ([10, 100, 1000, 10_000], [[10], [100], [1000], [10_000]]),
+        ([5], [[5]]),
+    ],
+)
+def test_sizes_are_a_handful_of_classes(sizes: list[int], classes: list[list[int]]) -> None:
+    results = results_of(**{f"p{size}": Ran(0.5, 0, size, size) for size in sizes})
+
+    assert [[int(row.active) for row in group] for group in size_classes(ranked(results))] == classes
+
+
+def test_the_fixed_network_is_taken_unless_growth_is_above_it_beyond_doubt() -> None:
+    unsure, sure = Ran(0.801, 1.0, 10, 100, 4.0), Ran(0.85, 1.0, 10, 100, 4.0)
+
+    _, even = choices(small=SMALL, big=BIG, grown=unsure)
+    _, better = choices(small=SMALL, big=BIG, grown=sure)
+    _, worse = choices(small=SMALL, big=BIG, grown=unsure._replace(mean=0.75))
+
+    assert even.policy == "big"
+    assert "; grown has a better mean, 80.10 %: +0.10 points on the same seeds" in even.words
+    assert "may be none), with 0.5 times its training FLOPs." in even.words
+    assert better.policy == "grown"
+    assert "; beside big, a fixed network: +5.00 points on the same seeds" in better.words
+    assert "may be none" not in better.words
+    assert worse.policy == "big"
+    assert "; the best that grows is grown, 75.00 %: −5.00 points on the same seeds" in worse.words
+
+
+def test_a_larger_network_is_only_taken_for_a_better_mean() -> None:
+    small, big = choices(small=SMALL, big=BIG)
+    _, useless = choices(small=SMALL, big=BIG._replace(mean=0.6))
+
+    assert small.text() == "10 parameters: small, a fixed network (60.00 % after 1 training FLOPs)."
+    assert "Beside small: +20.00 points on the same seeds (95 % interval +20.00 to +20.00)." in big.words
+    assert (useless.policy, useless.words) == (None, "no better mean than small: big, 60.00 %.")
+
+
+def test_it_says_where_a_size_has_no_fixed_network() -> None:
+    _, big = choices(small=SMALL, grown=Ran(0.7, 0, 10, 100))
+
+    assert big.policy == "grown"
+    assert "No fixed network of this size is in the comparison." in big.words
+
+
+def test_whether_growing_was_worth_it() -> None:
+    grown = Ran(0.85, 1.0, 10, 100, 4.0)
+
+    [ahead] = answer(big=BIG, grown=grown, other=grown._replace(mean=0.7))
+    [even] = answer(big=BIG, grown=grown._replace(mean=0.801))
+    [behind] = answer(big=BIG, grown=grown._replace(mean=0.79))
+    [pruned] = answer(big=BIG, pruned=grown._replace(mean=0.79, first=200))
+
+    assert ahead.startswith(
+        "Was growing worth it? It looks so: grown is ahead of big, a fixed network of its final size: +5.00 points"
+    )
+    assert ahead.endswith("with 0.5 times its training FLOPs. The first of 2 looks a little better than it is.")
+    assert even.startswith("Was growing worth it? Not shown: grown is ahead of big")
+    assert behind == (
+        "Was growing worth it? Not here: no policy that grows has a better mean than a fixed network of its final size."
+    )
+    assert pruned.startswith("Was pruning worth it? Not here: no policy that prunes has")
+    assert answer(small=SMALL, grown=grown) == []
+
+
+def test_policies_that_grow_and_policies_that_prune_are_both_named() -> None:
+    [both] = answer(big=BIG, grown=Ran(0.7, 0, 10, 100), pruned=Ran(0.7, 0, 200, 100))
+
+    assert both.startswith("Was growing or pruning worth it? Not here: no policy that grows or prunes has")
