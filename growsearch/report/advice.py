@@ -76,7 +76,7 @@ def _use(
         reasons.append(f"{names} {verb} not told apart from {reference}: too uneven over the seeds.")
     others = [row for row in done if not row.change and metric.better(row.mean, best.mean)]
     headline = f"Of the policies that {doing(done)}, use {best.policy}." if others else f"Use {best.policy}."
-    reasons += _controls(results, best.policy) or worth(results, done, metric)
+    reasons += _controls(results, best.policy) or [one.text() for one in worth(results, done, metric)]
     return Advice(headline, (*reasons, _cost(best)), policy=best.policy)
 
 
@@ -89,36 +89,41 @@ def _nothing(
     most = max((pair["seeds"] for pair in tested), default=0)
     fixed = "" if first.change else ", a fixed network,"
     start = f"{first.policy}{fixed} has the best mean {metric.words}, {metric.show(first.mean)}"
-    answer = worth(results, done, metric)
+    found = worth(results, done, metric)
+    answers = tuple(one.text() for one in found)
     if verdict["seeds_needed"] is None or most < verdict["seeds_needed"]:
         needed = "" if verdict["seeds_needed"] is None else f"; it takes at least {verdict['seeds_needed']}"
         why = f"{start}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
-        return Advice("Too few seeds to say which policy to use.", (why, *answer))
+        return Advice("Too few seeds to say which policy to use.", (why, *answers))
+    headline = f"No policy is shown to be better than {reference}."
+    if found and all(one.answer == "no" for one in found):
+        headline = f"{doing(done, 'growing').capitalize()} was not worth it here: take a fixed network."
     if called:
         names = _named([f"{row.policy} ({metric.show(row.mean)})" for row in called])
-        why = f"Only without {doing(done, 'growing')} is anything called better than {reference}: {names}."
-        return Advice(f"No way of {doing(done, 'growing')} stands out.", (why, *answer))
+        why = f"Only fixed networks are significantly better than {reference}: {names}."
+        return Advice(headline if found else f"No way of {doing(done, 'growing')} stands out.", (why, *answers))
     why = (
-        f"{start}, but over {plural(most, 'seed')} no policy is called better than {reference} "
+        f"{start}, but over {plural(most, 'seed')} no policy is significantly better than {reference}, the reference "
         f"({plural(len(tested), 'comparison')}, p corrected for all). That does not show that they are equal: "
-        f"{_detectable(metric, tested)}."
+        f"{_unnoticed(metric, tested)}."
     )
     worse = [f"{row.policy} ({metric.show(row.mean)})" for row in done if row.pair and row.pair["call"] == "worse"]
-    said = (f"Called worse than {reference}: {_named(worse)}.",) if worse else ()
-    return Advice(f"No policy is shown to be better than {reference}.", (why, *said, *answer))
+    said = (f"Significantly worse than {reference}: {_named(worse)}.",) if worse else ()
+    return Advice(headline, (why, *said, *answers))
 
 
-def _detectable(metric: Metric, tested: list[dict[str, Any]]) -> str:
-    """What difference these seeds would have told from chance."""
+def _unnoticed(metric: Metric, tested: list[dict[str, Any]]) -> str:
+    """Below what size true differences are easily missed."""
     sizes = [
         detectable_difference(pair["standard_error"], pair["seeds"], len(tested))
         for pair in tested
         if pair["standard_error"] is not None
     ]
     least, most = (metric.show_change(end, unit=False).removeprefix("+") for end in (min(sizes), max(sizes)))
-    span = least if least == most else f"{least} to {most}, depending on the policy,"
-    unit = " in points" if metric.higher_is_better else ""
-    return f"with so many seeds a true difference{unit} of {span} would be called four times out of five"
+    span = f"{least}{' points' if metric.higher_is_better else ''}"
+    if least != most:
+        span = f"{least} to {most}{' points' if metric.higher_is_better else ''}, depending on the policy,"
+    return f"a true difference of less than {span} would go unnoticed in more than one of five such comparisons"
 
 
 def _controls(results: dict[str, Any], policy: str) -> list[str]:

@@ -78,7 +78,8 @@ def _markdown(folder: Path, place: Path, _: bool) -> list[Path]:
     advice = advise(results, ranked(results))
     title = title_of(results, yaml.safe_load((folder / "config.yaml").read_text()))
     verdict = [f"**{advice.headline}** {' '.join(advice.reasons)}"] if advice.reasons else [advice.headline]
-    verdict += ["\n".join(f"- {one.text()}" for one in advice.sizes)] if advice.sizes else []
+    if advice.sizes:
+        verdict.append("\n".join(f"- {one.text()}" for one in advice.sizes))
     return [_write(place / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]
 
 

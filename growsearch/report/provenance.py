@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from html import escape
+from pathlib import Path
 from typing import Any
 
 from growsearch.report.markup import details, plural, table
@@ -14,7 +15,12 @@ def title_of(results: dict[str, Any], config: dict[str, Any]) -> str:
     policies = list(results["policies"])
     network = config["network"].get("name", "layers")
     what = f"{len(policies)} policies" if len(policies) > 1 else "One training run"
-    return f"{what} on {config['data']['name']}, network {network}"
+    return f"{what} on {_data(config['data'])}, network {network}"
+
+
+def _data(data: dict[str, Any]) -> str:
+    """The data set's name; for a folder of images that of the folder."""
+    return f"images of {Path(data['root']).name}" if data["name"] == "image_folder" else str(data["name"])
 
 
 def about(name: str, results: dict[str, Any], config: dict[str, Any], environment: dict[str, Any]) -> str:

@@ -54,7 +54,7 @@ def _caption(rows: Sequence[TableRow]) -> str:
         unit = " in points" if metric.higher_is_better else ""
         text += (
             f"Against {rows[0].reference}: mean difference on the same seeds{unit}, with p corrected for all these "
-            "comparisons. "
+            "comparisons, of unrounded values. "
         )
     if any(row.active != row.parameters for row in rows):
         text += "Active are the parameters that no mask holds at zero. "
@@ -63,7 +63,10 @@ def _caption(rows: Sequence[TableRow]) -> str:
 
 def _scale(values: list[float], metric: Metric) -> str:
     """The title of the strips: which values their ends are."""
-    return f"each seed, {metric.show(min(values))} to {metric.show(max(values))}" if values else "each seed"
+    if not values:
+        return "each seed"
+    low, high = (metric.show(end).replace(" ", "\N{NO-BREAK SPACE}") for end in (min(values), max(values)))
+    return f"each seed, {low} to {high}"
 
 
 def _strip(seeds: list[float], values: list[float], row: TableRow, metric: Metric, hue: int) -> str:

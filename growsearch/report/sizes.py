@@ -63,22 +63,11 @@ def best_by_size(results: dict[str, Any], rows: Sequence[TableRow], metric: Metr
             )
             continue
         if smaller is not None:
-            gain = change_words(metric, beside(results, row.policy, smaller.policy))
-            words += f" Beside {smaller.policy}: {gain}."
+            gain = beside(results, row.policy, smaller.policy)
+            words += f" Compared with {smaller.policy}: {_change(metric, gain)}."
         found.append(Choice(size, row.policy, words))
         smaller = row
     return found
-
-
-def change_words(metric: Metric, one: Beside) -> str:
-    """`+0.5 points on the same seeds (95 % interval -0.2 to +1.1: may be none)`."""
-    if one.difference is None:
-        return "no seed in common"
-    text = f"{metric.show_change(one.difference)} on the same seeds"
-    if one.interval is None:
-        return text
-    doubt = "" if one.sure else ": may be none"
-    return f"{text} (95 % interval {interval_words(metric, one.interval)}{doubt})"
 
 
 def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) -> tuple[TableRow, str]:
@@ -86,17 +75,30 @@ def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) 
     fixed = next((row for row in group if row.change is None), None)
     other = next((row for row in group if row.change), None)
     if fixed is None or other is None:
+        alone = ", the only policy of this size" if len(group) == 1 else ""
         rest = "" if fixed else " No fixed network of this size is in the comparison."
-        return group[0], f"{_reached(group[0], metric)}.{rest}"
-    one = beside(results, other.policy, fixed.policy)
-    change, flops = change_words(metric, one), f"with {one.flops:.2g} times its training FLOPs"
+        return group[0], f"{_reached(group[0], metric)}{alone}.{rest}"
+    change = _change(metric, beside(results, other.policy, fixed.policy))
     ahead = metric.better(other.mean, fixed.mean)
-    if ahead and one.sure:
-        return other, f"{_reached(other, metric)}; beside {fixed.policy}, a fixed network: {change}, {flops}."
+    if ahead and beside(results, other.policy, fixed.policy).sure:
+        return other, f"{_reached(other, metric)}; compared with {fixed.policy}, a fixed network: {change}."
     better = (
         f"{other.policy} has a better mean" if ahead else f"the best that {doing([other], 'grows')} is {other.policy}"
     )
-    return fixed, f"{_reached(fixed, metric)}; {better}, {metric.show(other.mean)}: {change}, {flops}."
+    masks = "" if other.active == other.parameters else f" with {other.size()} parameters"
+    return fixed, f"{_reached(fixed, metric)}; {better}, {metric.show(other.mean)}{masks}: {change}."
+
+
+def _change(metric: Metric, one: Beside) -> str:
+    """`+0.5 points (95 % interval -0.2 to +1.1, perhaps none), with 0.9 times its training FLOPs`."""
+    flops = f"with {one.flops:.2g} times its training FLOPs"
+    if one.difference is None:
+        return f"no seed in common, {flops}"
+    text, interval = metric.show_change(one.difference), ""
+    if one.interval is not None:
+        doubt = "" if one.sure else ", perhaps none"
+        interval = f" (95 % interval {interval_words(metric, one.interval)}{doubt})"
+    return f"{text}{interval}, {flops}"
 
 
 def _reached(row: TableRow, metric: Metric) -> str:

@@ -1,37 +1,65 @@
-"""Whether growing was worth it, by the fixed networks of the final sizes."""
+"""Whether growing was worth it, and pruning, by the fixed networks of the final sizes."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Any
+from dataclasses import dataclass
+from typing import Any, Literal
 
 from growsearch.comparison.found_controls import BIG
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import TableRow
-from growsearch.report.beside import besides
-from growsearch.report.sizes import change_words, doing
+from growsearch.report.beside import Beside, besides
+from growsearch.report.sizes import doing
+
+_CHEAPER = 0.95  # of the training FLOPs of the fixed network
 
 
-def worth(results: dict[str, Any], rows: Sequence[TableRow], metric: Metric) -> list[str]:
-    """The answer in one sentence; none where no policy grows or no run of a policy and its control share a seed.
+@dataclass(frozen=True)
+class Worth:
+    """An answer: `deed` is growing or pruning, `why` a sentence."""
 
-    `rows` are the best first. The intervals of the differences are not corrected for their number, which is said where
-    it matters: where one of them is above all doubt by itself.
+    deed: str
+    answer: Literal["yes", "not shown", "no"]
+    why: str
+
+    def text(self) -> str:
+        """Question, answer and reason."""
+        short = {"yes": "It looks so", "not shown": "Not shown", "no": "Not here"}[self.answer]
+        return f"Was {self.deed} worth it? {short}: {self.why}"
+
+
+def worth(results: dict[str, Any], rows: Sequence[TableRow], metric: Metric) -> list[Worth]:
+    """For growing and for pruning, as far as a policy that does so shares seeds with a fixed network of its final size.
+
+    Decided by the policy that is furthest ahead of its fixed network, and the 95 % interval of their difference, which
+    is not corrected for the number of policies. Where none is ahead, the answer is still open if a policy that takes
+    fewer training FLOPs is not behind beyond its interval.
     """
     found = besides(results)
     pairs = [(row, one) for row in rows if (one := found.get(row.policy, {}).get(BIG)) and one.difference is not None]
-    if not pairs:
-        return []
-    pairs.sort(key=lambda pair: pair[1].difference or 0.0, reverse=metric.higher_is_better)
-    best, one = pairs[0]
-    assert one.difference is not None
-    changed = [row for row, _ in pairs]
-    start = f"Was {doing(changed, 'growing')} worth it?"
-    if not metric.better(one.difference, 0.0):
-        none = f"no policy that {doing(changed, 'grows')} has a better mean"
-        return [f"{start} Not here: {none} than a fixed network of its final size."]
-    said = f"{best.policy} is ahead of {one.control}, a fixed network of its final size: {change_words(metric, one)}"
+    kinds = [[pair for pair in pairs if pair[0].change == change] for change in ("grows", "prunes")]
+    return [_answer(kind, metric) for kind in kinds if kind]
+
+
+def _answer(pairs: Sequence[tuple[TableRow, Beside]], metric: Metric) -> Worth:
+    def lead(pair: tuple[TableRow, Beside]) -> float:
+        return (pair[1].difference or 0.0) * (1 if metric.higher_is_better else -1)
+
+    best, one = max(pairs, key=lead)
+    deed = doing([best], "growing")
+    ahead = f"{best.policy} is ahead of {one.control} (a fixed network of its final size)"
+    if lead((best, one)) <= 0:
+        none = f"no policy that {doing([best], 'grows')} has a better mean than a fixed network of its final size"
+        cheap = [pair for pair in pairs if pair[1].flops < _CHEAPER and not pair[1].sure]
+        if not cheap:
+            return Worth(deed, "no", f"{none}.")
+        row, beside = max(cheap, key=lead)
+        as_good = (
+            f"{row.policy} is perhaps as good as {beside.control}, with {beside.flops:.2g} times its training FLOPs"
+        )
+        return Worth(deed, "not shown", f"{none}, but {as_good}.")
     if not one.sure:
-        return [f"{start} Not shown: {said}."]
-    chosen = f" The first of {len(pairs)} looks a little better than it is." if len(pairs) > 1 else ""
-    return [f"{start} It looks so: {said}, with {one.flops:.2g} times its training FLOPs.{chosen}"]
+        return Worth(deed, "not shown", f"{ahead}, but by no more than chance explains.")
+    chosen = f", though the first of {len(pairs)} looks a little better than it is" if len(pairs) > 1 else ""
+    return Worth(deed, "yes", f"{ahead} beyond doubt{chosen}.")

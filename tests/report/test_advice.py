@@ -53,7 +53,7 @@ def test_what_is_called_worse_is_said_where_nothing_is_better() -> None:
     found = advice({"random": 0.7, "same": 0.7, "bad": 0.5})
 
     assert found.headline == "No policy is shown to be better than random."
-    assert found.reasons[1] == "Called worse than random: bad (50.10 %)."
+    assert found.reasons[1] == "Significantly worse than random: bad (50.10 %)."
 
 
 def test_where_nothing_is_called_it_says_what_these_seeds_could_have_told() -> None:
@@ -61,7 +61,9 @@ def test_where_nothing_is_called_it_says_what_these_seeds_could_have_told() -> N
 
     # Three of the eight differences of lucky are 0.4 lower: their mean has a standard error of 7.3 points.
     assert found.headline == "No policy is shown to be better than random."
-    assert "a true difference in points of 0.00 to 27.35, depending on the policy, would be called" in found.reasons[0]
+    assert (
+        "less than 0.00 to 27.35 points, depending on the policy, would go unnoticed in more than" in found.reasons[0]
+    )
 
 
 def test_where_nothing_is_called_nothing_is_advised() -> None:

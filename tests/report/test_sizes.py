@@ -56,7 +56,7 @@ def choices(**ran: Ran) -> list[Choice]:
 
 def answer(**ran: Ran) -> list[str]:
     results = results_of(**ran)
-    return worth(results, ranked(results), ACCURACY)
+    return [one.text() for one in worth(results, ranked(results), ACCURACY)]
 
 
 @pytest.mark.parametrize(
@@ -82,21 +82,23 @@ def test_the_fixed_network_is_taken_unless_growth_is_above_it_beyond_doubt() -> 
     _, worse = choices(small=SMALL, big=BIG, grown=unsure._replace(mean=0.75))
 
     assert even.policy == "big"
-    assert "; grown has a better mean, 80.10 %: +0.10 points on the same seeds" in even.words
-    assert "may be none), with 0.5 times its training FLOPs." in even.words
+    assert "; grown has a better mean, 80.10 %: +0.10 points (95 % interval" in even.words
+    assert ", perhaps none), with 0.5 times its training FLOPs." in even.words
     assert better.policy == "grown"
-    assert "; beside big, a fixed network: +5.00 points on the same seeds" in better.words
-    assert "may be none" not in better.words
+    assert "; compared with big, a fixed network: +5.00 points (95 % interval" in better.words
+    assert "perhaps" not in better.words
     assert worse.policy == "big"
-    assert "; the best that grows is grown, 75.00 %: −5.00 points on the same seeds" in worse.words
+    assert "; the best that grows is grown, 75.00 %: −5.00 points (95 % interval" in worse.words
 
 
 def test_a_larger_network_is_only_taken_for_a_better_mean() -> None:
     small, big = choices(small=SMALL, big=BIG)
     _, useless = choices(small=SMALL, big=BIG._replace(mean=0.6))
 
-    assert small.text() == "10 parameters: small, a fixed network (60.00 % after 1 training FLOPs)."
-    assert "Beside small: +20.00 points on the same seeds (95 % interval +20.00 to +20.00)." in big.words
+    assert small.text() == (
+        "10 parameters: small, a fixed network (60.00 % after 1 training FLOPs), the only policy of this size."
+    )
+    assert "Compared with small: +20.00 points (95 % interval +20.00 to +20.00), with 8 times its" in big.words
     assert (useless.policy, useless.words) == (None, "no better mean than small: big, 60.00 %.")
 
 
@@ -115,10 +117,10 @@ def test_whether_growing_was_worth_it() -> None:
     [behind] = answer(big=BIG, grown=grown._replace(mean=0.79))
     [pruned] = answer(big=BIG, pruned=grown._replace(mean=0.79, first=200))
 
-    assert ahead.startswith(
-        "Was growing worth it? It looks so: grown is ahead of big, a fixed network of its final size: +5.00 points"
+    assert ahead == (
+        "Was growing worth it? It looks so: grown is ahead of big (a fixed network of its final size) beyond doubt, "
+        "though the first of 2 looks a little better than it is."
     )
-    assert ahead.endswith("with 0.5 times its training FLOPs. The first of 2 looks a little better than it is.")
     assert even.startswith("Was growing worth it? Not shown: grown is ahead of big")
     assert behind == (
         "Was growing worth it? Not here: no policy that grows has a better mean than a fixed network of its final size."
@@ -127,7 +129,21 @@ def test_whether_growing_was_worth_it() -> None:
     assert answer(small=SMALL, grown=grown) == []
 
 
-def test_policies_that_grow_and_policies_that_prune_are_both_named() -> None:
-    [both] = answer(big=BIG, grown=Ran(0.7, 0, 10, 100), pruned=Ran(0.7, 0, 200, 100))
+def test_growing_that_is_cheaper_and_not_surely_behind_is_not_written_off() -> None:
+    grown = Ran(0.799, 1.0, 10, 100, 4.0)
 
-    assert both.startswith("Was growing or pruning worth it? Not here: no policy that grows or prunes has")
+    [cheap] = answer(big=BIG, grown=grown)
+    [dear] = answer(big=BIG, grown=grown._replace(flops=8.0))
+
+    assert cheap.startswith("Was growing worth it? Not shown: no policy that grows has a better mean than")
+    assert cheap.endswith(", but grown is perhaps as good as big, with 0.5 times its training FLOPs.")
+    assert dear.startswith("Was growing worth it? Not here: ")
+
+
+def test_growing_and_pruning_are_answered_apart() -> None:
+    both = answer(big=BIG, grown=Ran(0.7, 0, 10, 100), pruned=Ran(0.9, 0, 200, 100))
+
+    assert [one.split(":")[0] for one in both] == [
+        "Was growing worth it? Not here",
+        "Was pruning worth it? It looks so",
+    ]
