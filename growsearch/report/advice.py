@@ -95,35 +95,34 @@ def _nothing(
         needed = "" if verdict["seeds_needed"] is None else f"; it takes at least {verdict['seeds_needed']}"
         why = f"{start}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
         return Advice("Too few seeds to say which policy to use.", (why, *answers))
-    headline = f"No policy is shown to be better than {reference}."
+    headline = "No policy stands out."
     if found and all(one.answer == "no" for one in found):
-        headline = f"{doing(done, 'growing').capitalize()} was not worth it here: take a fixed network."
+        headline = (
+            f"{doing(done, 'growing').capitalize()} was not worth it here: take a fixed network of the size you need."
+        )
     if called:
         names = _named([f"{row.policy} ({metric.show(row.mean)})" for row in called])
         why = f"Only fixed networks are significantly better than {reference}: {names}."
         return Advice(headline if found else f"No way of {doing(done, 'growing')} stands out.", (why, *answers))
     why = (
         f"{start}, but over {plural(most, 'seed')} no policy is significantly better than {reference}, the reference "
-        f"({plural(len(tested), 'comparison')}, p corrected for all). That does not show that they are equal: "
-        f"{_unnoticed(metric, tested)}."
+        f"(p corrected for {plural(len(tested), 'comparison')}, as the intervals above are not). That does not show "
+        f"that they are equal: {_missed(metric, tested)}."
     )
     worse = [f"{row.policy} ({metric.show(row.mean)})" for row in done if row.pair and row.pair["call"] == "worse"]
     said = (f"Significantly worse than {reference}: {_named(worse)}.",) if worse else ()
     return Advice(headline, (why, *said, *answers))
 
 
-def _unnoticed(metric: Metric, tested: list[dict[str, Any]]) -> str:
-    """Below what size true differences are easily missed."""
+def _missed(metric: Metric, tested: list[dict[str, Any]]) -> str:
+    """Up to what size true differences are easily missed."""
     sizes = [
         detectable_difference(pair["standard_error"], pair["seeds"], len(tested))
         for pair in tested
         if pair["standard_error"] is not None
     ]
-    least, most = (metric.show_change(end, unit=False).removeprefix("+") for end in (min(sizes), max(sizes)))
-    span = f"{least}{' points' if metric.higher_is_better else ''}"
-    if least != most:
-        span = f"{least} to {most}{' points' if metric.higher_is_better else ''}, depending on the policy,"
-    return f"a true difference of less than {span} would go unnoticed in more than one of five such comparisons"
+    most = metric.show_change(max(sizes)).removeprefix("+")
+    return f"so many seeds miss true differences of up to {most} more than one time out of five"
 
 
 def _controls(results: dict[str, Any], policy: str) -> list[str]:

@@ -11,13 +11,19 @@ from typing import Any
 class Beside:
     """A policy minus its `control` on the same seeds, None where they share none.
 
-    `flops` is the policy's training FLOPs as a multiple of the control's.
+    `flops` and `seconds` are the policy's, as multiples of the control's.
     """
 
     control: str
     difference: float | None
     interval: tuple[float, float] | None
     flops: float
+    seconds: float
+
+    @property
+    def cost(self) -> str:
+        """Both multiples in words."""
+        return f"with {self.flops:.2g} times its training FLOPs and {self.seconds:.2g} times its seconds"
 
     @property
     def sure(self) -> bool:
@@ -40,13 +46,13 @@ def beside(results: dict[str, Any], policy: str, control: str) -> Beside:
     verdict, rows = results["verdict"], {**results["policies"], **(results.get("controls") or {})}
     every = [*verdict["pairs"], *(verdict.get("controls") or {}).get("pairs", [])]
     pairs = {(pair["policy"], pair["against"]): pair for pair in every}
-    flops = fmean(rows[policy]["training_flops"]) / fmean(rows[control]["training_flops"])
+    cost = tuple(fmean(rows[policy][key]) / fmean(rows[control][key]) for key in ("training_flops", "seconds"))
     if policy == control:
-        return Beside(control, 0.0, None, flops)
+        return Beside(control, 0.0, None, *cost)
     if pair := pairs.get((policy, control)):
-        return Beside(control, pair["mean_difference"], pair["interval"] and tuple(pair["interval"]), flops)
+        return Beside(control, pair["mean_difference"], pair["interval"] and tuple(pair["interval"]), *cost)
     pair = pairs.get((control, policy))
     if pair is None:
-        return Beside(control, None, None, flops)
+        return Beside(control, None, None, *cost)
     interval = pair["interval"] and (-pair["interval"][1], -pair["interval"][0])
-    return Beside(control, -pair["mean_difference"], interval, flops)
+    return Beside(control, -pair["mean_difference"], interval, *cost)

@@ -30,7 +30,7 @@ from growsearch.report.sizes import Choice
 from growsearch.report.skeleton import REPORT, Section, page, write_page
 from growsearch.report.style import style_of
 
-_BY_SIZE = "What to take, by the size of the network at the end (intervals not corrected for their number):"
+_BY_SIZE = "What to take, by the size of the network at the end:"
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:

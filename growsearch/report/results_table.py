@@ -54,7 +54,7 @@ def _caption(rows: Sequence[TableRow]) -> str:
         unit = " in points" if metric.higher_is_better else ""
         text += (
             f"Against {rows[0].reference}: mean difference on the same seeds{unit}, with p corrected for all these "
-            "comparisons, of unrounded values. "
+            "comparisons; means are rounded after they are compared. "
         )
     if any(row.active != row.parameters for row in rows):
         text += "Active are the parameters that no mask holds at zero. "

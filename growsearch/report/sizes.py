@@ -90,15 +90,14 @@ def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) 
 
 
 def _change(metric: Metric, one: Beside) -> str:
-    """`+0.5 points (95 % interval -0.2 to +1.1, perhaps none), with 0.9 times its training FLOPs`."""
-    flops = f"with {one.flops:.2g} times its training FLOPs"
+    """`+0.5 points (95 % interval -0.2 to +1.1, perhaps none), with 0.9 times its training FLOPs and so on`."""
     if one.difference is None:
-        return f"no seed in common, {flops}"
+        return f"no seed in common, {one.cost}"
     text, interval = metric.show_change(one.difference), ""
     if one.interval is not None:
         doubt = "" if one.sure else ", perhaps none"
         interval = f" (95 % interval {interval_words(metric, one.interval)}{doubt})"
-    return f"{text}{interval}, {flops}"
+    return f"{text}{interval}, {one.cost}"
 
 
 def _reached(row: TableRow, metric: Metric) -> str:

@@ -55,10 +55,8 @@ def _answer(pairs: Sequence[tuple[TableRow, Beside]], metric: Metric) -> Worth:
         if not cheap:
             return Worth(deed, "no", f"{none}.")
         row, beside = max(cheap, key=lead)
-        as_good = (
-            f"{row.policy} is perhaps as good as {beside.control}, with {beside.flops:.2g} times its training FLOPs"
-        )
-        return Worth(deed, "not shown", f"{none}, but {as_good}.")
+        no_worse = f"{row.policy} is not surely worse than {beside.control}, {beside.cost}"
+        return Worth(deed, "not shown", f"{none}, but {no_worse}.")
     if not one.sure:
         return Worth(deed, "not shown", f"{ahead}, but by no more than chance explains.")
     chosen = f", though the first of {len(pairs)} looks a little better than it is" if len(pairs) > 1 else ""

@@ -83,7 +83,7 @@ def test_the_fixed_network_is_taken_unless_growth_is_above_it_beyond_doubt() -> 
 
     assert even.policy == "big"
     assert "; grown has a better mean, 80.10 %: +0.10 points (95 % interval" in even.words
-    assert ", perhaps none), with 0.5 times its training FLOPs." in even.words
+    assert ", perhaps none), with 0.5 times its training FLOPs and 1 times its seconds." in even.words
     assert better.policy == "grown"
     assert "; compared with big, a fixed network: +5.00 points (95 % interval" in better.words
     assert "perhaps" not in better.words
@@ -136,7 +136,9 @@ def test_growing_that_is_cheaper_and_not_surely_behind_is_not_written_off() -> N
     [dear] = answer(big=BIG, grown=grown._replace(flops=8.0))
 
     assert cheap.startswith("Was growing worth it? Not shown: no policy that grows has a better mean than")
-    assert cheap.endswith(", but grown is perhaps as good as big, with 0.5 times its training FLOPs.")
+    assert cheap.endswith(
+        ", but grown is not surely worse than big, with 0.5 times its training FLOPs and 1 times its seconds."
+    )
     assert dear.startswith("Was growing worth it? Not here: ")
 
 
