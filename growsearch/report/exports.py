@@ -77,9 +77,10 @@ def _markdown(folder: Path, place: Path, _: bool) -> list[Path]:
     results = read_results(folder)
     advice = advise(results, ranked(results))
     title = title_of(results, yaml.safe_load((folder / "config.yaml").read_text()))
-    verdict = [f"**{advice.headline}** {' '.join(advice.reasons)}"] if advice.reasons else [advice.headline]
-    if advice.sizes:
-        verdict.append("\n".join(f"- {one.text()}" for one in advice.sizes))
+    verdict = [advice.headline]
+    if advice.reasons:
+        sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)
+        verdict = [f"**{advice.headline}**", sizes, " ".join(advice.reasons)]
     return [_write(place / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]
 
 

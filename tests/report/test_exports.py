@@ -35,7 +35,8 @@ def test_markdown_has_the_verdict_and_the_tables(comparison: Make) -> None:
 
     text = path.read_text()
     assert path.name == "report.md"
-    assert text.startswith("# 2 policies on digits, network mlp\n\n**Use grown.** It reaches")
+    assert text.startswith("# 2 policies on digits, network mlp\n\n**Use grown.**\n\n- 1 parameters: grown")
+    assert "\n\ngrown reaches a test accuracy of" in text
     assert "| grown | 62.50 ± 1.87 % | +10.00 (p = 0.031) |" in text
     assert "| grown | +10.00 points | +10.00 to +10.00 | 0.031 | 0.031 | 6 of 6 | better |" in text
     widths = {line.count("|") for line in text.partition("## Differences")[0].splitlines() if line.startswith("|")}
