@@ -57,8 +57,8 @@ def _use(
     word = "higher" if metric.higher_is_better else "lower"
     interval = f"95 % interval {interval_words(metric, pair['interval'])}, " if pair["interval"] else ""
     reasons = [
-        f"{best.policy} reaches a {metric.words} of {metric.show(best.mean)}, {size} {word} than {reference} on the same "
-        f"{plural(pair['seeds'], 'seed')} ({interval}{show_p(pair['adjusted_p_value'])})."
+        f"{best.policy} reaches a {metric.words} of {metric.show(best.mean)}, {size} {word} than {reference} on the "
+        f"same {plural(pair['seeds'], 'seed')} ({interval}{show_p(pair['adjusted_p_value'])})."
     ]
     if len(grown) > 1:
         also = _named([f"{row.policy} ({metric.show(row.mean)})" for row in grown[1:]])
