@@ -15,8 +15,8 @@ class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
-    alone has no reference. `active` counts the parameters that no mask puts to sleep, and
-    `change` is what the policy does to their number, None for a fixed network.
+    alone has no reference. `active` counts the parameters that no mask puts to sleep, and `change` is what the policy
+    does to their number, None for a fixed network.
     """
 
     policy: str

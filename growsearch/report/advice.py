@@ -19,13 +19,14 @@ from growsearch.report.worth import worth
 class Advice:
     """The answer in one sentence, the sentences that support it, and the policy that is advised, if any.
 
-    `sizes` says what to take by the size of the final network.
+    `sizes` says what to take by the size of the final network; `undecided` that the seeds were too few for any answer.
     """
 
     headline: str
     reasons: tuple[str, ...]
     sizes: tuple[Choice, ...] = ()
     policy: str | None = None
+    undecided: bool = False
 
 
 def advise(results: dict[str, Any], rows: Sequence[TableRow]) -> Advice:
@@ -94,7 +95,7 @@ def _nothing(
     if verdict["seeds_needed"] is None or most < verdict["seeds_needed"]:
         needed = "" if verdict["seeds_needed"] is None else f"; it takes at least {verdict['seeds_needed']}"
         why = f"{start}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
-        return Advice("Too few seeds to say which policy to use.", (why, *answers))
+        return Advice("Too few seeds to say which policy to use.", (why, *answers), undecided=True)
     headline = "No policy stands out."
     if found and all(one.answer == "no" for one in found):
         headline = (

@@ -30,8 +30,6 @@ from growsearch.report.sizes import Choice
 from growsearch.report.skeleton import REPORT, Section, page, write_page
 from growsearch.report.style import style_of
 
-_BY_SIZE = "What to take, by the size of the network at the end:"
-
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
     """Write the page from a folder's results and logs, by default as its `report.html`; it needs no other file.
@@ -76,7 +74,8 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
 
 def _verdict(advice: Advice, results: dict[str, Any]) -> str:
     sizes = "".join(_choice(one) for one in advice.sizes)
-    listed = f"<p>{_BY_SIZE}</p><dl>{sizes}</dl>" if sizes else ""
+    start = "Going by the means alone," if advice.undecided else "What to take,"
+    listed = f"<p>{start} by the size of the network at the end:</p><dl>{sizes}</dl>" if sizes else ""
     reasons = "".join(f"<li>{_unbroken(reason)}</li>" for reason in advice.reasons)
     listed += f"<ul>{reasons}</ul>" if reasons else ""
     whole = details("The verdict in full", f"<p>{escape(results['verdict']['sentence'])}</p>") if reasons else ""

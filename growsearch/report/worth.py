@@ -58,6 +58,7 @@ def _answer(pairs: Sequence[tuple[TableRow, Beside]], metric: Metric) -> Worth:
         no_worse = f"{row.policy} is not surely worse than {beside.control}, {beside.cost}"
         return Worth(deed, "not shown", f"{none}, but {no_worse}.")
     if not one.sure:
-        return Worth(deed, "not shown", f"{ahead}, but by no more than chance explains.")
+        why = "so few seeds cannot tell" if one.interval is None else "by no more than chance explains"
+        return Worth(deed, "not shown", f"{ahead}, but {why}.")
     chosen = f", though the first of {len(pairs)} looks a little better than it is" if len(pairs) > 1 else ""
-    return Worth(deed, "yes", f"{ahead} beyond doubt{chosen}.")
+    return Worth(deed, "yes", f"{ahead} by more than chance explains{chosen}.")

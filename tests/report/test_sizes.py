@@ -118,8 +118,8 @@ def test_whether_growing_was_worth_it() -> None:
     [pruned] = answer(big=BIG, pruned=grown._replace(mean=0.79, first=200))
 
     assert ahead == (
-        "Was growing worth it? It looks so: grown is ahead of big (a fixed network of its final size) beyond doubt, "
-        "though the first of 2 looks a little better than it is."
+        "Was growing worth it? It looks so: grown is ahead of big (a fixed network of its final size) by more than "
+        "chance explains, though the first of 2 looks a little better than it is."
     )
     assert even.startswith("Was growing worth it? Not shown: grown is ahead of big")
     assert behind == (
