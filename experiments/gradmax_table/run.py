@@ -14,7 +14,7 @@ from __future__ import annotations
 import argparse
 import json
 from pathlib import Path
-from statistics import mean
+from statistics import mean, quantiles
 from typing import Any
 
 from growsearch.comparison import compare
@@ -46,7 +46,9 @@ def main() -> None:
     folder = options.out / name
     results = compare(config, folder, workers=options.workers, progress=report)
     environment = json.loads((folder / "environment.json").read_text())
-    content = {"schedule": schedule(options.shorter), "environment": environment, "results": trimmed(results)}
+    for policy, found in trimmed(results)["policies"].items():
+        found["gradient_ratio_quartiles"] = gradient_ratios(folder / policy)
+    content = {"schedule": schedule(options.shorter), "environment": environment, "results": results}
     (HERE / f"results_{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     for policy, found in results["policies"].items():
         print(f"{policy:24} {[round(100 * value, 2) for value in found['test_accuracy']]} %")
@@ -76,6 +78,13 @@ def trimmed(results: dict[str, Any]) -> dict[str, Any]:
         shares = [part / whole for part, whole in zip(found["growth_seconds"], found["seconds"], strict=True)]
         found["mean_growth_share"] = mean(shares) if shares else None
     return results
+
+
+def gradient_ratios(folder: Path) -> list[float] | None:
+    """Quartiles, over events, sites and seeds, of new units' gradients over old ones', right after an event."""
+    lines = [line for path in sorted(folder.glob("seed-*/growth.jsonl")) for line in path.read_text().splitlines()]
+    ratios = [ratio for line in lines for ratio in (json.loads(line)["gradient_ratio"] or {}).values()]
+    return quantiles(ratios, n=4) if len(ratios) > 1 else None
 
 
 def report(event: dict[str, Any]) -> None:
