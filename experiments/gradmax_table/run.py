@@ -2,8 +2,7 @@
 
 uv run python experiments/gradmax_table/run.py TABLE --data FOLDER [--shorter N] [--seeds N] [--out runs/gradmax_table]
 
-TABLE is wrn28, vgg11, vgg11_firefly, bn_inverse (on CIFAR-10) or wrn28_100 (on 100 classes). FOLDER holds train/CLASS
-and test/CLASS.
+TABLE is wrn28, vgg11, bn_inverse (on CIFAR-10) or wrn28_100 (on 100 classes). FOLDER holds train/CLASS and test/CLASS.
 `--shorter 100` divides the epochs and the steps of the growth events by 100: that is not the paper's protocol, and the
 results say so. A run that was cut off is continued by the same command. Results are written to
 experiments/gradmax_table/results_TABLE.json (results_TABLE_shorter_N.json).
@@ -24,7 +23,6 @@ HERE = Path(__file__).parent
 TABLES = {
     "wrn28": "cifar10_wrn28",
     "vgg11": "cifar10_vgg11",
-    "vgg11_firefly": str(HERE / "vgg11_firefly.yaml"),
     "bn_inverse": str(HERE / "bn_inverse.yaml"),
     "wrn28_100": "cifar100_wrn28",
 }

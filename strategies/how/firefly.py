@@ -41,16 +41,20 @@ class Firefly(Initializer):
     A split turns a unit into two, theta + delta and theta - delta, with half of its outgoing weights each; a new unit
     has random incoming weights and small outgoing ones. Adam moves the deltas and the new units' weights on training
     batches while the network itself is frozen. After each step every candidate is pulled back into its ball: deltas to
-    `epsilon` mean norms of the existing units' incoming weights, new units' outgoing weights to `epsilon` mean norms of
-    the outgoing ones. Then each candidate gets a gate, and the best are kept: those at whose gates the gradient,
-    integrated along the path on which the gates open, promises the largest fall of the loss. They are scored on batches
-    that they were not trained on, where there are enough.
+    `epsilon` mean norms of the existing units' incoming weights, both sides of new units to sqrt(`epsilon`) mean norms
+    of the existing units' weights on that side; behind batch normalisation, where the incoming norm has no effect, the
+    outgoing side to `epsilon`.
+
+    Then each candidate gets a gate, and the best are kept: those at whose gates the gradient, integrated along the path
+    on which the gates open, promises the largest fall of the loss. They are scored on batches on which they were not
+    trained, where there are enough.
 
     New layers are candidates too, with `layers`: they start as the identity, and `where: firefly` scores them by one
     step of descent.
 
     The paper leaves the optimizer, the norms and the batches open, and asks for all gates to be reset to their bound
-    after the selection; here the units keep the size that they have learned.
+    after the selection; here the units keep the size that they have learned. The sides are alike because the same
+    function with small outgoing and large incoming weights is many times sharper for the steps of training that follow.
     """
 
     summary: ClassVar[str] = "new units and splits trained together for a few steps, the network frozen"
@@ -62,8 +66,9 @@ class Firefly(Initializer):
 
     pool: float = Field(2.0, ge=1, description="candidates that are trained, in multiples of the planned units")
     splits: float = Field(0.5, ge=0, le=1, description="share of the pool that splits an existing unit")
-    epsilon: float = Field(0.1, gt=0, description="size of a candidate, in mean norms of the existing units' weights")
-    scale: float = Field(1.0, gt=0, description="largest norm of a new unit's incoming weights, in mean norms")
+    epsilon: float = Field(
+        0.1, gt=0, description="size of a candidate: of a split's shift, or the product of a new unit's two sides"
+    )
     steps: int = Field(20, ge=1, description="steps of Adam, a batch each")
     lr: float = Field(0.1, gt=0, description="learning rate, in radii of the ball per step")
     points: int = Field(3, ge=1, description="points on the path of the gates")
@@ -111,10 +116,10 @@ class Firefly(Initializer):
         sources = [mature[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []
         if len(sources) < wanted:
-            incoming = _Ball(ends, "incoming", wanted - len(sources), self.scale, 1.0, context.generator)
-            parts.append(
-                _NewUnits(incoming, _Ball(ends, "outgoing", incoming.count, self.epsilon, FRESH, context.generator))
-            )
+            size = 1.0 if ends.transport.normalised else math.sqrt(self.epsilon)
+            incoming = _Ball(ends, "incoming", wanted - len(sources), size, 1.0, context.generator)
+            outgoing = _Ball(ends, "outgoing", incoming.count, self.epsilon / size, FRESH, context.generator)
+            parts.append(_NewUnits(incoming, outgoing))
         if sources:
             parts.append(_Splits(_Ball(ends, "incoming", len(sources), self.epsilon, 1.0, context.generator), sources))
         return parts
