@@ -78,9 +78,10 @@ def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) 
         alone = ", the only policy of this size" if len(group) == 1 else ""
         rest = "" if fixed else " No fixed network of this size is in the comparison."
         return group[0], f"{_reached(group[0], metric)}{alone}.{rest}"
-    change = _change(metric, beside(results, other.policy, fixed.policy))
+    one = beside(results, other.policy, fixed.policy)
+    change = _change(metric, one)
     ahead = metric.better(other.mean, fixed.mean)
-    if ahead and beside(results, other.policy, fixed.policy).sure:
+    if ahead and one.sure:
         return other, f"{_reached(other, metric)}; compared with {fixed.policy}, a fixed network: {change}."
     better = (
         f"{other.policy} has a better mean" if ahead else f"the best that {doing([other], 'grows')} is {other.policy}"
