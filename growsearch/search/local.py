@@ -11,6 +11,7 @@ from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
+from queue import SimpleQueue
 from typing import Any
 
 import torch
@@ -149,14 +150,24 @@ def _follow_parent(stop: threading.Event) -> None:
 
 
 def stopped_by_signals() -> threading.Event:
-    """An event that is set when the process is interrupted or told to end; a second interrupt ends it at once."""
-    stop = threading.Event()
+    """An event that is set when the process is interrupted or told to end; a second interrupt ends it at once.
+
+    The handler itself does not set it: setting takes the event's lock, which the code that the signal interrupts may
+    hold, the handler of an earlier signal included (Ctrl-C and the parent's SIGTERM come within a moment). Then the
+    worker would stand still, with its trial. Putting into a `SimpleQueue` is safe there.
+    """
+    stop, told = threading.Event(), SimpleQueue[int]()
 
     def ask(number: int, _: object) -> None:
         if stop.is_set() and number == signal.SIGINT:
             raise KeyboardInterrupt
+        told.put(number)
+
+    def heed() -> None:
+        told.get()
         stop.set()
 
+    threading.Thread(target=heed, daemon=True).start()
     signal.signal(signal.SIGINT, ask)
     signal.signal(signal.SIGTERM, ask)
     return stop
