@@ -1,80 +1,125 @@
-"""Running statistics of new batch-normalisation channels."""
+"""Running statistics of new channels behind batch (and instance) normalisation."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections import defaultdict
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
+from torch.overrides import TorchFunctionMode
 
-from growsearch.surgery import AxisEdit, Edit, outputs_of, undisturbed
+from growsearch.surgery import AxisEdit, Edit, Insertion, outputs_of, rename, undisturbed
+from growsearch.surgery.moves import moves_of
 from growsearch.surgery.plan import companion_prefix
 
-Norm = nn.modules.batchnorm._BatchNorm
+_STATISTICS = ("running_mean", "running_var")
+_ARGUMENTS: dict[Callable[..., Any], tuple[str, ...]] = {
+    F.batch_norm: ("input", *_STATISTICS, "weight", "bias", "training", "momentum", "eps"),
+    F.instance_norm: ("input", *_STATISTICS, "weight", "bias", "use_input_stats", "momentum", "eps"),
+    torch.batch_norm: ("input", "weight", "bias", *_STATISTICS, "training", "momentum", "eps"),
+    torch.instance_norm: ("input", "weight", "bias", *_STATISTICS, "use_input_stats", "momentum", "eps"),
+}
+"""Normalisations with running statistics, and the order of their arguments."""
+
+
+def new_channels(model: nn.Module, edits: Sequence[Edit]) -> dict[str, list[int]]:
+    """By name, the positions that are new in every buffer after *all* of its edits; asked for before they are made.
+
+    Names are those of after the edits. Two sites that meet in one buffer, behind a concatenation, move each other.
+    """
+    buffers = dict(model.named_buffers(remove_duplicate=False))
+    own: dict[str, list[AxisEdit]] = defaultdict(list)
+    for edit in edits:
+        if isinstance(edit, AxisEdit) and edit.tensor in buffers:
+            own[edit.tensor].append(edit)
+    insertions = [edit for edit in edits if isinstance(edit, Insertion)]
+    found = {}
+    for name, group in own.items():
+        moves = moves_of(buffers[name].shape, group)
+        if buffers[name].ndim == 1 and moves[0].added:
+            found[rename(name, insertions)] = moves[0].added
+    return found
 
 
 def recalibrate(
     model: nn.Module,
-    edits: Sequence[Edit],
+    fresh: Mapping[str, Sequence[int]],
     example_inputs: Any,
     objective: Callable[[nn.Module, Any], Tensor] | None,
     batches: Sequence[Any],
     companions: Sequence[nn.Module] = (),
 ) -> None:
-    """Set mean and variance of the new channels of every batch normalisation to those of the data.
+    """Set running mean and variance of new channels, wherever they are normalised, to those of the data.
 
-    New channels start with mean 0 and variance 1, whatever their weights: in eval mode they would be on another scale
-    than in train mode until the running averages have caught up. Channels that are constant keep the variance 1. The
-    new channels of `companions` take the same.
+    `fresh` are the new positions of the buffers (see `new_channels`); all others stay bit for bit. New channels start
+    with mean 0 and variance 1, whatever their weights: in eval mode they would be on another scale than in train mode
+    until the running averages have caught up. Channels that are constant keep the variance 1. The new channels of
+    `companions` take the same.
     """
-    fresh = _fresh_channels(model, edits)
     if not fresh:
         return
-    found: dict[Norm, tuple[Tensor, Tensor]] = {}
-
-    def observe(layer: nn.Module, args: tuple[Any, ...]) -> None:
-        assert isinstance(layer, Norm)
-        x = args[0].detach().float().movedim(1, 0).flatten(1)
-        if x.shape[1] > 1:
-            found[layer] = (x.mean(1), x.var(1))
-
-    handles = [layer.register_forward_pre_hook(observe) for layer in fresh]
+    buffers = dict(model.named_buffers(remove_duplicate=False))
+    observer = _Observer({id(buffers[name]): name for name in fresh})
+    handles = [m.register_forward_pre_hook(observer.layer) for m in model.modules() if isinstance(m, nn.SyncBatchNorm)]
     try:
-        _run(model, example_inputs, objective, batches)
+        with observer:
+            _run(model, example_inputs, objective, batches)
     finally:
         for handle in handles:
             handle.remove()
-    for layer, positions in fresh.items():
-        if layer in found and layer.running_mean is not None and layer.running_var is not None:
-            mean, variance = (value[positions] for value in found[layer])
-            moving = variance > layer.eps
-            layer.running_mean[positions] = torch.where(moving, mean, 0.0).to(layer.running_mean)
-            layer.running_var[positions] = torch.where(moving, variance, 1.0).to(layer.running_var)
-            for companion in companions:
-                _follow(companion, model, layer, positions)
+    for name, (of_variance, values) in observer.found.items():
+        value = torch.stack(values).mean(0)
+        value = torch.where(observer.moving[name], value, 1.0 if of_variance else 0.0)
+        _write(buffers[name], fresh[name], value)
+        for companion in companions:
+            own = dict(companion.named_buffers(remove_duplicate=False))[companion_prefix(companion, model) + name]
+            _write(own, fresh[name], buffers[name])
 
 
-def _follow(companion: nn.Module, model: nn.Module, layer: Norm, positions: Tensor) -> None:
-    path = next(name for name, module in model.named_modules() if module is layer)
-    own = companion.get_submodule(companion_prefix(companion, model) + path)
-    for name in ("running_mean", "running_var"):
-        target, source = getattr(own, name), getattr(layer, name)
-        places = positions.to(target.device)
-        target[places] = source[positions].to(target)
+def _write(buffer: Tensor, positions: Sequence[int], values: Tensor) -> None:
+    places = torch.tensor(positions, device=values.device)
+    buffer[places.to(buffer.device)] = values[places].to(buffer)
 
 
-def _fresh_channels(model: nn.Module, edits: Sequence[Edit]) -> dict[Norm, Tensor]:
-    fresh: dict[Norm, Tensor] = {}
-    for edit in edits:
-        if not isinstance(edit, AxisEdit) or not edit.tensor.endswith("running_mean"):
-            continue
-        layer = model.get_submodule(edit.tensor.rpartition(".")[0])
-        positions = [place for place, old in enumerate(edit.source) if old < 0]
-        if isinstance(layer, Norm) and positions and layer.running_mean is not None:
-            index = torch.tensor(positions, device=layer.running_mean.device)
-            fresh[layer] = index
-    return fresh
+class _Observer(TorchFunctionMode):
+    """Inside, statistics of what is normalised: by buffer, whether it is a variance and its value in each call."""
+
+    def __init__(self, names: Mapping[int, str]) -> None:
+        super().__init__()
+        self.found: dict[str, tuple[bool, list[Tensor]]] = {}
+        self.moving: dict[str, Tensor] = {}
+        self._names = names
+
+    def __torch_function__(
+        self, func: Callable[..., Any], types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
+    ) -> Any:
+        kwargs = kwargs or {}
+        if func in _ARGUMENTS:
+            given = dict(zip(_ARGUMENTS[func], args, strict=False)) | kwargs
+            instances = func in (F.instance_norm, torch.instance_norm)
+            mean, variance = given.get("running_mean"), given.get("running_var")
+            self._see(given["input"], mean, variance, given.get("eps", 1e-5), instances)
+        return func(*args, **kwargs)
+
+    def layer(self, layer: nn.Module, args: tuple[Any, ...]) -> None:
+        """A pre-hook, for a layer that normalises over several devices by an operation of its own."""
+        assert isinstance(layer, nn.SyncBatchNorm)
+        self._see(args[0], layer.running_mean, layer.running_var, layer.eps, instances=False)
+
+    def _see(self, x: Tensor, mean: Tensor | None, variance: Tensor | None, eps: float, instances: bool) -> None:
+        names = [self._names.get(id(buffer)) for buffer in (mean, variance)]
+        x = x.detach().to(torch.promote_types(x.dtype, torch.float32))
+        values = x.flatten(2) if instances else x.movedim(1, 0).flatten(1)[None]
+        if not any(names) or values.shape[-1] < 2:
+            return
+        moving = values.var(-1).mean(0) > eps
+        for name, value in zip(names, (values.mean(-1), values.var(-1)), strict=True):
+            if name is not None:
+                self.found.setdefault(name, (name == names[1], []))[1].append(value.mean(0))
+                self.moving[name] = moving | self.moving.get(name, moving)
 
 
 def _run(

@@ -18,7 +18,7 @@ from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.maturity import gradient_ratios
-from growsearch.growth.recalibrate import recalibrate
+from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.surgery import Transaction, active_parameters, undisturbed
 
 Objective = Callable[[nn.Module, Any], Tensor]
@@ -69,17 +69,19 @@ def install(
     active = active_parameters(model)
     before = both_outputs(model, growing.example_inputs)
     loss_before = _loss(growing, batches)
+    fresh = new_channels(model, edits)
     with Transaction(model, growing.optimizer, growing.companions) as transaction:
         transaction.apply(edits)
-        change = output_change(model, growing.example_inputs, before)
-        if exact:
-            require_preserved(model, growing.example_inputs, change)
         try:
             grown = trace(model, growing.example_inputs)
         except TraceError as error:
             raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
-        recalibrate(model, edits, growing.example_inputs, growing.objective, batches, growing.companions)
+        recalibrate(model, fresh, growing.example_inputs, growing.objective, batches, growing.companions)
         loss_after = _loss(growing, batches)
+        # Last, so that nothing of the event escapes the comparison.
+        change = output_change(model, growing.example_inputs, before)
+        if exact:
+            require_preserved(model, growing.example_inputs, change)
     added = Counter(c.site for c in chosen if c.adds)
     # Once what was there before has been let go: the gradients need as much memory as the network.
     ratio = _ratios(growing, grown, added, batches)
