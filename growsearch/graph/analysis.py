@@ -13,6 +13,7 @@ from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
 from growsearch.graph.rules.step import Cost, Slot, Step, Use, Value
 from growsearch.graph.spaces import Unsupported
+from growsearch.graph.splits import Split, settle
 
 
 class Analysis:
@@ -26,6 +27,7 @@ class Analysis:
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
+        self.splits: list[Split] = []
         self._tensors: dict[str, Value] = {}
 
     def run(self, records: Sequence[Record], names: dict[int, str]) -> None:
@@ -44,10 +46,16 @@ class Analysis:
             values[record.call.name] = outputs
             self.producers += step.producers
             self.consumers += step.consumers
+            self.splits += step.splits
             if first:
                 self.costs += step.costs
             if record.call.name not in self.calls:
                 self._keep(record, outputs, rule)
+
+    def settle(self) -> None:
+        """After the last run, decide the reshapes whose reading was left open."""
+        settle(self.splits)
+        self.splits = []
 
     def _keep(self, record: Record, outputs: list[Value], rule: str) -> None:
         name = record.call.name

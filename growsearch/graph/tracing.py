@@ -68,6 +68,7 @@ def _message(missing: list[str]) -> str:
 
 
 def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> NetworkGraph:
+    analysis.settle()
     names = tensor_names(model)
     aliases: dict[str, tuple[str, ...]] = {}
     for name, tensor in chain(

@@ -246,6 +246,55 @@ class Generator(nn.Module):
         return self.out(flat.view(len(x), -1, 8, 8)).mean((2, 3))
 
 
+class ToMap(nn.Module):
+    """What a linear layer makes becomes a map whose channels are those of the next layer, as in DCGAN."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.linear, self.out = nn.Linear(7, 24), nn.Conv2d(6, 5, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        flat = F.relu(self.linear(x[:, 0, 0, :7]))
+        return self.out(flat.view(-1, self.out.in_channels, 2, 2)).mean((2, 3))
+
+
+class Shuffled(Net):
+    """Four channels in a row become one map of twice the size, and back."""
+
+    def __init__(self) -> None:
+        super().__init__(16)
+        self.up, self.down = nn.Sequential(nn.PixelShuffle(2), nn.Conv2d(2, 4, 1)), nn.PixelUnshuffle(2)
+
+    def body(self, x: Tensor) -> Tensor:
+        return self.down(F.relu(self.up(x)))
+
+
+class ChannelShuffle(Net):
+    """Channels of groups in turn: once by torch, once by hand."""
+
+    def __init__(self) -> None:
+        super().__init__(8)
+        self.shuffle, self.grouped = nn.ChannelShuffle(2), nn.Conv2d(8, 8, 1, groups=2)
+
+    def body(self, x: Tensor) -> Tensor:
+        x = self.grouped(self.shuffle(x))
+        return x.view(len(x), 4, -1, 8, 8).transpose(1, 2).flatten(1, 2)
+
+
+class FusedHeads(nn.Module):
+    """Queries, keys and values of one layer, taken apart: the heads' width is multiplied over, their number is free."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.qkv, self.project, self.out = nn.Linear(6, 3 * 2 * 4), nn.Linear(8, 7), nn.Linear(7, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        n, length, _ = x.shape
+        q, k, v = self.qkv(x).reshape(n, length, 3, -1, 4).permute(2, 0, 3, 1, 4)
+        y = torch.softmax(q @ k.transpose(-2, -1) / 2, -1) @ v
+        return self.out(F.relu(self.project(y.transpose(1, 2).reshape(n, length, -1))).mean(1))
+
+
 # Name: network, inputs, {site: (units, granularity, kind)}.
 CASES: dict[str, tuple[nn.Module, Tensor, dict[str, tuple[int, int, str]]]] = {
     "residual": (Residual(), IMAGE, {"stem": (8, 1, "exact"), "one": (6, 1, "exact")}),
@@ -296,4 +345,12 @@ CASES: dict[str, tuple[nn.Module, Tensor, dict[str, tuple[int, int, str]]]] = {
         },
     ),
     "generator": (Generator(), IMAGE, {"conv": (4, 1, "exact")}),
+    "to_map": (ToMap(), IMAGE, {"linear": (6, 4, "exact")}),
+    "shuffled": (Shuffled(), IMAGE, {"stem": (2, 4, "exact"), "up.1": (4, 1, "exact")}),
+    "channel_shuffle": (
+        ChannelShuffle(),
+        IMAGE,
+        {"stem": (2, 4, "exact"), "grouped": (2, 4, "exact")},
+    ),
+    "fused_heads": (FusedHeads(), torch.ones(2, 3, 6), {"qkv": (2, 12, "exact"), "project": (7, 1, "exact")}),
 }

@@ -60,7 +60,11 @@ def _written(x: Tensor) -> Tensor:
         (lambda x: x.roll(1), "combined by roll at 'block'"),
         (lambda x: x[:, [1, 0, 2, 3, 4, 5]], "an index with tensors, in getitem at 'block'"),
         (lambda x: x[:, torch.arange(6)], "indexed by getitem at 'block'"),
-        (lambda x: x.view(2, 2, 3, 8, 8).transpose(1, 2).reshape(2, 6, 8, 8), "reshaped from (6,) to (2, 3) by view"),
+        (
+            lambda x: x.view(2, 2, 3, 8, 8).transpose(1, 2).reshape(2, 6, 8, 8),
+            "of these axes changes is not known",
+        ),
+        (lambda x: x.view(2, 2, 3, 8, 8).sum(1).repeat(1, 2, 1, 1).softmax(1), "reshaped from (6,) to (2, 3) by view"),
         (lambda x: x + torch.ones(6, 1, 1), "ones in the model's code has a fixed size"),
         (lambda x: x * torch.ones(2, 6, 8, 8), "ones in the model's code has a fixed size"),
         (lambda x: torch.cat(x.split(3, 1)), "cut into parts of fixed size by split at 'block'"),

@@ -10,6 +10,7 @@ from growsearch.graph.rules import (
     pooling,
     reduction,
     shape,
+    shuffle,
 )
 from growsearch.graph.rules.registry import Rule, find_rule, rule
 
@@ -26,4 +27,5 @@ __all__ = [
     "reduction",
     "rule",
     "shape",
+    "shuffle",
 ]

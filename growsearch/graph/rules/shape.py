@@ -8,16 +8,15 @@ from torch import nn
 
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Slot, Step, Value, dimensions
-from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve
-
-_MANY = 4096
+from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve, space
+from growsearch.graph.splits import MANY, Split
 
 
 @rule(
     "reshape", modules=(nn.Flatten, nn.Unflatten), functions="flatten ravel reshape reshape_as unflatten view view_as"
 )
 def _reshape(step: Step) -> list[Value]:
-    """Axes are matched by size in groups; within a group, one axis that may change can be merged with fixed ones."""
+    """Axes are matched by size in groups; within a group one axis of the old and one of the new ones may change."""
     x, shape = step.input, step.shapes[0]
     axes: list[Space] = []
     slots: list[Slot | None] = []
@@ -26,7 +25,7 @@ def _reshape(step: Step) -> list[Value]:
             axes += [x.axes[axis] for axis in old]
             slots += [x.slots[axis] for axis in old]
         else:
-            axes += _regroup(step, x, old, [shape[axis] for axis in new])
+            axes += _regroup(step, x, old, new)
             slots += [None] * len(new)
     return step.output(axes, slots)
 
@@ -56,26 +55,46 @@ def _groups(old: tuple[int, ...], new: tuple[int, ...]) -> list[tuple[list[int],
     return groups
 
 
-def _regroup(step: Step, x: Value, old: list[int], sizes: list[int]) -> list[Space]:
-    shape = [x.shape[axis] for axis in old]
+def _regroup(step: Step, x: Value, old: list[int], new: list[int]) -> list[Space]:
+    """Axes `old` of a tensor as axes `new` of the result; which of several changes is often known only later."""
+    sizes = [step.shapes[0][axis] for axis in new]
     free = [axis for axis in old if not is_frozen(x.axes[axis])]
-    if len(free) == 1 and (x.shape[free[0]] > 1 or len(sizes) == 1):
-        changing, pieces = free[0], x.axes[free[0]]
+    shape = tuple(x.shape[axis] for axis in old)
+    reason = f"reshaped from {shape} to {tuple(sizes)} by {step.call.target} at {step.place}"
+    if not free or 0 in sizes:
+        for axis in free:
+            step.freeze(x.axes[axis], "emptied")
+        return list(step.fixed(sizes, reason))
+    carriers = [number for number, size in enumerate(sizes) if size > 1] or [0]
+    result = list(step.fixed(sizes, "an axis of size 1"))
+    if len(free) == 1:
+        changing, pieces = free[0], resolve(x.axes[free[0]])
         outer = prod(x.shape[axis] for axis in old if axis < changing)
         inner = prod(x.shape[axis] for axis in old if axis > changing)
-        carriers = [number for number, size in enumerate(sizes) if size > 1] or [0]
-        if len(carriers) == 1 and outer <= _MANY:  # merged: inner axes repeat the units, outer ones the whole
-            result = list(step.fixed(sizes, "an axis of size 1"))
-            result[carriers[0]] = tuple((block, repeat * inner) for block, repeat in pieces) * outer
+        behind = prod(sizes[carriers[0] + 1 :])
+        merged = len(carriers) == 1 and outer <= MANY
+        if merged or (outer == inner == 1 and all(repeat % behind == 0 for _, repeat in pieces)):
+            # Merged, inner axes repeat the units and outer ones the whole; or a merged axis is taken apart again.
+            result = list(step.fixed(sizes, reason))
+            result[carriers[0]] = tuple((block, repeat * inner // behind) for block, repeat in pieces) * outer
             return result
-        inner = prod(sizes[carriers[0] + 1 :])
-        if outer == 1 and shape.count(1) == len(shape) - 1 and all(r % inner == 0 for _, r in resolve(pieces)):
-            result = list(step.fixed(sizes, "positions"))  # a merged axis is taken apart again
-            result[carriers[0]] = tuple((block, repeat // inner) for block, repeat in resolve(pieces))
-            return result
-    for axis in old:
-        step.freeze(x.axes[axis], f"reshaped from {tuple(shape)} to {tuple(sizes)}")
-    return list(step.fixed(sizes, f"reshaped by {step.call.target} at {step.place}"))
+    for number in carriers:
+        result[number] = space(sizes[number])
+    inferred = _inferred(step)
+    hint = new.index(inferred) if inferred in new else None
+    step.splits.append(Split(tuple(x.axes[axis] for axis in old), tuple(result), reason, step.call.name, hint))
+    return result
+
+
+def _inferred(step: Step) -> int | None:
+    """The axis of the result whose size the code wrote as -1."""
+    first, argument = 0, step.argument(1, "shape")
+    if isinstance(step.module, nn.Unflatten) or step.call.target == "unflatten":
+        dim = getattr(step.module, "dim", None) if step.module is not None else argument
+        first = dimensions(dim, step.input.rank)[0]
+        argument = step.argument(2, "sizes", getattr(step.module, "unflattened_size", None))
+    sizes = argument if isinstance(argument, (tuple, list)) else step.call.args[1:]
+    return next((first + number for number, size in enumerate(sizes) if size == -1), None)
 
 
 @rule("permute", functions="permute")
@@ -161,7 +180,7 @@ def _repeat(step: Step) -> list[Value]:
     axes = list(step.fixed(shape, "repeated"))
     for axis, pieces in enumerate(x.axes):
         times = shape[first + axis] // x.shape[axis] if x.shape[axis] else 0
-        if times > _MANY:
+        if times > MANY:
             step.freeze(pieces, "repeated often")
         elif times:
             axes[first + axis] = pieces * times

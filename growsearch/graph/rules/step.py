@@ -12,6 +12,7 @@ from growsearch.graph.call import Call, Ref
 from growsearch.graph.recorder import Record
 from growsearch.graph.site import Role
 from growsearch.graph.spaces import Space, Unsupported, freeze, mark_mixing, space, unify
+from growsearch.graph.splits import Split
 
 Axes = tuple[Space, ...]
 
@@ -88,6 +89,7 @@ class Step:
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
+        self.splits: list[Split] = []
         self._values = values
         self._tensors = tensors
         self._slots = slots
