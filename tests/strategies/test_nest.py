@@ -21,7 +21,7 @@ from growsearch.training import TrainingRun, load_network
 from growsearch.training.metrics import read_lines
 from strategies.how.nest.connections import asleep, dead, woken
 from strategies.how.nest.feature_maps import feature_maps
-from strategies.how.nest.neurons import neuron_vectors, neurons
+from strategies.how.nest.neurons import neuron_vectors, neurons, opposed
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
 
 
@@ -194,6 +194,34 @@ def test_the_entries_of_a_neuron_add_up_with_their_roots() -> None:
         psi[row] -= sign * (1 if value > 0 else -1) * abs(value) ** 0.5
     torch.testing.assert_close(found[0][0], omega / omega.abs().mean())
     torch.testing.assert_close(found[1][0], psi / psi.abs().mean())
+
+
+def products(bridge: Tensor, entries: Tensor) -> Tensor:
+    """psi omega' for many draws of the signs, `[draws, outputs, inputs]`."""
+    generator = torch.Generator().manual_seed(0)
+    pairs = [opposed(bridge, entries, generator) for _ in range(2000)]
+    return torch.stack([outgoing[:, None] * incoming for incoming, outgoing in pairs])
+
+
+def test_entries_that_share_no_row_and_no_column_get_exactly_what_opposes_them() -> None:
+    bridge = torch.randn(4, 5, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
+    entries = torch.tensor([0 * 5 + 3, 1 * 5 + 0, 3 * 5 + 4])
+
+    found = products(bridge, entries).flatten(1)[:, entries]
+
+    torch.testing.assert_close(found, -bridge.flatten()[entries].expand_as(found))
+
+
+def test_entries_that_share_a_row_are_opposed_in_the_mean_only() -> None:
+    bridge = torch.tensor([[4.0, -1.0, 0.5], [0.3, 0.2, 0.1]], dtype=torch.float64)
+    entries = torch.tensor([0, 1])
+
+    found = products(bridge, entries)
+
+    expected = torch.tensor([[-4.0, 1.0, 0.0], [0.0, 0.0, 0.0]], dtype=torch.float64)
+    torch.testing.assert_close(found.mean(0), expected, rtol=0, atol=0.15)
+    right = (found[:, 0, :2].sign() == expected[0, :2].sign()).double().mean(0)
+    assert right[0] == 1.0 and 0.4 < right[1] < 0.6
 
 
 def test_neurons_are_scaled_and_sparse_and_lower_the_loss() -> None:

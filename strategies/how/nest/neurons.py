@@ -38,8 +38,7 @@ def neuron_vectors(
 ) -> tuple[Tensor, Tensor, list[float]] | None:
     """Incoming `[units, inputs]` and outgoing `[units, outputs]` weights of mean size 1, and sum |B| of their entries.
 
-    For every entry (m, n) of a neuron's share and a random sign e: omega_n += e sqrt|B|, psi_m -= e sgn(B) sqrt|B|, so
-    that psi_m omega_n is -B there. None where B is 0.
+    Before they are scaled they are those of `opposed`. None where B is 0.
     """
     size = bridge.abs().flatten()
     order = size.argsort(descending=True, stable=True)[: int((size > 0).sum())]
@@ -51,13 +50,26 @@ def neuron_vectors(
     worth = []
     for unit in range(units):
         block = blocks[unit % len(blocks)]
-        signs = torch.randint(0, 2, (len(block),), generator=generator) * 2 - 1
-        roots = signs * size[block].sqrt()
-        incoming[unit].index_add_(0, block % bridge.shape[1], roots)
-        rows = block.div(bridge.shape[1], rounding_mode="floor")
-        outgoing[unit].index_add_(0, rows, -roots * bridge.flatten()[block].sign())
+        incoming[unit], outgoing[unit] = opposed(bridge, block, generator)
         worth.append(float(size[block].sum()))
     return _of_mean_one(incoming), _of_mean_one(outgoing), worth
+
+
+def opposed(bridge: Tensor, entries: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
+    """Incoming omega `[inputs]` and outgoing psi `[outputs]` weights of one neuron for some flat entries of B.
+
+    For every entry (m, n) and a random sign e: omega_n += e sqrt|B|, psi_m -= e sgn(B) sqrt|B|. So psi_m omega_n is
+    -B at an entry that shares its row and its column with no other. Where entries share one, what they add to each
+    other has a random sign: psi omega' is -B at the entries and 0 elsewhere in the mean over the signs, but in one
+    draw the smaller entries of a row or column may have the wrong sign (the largest of a pair never, the other half the
+    time).
+    """
+    size = bridge.flatten()[entries].abs()
+    roots = size.sqrt() * (torch.randint(0, 2, (len(entries),), generator=generator) * 2 - 1)
+    rows, columns = entries.div(bridge.shape[1], rounding_mode="floor"), entries % bridge.shape[1]
+    incoming = bridge.new_zeros(bridge.shape[1]).index_add_(0, columns, roots)
+    outgoing = bridge.new_zeros(bridge.shape[0]).index_add_(0, rows, -roots * bridge.flatten()[entries].sign())
+    return incoming, outgoing
 
 
 def _of_mean_one(rows: Tensor) -> Tensor:
