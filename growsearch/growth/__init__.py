@@ -18,6 +18,7 @@ from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
+from growsearch.growth.trainable import require_distinct_copies, require_trained
 from growsearch.growth.units import Side, SiteEnds, default_bound, random_directions
 from growsearch.surgery import Insertion
 
@@ -60,4 +61,6 @@ __all__ = [
     "new_layer",
     "planned_edits",
     "random_directions",
+    "require_distinct_copies",
+    "require_trained",
 ]

@@ -26,7 +26,8 @@ class GrowthContext:
     `generator` is the growth's own source of random numbers; `state` what the strategies remember between events.
     `may_remove` tells that the selector understands
     candidates that remove units, `may_rewire` that it understands those that change masks. `ages` are the steps since
-    each unit of a site was new or split, `minimum_age` the least at which a unit may be split or removed.
+    each unit of a site was new or split, `minimum_age` the least at which a unit may be split or removed. `trainable`
+    are the names of the parameters that train (None: all).
     """
 
     model: nn.Module
@@ -43,6 +44,7 @@ class GrowthContext:
     may_rewire: bool = False
     ages: Mapping[str, Sequence[int]] = field(default_factory=dict)
     minimum_age: int = 0
+    trainable: frozenset[str] | None = None
     _triplets: dict[str, list[Triplets]] = field(default_factory=dict)
     _strengths: dict[str, float] = field(default_factory=dict)
 

@@ -105,8 +105,8 @@ def start(model: nn.Module, graph: NetworkGraph, c: Candidate) -> Start:
 
 def _new_unit(model: nn.Module, site: Site, c: Candidate) -> Start:
     """Free: the side that is zero; the outgoing one where neither is."""
-    incoming = _norm(site, c.fills, "out")
-    silent = incoming <= NEARLY_ZERO * mean_norm(model, site, "out") and _norm(site, c.fills, "in") > 0
+    incoming = fill_norm(site, c.fills, "out")
+    silent = incoming <= NEARLY_ZERO * mean_norm(model, site, "out") and fill_norm(site, c.fills, "in") > 0
     role: Role = "out" if silent else "in"
     free = {key: value.requires_grad_() for key, value in zero_fills(model, site, role).items()}
     return Start(Probe(c, c, Direction(fills=free)), tuple(free.values()), mean_norm(model, site, role))
@@ -152,7 +152,8 @@ def _removal(model: nn.Module, site: Site, c: Candidate) -> Probe:
     return Probe(c, base, Direction(shifts=shifts, offsets=c.offsets))
 
 
-def _norm(site: Site, fills: Mapping[FillKey, Tensor], role: str) -> float:
+def fill_norm(site: Site, fills: Mapping[FillKey, Tensor], role: Role) -> float:
+    """Norm of a new unit's weights of one role, all layers together."""
     keys = [(use.tensor, use.axis) for use in site.axes if use.role == role]
     squares = [float(fills[key].detach().double().square().sum()) for key in keys if key in fills]
     return math.sqrt(sum(squares))

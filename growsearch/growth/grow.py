@@ -18,6 +18,7 @@ from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.step import Growing, Names, install
 from growsearch.growth.strategy import Initializer
+from growsearch.growth.trainable import trainable_parameters
 from growsearch.registry import nearest
 
 
@@ -70,6 +71,7 @@ def grow(
         state={},
         objective=objective,
         batches=[] if batches is None else list(batches),
+        trainable=trainable_parameters(model, optimizer),
     )
     chosen = initializer.propose(plan, context)
     if not chosen:

@@ -24,6 +24,7 @@ from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
 from growsearch.growth.step import Growing, install, refused_event
+from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Insertion, active_parameters, apply_edits, hold_masks, masks_of, rename
 
 
@@ -211,6 +212,7 @@ class Grower:
             may_rewire=self.policy.where.rewires,
             ages=self._births.ages(self.progress.step),
             minimum_age=self._maturity.age,
+            trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
 
     def _young(self) -> dict[str, Tensor]:

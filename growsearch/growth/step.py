@@ -17,8 +17,10 @@ from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.learning import require_learning
 from growsearch.growth.maturity import gradient_ratios
 from growsearch.growth.recalibrate import new_channels, recalibrate
+from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Transaction, active_parameters, undisturbed
 
 Objective = Callable[[nn.Module, Any], Tensor]
@@ -64,6 +66,7 @@ def install(
     """
     started = time.perf_counter() if started is None else started
     model = growing.model
+    require_learning(model, graph, chosen, trainable_parameters(model, growing.optimizer))
     edits = planned_edits(graph, chosen)
     exact = all(c.exact for c in chosen) and all(graph.sites[c.site].kind == "exact" for c in chosen if not c.insertion)
     active = active_parameters(model)

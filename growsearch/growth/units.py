@@ -23,25 +23,49 @@ from growsearch.growth.candidate import Candidate, FillKey
 from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, lanes, producers
 from growsearch.growth.statistics.filters import delta_filters
 from growsearch.growth.statistics.transport import Transport
+from growsearch.growth.trainable import named_weights, require_trained, trains
 
 Side = Literal["auto", "incoming", "outgoing"]
 NUDGE = 1e-7
 
 
 class SiteEnds:
-    """Producers and consumers of a site, lane by lane, with the means to turn vectors into new units."""
+    """Producers and consumers of a site, lane by lane, with the means to turn vectors into new units.
 
-    def __init__(self, model: nn.Module, graph: NetworkGraph, site: Site) -> None:
-        self.model, self.site = model, site
+    `trainable` are the names of the parameters that train; None: all.
+    """
+
+    def __init__(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        require_trained(site, trainable)
+        self.model, self.site, self._trainable = model, site, trainable
         self.transport = Transport(graph, model, site)
         self.producers = [distinct(producers(graph, model, site, lane)) for lane in range(lanes(site))]
         self.consumers = [distinct(consumers(graph, model, site, lane)) for lane in range(lanes(site))]
 
     def zero_side(self, side: Side) -> Literal["incoming", "outgoing"]:
-        """Which side starts at zero.
+        """Which side starts at zero: the one that is asked for if its weights train, else the other.
 
-        Raises `GrowthRefused` if "incoming" is asked for where it would change the function, or keep the units dead.
+        Raises `GrowthRefused` if the incoming side is asked for, or is the only one that trains, where it would change
+        the function, or keep the units dead.
         """
+        zero = self._preserving(side)
+        if trains(self.site, "in" if zero == "outgoing" else "out", self._trainable):
+            return zero
+        if zero == "incoming":
+            return "outgoing"
+        try:
+            self.transport.check_silent_start()
+        except GrowthRefused as error:
+            raise GrowthRefused(
+                f"site {self.site.name!r}: {named_weights(self.site, 'in')} is not trained, so new units could learn "
+                f"only with zero incoming weights; but {error}"
+            ) from None
+        return "incoming"
+
+    def _preserving(self, side: Side) -> Literal["incoming", "outgoing"]:
+        """The side that is asked for, or the one that leaves the function as it is."""
         if side == "outgoing" or (side == "auto" and (self.transport.normalised or self.transport.one_sided)):
             return "outgoing"
         try:

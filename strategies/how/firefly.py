@@ -108,7 +108,7 @@ class Firefly(Initializer):
 
     def _pool(self, name: str, units: int, context: GrowthContext) -> list[_NewUnits | _Splits]:
         """What is trained at one site."""
-        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         wanted = math.ceil(self.pool * units)
         # A copy's share of outgoing weights that are tied to incoming ones would change these.
         mature = [] if any(use.aliases for use in ends.site.axes) else context.mature(name)

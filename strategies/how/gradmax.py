@@ -49,7 +49,7 @@ class GradMax(Initializer):
         triplets = context.triplets(plan)
         candidates = []
         for name, lanes in triplets.items():
-            ends = SiteEnds(context.model, context.graph, context.sites[name])
+            ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
             zero = ends.zero_side(self.side)
             other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
             units = plan[name]

@@ -75,7 +75,7 @@ class GradMaxOpt(Initializer):
         return [c for p, g in zip(problems, gains, strict=True) for c in p.candidates(g.sqrt().tolist())]
 
     def _start(self, name: str, units: int, context: GrowthContext) -> _Problem:
-        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
         lanes = range(len(ends.producers))

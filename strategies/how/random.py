@@ -35,7 +35,7 @@ class Random(Initializer):
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
-        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
         vectors = [

@@ -8,7 +8,7 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, require_distinct_copies
 
 
 class Split(Initializer):
@@ -37,6 +37,7 @@ class Split(Initializer):
                 f"site {name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights would "
                 "change its incoming ones; use how: zero"
             )
+        require_distinct_copies(site, context.trainable)
         mature = context.mature(name)
         sources: list[int] = []
         while mature and len(sources) < units:

@@ -28,7 +28,7 @@ class Zero(Initializer):
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
-        ends = SiteEnds(context.model, context.graph, context.sites[name])
+        ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         lanes = ends.producers if zero == "outgoing" else ends.consumers
         vectors = []

@@ -13,7 +13,7 @@ from growsearch.surgery import undisturbed
 
 def feature_maps(context: GrowthContext, name: str, units: int, trials: int, alpha: float) -> list[Candidate]:
     """Of `trials` sets of random feature maps the one that lowers the loss most, on the event's first batch."""
-    ends = SiteEnds(context.model, context.graph, context.sites[name])
+    ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     sets = [_random_set(ends, units, alpha, context.generator) for _ in range(trials)]
     before, losses = _losses(context, sets)
     best = min(range(trials), key=lambda trial: losses[trial])

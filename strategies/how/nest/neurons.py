@@ -17,7 +17,7 @@ def neurons(
     context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float
 ) -> list[Candidate]:
     """Up to `units` neurons at a site, each from the next share `beta` of the entries of B, the largest first."""
-    ends = SiteEnds(context.model, context.graph, context.sites[name])
+    ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     vectors = neuron_vectors(bridge.double().cpu(), units, beta, context.generator)
     if vectors is None:
         return []

@@ -1,0 +1,40 @@
+"""Whether what is about to be installed can learn."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import NetworkGraph, Role, Site
+from growsearch.growth.candidate import Candidate
+from growsearch.growth.directions import NEARLY_ZERO, fill_norm
+from growsearch.growth.trainable import named_weights, require_distinct_copies, require_trained, trains
+from growsearch.growth.unit_weights import mean_norm
+
+
+def require_learning(
+    model: nn.Module, graph: NetworkGraph, chosen: Sequence[Candidate], trainable: frozenset[str] | None
+) -> None:
+    """`GrowthRefused` where one of `chosen` adds a unit that could never learn."""
+    for c in chosen if trainable is not None else ():
+        if not c.adds or c.insertion is not None:
+            continue
+        site = graph.sites[c.site]
+        if c.source is not None:
+            (require_trained if c.shifts else require_distinct_copies)(site, trainable)
+            continue
+        # A side learns where it is trained and the other one is not zero.
+        incoming = trains(site, "out", trainable) and not _empty(model, site, c, "in")
+        outgoing = trains(site, "in", trainable) and not _empty(model, site, c, "out")
+        if not incoming and not outgoing:
+            raise GrowthRefused(
+                f"site {site.name!r}: of a new unit's weights ({named_weights(site, 'out')}; "
+                f"{named_weights(site, 'in')}), those that are trained get no gradient, because the others start at "
+                "zero: let the others train, or use another how"
+            )
+
+
+def _empty(model: nn.Module, site: Site, c: Candidate, role: Role) -> bool:
+    return fill_norm(site, c.fills, role) <= NEARLY_ZERO * mean_norm(model, site, role)

@@ -1,0 +1,58 @@
+"""Which weights train: the side of a new unit that starts at zero has to be among them, or it never learns.
+
+The gradient of a unit's incoming weights is proportional to its outgoing ones, and the other way round. A unit with one
+zero side learns there first: if nothing trains there, neither side ever has both a gradient and an optimizer.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from torch import nn
+from torch.optim import Optimizer
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import Role, Site
+
+
+def trainable_parameters(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None) -> frozenset[str] | None:
+    """Names, aliases included, of the parameters that require gradients and that an optimizer (if given) holds.
+
+    None where it cannot be told: without an optimizer, from a model in which nothing requires gradients (yet).
+    """
+    named = {n: p for n, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
+    if optimizer is None:
+        return frozenset(named) or None
+    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
+    held = {id(p) for each in optimizers for group in each.param_groups for p in group["params"]}
+    return frozenset(name for name, parameter in named.items() if id(parameter) in held)
+
+
+def trains(site: Site, role: Role, trainable: frozenset[str] | None) -> bool:
+    """Whether any of the site's weights of one role ("out": incoming, "in": outgoing) trains."""
+    return trainable is None or any(use.role == role and use.tensor in trainable for use in site.axes)
+
+
+def require_trained(site: Site, trainable: frozenset[str] | None) -> None:
+    """`GrowthRefused` where neither the incoming nor the outgoing weights of a site's units train."""
+    if not trains(site, "out", trainable) and not trains(site, "in", trainable):
+        raise GrowthRefused(
+            f"site {site.name!r}: none of its weights ({named_weights(site, 'out')}; {named_weights(site, 'in')}) is "
+            "trained, so new units would never learn: let one of them require gradients and give it to the optimizer, "
+            "or leave the site out"
+        )
+
+
+def require_distinct_copies(site: Site, trainable: frozenset[str] | None) -> None:
+    """`GrowthRefused` where plain copies of a unit could never differ in what they compute."""
+    makes = (use for use in site.axes if use.role not in ("in", "mean", "variance"))
+    if trainable is not None and not any(use.tensor in trainable for use in makes):
+        raise GrowthRefused(
+            f"site {site.name!r}: nothing of what makes its units ({named_weights(site, 'out')}) is trained, so a copy "
+            "would compute the same as its unit for good; use how: zero or random"
+        )
+
+
+def named_weights(site: Site, role: Role) -> str:
+    """The site's weights of one role, by name."""
+    return ", ".join(dict.fromkeys(repr(use.tensor) for use in site.axes if use.role == role)) or "no weight"
