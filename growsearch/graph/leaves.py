@@ -27,7 +27,7 @@ def is_leaf(module: nn.Module) -> bool:
 
     Otherwise (an own `forward`, `_conv_forward` or `weight` property, say) the module is traced through.
     """
-    kind: type[Any] = type(module)
+    kind: Any = type(module)
     if isinstance(module, _THROUGH) or not _by_torch(kind):
         return False
     own = vars(module)
@@ -35,7 +35,7 @@ def is_leaf(module: nn.Module) -> bool:
 
 
 @cache
-def _by_torch(kind: type[Any]) -> bool:
+def _by_torch(kind: Any) -> bool:
     """Whether no class outside torch defines something that torch's forward reaches."""
     origin = getattr(kind.forward, "__module__", None) or ""
     if not origin.startswith("torch.nn.modules."):
@@ -46,7 +46,7 @@ def _by_torch(kind: type[Any]) -> bool:
 
 
 @cache
-def _reached(kind: type[Any]) -> frozenset[str]:
+def _reached(kind: Any) -> frozenset[str]:
     """Names that torch's forward uses, and the methods among them use in turn; what every module has is left out."""
     torch_owned = [each for each in kind.__mro__ if each.__module__.startswith("torch.") and each is not nn.Module]
     names = {"forward"}
