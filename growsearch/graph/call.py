@@ -81,8 +81,9 @@ def _references(position: str, argument: Any) -> Iterator[tuple[str, str]]:
 def function_name(function: Callable[..., Any]) -> str:
     """One name for all spellings of an operation: `add` for `torch.add`, `Tensor.add_`, `+` and `+=`."""
     name = str(getattr(function, "__name__", type(function).__name__))
-    if name == "__get__":  # a property such as Tensor.T
-        name = str(getattr(getattr(function, "__self__", None), "__name__", name))
+    if name in ("__get__", "__set__"):  # a property such as Tensor.T
+        named = str(getattr(getattr(function, "__self__", None), "__name__", name))
+        name = named if name == "__get__" else f"set_{named}"
     name = name.strip("_")
     name = _ALIASES.get(name, name)
     return _SYMBOLS.get(name, name)

@@ -13,29 +13,12 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from growsearch.graph.call import Call, CallKind, Ref, function_name, item
+from growsearch.graph.leaves import is_leaf
 from growsearch.graph.nested import replace_tensors, tensors_in
 from growsearch.graph.tally import Tally
 
-# Torch's own modules whose forward only calls other modules: traced through.
-_THROUGH = (
-    nn.Sequential,
-    nn.ModuleList,
-    nn.ModuleDict,
-    nn.Transformer,
-    nn.TransformerEncoder,
-    nn.TransformerEncoderLayer,
-    nn.TransformerDecoder,
-    nn.TransformerDecoderLayer,
-)
 # Functions that return no tensor and yet carry values of one away.
-_ESCAPES = frozenset({"setitem", "tolist", "numpy", "array"})
-
-
-def is_leaf(module: nn.Module) -> bool:
-    """Whether a module counts as one call: its forward is torch's own, so a subclass with its own is traced through."""
-    forward = None if "forward" in vars(module) else getattr(type(module), "forward", None)
-    origin = getattr(forward, "__module__", None) or ""
-    return origin.startswith("torch.nn.modules.") and not isinstance(module, _THROUGH)
+_ESCAPES = frozenset({"setitem", "set_data", "tolist", "numpy", "array"})
 
 
 @dataclass(frozen=True)
@@ -125,9 +108,9 @@ class Recorder(TorchFunctionMode):
             return
         flops = self._tally.flops - self._leaf[1]
         self._leaf = None
-        for parameter in module.parameters():
-            self.reached.add(self.names[id(parameter)])
         path = self._paths[id(module)]
+        for name, parameter in module.named_parameters():  # a hook may have put another one in the place of the model's
+            self.reached.add(self.names.get(id(parameter), f"{path}.{name}".lstrip(".")))
         self._add("module", path, self._scopes[-1], args, kwargs, output, module=module, flops=flops)
 
     def _add(

@@ -181,7 +181,7 @@ class Step:
     def produce(self, value: Value, axis: int, pieces: Space) -> None:
         """Axis `axis` of a weight makes the space `pieces`."""
         self._role(value, axis, "out")
-        label = self.call.target if self.module is not None else value.label()
+        label = self.call.target if self.module is not None else value.label() or self.call.scope or self.call.name
         self.producers.append(Use(self.call.name, label, pieces))
 
     def consume(self, value: Value, axis: int, pieces: Space) -> None:
