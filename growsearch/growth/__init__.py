@@ -19,7 +19,7 @@ from growsearch.growth.progress import Progress
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
-from growsearch.growth.units import Side, SiteEnds, default_bound, random_directions
+from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
 __all__ = [
@@ -53,7 +53,6 @@ __all__ = [
     "SoftSize",
     "Strategy",
     "WithoutDropout",
-    "default_bound",
     "dropout_off",
     "edits_of",
     "gate_scores",

@@ -25,7 +25,8 @@ from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph, Role, Site
 from growsearch.growth.candidate import Candidate, FillKey
-from growsearch.growth.unit_weights import mean_norm, usual_norm, zero_fills
+from growsearch.growth.starts import usual_norm
+from growsearch.growth.unit_weights import mean_norm, weight_of, zero_fills
 
 NEARLY_ZERO = 1e-5
 """A side below this share of the existing units' mean norm counts as zero: it holds no more than a nudge."""
@@ -140,12 +141,11 @@ def _learned(site: Site, c: Candidate) -> Probe:
 def _removal(model: nn.Module, site: Site, c: Candidate) -> Probe:
     """Stands in for the removal: a copy that shares the unit's outgoing weights, both of which go to 0."""
     assert c.removes is not None
-    tensors = dict(model.named_parameters(remove_duplicate=False))
     shifts = {}
     for use in site.axes:
         if use.role == "in":
             places = [run.offset + c.removes * run.repeat + i for run in use.runs for i in range(run.repeat)]
-            weight = tensors[use.tensor].detach()
+            weight = weight_of(model, use)
             gone = -0.5 * weight.index_select(use.axis, torch.tensor(places, device=weight.device))
             shifts[use.tensor, use.axis] = (gone, gone)
     base = replace(c, source=c.removes, removes=None, offsets={}, parameters=0, flops=0)

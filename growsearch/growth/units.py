@@ -20,19 +20,21 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.candidate import Candidate, FillKey
-from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, lanes, producers
+from growsearch.growth.starts import silent_row, start_of
 from growsearch.growth.statistics.filters import delta_filters
 from growsearch.growth.statistics.transport import Transport
 from growsearch.growth.trainable import named_weights, require_trained, trains
+from growsearch.growth.unit_weights import UnitWeights, fill_shape, mean_norm_of, unit_weights, weight_of
 
 Side = Literal["auto", "incoming", "outgoing"]
 NUDGE = 1e-7
 
 
 class SiteEnds:
-    """Producers and consumers of a site, lane by lane, with the means to turn vectors into new units.
+    """What a site's units have on the way in and on the way out, with the means to turn vectors into new units.
 
-    `trainable` are the names of the parameters that train; None: all.
+    `producers` and `consumers` hold, lane by lane (see `unit_weights`), the weights of one unit. `trainable` are the
+    names of the parameters that train; None: all.
     """
 
     def __init__(
@@ -41,8 +43,13 @@ class SiteEnds:
         require_trained(site, trainable)
         self.model, self.site, self._trainable = model, site, trainable
         self.transport = Transport(graph, model, site)
-        self.producers = [distinct(producers(graph, model, site, lane)) for lane in range(lanes(site))]
-        self.consumers = [distinct(consumers(graph, model, site, lane)) for lane in range(lanes(site))]
+        self.producers = unit_weights(model, site, "out")
+        self.consumers = unit_weights(model, site, "in")
+        if not any(self.producers):
+            raise GrowthRefused(
+                f"site {site.name!r}: all weights that make its units are tied to weights that read them, so new units "
+                "could not start at zero on one side only; grow other sites"
+            )
 
     def zero_side(self, side: Side) -> Literal["incoming", "outgoing"]:
         """Which side starts at zero: the one that is asked for if its weights train, else the other.
@@ -82,9 +89,14 @@ class SiteEnds:
         Where they are all zero, the norm that PyTorch's own initialisation would give.
         """
         ends = (self.producers if end == "incoming" else self.consumers)[lane]
-        weights = torch.cat([self._existing(e) for e in ends], 1)
-        norm = float(weights.double().norm(dim=1).mean())
-        return norm if norm > 0 else sum(e.size * default_bound(self.weight(e)) ** 2 / 3 for e in ends) ** 0.5
+        return mean_norm_of(self.model, self.site, ends)
+
+    def starts(self, end: Literal["incoming", "outgoing"], count: int, generator: torch.Generator) -> list[Tensor]:
+        """Per lane, `[count, length]` weights of one side as its layers themselves begin."""
+        lanes = self.producers if end == "incoming" else self.consumers
+        return [
+            torch.cat([start_of(self.model, e.use).draw(count, e.size, generator) for e in ends], 1) for ends in lanes
+        ]
 
     def candidates(
         self,
@@ -127,50 +139,43 @@ class SiteEnds:
         """Per lane, `count` random unit directions of the incoming side: `descent` where there is no better one."""
         return [random_directions(count, self.length("incoming", i), generator) for i in range(len(self.producers))]
 
-    def _fills(self, by_lane: Sequence[Sequence[Endpoint]], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
+    def _fills(self, by_lane: Sequence[Sequence[UnitWeights]], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
         """Fills `[units, *fill of one unit]` from the lanes' vectors `[units, length]`."""
         fills: dict[FillKey, Tensor] = {}
         for ends, rows in zip(by_lane, vectors, strict=True):
             for end, piece in zip(ends, torch.split(rows, [e.size for e in ends], 1), strict=True):
-                weight = self.weight(end)
-                key = (end.use.tensor, end.use.axis)
+                weight, key = self.weight(end), (end.use.tensor, end.use.axis)
                 if key not in fills:
-                    shape = list(weight.shape)
-                    shape[end.use.axis] = sum(run.repeat for run in end.use.runs)
-                    fills[key] = weight.new_zeros(len(rows), *shape)
-                _place(fills[key], end, piece.reshape(-1, end.width, end.slots, *end.kernel).to(weight))
+                    fills[key] = weight.new_zeros(len(rows), *fill_shape(end.use, weight))
+                end.place(fills[key], piece.to(weight))
+                silent = silent_row(self.model, end.use)
+                if silent is not None:
+                    fills[key][:, silent] = 0.0
         return fills
 
     def _common_fills(self) -> dict[FillKey, Tensor]:
         """The same for all units, `[1, ...]`: depthwise filters pass their input on, free parameters are the mean."""
         fills: dict[FillKey, Tensor] = {}
-        tensors = {
-            **dict(self.model.named_parameters(remove_duplicate=False)),
-            **dict(self.model.named_buffers(remove_duplicate=False)),
-        }
         for use in self.site.axes:
-            if use.role not in ("depthwise", "free") or not tensors[use.tensor].is_floating_point():
+            tensor = weight_of(self.model, use)
+            if use.role not in ("depthwise", "free") or not tensor.is_floating_point():
                 continue
-            tensor = tensors[use.tensor].detach()
-            shape = list(tensor.shape)
-            shape[use.axis] = sum(run.repeat for run in use.runs)
+            shape = fill_shape(use, tensor)
             if use.role == "free":
                 fills[use.tensor, use.axis] = tensor.mean(use.axis, keepdim=True).expand(shape)[None].contiguous()
                 continue
-            fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:])[None]
+            fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:]).expand(shape)[None].contiguous()
         return fills
 
     def _nudge(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
         """A value just above 0 at every producer, and behind every layer that would take it away again."""
         if not self.transport.kinked:
             return {}
-        tensors = dict(self.model.named_parameters(remove_duplicate=False))
+        learned = dict(self.model.named_parameters(remove_duplicate=False))
         fills = {
-            (u.tensor, u.axis): tensors[u.tensor].new_full(
-                (1, sum(r.repeat for r in u.runs)), _smallest(tensors[u.tensor])
-            )
+            (u.tensor, u.axis): (t := weight_of(self.model, u)).new_full((1, *fill_shape(u, t)), _smallest(t))
             for u in self.site.axes
-            if u.role == "bias" or (u.role == "shift" and self.transport.normalised and u.tensor in tensors)
+            if u.role == "bias" or (u.role == "shift" and self.transport.normalised and u.tensor in learned)
         }
         if descent is None or self.transport.normalised:
             return fills
@@ -178,54 +183,18 @@ class SiteEnds:
         moved = self._fills(
             self.producers, [d * (size * self.mean_norm("incoming", lane)) for lane, d in enumerate(descent)]
         )
-        without = {
-            (end.use.tensor, end.use.axis)
-            for ends in self.producers
-            for end in ends
-            if self.model.get_submodule(end.module).bias is None
-        }
+        biased = {use.module for use in self.site.axes if use.role == "bias"}
+        without = {(end.use.tensor, end.use.axis) for ends in self.producers for end in ends if end.module not in biased}
         return {**fills, **{key: value for key, value in moved.items() if key in without}}
 
-    def _existing(self, end: Endpoint) -> Tensor:
-        """Weights `[units, size]` of the existing units, laid out like the vectors of new ones."""
-        weight = self.weight(end).movedim(end.use.axis, 0)
-        weight = weight[:, _far(end, weight.shape[1])]
-        index = torch.tensor(_positions(end, self.site.units), device=weight.device)
-        return weight[index].transpose(1, 2).flatten(1)
-
-    def weight(self, end: Endpoint) -> Tensor:
-        """The layer's weight, without gradient."""
-        weight = self.model.get_submodule(end.module).weight
-        assert isinstance(weight, Tensor)
-        return weight.detach()
-
-
-def _positions(end: Endpoint, units: int) -> list[list[int]]:
-    """Per existing unit, its positions along the weight's axis."""
-    runs = end.use.runs if end.lanes == 1 or len(end.use.runs) == 1 else (end.use.runs[end.lane],)
-    return [[run.offset + u * run.repeat + r for run in runs for r in range(run.repeat)] for u in range(units)]
-
-
-def _place(fill: Tensor, end: Endpoint, values: Tensor) -> None:
-    """Write the units' `values` `[units, far channels, slots, *kernel]` into their fills."""
-    moved = fill.movedim(end.use.axis + 1, 1)
-    slot = slice(None) if end.lanes == 1 else slice(end.lane, end.lane + 1) if len(end.use.runs) > 1 else slice(0, 1)
-    moved[:, slot, _far(end, moved.shape[2])] = values.transpose(1, 2)
-
-
-def _far(end: Endpoint, size: int) -> slice:
-    """The lane's channels on the weight's other axis: a grouped layer's weight holds those of its group only."""
-    return slice(None) if size == end.width else end.channels
+    def weight(self, end: UnitWeights) -> Tensor:
+        """The tensor in which the weights lie, without gradient."""
+        return weight_of(self.model, end.use)
 
 
 def _smallest(weight: Tensor) -> float:
     """`NUDGE`, or the rounding error of a finer type."""
     return min(NUDGE, torch.finfo(weight.dtype).eps)
-
-
-def default_bound(weight: Tensor) -> float:
-    """Bound of the uniform distribution with which PyTorch's linear and convolution layers start: 1 / sqrt(fan in)."""
-    return float(weight[0].numel() ** -0.5)
 
 
 def random_directions(count: int, length: int, generator: torch.Generator, positive: bool = False) -> Tensor:

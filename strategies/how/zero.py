@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import ClassVar
 
-import torch
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, default_bound
+from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds
 
 
 class Zero(Initializer):
@@ -30,13 +29,7 @@ class Zero(Initializer):
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
-        lanes = ends.producers if zero == "outgoing" else ends.consumers
-        vectors = []
-        for layers in lanes:
-            pieces = [
-                (torch.rand(units, end.size, generator=context.generator) * 2 - 1) * default_bound(ends.weight(end))
-                for end in layers
-            ]
-            vectors.append(torch.cat(pieces, 1))
+        other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
+        vectors = ends.starts(other, units, context.generator)
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         return ends.candidates(zero, vectors, descent=descent)

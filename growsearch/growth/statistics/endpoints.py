@@ -62,7 +62,10 @@ def consumers(graph: NetworkGraph, model: nn.Module, site: Site, lane: int) -> l
 
 def distinct(ends: Sequence[Endpoint]) -> list[Endpoint]:
     """One endpoint for every weight: a layer that is called twice, or tied to another, has one set of weights."""
-    return list({(end.use.tensor, end.use.axis): end for end in reversed(ends)}.values())[::-1]
+    found: dict[tuple[str, int], Endpoint] = {}
+    for end in ends:
+        found.setdefault((end.use.tensor, end.use.axis), end)
+    return list(found.values())
 
 
 def lanes(site: Site) -> int:
@@ -75,11 +78,16 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
     layer = model.get_submodule(call.target) if call.kind == "module" else None
     if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
         raise GrowthRefused(
-            f"site {site.name!r}: {name!r} is no plain nn.Linear or nn.Conv, so new weights cannot be made for it; use "
-            "how: split, which copies units"
+            f"site {site.name!r}: {name!r} is no plain nn.Linear or nn.Conv, so its gradient matrix is not known; use "
+            "how: zero, random, gradmax_opt or split"
         )
     tensor = f"{call.target}.weight"
-    use = next(u for u in site.axes if u.role == role and (tensor == u.tensor or tensor in u.aliases))
+    use = next((u for u in site.axes if u.role == role and (tensor == u.tensor or tensor in u.aliases)), None)
+    if use is None:
+        raise GrowthRefused(
+            f"site {site.name!r}: {tensor!r} both makes and reads its units (tied weights), so it has no gradient matrix "
+            "of its own; use how: zero, random or gradmax_opt"
+        )
     count = lanes(site)
     groups = getattr(layer, "groups", 1)
     repeats = sum(run.repeat for run in use.runs)
@@ -88,7 +96,8 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
     if count == 1:
         if groups > 1:
             raise GrowthRefused(
-                f"site {site.name!r}: grouped layer {call.target!r} with ungrouped units is not supported"
+                f"site {site.name!r}: {call.target!r} is grouped and reads or makes units that other layers join, so it "
+                "has no gradient matrix; use how: zero, random, gradmax_opt or split"
             )
         return Endpoint(name, call.target, call.index, use, 0, 1, slice(0, far), repeats, kernel)
     if groups > 1 and groups % count == 0 and role == "out":
@@ -101,7 +110,9 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
         channels = None
     if channels is None:
         raise GrowthRefused(
-            f"site {site.name!r}: {call.target!r} groups channels differently from the site's other layers"
+            f"site {site.name!r}: a unit is {count} channels of {site.producers[0]!r} and {repeats} of {call.target!r} "
+            "(they are cut and joined on the way), so it has no gradient matrix; use how: zero, random, gradmax_opt or "
+            "split"
         )
     return Endpoint(name, call.target, call.index, use, lane, count, channels, 1, kernel)
 
