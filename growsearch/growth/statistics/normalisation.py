@@ -22,8 +22,9 @@ def by_batch(model: nn.Module, call: Call) -> bool:
 
 
 def slope_at_zero(model: nn.Module, call: Call) -> float:
-    """Factor by which a channel that is 0, of variance 0 (by the batch) or 1 (running), leaves a batch normalisation."""
-    return ((0.0 if by_batch(model, call) else 1.0) + epsilon(model, call)) ** -0.5
+    """Factor by which a channel that is 0 leaves a batch normalisation: its variance is 0, the running one 1."""
+    variance = 0.0 if by_batch(model, call) else 1.0
+    return float((variance + epsilon(model, call)) ** -0.5)
 
 
 def normalised(model: nn.Module, call: Call, value: Tensor) -> Tensor:
