@@ -67,7 +67,8 @@ class GradMaxOpt(Initializer):
             problem.attach(wide, {site.name: len(start) for site, start in starts}, context)
         # The fused kernels of attention have no second derivative.
         with sdpa_kernel(SDPBackend.MATH):
-            loss = LocalObjective(wide, context.objective, context.batches[0], _readers(problems, context))
+            ends, units = _readers(problems, context), _own_units(problems)
+            loss = LocalObjective(wide, context.objective, context.batches[0], ends, units)
             for _ in range(self.steps):
                 with undisturbed(wide):
                     self._ascend(loss, problems)
@@ -120,6 +121,7 @@ class _Problem:
         units = len(self.start)
         self.zero = NewSlices(wide, context.graph, self.site, self._roles[0], units, added)
         self.moving = NewSlices(wide, context.graph, self.site, self._roles[1], units, added)
+        self.incoming = self.moving if self._roles[1] == "out" else self.zero
         for tensor in (*self.zero.tensors, *self.moving.tensors):
             # Of frozen layers too: their new slices are optimised all the same.
             tensor.requires_grad_()
@@ -152,3 +154,12 @@ def _readers(problems: list[_Problem], context: GrowthContext) -> set[str]:
     """The modules that read the new units."""
     calls = (context.graph.calls[name] for p in problems for name in p.site.consumers)
     return {call.target for call in calls if call.kind == "module"}
+
+
+def _own_units(problems: list[_Problem]) -> dict[str, list[int]]:
+    """By module, the output channels that are new units."""
+    found: dict[str, list[int]] = {}
+    for problem in problems:
+        for tensor, positions in problem.incoming.positions().items():
+            found.setdefault(tensor.rpartition(".")[0], []).extend(positions)
+    return found
