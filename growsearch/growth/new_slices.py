@@ -37,6 +37,11 @@ class NewSlices:
                 index.append(torch.tensor(keep, device=tensor.device))
             self._index.append(index)
 
+    def positions(self) -> dict[str, list[int]]:
+        """By tensor, where the new units lie on the site's axis."""
+        uses = zip(self.uses, self._index, strict=True)
+        return {use.tensor: [int(position) for position in index[use.axis]] for use, index in uses}
+
     def read(self, tensors: Sequence[Tensor] | None = None) -> list[Tensor]:
         """The slices of the weights, or of `tensors` of the same shapes (their gradients, say); differentiable."""
         values = [t.detach() for t in self.tensors] if tensors is None else tensors

@@ -25,6 +25,7 @@ from growsearch.growth import (
     random_directions,
 )
 from growsearch.surgery import apply_edits, undisturbed
+from strategies.how.ascent import Ascent
 
 
 class GradMaxOpt(Initializer):
@@ -66,7 +67,8 @@ class GradMaxOpt(Initializer):
             problem.attach(wide, {site.name: len(start) for site, start in starts}, context)
         # The fused kernels of attention have no second derivative.
         with sdpa_kernel(SDPBackend.MATH):
-            loss = LocalObjective(wide, context.objective, context.batches[0], _readers(problems, context))
+            ends, units = _readers(problems, context), _own_units(problems)
+            loss = LocalObjective(wide, context.objective, context.batches[0], ends, units)
             for _ in range(self.steps):
                 with undisturbed(wide):
                     self._ascend(loss, problems)
@@ -119,26 +121,17 @@ class _Problem:
         units = len(self.start)
         self.zero = NewSlices(wide, context.graph, self.site, self._roles[0], units, added)
         self.moving = NewSlices(wide, context.graph, self.site, self._roles[1], units, added)
+        self.incoming = self.moving if self._roles[1] == "out" else self.zero
         for tensor in (*self.zero.tensors, *self.moving.tensors):
             # Of frozen layers too: their new slices are optimised all the same.
             tensor.requires_grad_()
-        self._first = torch.zeros_like(self.moving.matrix())
-        self._second = torch.zeros_like(self._first)
-        self._steps = 0
+        self._ascent = Ascent(self.moving.matrix())
 
     def move(self, gradients: Mapping[int, Tensor], lr: float) -> None:
         """One step of Adam uphill along the sphere, then back to equal-norm, orthogonal units."""
-        self._steps += 1
-        units = self.moving.matrix() / self.radius
         slope = self.moving.matrix([gradients[id(t)] for t in self.moving.tensors])
-        # Without the tangent projection Adam's scaling would turn the radial part into a drift off the optimum.
-        overlap = slope @ units.T
-        slope = slope - 0.5 * (overlap + overlap.T) @ units
-        self._first.mul_(0.9).add_(slope, alpha=0.1)
-        self._second.mul_(0.999).addcmul_(slope, slope, value=0.001)
-        first, second = self._first / (1 - 0.9**self._steps), self._second / (1 - 0.999**self._steps)
-        units = units + lr * units.shape[1] ** -0.5 * first / (second.sqrt() + 1e-30)
-        self.moving.write_matrix(_orthonormal(units) * self.radius)
+        units = self._ascent.step(self.moving.matrix() / self.radius, slope, lr)
+        self.moving.write_matrix(units * self.radius)
 
     def candidates(self, gains: list[float]) -> list[Candidate]:
         """The start with the weights that were found, largest gradient first."""
@@ -163,11 +156,10 @@ def _readers(problems: list[_Problem], context: GrowthContext) -> set[str]:
     return {call.target for call in calls if call.kind == "module"}
 
 
-def _orthonormal(rows: Tensor) -> Tensor:
-    """The nearest orthonormal rows; unit rows where there are more of them than dimensions."""
-    if rows.shape[0] > rows.shape[1]:
-        unit: Tensor = rows / rows.norm(dim=1, keepdim=True)
-        return unit
-    left, _, right = torch.linalg.svd(rows, full_matrices=False)
-    nearest: Tensor = left @ right
-    return nearest
+def _own_units(problems: list[_Problem]) -> dict[str, list[int]]:
+    """By module, the output channels that are new units."""
+    found: dict[str, list[int]] = {}
+    for problem in problems:
+        for tensor, positions in problem.incoming.positions().items():
+            found.setdefault(tensor.rpartition(".")[0], []).extend(positions)
+    return found

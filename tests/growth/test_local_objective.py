@@ -51,13 +51,14 @@ def against_itself(model: nn.Module, batch: Tensor) -> Tensor:
 
 
 def derivatives(model: Chain, loss: Callable[[], Tensor]) -> list[Tensor]:
-    """The gradient at what is zero, and of its squared norm at the incoming weights of the new units."""
+    """The gradient at what is zero, and of its squared norm at the incoming weights of the new units of `a` and `b`."""
     with undisturbed(model):
         zero = [model.b.weight, model.c.weight, *([model.loose] if model.aside else [])]
         found = torch.autograd.grad(loss(), zero, create_graph=True)
         gradients = [g[: -1 if i == 0 else None, -1 if i == 1 else -2 :] for i, g in enumerate(found)]
         norm = torch.stack([g.square().sum() for g in gradients]).sum()
-        return [*gradients, torch.autograd.grad(norm, model.a.weight)[0][-2:]]
+        first, second = torch.autograd.grad(norm, [model.a.weight, model.b.weight])
+        return [*gradients, first[-2:], second[-1, :-2]]
 
 
 @pytest.mark.parametrize("objective", [once, two_views, against_itself])
@@ -68,7 +69,7 @@ def test_derivatives_at_new_units_are_those_of_the_objective(
     torch.manual_seed(0)
     model = Chain(dropout, aside).double()
     batch = torch.randn(9, 4, dtype=torch.float64)
-    local = LocalObjective(model, objective, batch, ENDS)
+    local = LocalObjective(model, objective, batch, ENDS, {"b": [5]})
 
     def whole() -> Tensor:
         torch.manual_seed(0)
@@ -82,6 +83,7 @@ def test_derivatives_at_new_units_are_those_of_the_objective(
         with torch.no_grad():
             # Wherever the units' other side goes.
             model.a.weight[-2:] += torch.randn(2, 5, dtype=torch.float64)
+            model.b.weight[-1, :-2] += torch.randn(5, dtype=torch.float64)
 
 
 def test_nothing_is_computed_behind_the_ends() -> None:

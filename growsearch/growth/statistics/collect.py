@@ -25,9 +25,17 @@ Objective = Callable[[nn.Module, Any], Tensor]
 class LaneProblem:
     """The leading triplets of one lane of one site, fed batch by batch; holds no activations between batches."""
 
-    def __init__(self, model: nn.Module, graph: NetworkGraph, site: Site, lane: int, units: int) -> None:
+    def __init__(
+        self,
+        model: nn.Module,
+        graph: NetworkGraph,
+        site: Site,
+        lane: int,
+        units: int,
+        between: type[Transport] = Transport,
+    ) -> None:
         self.model, self.units = model, units
-        self.transport = Transport(graph, model, site)
+        self.transport = between(graph, model, site)
         self.transport.require_linear()
         self.producers = producers(graph, model, site, lane)
         self.consumers = consumers(graph, model, site, lane)
@@ -40,8 +48,12 @@ class LaneProblem:
 
     def update(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
         """Add one batch to the pass under way; an objective may run the network several times, on two views, say."""
-        for run in self._runs(seen):
-            self._add(self.operator(seen, run), weight, generator)
+        for operator in self.operators(seen):
+            self._add(operator, weight, generator)
+
+    def operators(self, seen: Capture) -> list[GradientOperator]:
+        """The gradient matrix of one batch, run by run."""
+        return [self.operator(seen, run) for run in self._runs(seen)]
 
     def _runs(self, seen: Capture) -> list[int]:
         """The runs of the network on which the objective depends: not those without gradients, of a teacher, say."""
@@ -126,7 +138,7 @@ def gradient_triplets(
             if seen is None or len(batches) > 1:
                 # The activations of one batch go before those of the next come.
                 seen = None
-                seen = _pass(model, objective, batch, every)
+                seen = capture_ends(model, objective, batch, every)
             for problem in pending:
                 problem.update(seen, size / sum(sizes), generator)
         for problem in pending:
@@ -169,7 +181,8 @@ def batch_size(batch: Any) -> int:
     return next((batch_size(v) for v in values if isinstance(v, Tensor | Mapping | list | tuple)), 1)
 
 
-def _pass(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[LaneProblem]) -> Capture:
+def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[LaneProblem]) -> Capture:
+    """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers."""
     firsts = {p.module for problem in problems for p in problem.producers}
     seconds = {c.module for problem in problems for c in problem.consumers}
     with undisturbed(model):

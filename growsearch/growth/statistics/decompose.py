@@ -73,7 +73,7 @@ def exact(matrix: Float[Tensor, "rows cols"], k: int, generator: torch.Generator
 
     Directions beyond the rank are orthonormal to the others with value 0, and beyond `min(rows, cols)` random.
     """
-    _require_finite(matrix)
+    require_finite(matrix)
     m = matrix.double()
     wide = m.shape[0] <= m.shape[1]
     gram = m @ m.T if wide else m.T @ m
@@ -115,7 +115,7 @@ class BlockKrylov:
         """Enlarge the basis, or finish."""
         assert self._sum is not None
         product, self._sum = self._sum, None
-        _require_finite(product)
+        require_finite(product)
         self._passes += 1
         if not self._forward:
             self._block = self._outside(product)
@@ -182,6 +182,7 @@ def _complete(values: Tensor, left: Tensor, right: Tensor, k: int, generator: to
     return Triplets(values.float(), (left * sign).float(), (right * sign).float())
 
 
-def _require_finite(tensor: Tensor) -> None:
+def require_finite(tensor: Tensor) -> None:
+    """`GrowthFailed` if some entry is not finite."""
     if not bool(torch.isfinite(tensor).all()):
         raise GrowthFailed("the gradient statistics are not finite (NaN or infinity): the loss has diverged")

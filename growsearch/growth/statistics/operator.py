@@ -21,7 +21,7 @@ from growsearch.growth.statistics.endpoints import (
     layer_input_gradient,
     layer_weight_gradient,
 )
-from growsearch.growth.statistics.taps import tap_matrix
+from growsearch.growth.statistics.taps import Geometry, tap_matrix
 from growsearch.growth.statistics.transport import Transport
 
 CHUNK = 64
@@ -57,56 +57,63 @@ class GradientOperator:
 
     def times(self, vectors: Tensor) -> Tensor:
         """`M v` for every row v of `vectors` `[r, cols]`: the consumers' weight gradients of units starting with v."""
-        z = {
-            p.call: apply_layer(self._layer(p), self.inputs[p.call], v.reshape(-1, p.width, *p.kernel))
-            for p, v in _shared(vectors, self.producers)
-        }
-        carried = self.transport.apply(z)
-        out = {}
-        for c in self.consumers:
-            if c.call not in carried:
-                out[c.call] = vectors.new_zeros(len(vectors), c.size)
-                continue
-            gradient = layer_weight_gradient(self._layer(c), carried[c.call], self.gradients[c.call])
-            out[c.call] = _by_unit(gradient, c, len(vectors))
-        return _joined(out, self.consumers, 1)
+        return self.at_consumers(self.transport.apply(self.activations(vectors)), len(vectors))
 
     def transposed_times(self, vectors: Tensor) -> Tensor:
         """`u M` for every row `u` of `vectors` `[r, rows]`: the producers' weight gradients of units ending with u."""
-        count = len(vectors)
+        z = {p.call: self._virtual_output(p, len(vectors)).requires_grad_() for p in self.producers}
+        with torch.enable_grad():
+            carried = self.transport.apply(z)
+        return self.pull(vectors, z, carried)
+
+    def activations(self, vectors: Tensor) -> dict[str, Tensor]:
+        """What units starting with the rows of `vectors` `[r, cols]` give at the producers, without bias."""
+        return {
+            p.call: apply_layer(self._layer(p), self.inputs[p.call], v.reshape(-1, p.width, *p.kernel))
+            for p, v in _shared(vectors, self.producers)
+        }
+
+    def at_consumers(self, carried: Mapping[str, Tensor], count: int) -> Tensor:
+        """The consumers' weight gradients `[count, rows]` for what `count` units bring them."""
+        out = {}
+        for c in self.consumers:
+            if c.call not in carried:
+                out[c.call] = self.gradients[c.call].new_zeros(count, c.size)
+                continue
+            gradient = layer_weight_gradient(self._layer(c), carried[c.call], self.gradients[c.call])
+            out[c.call] = _by_unit(gradient, c, count)
+        return _joined(out, self.consumers, 1)
+
+    def pull(self, vectors: Tensor, z: Mapping[str, Tensor], carried: Mapping[str, Tensor]) -> Tensor:
+        """The producers' weight gradients `[r, cols]` of units ending with the rows of `vectors` `[r, rows]`.
+
+        `carried` was made from `z`, the units' values at the producers, with autograd.
+        """
         seeds: dict[str, Tensor] = {}
         for c, u in _shared(vectors, self.consumers):
             weight = _as_weight(u, c)
             seeds[c.call] = layer_input_gradient(self._layer(c), self.gradients[c.call], weight, self._input_grid(c))
-        back = self._back(seeds, count)
+        names = [name for name in seeds if name in carried]
+        found = torch.autograd.grad(
+            [carried[n] for n in names], list(z.values()), [seeds[n] for n in names], allow_unused=True
+        )
+        back = {
+            name: torch.zeros_like(value) if grad is None else grad
+            for (name, value), grad in zip(z.items(), found, strict=True)
+        }
         out = {
-            p.call: layer_weight_gradient(self._layer(p), self.inputs[p.call], back[p.call]).reshape(count, -1)
+            p.call: layer_weight_gradient(self._layer(p), self.inputs[p.call], back[p.call]).reshape(len(vectors), -1)
             for p in self.producers
         }
         return _joined(out, self.producers, 1)
 
     def mean_patch(self) -> Tensor:
         """Mean over samples and positions of what one unit's incoming weights are multiplied with, `[cols]`."""
-        parts = {}
-        for p in self.producers:
-            one = torch.ones_like(self._virtual_output(p, 1))
-            patch = layer_weight_gradient(self._layer(p), self.inputs[p.call], one)
-            parts[p.call] = patch.flatten() / one.numel()
-        return _joined(parts, self.producers, 0)
+        return _joined({p.call: self._mean_patch(p) for p in self.producers}, self.producers, 0)
 
-    def _back(self, seeds: Mapping[str, Tensor], count: int) -> dict[str, Tensor]:
-        """Transposed transport: cotangents at the producers' outputs from those at the consumers' inputs."""
-        z = {p.call: self._virtual_output(p, count).requires_grad_() for p in self.producers}
-        with torch.enable_grad():
-            carried = self.transport.apply(z)
-            names = [name for name in seeds if name in carried]
-            found = torch.autograd.grad(
-                [carried[n] for n in names], list(z.values()), [seeds[n] for n in names], allow_unused=True
-            )
-        return {
-            name: torch.zeros_like(value) if grad is None else grad
-            for (name, value), grad in zip(z.items(), found, strict=True)
-        }
+    def _mean_patch(self, p: Endpoint) -> Tensor:
+        one = torch.ones_like(self._virtual_output(p, 1))
+        return layer_weight_gradient(self._layer(p), self.inputs[p.call], one).flatten() / one.numel()
 
     def _virtual_output(self, p: Endpoint, count: int) -> Tensor:
         x = self.inputs[p.call]
@@ -118,14 +125,28 @@ class GradientOperator:
         return self.grids[f"{c.call}:input"]
 
     def _block(self, p: Endpoint, c: Endpoint) -> Tensor:
-        alpha = self.transport.coefficient(p.call, c.call)
+        whole, mean = self.transport.coefficients(p.call, c.call)
         x, g = self.inputs[p.call], self.gradients[c.call]
-        if alpha == 0.0:
+        if whole == mean == 0.0:
             return x.new_zeros(c.size, p.size)
         if isinstance(self._layer(c), nn.Linear):
-            return alpha * (g.reshape(-1, g.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
-        block = tap_matrix(x, g, geometry(self._layer(p)), geometry(self._layer(c)), self.grids[p.call])
-        return alpha * block.reshape(c.size, p.size)
+            block = whole * (g.reshape(-1, g.shape[-1]).T @ x.reshape(-1, x.shape[-1]))
+        else:
+            taps = tap_matrix(x, g, geometry(self._layer(p)), geometry(self._layer(c)), self.grids[p.call])
+            block = whole * taps.reshape(c.size, p.size)
+        # What normalisation takes from the activation is its mean: the mean patch, times the gradients' sum.
+        return block - mean * torch.outer(self._total(p, c), self._mean_patch(p)) if mean else block
+
+    def _total(self, p: Endpoint, c: Endpoint) -> Tensor:
+        """The gradient at one unit's activation, summed over samples and positions: for every weight of `c`."""
+        g = self.gradients[c.call]
+        if isinstance(self._layer(c), nn.Linear):
+            return g.reshape(-1, g.shape[-1]).sum(0)
+        grid = self.grids[p.call]
+        one = g.new_ones(g.shape[0], 1, *grid)
+        ones = (1,) * len(grid)
+        point = Geometry(ones, ones, (0,) * len(grid), ones)
+        return tap_matrix(one, g, point, geometry(self._layer(c)), grid).flatten()
 
     def _dense_by_products(self) -> Tensor:
         x = next(iter(self.inputs.values()))

@@ -2,8 +2,12 @@
 
 A unit that starts with zero incoming weights has activation 0 everywhere. What the loss gradient sees of it is the
 linear map from the producers' outputs to the consumers' inputs at that point: activations contribute their slope at 0+,
-max pooling the position that wins a tie, batch normalisation a factor 1 (its new channels start with scale 1 and
-variance 1), residual additions and concatenations pass it on.
+max pooling the position that wins a tie, residual additions and concatenations pass it on. Batch normalisation by the
+batch's own statistics takes the mean over samples and positions away and divides by sqrt(eps): the variance of a
+channel at 0 is of second order. By running statistics it divides by sqrt(1 + eps): new channels start with variance 1.
+
+The map is given in units of its largest factor 1 / sqrt(eps), about 316: the values of sites with and without
+normalisation can be compared, and what passes beside a normalisation counts as little as it does in the gradient.
 """
 
 from __future__ import annotations
@@ -21,6 +25,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import Call, NetworkGraph, Ref, Site
 from growsearch.growth.statistics.filters import delta_filters
+from growsearch.growth.statistics.normalisation import by_batch, slope_at_zero
 
 STEP = 1e-9
 _MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
@@ -29,6 +34,9 @@ _MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
     "max_pool3d": F.max_pool3d_with_indices,
 }
 SCALAR = frozenset({"pointwise", "batch_norm", "add", "multiply"})
+
+
+Handler = Callable[["Transport", Call, list[Tensor]], Tensor]
 
 
 class Transport:
@@ -112,18 +120,27 @@ class Transport:
                     "gradmax_opt), or how: split"
                 )
 
-    def coefficient(self, producer: str, consumer: str) -> float:
-        """That number, where `scalar`."""
-        value = self.apply({producer: torch.ones((), dtype=torch.float64)}).get(consumer)
-        return 0.0 if value is None else float(value)
+    def coefficients(self, producer: str, consumer: str) -> tuple[float, float]:
+        """Where `scalar`: the factor of all that passes, and of its mean, which batch normalisation takes away."""
+        pair = self.apply({producer: torch.tensor([1.0, 0.0], dtype=torch.float64)}).get(consumer)
+        return (0.0, 0.0) if pair is None else (float(pair[0]), float(pair[1]))
+
+    def handler(self, call: Call) -> Handler | None:
+        """What `call` does to virtual channels; None where that is not known."""
+        return _HANDLERS.get(call.rule or "")
+
+    @cached_property
+    def unit(self) -> float:
+        """The factor of batch normalisation in which the map is given: 1 / sqrt(eps), 1 where there is none."""
+        return max((slope_at_zero(self.model, c) for c in self.calls if c.rule == "batch_norm"), default=1.0)
 
     def apply(self, z: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Consumer inputs from producer outputs, each with virtual channels where the site's would be."""
-        env: dict[str, Tensor] = dict(z)
+        env: dict[str, Tensor] = {name: value / self.unit for name, value in z.items()}
         for call in self.calls:
             if call.name in env:
                 continue
-            handler = _HANDLERS.get(call.rule or "")
+            handler = self.handler(call)
             if handler is None:
                 raise self.refusal(call)
             carried = [env[r.call] for r in references(call.args) + references(call.kwargs) if r.call in env]
@@ -240,8 +257,14 @@ def _pointwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor
     return values[0] * transport.slopes[call.name]
 
 
-def _pass(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return values[0]
+def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+    z, slope = values[0], slope_at_zero(transport.model, call)
+    if not by_batch(transport.model, call):
+        return z * slope
+    if z.ndim == 1:
+        # A pair of `coefficients`: from here on all of it is without its mean.
+        return torch.stack([z[0], z[0]]) * slope
+    return (z - z.mean([d for d in range(z.ndim) if d != 1], keepdim=True)) * slope
 
 
 def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
@@ -316,9 +339,9 @@ def _depthwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor
     return F.conv2d(z, kernel, None, layer.stride, layer.padding, layer.dilation, z.shape[1])
 
 
-_HANDLERS: dict[str, Callable[[Transport, Call, list[Tensor]], Tensor]] = {
+_HANDLERS: dict[str, Handler] = {
     "pointwise": _pointwise,
-    "batch_norm": _pass,
+    "batch_norm": _batch_norm,
     "add": _add,
     "multiply": _multiply,
     "concat": _concat,

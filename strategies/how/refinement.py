@@ -1,0 +1,97 @@
+"""Incoming weights with the largest gradient at zero outgoing ones, through followers of any shape."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from growsearch.growth import random_directions
+from growsearch.growth.statistics.response import OutgoingGradient, OutgoingGradients
+from strategies.how.ascent import Ascent, orthonormal
+
+LR = 0.3
+"""Length of a step, in norms of a unit."""
+RANDOM_STARTS, FIRST_STEPS = 3, 5
+ALIKE = 0.5
+"""Candidates with a larger cosine are on their way to the same optimum: one of them is enough."""
+
+
+def refined(
+    gradients: OutgoingGradients,
+    batches: Sequence[Any],
+    starts: Mapping[str, Sequence[Float[Tensor, "units length"]]],
+    norms: Mapping[str, Sequence[float]],
+    steps: int,
+    generator: torch.Generator,
+) -> dict[str, list[tuple[Float[Tensor, "units length"], Float[Tensor, " units"]]]]:
+    """Per site and lane, unit incoming weights and their squared gradient norms, the largest first.
+
+    Several sets of units, `starts` and random ones, go uphill for a few steps on the first batch. The best units of
+    all sets that are not alike go on together for `steps` more, shared out among the batches. All of it is projected
+    ascent: units stay orthogonal and of the norm `norms`, for which the gradients are meant.
+    """
+    sites: dict[str, list[_Units]] = {}
+    share = -(-steps // len(batches))
+    for batch in batches:
+        found = gradients.on(batch)
+        if not sites:
+            sites = {
+                name: [
+                    _Units(_best_start(g, rows, norm, generator), norm)
+                    for g, rows, norm in zip(found[name], starts[name], norms[name], strict=True)
+                ]
+                for name in starts
+            }
+        for name, lanes in sites.items():
+            for units, gradient in zip(lanes, found[name], strict=True):
+                units.climb(gradient, share)
+    return {name: [units.ranked(g) for units, g in zip(sites[name], found[name], strict=True)] for name in sites}
+
+
+class _Units:
+    """A set of units on its way."""
+
+    def __init__(self, rows: Tensor, norm: float) -> None:
+        self.rows, self._norm = rows, norm
+        self._ascent = Ascent(rows)
+
+    def climb(self, gradient: OutgoingGradient, steps: int) -> None:
+        for _ in range(steps):
+            _, slope = gradient.ascent(self.rows * self._norm)
+            self.rows = self._ascent.step(self.rows, slope, LR)
+
+    def gains(self, gradient: OutgoingGradient) -> Tensor:
+        return gradient(self.rows * self._norm).square().sum(1)
+
+    def ranked(self, gradient: OutgoingGradient) -> tuple[Tensor, Tensor]:
+        gains, order = self.gains(gradient).sort(descending=True, stable=True)
+        return self.rows[order], gains
+
+
+def _best_start(gradient: OutgoingGradient, rows: Tensor, norm: float, generator: torch.Generator) -> Tensor:
+    count, length = rows.shape
+    drawn = [random_directions(count, length, generator) for _ in range(RANDOM_STARTS)]
+    sets = [_Units(orthonormal(each.to(gradient.like)), norm) for each in (rows, *drawn)]
+    for units in sets:
+        units.climb(gradient, FIRST_STEPS)
+    pool = torch.cat([units.rows for units in sets])
+    order = torch.cat([units.gains(gradient) for units in sets]).argsort(descending=True, stable=True)
+    pool = pool[order]
+    return orthonormal(pool[_unlike(pool, count)])
+
+
+def _unlike(pool: Tensor, count: int) -> list[int]:
+    """The first `count` rows that are not alike; where there are fewer, the first of the others too."""
+    alike = (pool @ pool.T).abs() > ALIKE
+    free = torch.ones(len(pool), dtype=torch.bool, device=pool.device)
+    chosen: list[int] = []
+    while len(chosen) < count and bool(free.any()):
+        best = int(free.nonzero()[0])
+        chosen.append(best)
+        free &= ~alike[best]
+        free[best] = False
+    return (chosen + [i for i in range(len(pool)) if i not in chosen])[:count]
