@@ -9,6 +9,7 @@ import torch
 
 from growsearch.cli.output import emit, show
 from growsearch.comparison.controls import planned_controls
+from growsearch.comparison.forecast import Forecast, forecast_warnings, forecasts
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.graph import NetworkGraph, trace
@@ -17,14 +18,17 @@ from growsearch.networks import build_network
 
 def dry_run(config: RunConfig, as_json: bool) -> None:
     """Print what a configuration would run; its data is read and its networks are built, nothing is trained."""
-    plans = {name: plan_of(policy) for name, policy in config.policy_configs().items()}
-    controls = planned_controls(config.policy_configs(), config.controls)
+    policies = config.policy_configs()
+    coming = forecasts(policies)
+    plans = {name: plan_of(policy, coming.get(name)) for name, policy in policies.items()}
+    controls, warnings = planned_controls(policies, config.controls), forecast_warnings(coming)
     if as_json:
-        emit({"seeds": config.seeds, "policies": plans, "controls": [control.name for control in controls]})
+        named = [control.name for control in controls]
+        emit({"seeds": config.seeds, "policies": plans, "controls": named, "warnings": warnings})
         return
     from rich.table import Table
 
-    table = Table("policy", "network", "grows", "sites", "parameters", "budget", "parameters at the budget")
+    table = Table("policy", "network", "grows", "sites", "parameters", "budget", "events", "parameters at the end")
     for name, plan in plans.items():
         table.add_row(
             name,
@@ -33,13 +37,15 @@ def dry_run(config: RunConfig, as_json: bool) -> None:
             ", ".join(f"{count} {kind}" for kind, count in plan["kinds"].items()),
             f"{plan['parameters']:,}",
             plan["budget"],
-            "" if plan["budget_parameters"] is None else f"{plan['budget_parameters']:,}",
+            plan["events"],
+            plan["end"],
         )
     show(table)
     for network, names in _by_network(plans).items():
         show(f"sites of {', '.join(names)}: {network or 'none'}")
     beside = f" and {len(controls)} controls ({', '.join(control.name for control in controls)})" if controls else ""
     runs = (len(plans) + len(controls)) * config.seeds
+    show(*(f"warning: {warning}" for warning in warnings))
     show(f"{len(plans)} policies{beside} x {config.seeds} seeds = {runs} runs")
 
 
@@ -51,8 +57,8 @@ def _by_network(plans: dict[str, Any]) -> dict[str, list[str]]:
     return found
 
 
-def plan_of(config: RunConfig) -> dict[str, Any]:
-    """Sites, parameters and FLOPs of a configuration's seed network, and what is known of its size at the budget."""
+def plan_of(config: RunConfig, coming: Forecast | None) -> dict[str, Any]:
+    """Sites, parameters and FLOPs of a configuration's seed network, and what is known of its growth."""
     data = load_data(config.data, 0)
     graph = _graph(config, config.network, data)
     growth, budget = config.growth, config.growth.budget or {}
@@ -71,6 +77,13 @@ def plan_of(config: RunConfig) -> dict[str, Any]:
         "budget": ", ".join(f"{measure} {_shown(value)}" for measure, value in budget.items()) if growth.grows else "",
         "budget_parameters": full.get("parameters"),
         "budget_flops": full.get("flops"),
+        "events": coming.events_words() if coming else "",
+        "end": coming.size_words() if coming else "",
+        "steps": coming.firing.steps if coming else None,
+        "event_steps": coming.firing.events if coming else None,
+        "most_events": coming.firing.most if coming else None,
+        "end_parameters": coming.parameters if coming else None,
+        "end_flops": coming.flops if coming else None,
     }
 
 

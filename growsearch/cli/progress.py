@@ -51,6 +51,8 @@ class RunProgress:
     def _on_compare(self, event: dict[str, Any]) -> None:
         self._runs, self._done = event["runs"], event["finished"]
         self._all = self._bars.add_task("runs", total=self._runs, completed=self._done, note="")
+        for warning in event.get("warnings", []):
+            self._line(f"warning: {warning}")
         if self._done:
             self._line(f"{self._done} of {self._runs} runs are finished already and kept")
 

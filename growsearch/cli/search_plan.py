@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Any
 from growsearch.cli.dry_run import plan_of
 from growsearch.cli.output import emit, show
 from growsearch.cli.search_table import duration
+from growsearch.comparison.forecast import Forecast, forecasts
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -32,7 +33,9 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
     place = str(resolve_device(device))
     check(space)
     workers = workers or (core_count() if place == "cpu" else 1)
-    examples = {name: _example(config, chosen, place) for name, (config, chosen) in _examples(space, settings).items()}
+    named = _examples(space, settings)
+    coming = forecasts({name: config for name, (config, _) in named.items()})
+    examples = {name: _example(config, chosen, place, coming.get(name)) for name, (config, chosen) in named.items()}
     seconds = sum(one["seconds"] for one in examples.values()) / len(examples) * settings.seeds
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}
     whole = {"trials": settings.trials, "workers": workers, "seconds_per_trial": seconds, "parameters": parameters}
@@ -72,9 +75,9 @@ def _examples(space: Space, settings: SearchConfig) -> dict[str, tuple[RunConfig
     return {name: (study.config(one), parameters_of(study.data, one) or {}) for name, one in plain.items()}
 
 
-def _example(config: RunConfig, chosen: dict[str, Any], device: str) -> dict[str, Any]:
+def _example(config: RunConfig, chosen: dict[str, Any], device: str, coming: Forecast | None) -> dict[str, Any]:
     """What a trial grows from and to, and the seconds that one seed of it takes, about."""
-    return {"chosen": chosen, **plan_of(config), "seconds": _seconds(config, device)}
+    return {"chosen": chosen, **plan_of(config, coming), "seconds": _seconds(config, device)}
 
 
 def _seconds(config: RunConfig, device: str) -> float:

@@ -15,14 +15,20 @@ def validate(
     quiet: Quiet = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """Check FILE without running anything; all problems at once."""
+    """Check FILE without running anything: what is written, the data, every policy's first growth, its schedule."""
+    from growsearch.comparison.readiness import check_ready
     from growsearch.config import load_space
 
     space = load_space(file, set_ or [], allow_import=allow_import)
+    ready = check_ready(space.first().policy_configs())
     ranges = [".".join(map(str, path)) for path in space.ranges]
     policies = list(space.data.get("policies") or {})
+    unseen = [*ready.not_checked, *(["all but the first value of every range"] if ranges else [])]
     if as_json:
-        emit({"file": str(space.path), "valid": True, "policies": policies, "ranges": ranges})
+        found = {"file": str(space.path), "valid": True, "policies": policies, "ranges": ranges}
+        emit({**found, "warnings": list(ready.warnings), "not_checked": unseen})
     elif not quiet:
-        show(f"{space.path}: valid", *([f"policies: {', '.join(policies)}"] if policies else []))
+        but = f", but for what was not looked at: {'; '.join(unseen)}" if unseen else ""
+        show(f"{space.path}: valid{but}", *([f"policies: {', '.join(policies)}"] if policies else []))
         show(*([f"ranges: {', '.join(ranges)}"] if ranges else []))
+        show(*(f"warning: {warning}" for warning in ready.warnings))

@@ -11,6 +11,7 @@ import yaml
 from growsearch.comparison.control_job import control_jobs
 from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.environment import core_count, describe_environment
+from growsearch.comparison.forecast import forecast_warnings, forecasts
 from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
 from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.comparison.results import RESULTS, gather
@@ -43,7 +44,8 @@ def compare(
     `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
     and does not stop the others; only its own controls, which begin when it has finished, fail with it. `loggers`
     (names) are told of every run. `progress` gets the events of `growsearch.training.run_one`, each with its `policy`
-    (or control) and `seed`, besides `{"kind": "compare", "runs", "finished", "workers"}` at the beginning and
+    (or control) and `seed`, besides `{"kind": "compare", "runs", "finished", "workers", "warnings"}` at the beginning
+    (policies that cannot grow in so short a run, or not to their budget, in words) and
     `{"kind": "failed", "policy", "seed", "reason"}`.
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
@@ -67,8 +69,11 @@ def compare(
     cores = core_count()
     workers = max(1, min(workers or (cores if place == "cpu" else 1), len(open_jobs)))
     threads = max(1, cores // workers)
+    begun = {job.policy for job in open_jobs}
+    warnings = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
     write_json(folder / ENVIRONMENT, describe_environment(place, workers, threads, config.seeds))
-    watch({"kind": "compare", "runs": len(jobs), "finished": len(jobs) - len(open_jobs), "workers": workers})
+    finished = len(jobs) - len(open_jobs)
+    watch({"kind": "compare", "runs": len(jobs), "finished": finished, "workers": workers, "warnings": warnings})
     with terminated_as_interrupted():
         failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
     results = gather(jobs, failures, reference)

@@ -9,6 +9,8 @@ from fnmatch import fnmatchcase
 
 from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.job import Job
+from growsearch.config import RunConfig
+from growsearch.data import DataSet
 from growsearch.errors import GrowthFailed, InputError
 from growsearch.growth import grow
 from growsearch.growth.statistics.collect import require_gradient_matrix
@@ -41,6 +43,14 @@ def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
             several = len({other.policy for other in jobs}) > 1
             raise type(error)(f"policy {job.policy}: {error}" if several else str(error)) from error
     return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
+
+
+def try_policy(name: str | None, config: RunConfig, data: DataSet) -> None:
+    """Set a policy up on `data` and grow it by a unit at each site; `InputError` has its name, where it is given."""
+    try:
+        _try_growth(set_up(config, 0, "cpu", data=data))
+    except InputError as error:
+        raise type(error)(f"policy {name}: {error}" if name else str(error)) from error
 
 
 def _cost(setup: Setup) -> float:

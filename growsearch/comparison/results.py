@@ -15,6 +15,7 @@ from growsearch.comparison.controls import RETRAINED, Control
 from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.job import Failure, Job
 from growsearch.comparison.metric import Policies, metric_of
+from growsearch.comparison.outcome import Outcome, describe_growth
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
@@ -45,9 +46,14 @@ class _Found:
     result: dict[str, Any]
 
     @property
+    def events(self) -> list[dict[str, Any]]:
+        """The growth log, with events that were rolled back."""
+        return read_lines(self.job.folder / GROWTH)
+
+    @property
     def seed_parameters(self) -> int:
         """Parameters that no mask puts to sleep, before the first growth."""
-        events = [event for event in read_lines(self.job.folder / GROWTH) if not event["refused"]]
+        events = [event for event in self.events if not event["refused"]]
         return int(events[0]["active_before"] or events[0]["parameters_before"]) if events else self.final_parameters
 
     @property
@@ -72,9 +78,13 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     logs = {name: [read_lines(run.job.folder / METRICS) for run in found[name]] for name in policies}
     rows = {name: _rows(found[name]) for name in controls}
     verdict = describe(policies, reference)
+    verdict["growth"] = growth = describe_growth(_outcomes({name: found[name] for name in policies}))
+    if growth["sentence"]:
+        verdict["sentence"] = f"{growth['sentence']} {verdict['sentence']}"
+    grown = {name: found[name] for name in policies if name not in growth["not_grown"]}
     verdict["controls"] = {
         **describe_controls(metric_of(policies), policies, list(controls.values()), rows),
-        **_found_controls({name: found[name] for name in policies}, controls, rows),
+        **_found_controls(grown, controls, rows),
     }
     samples = [run.result.get("samples") for runs in found.values() for run in runs]
     return {
@@ -93,6 +103,19 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
 def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
     found = [{**run.result, "seed_parameters": run.seed_parameters} for run in runs]
     return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in PER_SEED}}
+
+
+def _outcomes(runs: dict[str, list[_Found]]) -> dict[str, Outcome]:
+    """Of the policies that should change size."""
+    return {
+        name: Outcome(
+            config=found[0].job.config,
+            results=[run.result for run in found],
+            refused=[event["refused"] for run in found for event in run.events if event["refused"]],
+        )
+        for name, found in runs.items()
+        if found and found[0].job.config.growth.changes_size
+    }
 
 
 def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:

@@ -3,15 +3,18 @@
 from growsearch.data.augment import Augment
 from growsearch.data.batches import Batches, evaluation_batches
 from growsearch.data.dataset import DataSet, DataSource, Split
-from growsearch.data.load import load_data, validate_data
+from growsearch.data.load import load_data, outline_data, validate_data
+from growsearch.data.outline import Outline
 
 __all__ = [
     "Augment",
     "Batches",
     "DataSet",
     "DataSource",
+    "Outline",
     "Split",
     "evaluation_batches",
     "load_data",
+    "outline_data",
     "validate_data",
 ]

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from growsearch.data.dataset import DataSet, DataSource, Split, Validation, fixed_order, split_off, validation_count
+from growsearch.data.outline import Outline, blank_images
 from growsearch.errors import DataError
 
 
@@ -46,6 +47,22 @@ class CIFAR(DataSource):
             std=self.std,
             input_shape=(3, 32, 32),
         )
+
+    def outline(self) -> Outline:
+        """See `DataSource.outline`: nothing is downloaded, and what is there is read when a run begins."""
+        name, total = self.kind.lower(), 50_000
+        held_out = validation_count(self.validation, total, name)
+        counts = {"train": total - held_out, "validation": held_out, "test": 10_000}
+        folder = self.root / self._folder_name()
+        if not folder.is_dir() and not self.download:
+            self._read(train=True)
+        where = f"the files in {folder}" if folder.is_dir() else f"the download: there is no {folder} yet"
+        return Outline(blank_images(name, counts, self.classes, (3, 32, 32)), (f"data {name}: {where}",))
+
+    def _folder_name(self) -> str:
+        from torchvision import datasets
+
+        return str(getattr(datasets, self.kind).base_folder)
 
     def _read(self, train: bool) -> tuple[Tensor, Tensor]:
         from torchvision import datasets  # slow to import, and needed by these data sets only

@@ -4,13 +4,16 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from growsearch.errors import DataError
+
+if TYPE_CHECKING:
+    from growsearch.data.outline import Outline
 
 Task = Literal["classification", "regression"]
 Validation = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
@@ -73,6 +76,15 @@ class DataSource(BaseModel, ABC):
     @abstractmethod
     def load(self, seed: int) -> DataSet:
         """The data; only generated data depend on `seed`. Raises `DataError`."""
+
+    def outline(self) -> Outline:
+        """The data as far as a check before a run reads them, here whole; raises `DataError` for what cannot be read.
+
+        A source whose data take long to read gives the numbers and shapes alone, and says what it has not looked at.
+        """
+        from growsearch.data.outline import Outline
+
+        return Outline(self.load(0))
 
 
 def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, ...]]:

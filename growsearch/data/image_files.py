@@ -6,6 +6,7 @@ import hashlib
 import json
 import os
 import uuid
+from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from pathlib import Path
@@ -50,13 +51,28 @@ class ImageFiles:
         order = fixed_order(len(paths))
         return cls(folder, tuple(paths[i] for i in order.tolist()), torch.tensor(targets)[order], digest.hexdigest())
 
+    def cached(self, cache: Path, decoding: Decoding) -> Path:
+        """The file in `cache` that has, or will have, the pixels of exactly these files."""
+        parts = (self.folder.parent.name, self.folder.name, self.fingerprint, decoding.key, f"v{_CACHE_VERSION}")
+        return cache / f"{'-'.join(parts)}.npy"
+
     def pixels(self, cache: Path, decoding: Decoding) -> Tensor:
         """Pixels uint8 `[N, channels, height, width]`, memory-mapped from `cache`, decoded into it the first time."""
-        parts = (self.folder.parent.name, self.folder.name, self.fingerprint, decoding.key, f"v{_CACHE_VERSION}")
-        path = cache / f"{'-'.join(parts)}.npy"
+        path = self.cached(cache, decoding)
         if not path.exists():
             self._decode(path, decoding)
         return torch.from_numpy(np.load(path, mmap_mode="c"))  # private pages: torch has no read-only tensors
+
+    def try_some(self, decoding: Decoding, most: int) -> tuple[Pixels, int]:
+        """Decode up to `most` images, without keeping them: the pixels of the first, and how many were decoded.
+
+        The files are in a random order, so these are a sample of all classes. Raises `DataError` as `pixels` does.
+        """
+        first = decoding.read(self.folder / self.paths[0])
+        count = min(most, len(self.paths))
+        shape = (len(self.paths), *first.shape)
+        self._in_threads(count, lambda index: self._read_like(shape, index, decoding))
+        return first, count
 
     def _decode(self, path: Path, decoding: Decoding) -> None:
         """Write the cache file whole or not at all."""
@@ -74,25 +90,37 @@ class ImageFiles:
 
     def _fill(self, array: Pixels, decoding: Decoding) -> None:
         """Decode in a few threads (the decoders run beside each other), stopping at the first problem."""
-        starts = range(0, len(self.paths), _CHUNK)
+
+        def fill(index: int) -> None:
+            array[index] = self._read_like(array.shape, index, decoding)
+
+        self._in_threads(len(self.paths), fill)
+
+    def _in_threads(self, count: int, work: Callable[[int], object]) -> None:
+        """`work` for the numbers of the first `count` files, in chunks."""
+
+        def chunk_from(start: int) -> None:
+            for index in range(start, min(start + _CHUNK, count)):
+                work(index)
+
         with ThreadPoolExecutor(min(8, os.cpu_count() or 1)) as pool:
-            chunks = [pool.submit(self._fill_chunk, array, start, decoding) for start in starts]
+            chunks = [pool.submit(chunk_from, start) for start in range(0, count, _CHUNK)]
             try:
                 for chunk in chunks:
                     chunk.result()
             finally:
                 pool.shutdown(cancel_futures=True)
 
-    def _fill_chunk(self, array: Pixels, start: int, decoding: Decoding) -> None:
-        for index in range(start, min(start + _CHUNK, len(self.paths))):
-            pixels = decoding.read(self.folder / self.paths[index])
-            if pixels.shape != array.shape[1:]:
-                raise DataError(
-                    f"images differ in size: {self.folder / self.paths[0]} has {_pixels(array.shape)}, "
-                    f"{self.folder / self.paths[index]} has {_pixels(pixels.shape)}; "
-                    "give data.size to resize and crop all of them to one square"
-                )
-            array[index] = pixels
+    def _read_like(self, shape: tuple[int, ...], index: int, decoding: Decoding) -> Pixels:
+        """The pixels of an image, which have to be as many as those of the first."""
+        pixels = decoding.read(self.folder / self.paths[index])
+        if pixels.shape != shape[1:]:
+            raise DataError(
+                f"images differ in size: {self.folder / self.paths[0]} has {_pixels(shape)}, "
+                f"{self.folder / self.paths[index]} has {_pixels(pixels.shape)}; "
+                "give data.size to resize and crop all of them to one square"
+            )
+        return pixels
 
 
 def class_names(folder: Path) -> list[str]:

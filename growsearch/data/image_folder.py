@@ -19,7 +19,10 @@ from growsearch.data.dataset import (
 )
 from growsearch.data.decoding import Decoding
 from growsearch.data.image_files import ImageFiles, class_names
+from growsearch.data.outline import Outline, blank_images
 from growsearch.errors import DataError
+
+_TRIED = 2_000  # images of a split that are decoded to see that they can be: seconds
 
 
 class ImageFolder(DataSource):
@@ -48,9 +51,7 @@ class ImageFolder(DataSource):
     def load(self, seed: int) -> DataSet:
         """See `DataSource.load`; raises `DataError` for missing folders, empty classes and damaged images."""
         folders = self._folders()
-        classes = class_names(folders["train"])
-        if not classes:
-            raise DataError(f"{folders['train']} has no class folders: {_LAYOUT}")
+        classes = self._classes(folders)
         splits = {name: self._split(folder, classes) for name, folder in folders.items()}
         total = len(splits["train"])
         count = validation_count(self.validation, total, self.root.name)
@@ -67,6 +68,35 @@ class ImageFolder(DataSource):
             std=std,
             input_shape=tuple(train.inputs.shape[1:]),
         )
+
+    def outline(self) -> Outline:
+        """See `DataSource.outline`: all folders are listed, and of each split some images are decoded, at random.
+
+        Nothing is written. Splits that were decoded before are not decoded again.
+        """
+        folders = self._folders()
+        classes = self._classes(folders)
+        files = {name: ImageFiles.scan(folder, classes) for name, folder in folders.items()}
+        decoding, unseen = Decoding(self.size, self.grayscale), list[str]()
+        shape: tuple[int, ...] = ()
+        for name, split in files.items():
+            known = split.cached(self._cache(), decoding).exists()
+            first, tried = split.try_some(decoding, 1 if known else _TRIED)
+            shape = shape or first.shape
+            if not known and tried < len(split.paths):
+                unseen.append(f"{len(split.paths) - tried:,} of {len(split.paths):,} images in {folders[name]}")
+        counts = {name: len(split.paths) for name, split in files.items()}
+        held_out = validation_count(self.validation, counts["train"], self.root.name)
+        counts["train"] -= held_out
+        counts["validation"] = counts.get("validation", 0) or held_out
+        data = blank_images(self.root.absolute().name, counts, len(classes), shape)
+        return Outline(data, tuple(unseen))
+
+    def _classes(self, folders: dict[str, Path]) -> list[str]:
+        classes = class_names(folders["train"])
+        if not classes:
+            raise DataError(f"{folders['train']} has no class folders: {_LAYOUT}")
+        return classes
 
     def _folders(self) -> dict[str, Path]:
         """The folder of each split that there is."""

@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from growsearch.data.dataset import DataSet, DataSource
+from growsearch.data.outline import Outline
 from growsearch.errors import InputError
 from growsearch.networks.parameters import make
 from growsearch.registry import lookup
@@ -14,6 +15,11 @@ from growsearch.registry import lookup
 def load_data(spec: Mapping[str, Any], seed: int) -> DataSet:
     """The data set that `spec`, `{"name": NAME, **parameters}`, describes. Raises `InputError` and `DataError`."""
     return _source(spec).load(seed)
+
+
+def outline_data(spec: Mapping[str, Any]) -> Outline:
+    """What `spec` describes as far as it can be checked before a run. Raises `InputError` and `DataError`."""
+    return _source(spec).outline()
 
 
 def validate_data(spec: Mapping[str, Any]) -> None:

@@ -132,6 +132,11 @@ class Grower:
         """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""
         self.progress.report(metrics)
 
+    @property
+    def full(self) -> bool:
+        """Whether the budget leaves room for no further unit; False where there is no budget."""
+        return self._budget is not None and self._used_up()
+
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
         return {"insertions": [asdict(insertion) for insertion in self.insertions]}

@@ -269,6 +269,7 @@ class TrainingRun:
             "growth_seconds": counters.growth_seconds,
             "growth_events": counters.growth_events,
             "widths": widths,
+            "budget_full": setup.grower.full if setup.grower is not None else None,
             "device": str(setup.device),
             "precision": str(setup.dtype).removeprefix("torch."),
             "cuda_graph": self._gradients.replayed > 0,

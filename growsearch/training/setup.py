@@ -81,14 +81,16 @@ def set_up(
     device: str = "auto",
     saved: dict[str, Any] | None = None,
     architecture: Architecture | None = None,
+    data: DataSet | None = None,
 ) -> Setup:
     """Build a run: new, or continuing from the checkpoint `saved`; with `architecture` in place of the seed network.
 
     The same seed gives every policy the same data, the same order of it and, for the same network, the same initial
-    weights. Raises `InputError` where the file's parts do not fit each other.
+    weights. `data` stands in for the data set that the file names. Raises `InputError` where the file's parts do not
+    fit each other.
     """
     place = resolve_device(device)
-    data = load_data(config.data, seed)
+    data = data or load_data(config.data, seed)
     model = _network(config, seed, data, place, saved, architecture)
     training = config.training
     optimizer = build_optimizer(training.optimizer, model)

@@ -1,0 +1,37 @@
+"""Whether a file's policies will run, found without training and without reading all of a large data set."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from growsearch.comparison.forecast import forecast_warnings, forecasts
+from growsearch.comparison.preflight import try_policy
+from growsearch.config import RunConfig
+from growsearch.data import Outline, outline_data
+
+
+@dataclass(frozen=True)
+class Readiness:
+    """What a check before any run found: `warnings` of growth that would mislead, and what was `not_checked`."""
+
+    warnings: tuple[str, ...]
+    not_checked: tuple[str, ...]
+
+
+def check_ready(policies: Mapping[str, RunConfig]) -> Readiness:
+    """Look at the data of every policy, set it up and grow it by one unit, and walk through its schedule.
+
+    Raises `InputError`, naming the policy where there are several, for what would end a run before its first step.
+    """
+    outlines: dict[str, Outline] = {}
+    warnings: list[str] = []
+    for name, config in policies.items():
+        key = repr(config.data)
+        if key not in outlines:
+            outlines[key] = outline_data(config.data)
+        try_policy(name if len(policies) > 1 else None, config, outlines[key].data)
+    for key, outline in outlines.items():
+        own = {name: config for name, config in policies.items() if repr(config.data) == key}
+        warnings += forecast_warnings(forecasts(own, outline.data))
+    return Readiness(tuple(warnings), tuple(part for outline in outlines.values() for part in outline.unseen))

@@ -1,0 +1,45 @@
+"""What a data set looks like, without its content: enough to set a run up before its data is read."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import torch
+from torch import Tensor
+
+from growsearch.data.dataset import DataSet, Split, Task
+
+
+@dataclass(frozen=True, eq=False)
+class Outline:
+    """A data set of the right numbers and shapes, and what of the files behind it nobody has looked at, in words."""
+
+    data: DataSet
+    unseen: tuple[str, ...] = ()
+
+
+def blank_images(
+    name: str, counts: dict[str, int], outputs: int, input_shape: tuple[int, ...], task: Task = "classification"
+) -> DataSet:
+    """A data set of black images, `counts` of them in `train`, `validation` (0: none) and `test`; it takes no memory.
+
+    The targets run through all classes.
+    """
+    channels = input_shape[0]
+    validation = counts.get("validation", 0)
+    return DataSet(
+        name=name,
+        train=_blank(counts["train"], outputs, input_shape),
+        validation=_blank(validation, outputs, input_shape) if validation else None,
+        test=_blank(counts["test"], outputs, input_shape),
+        outputs=outputs,
+        task=task,
+        mean=(0.5,) * channels,
+        std=(0.25,) * channels,
+        input_shape=input_shape,
+    )
+
+
+def _blank(count: int, outputs: int, input_shape: tuple[int, ...]) -> Split:
+    pixels: Tensor = torch.zeros((), dtype=torch.uint8).expand(count, *input_shape)
+    return Split(pixels, torch.arange(count) % outputs)
