@@ -16,7 +16,7 @@ def randomise(model: nn.Module) -> None:
     """Draw every floating-point parameter and every running statistic of `model`, once where it is shared."""
     with torch.no_grad():
         for name, parameter in model.named_parameters():
-            if parameter.is_floating_point():
+            if parameter.is_floating_point() and parameter.numel():
                 parameter.copy_(_drawn(name.rpartition(".")[2], parameter))
         for name, buffer in model.named_buffers():
             bounds = STATISTICS.get(name.rpartition(".")[2])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import re
 import time
 import warnings
 from collections import Counter
@@ -134,7 +135,7 @@ def changed(
 def _count(graph: NetworkGraph, found: Found) -> None:
     kinds = Counter(site.kind for site in graph.sites.values())
     found.exact, found.mixing, found.frozen = kinds["exact"], kinds["mixing"], kinds["frozen"]
-    why = Counter(one_line(site.reason) for site in graph.sites.values() if site.kind != "exact")
+    why = Counter(kind_of(site.reason) for site in graph.sites.values() if site.kind != "exact")
     found.why_not_exact = dict(why.most_common(4))
 
 
@@ -188,6 +189,12 @@ def _attempt(
     event: GrowthEvent = growsearch.grow(grown, copy.deepcopy(inputs), units, how="zero")
     refused.update({name: "left out" for name in units if name not in event.sites})
     return grown, set(event.sites)
+
+
+def kind_of(reason: str) -> str:
+    """A site's reason without the place and the sizes."""
+    without_place = re.sub(r" (at|by|of) ('[^']*'|the model|[\w.]*\.[\w.]*)", "", one_line(reason))
+    return re.sub(r" from \([^)]*\) to \([^)]*\)", "", without_place)
 
 
 def one_line(error: object) -> str:
