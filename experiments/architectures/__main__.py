@@ -9,13 +9,12 @@ come: a rerun continues where growsearch and this folder are the same, and start
 from __future__ import annotations
 
 import argparse
-import dataclasses
 import hashlib
 import json
 import os
 import platform
 import subprocess
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ThreadPoolExecutor, as_completed
 from importlib.metadata import version
 from pathlib import Path
 from typing import Any
@@ -23,6 +22,7 @@ from typing import Any
 from .catalogue import catalogue
 from .isolated import preload, result_of
 from .page import PAGE, page
+from .trial import HALF_TOLERANCE, TOLERANCE
 
 HERE = Path(__file__).parent
 ROOT = HERE.parents[1]
@@ -40,9 +40,11 @@ def main() -> None:
     names = [name for name in catalogue() if options.only in name]
     left = [name for name in names if name not in found["architectures"]]
     with ThreadPoolExecutor(options.workers) as pool:
-        for name, result in zip(left, pool.map(result_of, left), strict=True):
+        running = {pool.submit(result_of, name): name for name in left}
+        for done in as_completed(running):
+            name, result = running[done], done.result()
             found["architectures"][name] = result
-            print(f"{name:50} {result['outcome']:10} {result['reason'][:120]}", flush=True)
+            print(f"{name:50} {result['outcome']:15} {result['reason'][:120]}", flush=True)
             options.results.write_text(json.dumps(found, indent=1) + "\n")
     if not options.only:
         found["architectures"] = {name: found["architectures"][name] for name in names}
@@ -58,7 +60,8 @@ def _continued(path: Path) -> dict[str, Any]:
         found: dict[str, Any] = json.loads(path.read_text())
         if found["source"] == source:
             return found
-    return {"source": source, "machine": _machine(), "architectures": {}}
+    tolerances = {"tolerance": TOLERANCE, "half_tolerance": HALF_TOLERANCE}
+    return {"source": source, "machine": _machine(), **tolerances, "architectures": {}}
 
 
 def _digest() -> str:

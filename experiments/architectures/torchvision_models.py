@@ -8,7 +8,7 @@ from functools import partial
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torchvision import models
 from torchvision.models.detection import retinanet, rpn, ssdlite
 from torchvision.models.detection.backbone_utils import resnet_fpn_backbone
@@ -102,7 +102,7 @@ class Pyramid(nn.Module):
         self.stages = nn.ModuleList(nn.Conv2d(a, b, 3, 2, 1) for a, b in ((3, 8), (8, 12), (12, 16)))
         self.pyramid = FeaturePyramidNetwork([8, 12, 16], 10)
 
-    def forward(self, x: torch.Tensor) -> dict[str, torch.Tensor]:
+    def forward(self, x: Tensor) -> dict[str, Tensor]:
         found = OrderedDict()
         for index, stage in enumerate(self.stages):
             x = found[str(index)] = stage(x).relu()
@@ -116,7 +116,7 @@ class Detecting(nn.Module):
         super().__init__()
         self.pyramid, self.head = Pyramid(), head
 
-    def forward(self, x: torch.Tensor) -> Any:
+    def forward(self, x: Tensor) -> Any:
         return self.head(list(self.pyramid(x).values()))
 
 
@@ -140,7 +140,10 @@ def _detection() -> list[Architecture]:
 def _video() -> list[Architecture]:
     fields: dict[str, Any] = {"weights": None, "num_classes": 4}
     video, clip = models.video, floats(2, 3, 4, 32, 32)
-    pair = (lambda: (torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128), 2))
+
+    def pair() -> tuple[Tensor, Tensor, int]:
+        return torch.randn(1, 3, 128, 128), torch.randn(1, 3, 128, 128), 2
+
     return [
         _entry("r3d_18", "video", partial(video.r3d_18, **fields), clip),
         _entry("r2plus1d_18", "video", partial(video.r2plus1d_18, **fields), clip),

@@ -34,8 +34,9 @@ class Found:
     """What came of one architecture; `outcome` is one of
 
     kept: all exact sites grew, and the function is the same in both modes; partly: some sites were left out or refused,
-    the others keep the function; refused: none grew; not traced: a refusal of the whole model; wrong: growth reported
-    success and the function changed; crash: an exception that is none of growsearch's.
+    the others keep the function; refused: none grew; no exact site: there is nothing to grow; not traced: a refusal of
+    the whole model; wrong: growth reported success and the function changed; crash: an exception that is none of
+    growsearch's.
     """
 
     outcome: str = "kept"
@@ -74,7 +75,7 @@ def try_architecture(architecture: Architecture) -> Found:
 
 
 def require_usable(model: nn.Module, inputs: Any) -> None:
-    """`ValueError` where the answer tells nothing: not finite, or hardly moved by one percent of noise on the weights."""
+    """`ValueError` where the answer tells nothing: not finite, or hardly moved by a percent of noise on the weights."""
     answer = outputs_of(model, inputs, training=False)
     if not answer or not all(bool(each.isfinite().all()) for each in answer):
         raise ValueError("the answer of the network is not finite")
@@ -92,7 +93,7 @@ def _grow_and_compare(model: nn.Module, inputs: Any, fresh: Any, found: Found) -
     _count(graph, found)
     exact = {name: site.granularity for name, site in graph.sites.items() if site.kind == "exact"}
     if not exact:
-        found.reason = "no exact site"
+        found.outcome, found.reason = "no exact site", next(iter(found.why_not_exact), "no site")
         return
     grown, done = _grown(model, inputs, exact, found.refused)
     found.grown = len(done)
@@ -139,9 +140,7 @@ def _count(graph: NetworkGraph, found: Found) -> None:
     found.why_not_exact = dict(why.most_common(4))
 
 
-def _grown(
-    model: nn.Module, inputs: Any, exact: dict[str, int], refused: dict[str, str]
-) -> tuple[nn.Module, set[str]]:
+def _grown(model: nn.Module, inputs: Any, exact: dict[str, int], refused: dict[str, str]) -> tuple[nn.Module, set[str]]:
     """A grown copy and the sites that grew in it; where growing all at once is refused, those that halving finds."""
     try:
         return _attempt(model, inputs, exact, refused)
