@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -12,7 +12,7 @@ from growsearch.graph.call import Call
 from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
 from growsearch.graph.rules.step import Cost, Slot, Step, Use, Value
-from growsearch.graph.spaces import Unsupported
+from growsearch.graph.spaces import Unsupported, freeze
 from growsearch.graph.splits import Split, settle
 
 
@@ -51,6 +51,12 @@ class Analysis:
                 self.costs += step.costs
             if record.call.name not in self.calls:
                 self._keep(record, outputs, rule)
+
+    def freeze(self, unreached: str, siblings: Iterable[str]) -> None:
+        """Freeze all that the code may use together with a parameter that no run reached: its module's own tensors."""
+        for tensor in siblings:
+            for pieces in self._tensors[tensor].axes if tensor in self._tensors else ():
+                freeze(pieces, f"no run reached {unreached}, which may go with {tensor}")
 
     def settle(self) -> None:
         """After the last run, decide the reshapes whose reading was left open."""
