@@ -13,6 +13,7 @@ from growsearch.errors import (
     GrowthRefused,
     InputError,
     TraceError,
+    TraceWarning,
 )
 
 if TYPE_CHECKING:
@@ -33,6 +34,7 @@ __all__ = [
     "Site",
     "SoftGrower",
     "TraceError",
+    "TraceWarning",
     "grow",
     "load",
     "trace",

@@ -20,7 +20,7 @@ class ConfigError(InputError):
 
 
 class TraceError(InputError):
-    """A model cannot be traced: a module was never reached, or running it on the example inputs failed."""
+    """A model cannot be traced: it is wrapped, or running it on the example inputs failed."""
 
 
 class DataError(InputError):
@@ -33,3 +33,7 @@ class GrowthRefused(InputError):
 
 class GrowthFailed(GrowsearchError):
     """A growth step failed its checks and was rolled back: model, optimizer, graph and log are as they were."""
+
+
+class TraceWarning(UserWarning):
+    """A part of a model was not seen by `trace`: it stays as it is, and what shares an axis with it does not grow."""

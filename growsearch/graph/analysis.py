@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 
 from torch import nn
@@ -12,7 +12,7 @@ from growsearch.graph.call import Call
 from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
 from growsearch.graph.rules.step import Cost, Slot, Step, Use, Value
-from growsearch.graph.spaces import Unsupported
+from growsearch.graph.spaces import Unsupported, freeze
 from growsearch.graph.splits import Split, settle
 
 
@@ -52,6 +52,12 @@ class Analysis:
             if record.call.name not in self.calls:
                 self._keep(record, outputs, rule)
 
+    def freeze(self, unreached: str, siblings: Iterable[str]) -> None:
+        """Freeze all that the code may use together with a parameter that no run reached: its module's own tensors."""
+        for tensor in siblings:
+            for pieces in self._tensors[tensor].axes if tensor in self._tensors else ():
+                freeze(pieces, f"no run reached {unreached}, which may go with {tensor}")
+
     def settle(self) -> None:
         """After the last run, decide the reshapes whose reading was left open."""
         settle(self.splits)
@@ -74,10 +80,15 @@ def _apply(step: Step) -> tuple[list[Value], str]:
     if call.kind == "constant" or (call.kind == "function" and not step.inputs):
         return _fixed(step, f"{call.target} in the model's code has a fixed size"), "constant"
     if call.kind == "parameter":
-        return [step.tensor(call.target, step.shapes[0])], "parameter"
+        value = step.tensor(call.target, step.shapes[0])
+        if step.peculiar:
+            step.freeze_all([value], f"{call.target} is {step.peculiar}")
+        return [value], "parameter"
     if call.kind == "output":
         step.freeze_inputs("model output", stops=False)
         return [], "output"
+    if step.peculiar:
+        return _stop(step, f"{step.peculiar} tensors in {call.target} at {step.place}"), ""
     rule = find_rule(call, step.module)
     if rule is None:
         what = type(step.module).__name__ if step.module is not None else _full_name(call)
@@ -96,11 +107,13 @@ def _fixed(step: Step, reason: str) -> list[Value]:
 
 
 def _stop(step: Step, reason: str) -> list[Value]:
-    """Freeze all that enters a call, and all that leaves it; a module with parameters makes its features."""
+    """Freeze all that enters a call, its parameters, and all that leaves; a module with parameters makes features."""
     step.freeze_inputs(reason)
+    step.freeze_all(step.parameters(), reason)
     outputs = _fixed(step, reason)
     if step.module is not None and next(step.module.parameters(), None) is not None:
-        step.producers += [Use(step.call.name, step.call.target, value.axes[-1]) for value in outputs if value.axes]
+        made = [value.axes[-1] for value in outputs if value.axes] or [step.parameters()[0].axes[0]]
+        step.producers += [Use(step.call.name, step.call.target, pieces) for pieces in made]
     return outputs
 
 

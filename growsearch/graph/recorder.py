@@ -13,6 +13,7 @@ from torch.overrides import TorchFunctionMode
 from torch.utils.hooks import RemovableHandle
 
 from growsearch.graph.call import Call, CallKind, Ref, function_name, item
+from growsearch.graph.kinds import memory_of, peculiarity, shape_of
 from growsearch.graph.leaves import is_leaf
 from growsearch.graph.nested import replace_tensors, tensors_in
 from growsearch.graph.tally import Tally
@@ -23,11 +24,15 @@ _ESCAPES = frozenset({"setitem", "set_data", "tolist", "numpy", "array"})
 
 @dataclass(frozen=True)
 class Record:
-    """A call together with what only the analysis needs: the shapes of all output tensors, and the module."""
+    """A call together with what only the analysis needs: the shapes of all output tensors, and the module.
+
+    `peculiar` tells that a parameter, or a tensor that enters or leaves a call, is none whose axes can be followed.
+    """
 
     call: Call
     shapes: tuple[tuple[int, ...], ...]
     module: nn.Module | None = None
+    peculiar: str = ""
 
 
 class Recorder(TorchFunctionMode):
@@ -43,6 +48,7 @@ class Recorder(TorchFunctionMode):
         self._model = model
         self._made_by: dict[int, str] = {}
         self._keep: list[Tensor] = []
+        self._owned = {memory_of(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self._by_storage: dict[int, list[str]] = {}
         self._scopes = [""]
         self._leaf: tuple[nn.Module, int] | None = None
@@ -144,16 +150,18 @@ class Recorder(TorchFunctionMode):
             index=index,
             args=arguments[0],
             kwargs=arguments[1],
-            shape=tuple(output.shape) if single else None,
-            input_shapes=tuple(tuple(tensor.shape) for tensor in inputs),
+            shape=shape_of(output) if single else None,
+            input_shapes=tuple(shape_of(tensor) for tensor in inputs),
             function=function,
             flops=flops,
         )
-        self.records.append(Record(call, tuple(tuple(tensor.shape) for _, tensor in made), module))
+        shapes = tuple(shape_of(tensor) for _, tensor in made)
+        peculiar = peculiarity(output) if kind == "parameter" else _nested([*inputs, *(tensor for _, tensor in made)])
+        self.records.append(Record(call, shapes, module, peculiar))
         for path, tensor in made:
             self._keep.append(tensor)
             self._made_by[id(tensor)] = name
-            self._by_storage.setdefault(self._tally.storage(tensor), []).append(name)
+            self._by_storage.setdefault(memory_of(tensor), []).append(name)
             if not single:
                 self._add("function", "item", scope, (Ref(name), *path), {}, tensor, function=item)
         return name
@@ -167,9 +175,12 @@ class Recorder(TorchFunctionMode):
         if name is not None:
             self.reached.add(name)
             return Ref(self._add("parameter", name, "", (), {}, tensor))
-        sources = self._tally.sources(tensor, set(self._by_storage))
-        if sources:  # made in this run by something that torch functions do not show, such as scripted code
-            hidden = tuple(Ref(made) for source in sorted(sources) for made in self._by_storage[source])
+        sources = sorted(self._tally.sources(tensor, {*self._by_storage, *self._owned}))
+        if sources:  # made in this run by something that torch functions do not show, such as scripted code or `vmap`
+            for source in sources:
+                if source not in self._by_storage:
+                    self._reference(self._owned[source])
+            hidden = tuple(Ref(made) for source in sources for made in self._by_storage[source])
             return Ref(self._add("function", "hidden work", self._scopes[-1], hidden, {}, tensor))
         return Ref(self._add("constant", "constant", "", (), {}, tensor))
 
@@ -180,6 +191,10 @@ def tensor_names(model: nn.Module) -> dict[int, str]:
     for name, tensor in (*model.named_parameters(), *model.named_buffers()):
         names.setdefault(id(tensor), name)
     return names
+
+
+def _nested(tensors: list[Tensor]) -> str:
+    return "nested" if any(tensor.is_nested for tensor in tensors) else ""
 
 
 def _call_name(kind: CallKind, target: str, scope: str, index: int) -> str:

@@ -16,6 +16,7 @@ from torch.nn.parameter import is_lazy
 from growsearch.errors import TraceError
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.copying import meta_inputs, meta_model
+from growsearch.graph.kinds import shape_of
 from growsearch.graph.nested import tensors_in
 from growsearch.graph.recorder import Recorder
 
@@ -114,7 +115,7 @@ class Runner:
             try:
                 return _record(self._model.train(training), example)
             except Exception as error:
-                shapes = ", ".join(str(tuple(tensor.shape)) for _, tensor in tensors_in((example.args, example.kwargs)))
+                shapes = ", ".join(str(shape_of(tensor)) for _, tensor in tensors_in((example.args, example.kwargs)))
                 raise TraceError(
                     f"running {type(self._model).__name__} on the example inputs (shapes {shapes}) failed with "
                     f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "

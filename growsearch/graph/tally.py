@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from math import prod
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 from torch.utils.flop_counter import flop_registry
+
+from growsearch.graph.kinds import density, memory_of
 
 
 class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -30,25 +33,22 @@ class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
-        if formula is not None:
-            self.flops += formula(*args, **kwargs, out_val=output)
-        inputs = {self.storage(leaf) for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)}
+        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        if formula is not None and not any(tensor.is_nested for tensor in tensors):
+            share = prod(density(tensor) for tensor in tensors)
+            self.flops += round(share * formula(*args, **kwargs, out_val=output))
+        inputs = {memory_of(tensor) for tensor in tensors}
         for leaf in tree_leaves(output):
             if isinstance(leaf, Tensor):
                 self._keep.append(leaf)  # the address of a storage is its own as long as the storage lives
-                self._flow.setdefault(self.storage(leaf), set()).update(inputs)
+                self._flow.setdefault(memory_of(leaf), set()).update(inputs)
         return output
-
-    @staticmethod
-    def storage(tensor: Tensor) -> int:
-        """Identity of a tensor's memory."""
-        return int(tensor.untyped_storage()._cdata)
 
     def sources(self, tensor: Tensor, known: set[int]) -> set[int]:
         """The known storages that a tensor was computed from; empty where it was not made in this run."""
         found: set[int] = set()
         seen: set[int] = set()
-        queue = [self.storage(tensor)]
+        queue = [memory_of(tensor)]
         while queue:
             current = queue.pop()
             if current in seen:

@@ -2,19 +2,24 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Iterator
 from itertools import chain
 from typing import Any
+from weakref import WeakKeyDictionary
 
 from torch import nn
 
-from growsearch.errors import TraceError
+from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.depth import find_depth_sites
 from growsearch.graph.network import NetworkGraph, build_networkx
 from growsearch.graph.recorder import tensor_names
-from growsearch.graph.running import Example, Runner, check_model, examples_of
+from growsearch.graph.running import Runner, check_model, examples_of
 from growsearch.graph.sites import find_sites
+
+_WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
+"""What models were warned of: a model is traced again after every growth."""
 
 
 def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
@@ -22,48 +27,51 @@ def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
 
     `example_inputs`: a tensor, a tuple of positional arguments, a dict of keyword arguments, or a list of several such
     examples, whose runs are joined (FLOPs are those of the first). The first axis of the first tensor counts samples.
-    The model runs in evaluation mode, and in training mode too where that leaves a parameter unused.
-
-    Raises `TraceError` where the model is wrapped, fails, or has a parameter that no run reaches.
+    The model runs in evaluation mode, and in training mode too where that leaves a parameter unused. Parameters that no
+    run reaches stay as they are, and a `TraceWarning` names them, once for a model. Raises `TraceError` where the model
+    is wrapped or fails.
     """
     check_model(model)
     examples = examples_of(example_inputs)
     runner = Runner(model)
     analysis = Analysis()
+    names, failure = tensor_names(model), ""
     reached = runner.run(examples[0], analysis, training=False)
     flops = sum(call.flops for call in analysis.calls.values())
     for example in examples[1:]:
         reached |= runner.run(example, analysis, training=False)
     if _unreached(model, reached):
         for example in examples:
-            reached |= _run_training(runner, example, analysis, model, reached)
+            try:
+                reached |= runner.run(example, analysis, training=True)
+            except TraceError as error:
+                failure = f". In training mode, {error}"
     missing = _unreached(model, reached)
+    for name in missing:
+        owner = model.get_submodule(name.rpartition(".")[0])
+        own = (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False))
+        analysis.freeze(name, [names[id(tensor)] for _, tensor in own])
     if missing:
-        raise TraceError(_message(missing))
+        _warn(model, missing, failure)
     return _graph(model, analysis, flops, examples[0].samples)
-
-
-def _run_training(
-    runner: Runner, example: Example, analysis: Analysis, model: nn.Module, reached: set[str]
-) -> set[str]:
-    try:
-        return runner.run(example, analysis, training=True)
-    except TraceError as error:
-        message = _message(_unreached(model, reached))
-        raise TraceError(f"{message} (In training mode: {error})") from error
 
 
 def _unreached(model: nn.Module, reached: set[str]) -> list[str]:
     return [name for name, _ in model.named_parameters() if name not in reached]
 
 
-def _message(missing: list[str]) -> str:
-    modules = list(dict.fromkeys(name.rpartition(".")[0] for name in missing))
-    named = ", ".join(repr(module) if module else "the model itself" for module in modules[:5])
-    more = f" and {len(modules) - 5} more" if len(modules) > 5 else ""
-    return (
-        f"no run reached the parameters of {named}{more} (for example {missing[0]!r}): give further example inputs "
-        "(a list of examples) that use them, or remove the modules from the model"
+def _warn(model: nn.Module, missing: list[str], failure: str) -> None:
+    """Name the tensors that no run reached; not again for the same ones of the same model."""
+    if _WARNED.get(model) == missing:
+        return
+    _WARNED[model] = missing
+    named = ", ".join(repr(name) for name in missing[:5])
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    warnings.warn(
+        f"no run reached the parameters {named}{more}: they stay as they are, and so does every axis that they share. "
+        f"To grow them too, give further example inputs (a list of examples) that use them{failure}",
+        TraceWarning,
+        stacklevel=3,
     )
 
 

@@ -177,7 +177,9 @@ def _check_storage(models: Sequence[nn.Module], changes: Sequence[TensorChange])
 
 
 def _address(tensor: Tensor) -> int:
-    return 0 if tensor.is_meta else tensor.untyped_storage().data_ptr()
+    """Where a tensor's elements lie; 0 where they have no one place, as on the meta device and in sparse tensors."""
+    plain = tensor.layout == torch.strided and not tensor.is_meta and not tensor.is_mkldnn
+    return tensor.untyped_storage().data_ptr() if plain else 0
 
 
 def _check_modules(changes: Sequence[TensorChange]) -> None:

@@ -19,7 +19,7 @@ def randomise(model: nn.Module) -> None:
     with torch.no_grad():
         for module in model.modules():
             for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
-                if not tensor.is_floating_point():
+                if not tensor.is_floating_point() or tensor.layout != torch.strided:
                     continue
                 if isinstance(module, (_NormBase, nn.GroupNorm, nn.LayerNorm)) and name in ("weight", "running_var"):
                     tensor.uniform_(0.5, 1.5)

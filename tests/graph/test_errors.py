@@ -4,24 +4,10 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from growsearch.errors import TraceError
 from growsearch.graph import trace
-
-
-class Unused(nn.Module):
-    def __init__(self) -> None:
-        super().__init__()
-        self.used, self.spare = nn.Linear(4, 2), nn.Linear(4, 2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.used(x)
-
-
-def test_a_module_that_no_run_reaches_is_named() -> None:
-    with pytest.raises(TraceError, match=r"no run reached the parameters of 'spare' \(for example 'spare.weight'\)"):
-        trace(Unused(), torch.ones(2, 4))
 
 
 def test_a_failing_run_tells_the_error_and_what_to_check() -> None:
@@ -66,14 +52,3 @@ def test_a_wrapped_part_is_refused_by_its_path() -> None:
 def test_lazy_modules_are_refused() -> None:
     with pytest.raises(TraceError, match="'weight' has no shape yet; run the model once"):
         trace(nn.Sequential(nn.LazyLinear(3)), torch.ones(2, 4))
-
-
-def test_training_only_parts_fail_with_both_reasons() -> None:
-    class TrainingOnly(Unused):
-        def forward(self, x: Tensor) -> Tensor:
-            if self.training:
-                raise ValueError("no training today")
-            return self.used(x)
-
-    with pytest.raises(TraceError, match="no run reached .*'spare'.*no training today"):
-        trace(TrainingOnly(), torch.ones(2, 4))

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from math import prod
+
 from torch import nn
 
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
-from growsearch.graph.spaces import Space, Unsupported, freeze, unify
+from growsearch.graph.spaces import Space, Unsupported, freeze, unify, width
 
 
 @rule("linear", modules=(nn.Linear,))
@@ -34,7 +36,7 @@ def _linear(step: Step, x: Value, weight: Value, bias: Value | None) -> list[Val
     return step.output((*x.axes[:-1], weight.axes[0]))
 
 
-@rule("linear", functions="addmm")
+@rule("linear", functions="addmm sparse_addmm")
 def _add_and_multiply(step: Step) -> list[Value]:
     bias = step.tensor_argument(0, "input")
     outputs = _matmul(step, step.tensor_argument(1, "mat1"), step.tensor_argument(2, "mat2"))
@@ -44,7 +46,7 @@ def _add_and_multiply(step: Step) -> list[Value]:
     return outputs
 
 
-@rule("matmul", functions="matmul mm bmm")
+@rule("matmul", functions="matmul mm bmm sparse_mm smm hspmm")
 def _product(step: Step) -> list[Value]:
     first, second = step.argument(0, "input"), step.argument(1, "mat2", step.call.kwargs.get("other"))
     x, y = step.value(first), step.value(second)
@@ -69,7 +71,10 @@ def _matmul(step: Step, x: Value, y: Value) -> list[Value]:
     else:
         unify(inner, y.axes[-2])
         step.freeze(inner, "activations are multiplied over it")
-    step.cost(2, *batch, rows, inner, columns)
+    if step.call.flops == 2 * prod(width(pieces) for pieces in (*batch, rows, inner, columns)):
+        step.cost(2, *batch, rows, inner, columns)
+    else:  # a sparse matrix, whose own axes are fixed
+        step.cost(step.call.flops // max(width(columns), 1), columns)
     return step.output((*batch, rows, columns))
 
 

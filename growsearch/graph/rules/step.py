@@ -9,6 +9,7 @@ from typing import Any
 from torch import Tensor, nn
 
 from growsearch.graph.call import Call, Ref
+from growsearch.graph.kinds import peculiarity, shape_of
 from growsearch.graph.recorder import Record
 from growsearch.graph.site import Role
 from growsearch.graph.spaces import Space, Unsupported, freeze, mark_mixing, space, unify
@@ -86,6 +87,7 @@ class Step:
         self.call: Call = record.call
         self.module: nn.Module | None = record.module
         self.shapes = record.shapes
+        self.peculiar = record.peculiar
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
@@ -134,13 +136,24 @@ class Step:
         tensor = getattr(self.module.get_submodule(owner), name, None) if self.module is not None else None
         if not isinstance(tensor, Tensor):
             return None
-        shape = tuple(tensor.shape)
+        shape = shape_of(tensor)
         known = self._names.get(id(tensor))
         if known is None:
             path = f"{self.call.target}.{attribute}".lstrip(".")
             reason = f"{path} is parametrised (weight norm, spectral norm, a pruning mask or the like)"
             return Value(shape, tuple(space(size, reason) for size in shape))
-        return self.tensor(known, shape)
+        value = self.tensor(known, shape)
+        peculiar = peculiarity(tensor)
+        if peculiar:
+            self.freeze_all([value], f"{known} is {peculiar}")
+        return value
+
+    def parameters(self) -> list[Value]:
+        """All parameters and buffers of the called module and its children."""
+        if self.module is None:
+            return []
+        named = (*self.module.named_parameters(), *self.module.named_buffers())
+        return [value for name, _ in named if (value := self.parameter(name)) is not None]
 
     def tensor(self, name: str, shape: tuple[int, ...]) -> Value:
         """The value of a parameter or buffer by its first name."""
@@ -169,7 +182,11 @@ class Step:
 
     def freeze_inputs(self, reason: str, *, stops: bool = True) -> None:
         """Freeze every axis of every tensor that enters."""
-        for value in self.inputs:
+        self.freeze_all(self.inputs, reason, stops=stops)
+
+    def freeze_all(self, values: Iterable[Value], reason: str, *, stops: bool = True) -> None:
+        """Freeze every axis of some tensors."""
+        for value in values:
             for axis in value.axes:
                 freeze(axis, reason, self.call.name if stops else "")
 
