@@ -11,12 +11,14 @@ from torch import nn
 from growsearch.errors import TraceError
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.depth import find_depth_sites
+from growsearch.graph.metering import unmetered
 from growsearch.graph.network import NetworkGraph, build_networkx
 from growsearch.graph.recorder import tensor_names
 from growsearch.graph.running import Example, Runner, check_model, examples_of
 from growsearch.graph.sites import find_sites
 
 
+@unmetered()
 def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
     """The graph of `model`, from running it on example inputs (without touching it, on the meta device where possible).
 
