@@ -91,7 +91,7 @@ class BranchRun(TrainingRun):
         grower.policy = job.variant.policy(grower.policy, job.step)
         effect = self._event(grower, job.seed)
         rows = [{"step": 0, "train_loss": None, **self._evaluate(setup.validation, "validation")}]
-        rows[0] |= {"training_flops": 0, "seconds": counters.seconds - seconds}
+        rows[0] |= {"training_flops": counters.training_flops - flops, "seconds": counters.seconds - seconds}
         for mark in job.marks:
             self.train(job.step + mark)
             rows.append(self._row(mark, flops, seconds))

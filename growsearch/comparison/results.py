@@ -31,6 +31,7 @@ PER_SEED = (
     "parameters",
     "active_parameters",
     "training_flops",
+    "growth_flops",
     "seconds",
     "growth_seconds",
     "growth_events",

@@ -13,6 +13,7 @@ from torch import nn
 from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.depth import find_depth_sites
+from growsearch.graph.metering import unmetered
 from growsearch.graph.network import NetworkGraph, build_networkx
 from growsearch.graph.recorder import tensor_names
 from growsearch.graph.running import Runner, check_model, examples_of
@@ -22,6 +23,7 @@ _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
 """What models were warned of: a model is traced again after every growth."""
 
 
+@unmetered()
 def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
     """The graph of `model`, from running it on example inputs (without touching it, on the meta device where possible).
 

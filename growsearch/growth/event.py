@@ -14,7 +14,8 @@ class GrowthEvent:
 
     `predicted_change` and `measured_change` are of the objective on the statistics batch, by the growth itself, before
     any training (None without an objective). `gradient_ratio` is, by site, the mean gradient norm of the new units over
-    that of the old ones right after the event. `woken` and `slept` count connections, `active_before` and
+    that of the old ones right after the event. `growth_flops` is what the event itself computed, in all its forward and
+    backward passes (see `FlopMeter`). `woken` and `slept` count connections, `active_before` and
     `active_after` the parameters that are not dormant. `refused` is the reason where the event was rolled back. `edits`
     are the structural changes as plain data, in the coordinates before the event.
     """
@@ -40,6 +41,7 @@ class GrowthEvent:
     active_before: int | None = None
     active_after: int | None = None
     refused: str | None = None
+    growth_flops: int = 0
     edits: tuple[Edit, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -11,6 +12,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import trace
+from growsearch.graph.metering import FlopMeter
 from growsearch.growth.budget import Allowance
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision
@@ -73,10 +75,11 @@ def grow(
         batches=[] if batches is None else list(batches),
         trainable=trainable_parameters(model, optimizer),
     )
-    chosen = initializer.propose(plan, context)
-    if not chosen:
-        raise GrowthRefused(f"how: {strategy_name('how', initializer)} found nothing to add at {', '.join(plan)}")
-    growing = Growing(model, example_inputs, optimizer, companions, objective)
     names = Names("now", "given", strategy_name("how", initializer))
-    event, _ = install(growing, graph, chosen, names, step=0, batches=context.batches)
-    return event
+    with FlopMeter() as meter:
+        chosen = initializer.propose(plan, context)
+        if not chosen:
+            raise GrowthRefused(f"how: {names.how} found nothing to add at {', '.join(plan)}")
+        growing = Growing(model, example_inputs, optimizer, companions, objective)
+        event, _ = install(growing, graph, chosen, names, step=0, batches=context.batches)
+    return replace(event, growth_flops=meter.flops)

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
 from growsearch.graph import NetworkGraph, Site, trace
+from growsearch.graph.metering import FlopMeter
 from growsearch.growth.budget import Allowance, Budget, allowance_for
 from growsearch.growth.candidate import Candidate
 from growsearch.growth.context import GrowthContext
@@ -78,6 +79,8 @@ class Grower:
         self.insertions: list[Insertion] = []
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
+        self.flops = 0
+        """Computed meanwhile: every forward and backward pass of statistics, candidates and checks."""
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
         self._batches, self._statistics_batches = batches, statistics_batches
         self._budget = Budget.of(budget)
@@ -115,18 +118,21 @@ class Grower:
             return None
         wait_for_device(self._growing.model)
         started = time.perf_counter()
+        meter = FlopMeter()
         try:
-            with full_precision():
+            with full_precision(), meter:
                 context = self._context()
                 if watches:
                     self.progress.report(self.policy.when.look(context))
                     if not self.policy.when.due(self.progress):
                         return None
-                return self._grow(context, started)
+                event = self._grow(context, started)
         except GrowthFailed as error:
-            return refused_event(self.graph, self.policy.names, self.progress.step, str(error), started)
+            event = refused_event(self.graph, self.policy.names, self.progress.step, str(error), started)
         finally:
             self.seconds += time.perf_counter() - started
+            self.flops += meter.flops
+        return event and replace(event, growth_flops=meter.flops)
 
     def report(self, **metrics: float) -> None:
         """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""

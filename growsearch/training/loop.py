@@ -51,6 +51,7 @@ class Counters:
 
     step: int = 0
     training_flops: int = 0
+    growth_flops: int = 0
     seconds: float = 0.0
     growth_seconds: float = 0.0
     growth_events: int = 0
@@ -139,17 +140,20 @@ class TrainingRun:
     def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
         growing = self.setup.growing
         assert growing is not None
-        before = growing.seconds
+        counters = self.counters
+        seconds, flops = growing.seconds, growing.flops
         event = change()
         # What the scheduler measures without growing counts too.
-        self.counters.growth_seconds += growing.seconds - before
+        counters.growth_seconds += growing.seconds - seconds
+        counters.growth_flops += growing.flops - flops
+        counters.training_flops += growing.flops - flops
         if event is None:
             return
         if event.refused is None:
             self._gradients.forget()
         line = {**event.to_json(), "widths_before": self._widths}
         self._growth_log.append(line)
-        self.counters.growth_events += event.refused is None
+        counters.growth_events += event.refused is None
         self._measure_network()
         self._progress({"kind": "growth", **line})
 
@@ -265,6 +269,7 @@ class TrainingRun:
             "active_parameters": active_parameters(setup.model),
             "flops": forward_flops_per_sample(setup.model, setup.data.input_shape),
             "training_flops": counters.training_flops,
+            "growth_flops": counters.growth_flops,
             "seconds": counters.seconds,
             "growth_seconds": counters.growth_seconds,
             "growth_events": counters.growth_events,

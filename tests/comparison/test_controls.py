@@ -60,13 +60,17 @@ def test_the_retrained_network_is_the_one_that_is_built_at_that_size(comparison:
 
 
 def test_equal_compute_is_what_the_growing_run_used(comparison: Make, tmp_path: Path) -> None:
-    # 12 steps of 50 samples: 4 with 3 hidden units, 4 with 4, 4 with 5; with 5 units from the start, 9.6 steps.
+    # 12 steps of 50 samples: 4 with 3 hidden units, 4 with 4, 4 with 5, and what growing itself computed.
     results = run(comparison(policies={"big": BIG, "zero": {}}, controls=("equal_compute",)), tmp_path)
 
-    used = 50 * 4 * (SAMPLE + (SAMPLE + 34) + (SAMPLE + 68))
-    assert results["policies"]["zero"]["training_flops"] == [used, used]
-    assert results["controls"]["big at zero's compute"]["training_flops"] == [9 * 50 * (SAMPLE + 68)] * 2
-    assert json.loads((tmp_path / "big at zero's compute" / "seed-0" / "result.json").read_text())["steps"] == 9
+    zero = results["policies"]["zero"]
+    used = 50 * 4 * (SAMPLE + (SAMPLE + 34) + (SAMPLE + 68)) + zero["growth_flops"][0]
+    assert zero["training_flops"] == [used, used]
+    step = 50 * (SAMPLE + 68)
+    assert zero["growth_flops"][0] > step  # so that it makes a difference here
+    assert results["controls"]["big at zero's compute"]["training_flops"] == [used // step * step] * 2
+    found = json.loads((tmp_path / "big at zero's compute" / "seed-0" / "result.json").read_text())
+    assert found["steps"] == used // step > 9
 
 
 def test_without_a_fixed_big_policy_the_grown_architecture_gets_the_compute(comparison: Make, tmp_path: Path) -> None:
@@ -74,7 +78,8 @@ def test_without_a_fixed_big_policy_the_grown_architecture_gets_the_compute(comp
 
     (name,) = results["controls"]
     assert name == "zero, retrained at its compute"
-    assert results["controls"][name]["training_flops"] == [9 * 50 * (SAMPLE + 68)]
+    (used,), step = results["policies"]["zero"]["training_flops"], 50 * (SAMPLE + 68)
+    assert results["controls"][name]["training_flops"] == [used // step * step]
     assert results["controls"][name]["widths"] == [{"0": 5}]
 
 

@@ -83,8 +83,21 @@ def test_growth_is_logged_and_paid_for(student: Make, tmp_path: Path) -> None:
     assert result["widths"] == {"0": 5}
     # 3, 4 and 5 hidden units between 4 inputs and 3 outputs; a step has 20, 20 or 10 samples.
     cost = {units: 2 * 2 * 7 * units + 2 * 3 * units for units in (3, 4, 5)}
-    assert result["training_flops"] == 100 * cost[3] + 100 * cost[4] + 200 * cost[5]
+    growing = [line["growth_flops"] for line in log]
+    assert min(growing) > 0 and result["growth_flops"] == sum(growing)
+    assert result["training_flops"] == 100 * cost[3] + 100 * cost[4] + 200 * cost[5] + sum(growing)
     assert [event["step"] for event in events if event["kind"] == "growth"] == [6, 12]
+
+
+def test_what_a_scheduler_measures_without_growing_is_paid_for(student: Make, tmp_path: Path) -> None:
+    when = {"singular_value": {"threshold": 1e9, "relative": False, "every": 8}}
+    growth = {"when": when, "how": {"zero": {}}, "budget": {"units": 2}}
+
+    watched = run_one(student(growth=growth), 0, tmp_path / "watched")
+    plain = run_one(student(), 0, tmp_path / "plain")
+
+    assert watched["growth_events"] == plain["growth_flops"] == 0 < watched["growth_flops"]
+    assert watched["training_flops"] - watched["growth_flops"] == plain["training_flops"]
 
 
 def test_bfloat16_and_muon_train(student: Make, tmp_path: Path) -> None:

@@ -6,6 +6,7 @@ import fnmatch
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
+from growsearch.graph.metering import FlopMeter
 from growsearch.growth.check import both_outputs, output_change, require_preserved
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
@@ -67,6 +69,8 @@ class SoftGrower:
         self.steps = 0
         self.seconds = 0.0
         """Spent on sizes that change, by this object."""
+        self.flops = 0
+        """Computed meanwhile."""
         self.compacted = False
         self._generator = torch.Generator().manual_seed(seed)
         units = {name: self.graph.sites[name].units for name in _soft_sites(model, self.graph, sites)}
@@ -108,7 +112,7 @@ class SoftGrower:
         self.steps += 1
         missing = {} if self.compacted else self._sizes.missing(self._allocated())
         started = time.perf_counter()  # looking at the sizes has waited for the device
-        event = self._allocate(missing) if missing else None
+        event = self._metered(lambda: self._allocate(missing)) if missing else None
         self.seconds += time.perf_counter() - started
         return event
 
@@ -120,6 +124,9 @@ class SoftGrower:
         """
         if self.compacted:
             raise InputError("the network is compact already: compact() is called once, at the end")
+        return self._metered(self._compact)
+
+    def _compact(self) -> GrowthEvent:
         wait_for_device(self._model)
         started, old = time.perf_counter(), self.graph
         edits, removed = self._compaction()
@@ -155,6 +162,12 @@ class SoftGrower:
         self._sizes.start_from(state["seed_units"])
         self._generator.set_state(state["generator"].cpu())
         self.learned.load_state_dict(state["learned"])
+
+    def _metered(self, change: Callable[[], GrowthEvent]) -> GrowthEvent:
+        with FlopMeter() as meter:
+            event = change()
+        self.flops += meter.flops
+        return replace(event, growth_flops=meter.flops)
 
     def _make_sizes(self, units: Mapping[str, int]) -> Sizes:
         like = next(p for p in self._model.parameters() if p.is_floating_point()).detach()
