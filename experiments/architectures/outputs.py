@@ -25,11 +25,15 @@ def outputs_of(model: nn.Module, inputs: Any, *, training: bool, dtype: torch.dt
     dropout_off(model)
     torch.manual_seed(0)
     with torch.no_grad(), WithoutDropout():
-        if isinstance(inputs, dict):
-            answer = model(**inputs)
-        else:
-            answer = model(*inputs) if isinstance(inputs, tuple) else model(inputs)
+        answer = answer_of(model, inputs)
     return [leaf for leaf in tree_leaves(answer) if isinstance(leaf, Tensor) and leaf.is_floating_point()]
+
+
+def answer_of(model: nn.Module, inputs: Any) -> Any:
+    """Call `model` on inputs as `growsearch.trace` takes them: a tensor, a tuple of arguments, a dict of keywords."""
+    if isinstance(inputs, dict):
+        return model(**inputs)
+    return model(*inputs) if isinstance(inputs, tuple) else model(inputs)
 
 
 def difference(before: list[Tensor], after: list[Tensor]) -> float:

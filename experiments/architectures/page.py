@@ -24,8 +24,8 @@ HEAD = """# Architectures
 
 {total} architectures, untrained, with random values in every parameter and running statistic. Every exact site grows at
 once, by one unit, with `how: zero`; then the outputs for inputs that the growth has not seen are compared: in
-evaluation mode as the network is, and in train mode in float64 without dropout, relative to the largest entry. The function is the
-same where both differ by no more than {tolerance:g} (half precision: {half:g}). How, and from what:
+evaluation mode as the network is, and in train mode in float64 without dropout, relative to the largest entry. The
+function is the same where both differ by no more than {tolerance:g} (half precision: {half:g}). How, and from what:
 [experiments/architectures](../experiments/architectures).
 
 | outcome | architectures | what it means |

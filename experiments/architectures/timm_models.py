@@ -130,7 +130,7 @@ MODELS: dict[str, dict[str, int | tuple[int, dict[str, Any]]]] = {
     "hybrid": {
         "levit_128s": 224,
         "convit_tiny": (64, {"img_size": 64, "depth": 2}),
-        "coat_lite_tiny": 64,
+        "coat_lite_tiny": (64, {"img_size": 64}),
         "coatnet_nano_rw_224": (64, {"img_size": 64}),
         "test_maxvit": 160,
         "mobilevit_xxs": 64,
@@ -144,7 +144,7 @@ MODELS: dict[str, dict[str, int | tuple[int, dict[str, Any]]]] = {
         "swiftformer_xs": 224,
         "visformer_tiny": 224,
         "botnet26t_256": 256,
-        "halonet26t": 128,
+        "halonet26t": 256,
     },
 }
 

@@ -79,7 +79,7 @@ DECODERS: list[tuple[str, str, str, Fields]] = [
     ("gemma", "GemmaForCausalLM", "GemmaConfig", GROUPED),
     ("gemma2", "Gemma2ForCausalLM", "Gemma2Config", GROUPED),
     ("olmo2", "Olmo2ForCausalLM", "Olmo2Config", SIZES),
-    ("stablelm", "StableLmForCausalLM", "StableLmConfig", SIZES),
+    ("stablelm", "StableLmForCausalLM", "StableLmConfig", {**SIZES, "num_key_value_heads": 2}),
     ("granite", "GraniteForCausalLM", "GraniteConfig", GROUPED),
     ("opt", "OPTForCausalLM", "OPTConfig", {**SIZES, "ffn_dim": 24, "dropout": 0.0, "word_embed_proj_dim": 16}),
     ("bloom", "BloomForCausalLM", "BloomConfig", {"vocab_size": 50, "hidden_size": 16, "n_layer": 2, "n_head": 2}),

@@ -58,8 +58,8 @@ def try_architecture(architecture: Architecture) -> Found:
     """Build, randomise, trace, grow and compare; nothing escapes but what the building itself raises."""
     torch.manual_seed(0)
     model = architecture.build()
-    randomise(model)
     inputs, fresh = architecture.inputs(), architecture.inputs()
+    randomise(model, inputs)
     started, found = time.perf_counter(), Found(parameters=sum(each.numel() for each in model.parameters()))
     require_usable(model, fresh)
     with warnings.catch_warnings():
