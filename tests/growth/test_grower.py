@@ -327,6 +327,6 @@ def test_singular_values_decide_when_and_where_together() -> None:
     event = grower.step()
     assert event is not None and event.refused is None and event.sites
     assert grower.progress.metrics["largest_singular_value"][0][0] == 2
-    # One for one value of each site, one for as many as are needed, one for what GradMax refines its units with, and one
+    # One for one value of each site, one for as many as are needed, one that GradMax refines its units with, and one
     # for the gradients of the new units.
     assert len(passes) == 4
