@@ -26,7 +26,16 @@ from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
 from growsearch.growth.step import Growing, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.surgery import Insertion, active_parameters, apply_edits, hold_masks, masks_of, rename
+from growsearch.surgery import (
+    Insertion,
+    active_parameters,
+    apply_edits,
+    hold_masks,
+    masks_of,
+    optimizers_of,
+    rename,
+    watch_steps,
+)
 
 
 class Grower:
@@ -82,6 +91,7 @@ class Grower:
         self.flops = 0
         """Computed meanwhile: every forward and backward pass of statistics, candidates and checks."""
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
+        watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
         self._budget = Budget.of(budget)
         if self._budget is not None and not self.policy.where.removes:

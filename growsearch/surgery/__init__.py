@@ -3,10 +3,11 @@
 from growsearch.surgery.attributes import sync_module
 from growsearch.surgery.compact import compact, dead_units
 from growsearch.surgery.edits import AxisEdit, Edit, Insertion, MaskEdit, Offset, Span, site_edits
+from growsearch.surgery.gradients import watch_steps
 from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.masks import active_parameters, hold_masks, masks_of
-from growsearch.surgery.optimizer import embed_state, supported_optimizer
+from growsearch.surgery.optimizer import embed_state, optimizers_of, supported_optimizer
 from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
@@ -32,6 +33,7 @@ __all__ = [
     "grown_values",
     "hold_masks",
     "masks_of",
+    "optimizers_of",
     "outputs_of",
     "rebuild",
     "reindex",
@@ -44,4 +46,5 @@ __all__ = [
     "sync_module",
     "to_sparse",
     "undisturbed",
+    "watch_steps",
 ]

@@ -38,6 +38,13 @@ MOMENTA = frozenset({"momentum_buffer", "exp_avg", "grad_avg"})
 SECOND_MOMENTS = frozenset({"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum", "exp_inf"})
 
 
+def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
+    """None, one or several optimizers as a tuple."""
+    if optimizer is None:
+        return ()
+    return (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
+
+
 def supported_optimizer(optimizer: Optimizer) -> str | None:
     """Why the state of `optimizer` cannot follow a growth; None where it can."""
     names = ", ".join(kind.__name__ for kind in SUPPORTED)

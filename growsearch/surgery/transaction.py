@@ -13,11 +13,12 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused
 from growsearch.surgery.attributes import sync_module
 from growsearch.surgery.edits import Edit, Insertion
+from growsearch.surgery.gradients import is_used
 from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.masks import place_mask, reindexed_mask, silence
 from growsearch.surgery.moves import moves_of
-from growsearch.surgery.optimizer import replace_parameter, supported_optimizer
+from growsearch.surgery.optimizer import optimizers_of, replace_parameter, supported_optimizer
 from growsearch.surgery.plan import TensorChange, companion_prefix, plan_changes, touched
 from growsearch.surgery.reindex import reindex
 
@@ -44,7 +45,7 @@ class Transaction:
         companions: Sequence[nn.Module] = (),
     ) -> None:
         self._model = model
-        self._optimizers = _as_tuple(optimizer)
+        self._optimizers = optimizers_of(optimizer)
         self._companions = tuple(companions)
         self._journal = Journal()
 
@@ -90,10 +91,10 @@ class Transaction:
         held = {id(p) for optimizer in self._optimizers for group in optimizer.param_groups for p in group["params"]}
         for change in changes:
             gradient = change.old.grad if id(change.old) in held else None
-            if gradient is not None and gradient.count_nonzero():
+            if gradient is not None and not is_used(gradient):
                 raise GrowthRefused(
-                    f"{change.name!r} has a gradient that would be lost: growth happens between steps, call "
-                    "optimizer.step() and optimizer.zero_grad() first"
+                    f"{change.name!r} has a gradient that no step has used yet, and that would be lost: growth happens "
+                    "between steps, call optimizer.step() first (and optimizer.zero_grad(), if there is no Grower)"
                 )
 
     def _change_tensors(self, changes: Sequence[TensorChange]) -> None:
@@ -138,12 +139,6 @@ def apply_edits(
     """Apply `edits` in one `Transaction`."""
     with Transaction(model, optimizer, companions) as transaction:
         transaction.apply(edits)
-
-
-def _as_tuple(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
-    if optimizer is None:
-        return ()
-    return (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
 
 
 def _follow(change: TensorChange, leader: Tensor) -> Tensor:
