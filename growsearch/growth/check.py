@@ -2,14 +2,17 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any
 
 import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from growsearch.errors import GrowthFailed
+from growsearch.errors import GrowsearchError, GrowthFailed, GrowthRefused
 from growsearch.growth.dropout import WithoutDropout
+from growsearch.growth.noise import SteadyNoise
 from growsearch.surgery import outputs_of, relative_difference
 
 TOLERANCE = 1e-4
@@ -17,24 +20,38 @@ HALF_TOLERANCE = 3e-2
 ROUNDING_FACTOR = 30.0
 
 
-def both_outputs(model: nn.Module, example_inputs: Any) -> list[Any]:
-    """Outputs in eval mode, and in train mode where the example inputs allow one."""
-    found = [outputs_of(model, example_inputs, training=False)]
+@contextmanager
+def failing_whole() -> Iterator[None]:
+    """What the user's code raises inside, on a network that has grown, becomes one `GrowthFailed`.
+
+    Any class: an assert on a width, a key that is no more. Where memory runs out, it is not the growth that is wrong.
+    """
     try:
-        found.append(_training_outputs(model, example_inputs))
-    except ValueError:
-        # Batch normalisation cannot train on a single value per channel.
+        yield
+    except (GrowthFailed, GrowthRefused, torch.OutOfMemoryError, MemoryError):
+        raise
+    except Exception as error:
+        what = str(error) if isinstance(error, GrowsearchError) else f"{type(error).__name__}: {error}"
+        raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {what}") from error
+
+
+def both_outputs(model: nn.Module, example_inputs: Any) -> list[Any]:
+    """Outputs in eval mode, and in train mode; None where the example inputs do not allow one.
+
+    Batch normalisation cannot train on a single value per channel; a detector wants targets then.
+    """
+    found = [_outputs(model, example_inputs, training=False)]
+    try:
+        found.append(_outputs(model, example_inputs, training=True))
+    except Exception:  # whatever the user's code raises: there is nothing to compare
         found.append(None)
     return found
 
 
 def output_change(model: nn.Module, example_inputs: Any, before: list[Any]) -> list[float]:
-    """Relative change of the outputs in eval mode, and in train mode where that can run."""
-    try:
-        after = both_outputs(model, example_inputs)
-    except (RuntimeError, ValueError, TypeError) as error:
-        raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
-    return [relative_difference(old, new) for old, new in zip(before, after, strict=True) if old is not None]
+    """Relative change of the outputs in eval mode, and in train mode where `before` has outputs."""
+    modes = [training for training, old in zip((False, True), before, strict=True) if old is not None]
+    return [relative_difference(before[mode], _outputs(model, example_inputs, training=mode)) for mode in modes]
 
 
 def require_preserved(model: nn.Module, example_inputs: Any, change: list[float]) -> None:
@@ -67,11 +84,11 @@ def _rounding(model: nn.Module, example_inputs: Any) -> float:
         return value
 
     moved = tree_map(perturbed, example_inputs)
-    exact = _training_outputs(model, example_inputs)
-    return relative_difference(exact, _training_outputs(model, moved))
+    exact = _outputs(model, example_inputs, training=True)
+    return relative_difference(exact, _outputs(model, moved, training=True))
 
 
-def _training_outputs(model: nn.Module, inputs: Any) -> Any:
-    """In train mode without dropout, which cannot draw for a tensor that has grown what it drew for the old one."""
-    with WithoutDropout():
-        return outputs_of(model, inputs, training=True)
+def _outputs(model: nn.Module, inputs: Any, training: bool) -> Any:
+    """Without dropout, and with noise that does not depend on widths: a tensor that has grown draws other numbers."""
+    with WithoutDropout(), SteadyNoise():
+        return outputs_of(model, inputs, training=training)

@@ -12,10 +12,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.errors import GrowthFailed, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
-from growsearch.growth.check import both_outputs, output_change, require_preserved
+from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.learning import require_learning
 from growsearch.growth.maturity import gradient_ratios
@@ -75,14 +74,12 @@ def install(
     fresh = new_channels(model, edits)
     with Transaction(model, growing.optimizer, growing.companions) as transaction:
         transaction.apply(edits)
-        try:
+        with failing_whole():
             grown = trace(model, growing.example_inputs)
-        except TraceError as error:
-            raise GrowthFailed(f"the grown network does not run, so the growth was rolled back: {error}") from error
-        recalibrate(model, fresh, growing.example_inputs, growing.objective, batches, growing.companions)
-        loss_after = _loss(growing, batches)
-        # Last, so that nothing of the event escapes the comparison.
-        change = output_change(model, growing.example_inputs, before)
+            recalibrate(model, fresh, growing.example_inputs, growing.objective, batches, growing.companions)
+            loss_after = _loss(growing, batches)
+            # Last, so that nothing of the event escapes the comparison.
+            change = output_change(model, growing.example_inputs, before)
         if exact:
             require_preserved(model, growing.example_inputs, change)
     added = Counter(c.site for c in chosen if c.adds)

@@ -2,7 +2,7 @@
 
 Between `backward()` and `step()` a growth would lose gradients. After `step()` they are of no more use, but nothing in
 PyTorch says so: a loop that begins with `zero_grad()` keeps them until its next round. So an optimizer that is watched
-marks the gradients that it has used with their version; the next `backward()` changes the version, or makes new tensors.
+marks the gradients that it has used with their version; the next `backward()` changes it, or makes new tensors.
 """
 
 from __future__ import annotations

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import dataclasses
+import random
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
@@ -18,14 +20,20 @@ SEED = 0
 
 @contextmanager
 def undisturbed(model: nn.Module) -> Iterator[None]:
-    """Afterwards modes, buffers (running statistics) and the random number generators are as they were."""
+    """Afterwards modes, buffers (running statistics) and the random number generators are as they were.
+
+    The generators are torch's, Python's and NumPy's: some models drop layers by the latter.
+    """
     modes = [(module, module.training) for module in model.modules()]
     buffers = [(module, name, buffer) for module in model.modules() for name, buffer in module._buffers.items()]
     values = {id(buffer): buffer.detach().clone() for _, _, buffer in buffers if buffer is not None}
+    of_python, of_numpy = random.getstate(), np.random.get_state()
     with torch.random.fork_rng(devices=_devices(model)):
         try:
             yield
         finally:
+            random.setstate(of_python)
+            np.random.set_state(of_numpy)
             for module, training in modes:
                 module.training = training
             with torch.no_grad():
@@ -63,6 +71,8 @@ def _devices(model: nn.Module) -> list[int]:
 
 def seed_generators(model: nn.Module, seed: int) -> None:
     """Seed the generators that the model can draw from, and no others: only these does `undisturbed` put back."""
+    random.seed(seed)
+    np.random.seed(seed)
     torch.default_generator.manual_seed(seed)
     for device in _devices(model):
         torch.cuda.default_generators[device].manual_seed(seed)

@@ -57,7 +57,7 @@ def test_between_backward_and_step_growth_is_refused() -> None:
 
 @pytest.mark.parametrize("to_none", [True, False])
 def test_what_a_later_backward_adds_is_not_lost(to_none: bool) -> None:
-    """A step has used the gradients, but a backward pass since, with or without `zero_grad` before it, has made others."""
+    """A step has used the gradients, but a backward pass since, behind a `zero_grad` or not, has made others."""
     for zero in (True, False):
         model, (optimizer,), grower = prepared(0.1)
         loss(model).backward()
