@@ -18,8 +18,20 @@ def _concat(step: Step) -> list[Value]:
     if not values:
         raise Unsupported("nothing to join")
     dim = step.argument(1, "dim", step.call.kwargs.get("axis", 0))
+    return _join(step, values, dimensions(dim, values[0].rank)[0])
+
+
+@rule("stack", functions="hstack vstack dstack column_stack row_stack")
+def _stack_along(step: Step) -> list[Value]:
+    """Concatenation along axis 1, 0 or 2; tensors with fewer axes get new ones."""
+    along = {"vstack": 0, "row_stack": 0, "dstack": 2}.get(step.call.target, 1)
+    if any(value.rank != len(step.shapes[0]) or value.rank <= along for value in step.inputs):
+        raise Unsupported("tensors with fewer axes")
+    return _join(step, step.inputs, along)
+
+
+def _join(step: Step, values: list[Value], along: int) -> list[Value]:
     axes = list(values[0].axes)
-    (along,) = dimensions(dim, len(axes))
     for value in values[1:]:
         for axis, pieces in enumerate(value.axes):
             if axis != along:
@@ -49,6 +61,18 @@ def _chunk(step: Step) -> list[Value]:
         step.freeze(x.axes[along], "cut into unequal parts")
         return _parts(step, x, along)
     tie(x.axes[along], parts)
+    return _parts(step, x, along)
+
+
+@rule("split", functions="hsplit vsplit dsplit")
+def _split_along(step: Step) -> list[Value]:
+    """Along axis 1, 0 or 2, into a number of equal parts or at borders that are numbers in the code."""
+    x, parts = step.tensor_argument(0, "input"), step.argument(1, "sections", step.call.kwargs.get("indices"))
+    along = min({"hsplit": 1, "vsplit": 0, "dsplit": 2}[step.call.target], x.rank - 1)
+    if not isinstance(parts, int) or is_frozen(x.axes[along]):
+        step.freeze(x.axes[along], "cut at fixed borders")
+    else:
+        tie(x.axes[along], parts)
     return _parts(step, x, along)
 
 

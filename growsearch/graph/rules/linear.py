@@ -46,6 +46,18 @@ def _add_and_multiply(step: Step) -> list[Value]:
     return outputs
 
 
+@rule("matmul", functions="baddbmm")
+def _batched_add_and_multiply(step: Step) -> list[Value]:
+    bias = step.tensor_argument(0, "input")
+    outputs = _matmul(step, step.tensor_argument(1, "batch1"), step.tensor_argument(2, "batch2"))
+    for axis, pieces in enumerate(reversed(bias.axes), start=1):
+        if bias.shape[-axis] == 1 != step.shapes[0][-axis]:
+            step.freeze(pieces, "broadcast")
+        else:
+            step.follow(bias, bias.rank - axis, outputs[0].axes[-axis], "shift")
+    return outputs
+
+
 @rule("matmul", functions="matmul mm bmm sparse_mm smm hspmm")
 def _product(step: Step) -> list[Value]:
     first, second = step.argument(0, "input"), step.argument(1, "mat2", step.call.kwargs.get("other"))

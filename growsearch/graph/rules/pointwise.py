@@ -21,7 +21,16 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
     "pointwise",
     modules=(*ACTIVATIONS, _DropoutNd, nn.Identity),
     functions="""
-    abs alpha_dropout bernoulli bitwise_not bool ceil celu clamp_max clamp_min cos cosh deg2rad dropout dropout1d
+    acos acosh asin asinh atan atanh cauchy conj conj_physical digamma erfinv exponential
+    fake_quantize_per_tensor_affine
+    fix geometric i0 lgamma log_normal logit mvlgamma polygamma rad2deg random resolve_conj resolve_neg sgn sinc
+    arccos arccosh arcsin arcsinh arctan arctanh special_airy_ai special_bessel_j0 special_bessel_j1 special_bessel_y0
+    special_bessel_y1 special_digamma special_entr special_erf special_erfc special_erfcx special_erfinv special_exp2
+    special_expit special_expm1 special_gammaln special_i0 special_i0e special_i1 special_i1e special_log1p
+    special_log_ndtr special_logit special_modified_bessel_i0 special_modified_bessel_i1 special_modified_bessel_k0
+    special_modified_bessel_k1 special_multigammaln special_ndtr special_ndtri special_polygamma special_psi
+    special_round special_sinc special_spherical_bessel_j0
+    abs alpha_dropout bernoulli bool ceil celu clamp_max clamp_min cos cosh deg2rad dropout dropout1d
     dropout2d dropout3d elu empty_like erf erfc exp exp2 expm1 feature_alpha_dropout feature_dropout fill floor frac
     full_like gelu hardshrink hardsigmoid hardswish hardtanh int isfinite isinf isnan leaky_relu log log10 log1p log2
     logical_not logsigmoid logit long mish nan_to_num neg normal ones_like positive rand_like randn_like reciprocal relu
@@ -30,6 +39,18 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
     """,
 )
 def _of_one(step: Step) -> list[Value]:
+    return step.output(step.input.axes)
+
+
+@rule(
+    "typed",
+    functions="""
+    angle bitwise_not byte char coalesce imag invert isneginf isposinf isreal real short signbit to_dense to_sparse
+    to_sparse_csr
+    """,
+)
+def _other_type(step: Step) -> list[Value]:
+    """Element by element too, with a result of another kind than real numbers."""
     return step.output(step.input.axes)
 
 
@@ -81,13 +102,24 @@ def _multiply(step: Step) -> list[Value]:
 @rule(
     "elementwise",
     functions="""
+    arctan2 bitwise_left_shift bitwise_right_shift complex copysign gcd heaviside igamma igammac lcm ldexp logaddexp2
+    lshift
+    nextafter polar rdiv rshift special_gammainc special_gammaincc special_xlog1py special_xlogy special_zeta xlogy
     addcdiv addcmul atan2 bitwise_and bitwise_or bitwise_xor clamp copy eq float_power floor_divide fmax fmin fmod ge gt
     hypot isclose le lerp logaddexp logical_and logical_or logical_xor lt masked_fill maximum minimum and or xor ne pow
     remainder where
     """,
 )
-def _elementwise(step: Step) -> list[Value]:
+def elementwise(step: Step) -> list[Value]:
+    """Several operands of any roles."""
     return _broadcast(step, "free")
+
+
+@rule("expand", functions="broadcast_tensors")
+def _broadcast_all(step: Step) -> list[Value]:
+    """Every result has all operands' axes."""
+    axes = _broadcast(step, "free")[0].axes
+    return [Value(shape, axes) for shape in step.shapes]
 
 
 def _broadcast(step: Step, role: Role) -> list[Value]:

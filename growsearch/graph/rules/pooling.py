@@ -14,13 +14,15 @@ _POOLS = (
     *(pooling._AdaptiveAvgPoolNd, pooling._AdaptiveMaxPoolNd, nn.FractionalMaxPool2d, nn.FractionalMaxPool3d),
 )
 _PADS = (padding._ConstantPadNd, padding._ReflectionPadNd, padding._ReplicationPadNd, padding._CircularPadNd)
-_POOL_FUNCTIONS = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool")
+_POOL_FUNCTIONS = ("max_pool", "avg_pool", "lp_pool", "adaptive_avg_pool", "adaptive_max_pool", "fractional_max_pool")
 
 
 @rule(
     "pool",
     modules=_POOLS,
-    functions=tuple(f"{kind}{dims}d" for kind in _POOL_FUNCTIONS for dims in "123"),
+    functions=tuple(
+        f"{kind}{dims}d{end}" for kind in _POOL_FUNCTIONS for dims in "123" for end in ("", "_with_indices")
+    ),
 )
 def _pool(step: Step) -> list[Value]:
     return _positions(step, _digit(type(step.module).__name__ if step.module is not None else step.call.target))

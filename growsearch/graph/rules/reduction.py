@@ -4,22 +4,37 @@ from __future__ import annotations
 
 from torch import nn
 
+from growsearch.graph.rules.pointwise import elementwise
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported
 
-_DIM_AT = {"norm": 2, "vector_norm": 2, "normalize": 2, "roll": 2, "renorm": 2}
+_DIM_AT = {
+    "norm": 2,
+    "vector_norm": 2,
+    "linalg_norm": 2,
+    "linalg_vector_norm": 2,
+    "quantile": 2,
+    "nanquantile": 2,
+    "normalize": 2,
+    "roll": 2,
+    "renorm": 2,
+    "gumbel_softmax": 4,
+}
 
 
 @rule(
     "reduce",
     functions="""
     all amax amin any argmax argmin count_nonzero logsumexp max mean median min nanmean nansum norm prod std std_mean
-    sum var var_mean vector_norm
+    sum var var_mean vector_norm linalg_norm linalg_vector_norm special_logsumexp aminmax mode nanmedian quantile
+    nanquantile
     """,
 )
 def _reduce(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
+    if len(step.inputs) == 2 and step.call.target in ("max", "min"):
+        return elementwise(step)
     if len(step.inputs) == 2:
         raise Unsupported("two tensors")
     argument = step.argument(_DIM_AT.get(step.call.target, 1), "dim", step.call.kwargs.get("axis"))
@@ -34,12 +49,18 @@ def _reduce(step: Step) -> list[Value]:
     return [Value(shape, tuple(axes)) for shape in step.shapes]
 
 
-@rule("along", functions="cumprod cumsum flip log_softmax logcumsumexp normalize roll softmax softmin sort argsort")
+@rule(
+    "along",
+    functions="""
+    argsort cumprod cumsum flip gumbel_softmax log_softmax logcumsumexp normalize roll softmax softmin sort
+    special_log_softmax special_softmax
+    """,
+)
 def _along_dim(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     target = step.call.target
     name = "dims" if target in ("flip", "roll") else "dim"
-    default = {"normalize": 1, "sort": -1, "argsort": -1}.get(target)
+    default = {"normalize": 1, "sort": -1, "argsort": -1, "gumbel_softmax": -1}.get(target)
     argument = step.argument(_DIM_AT.get(target, 1), name, default)
     return _along(step, x, argument)
 
