@@ -24,7 +24,15 @@ from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
 from growsearch.growth.step import Growing, install, refused_event
-from growsearch.surgery import Insertion, active_parameters, apply_edits, hold_masks, masks_of, rename
+from growsearch.surgery import (
+    Insertion,
+    active_parameters,
+    apply_edits,
+    changed_attributes,
+    hold_masks,
+    masks_of,
+    rename,
+)
 
 
 class Grower:
@@ -75,6 +83,8 @@ class Grower:
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Insertion] = []
+        self.attributes: dict[str, int] = {}
+        """The numbers of heads and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
@@ -133,7 +143,8 @@ class Grower:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+        insertions = [asdict(insertion) for insertion in self.insertions]
+        return {"insertions": insertions, "attributes": dict(self.attributes)}
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""
@@ -156,6 +167,7 @@ class Grower:
         self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
+        self.attributes = dict(state["attributes"])
 
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if context.allowance.empty and not context.may_remove:
@@ -169,6 +181,7 @@ class Grower:
             self._growing, before, chosen, self.policy.names, self.progress.step, context.batches, started
         )
         self._account(before, chosen)
+        self.attributes |= changed_attributes(event.edits)
         return event
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:

@@ -6,6 +6,7 @@ from math import prod
 
 from torch import nn
 
+from growsearch.graph.rules.heads import heads_apart
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Slot, Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve
@@ -73,6 +74,8 @@ def _regroup(step: Step, x: Value, old: list[int], sizes: list[int]) -> list[Spa
             result = list(step.fixed(sizes, "positions"))  # a merged axis is taken apart again
             result[carriers[0]] = tuple((block, repeat // inner) for block, repeat in resolve(pieces))
             return result
+    if len(old) == 1 and (heads := heads_apart(step, x.axes[old[0]], sizes)):
+        return heads
     for axis in old:
         step.freeze(x.axes[axis], f"reshaped from {tuple(shape)} to {tuple(sizes)}")
     return list(step.fixed(sizes, f"reshaped by {step.call.target} at {step.place}"))
