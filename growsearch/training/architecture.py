@@ -23,7 +23,7 @@ from growsearch.training.artifact import WEIGHTS, insertions_of, read_descriptio
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """Inserted layers, changed numbers of heads and the like, the shape of every parameter and buffer, and the masks of dormant connections, by name."""
+    """Inserted layers, the shape of every parameter and buffer, masks of dormant connections, and changed attributes."""
 
     insertions: tuple[Insertion, ...]
     shapes: Mapping[str, tuple[int, ...]]

@@ -36,7 +36,8 @@ def load_network(path: Path | str, allow_import: bool = False) -> nn.Module:
     """The trained, grown network in the folder `path`, on the CPU, in evaluation mode.
 
     The folder is a finished run's (`RUN/POLICY/seed-K`) or one that `growsearch export` wrote. Builds the seed network
-    from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions`, sets its `attributes` and loads the weights; nothing
+    from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions`, sets its `attributes` and loads
+    the weights; nothing
     that could run code is read. Raises `InputError` where a file is missing and `GrowsearchError` where one is damaged;
     a network that is imported from the user's own package needs `allow_import`, because importing runs code.
     """
