@@ -23,7 +23,7 @@ from growsearch.training.artifact import WEIGHTS, insertions_of, read_descriptio
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """Inserted layers, the shape of every parameter and buffer, masks of dormant connections, and changed attributes."""
+    """Inserted layers, shapes of parameters and buffers, masks of dormant connections, and changed attributes."""
 
     insertions: tuple[Insertion, ...]
     shapes: Mapping[str, tuple[int, ...]]
