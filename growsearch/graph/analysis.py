@@ -97,6 +97,9 @@ def _apply(step: Step) -> tuple[list[Value], str]:
         outputs = rule.apply(step)
     except Unsupported as error:
         return _stop(step, f"{error}, in {call.target} at {step.place}"), rule.name
+    except Exception as error:  # a use of the operation that the rule does not foresee: the rest can grow all the same
+        why = f"the rule {rule.name!r} failed with {type(error).__name__}: {error}"
+        return _stop(step, f"{why}, in {call.target} at {step.place}"), rule.name
     if [value.shape for value in outputs] != list(step.shapes) or any(len(v.axes) != v.rank for v in outputs):
         return _stop(step, f"unexpected output shapes of {call.target} at {step.place}"), rule.name
     return outputs, rule.name

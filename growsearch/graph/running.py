@@ -90,7 +90,7 @@ class Runner:
 
     def __init__(self, model: nn.Module) -> None:
         self._model = model
-        self._small = _elements(model) <= SMALL
+        self._small = is_small(model)
         self._copies: dict[bool, nn.Module] = {}
         self._copy_failed = False
 
@@ -121,6 +121,11 @@ class Runner:
                     f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "
                     "device of the inputs, and that a tuple means several arguments and a dict keyword arguments"
                 ) from error
+
+
+def is_small(model: nn.Module) -> bool:
+    """Whether computing with a copy of the model is faster than the meta device."""
+    return _elements(model) <= SMALL
 
 
 def _elements(model: nn.Module) -> int:

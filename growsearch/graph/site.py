@@ -40,13 +40,27 @@ class AxisUse:
 
 
 @dataclass(frozen=True)
+class AttributeUse:
+    """A whole number that a module keeps beside its tensors and that grows by `per_unit` with every unit of a site.
+
+    `module` is the module's path, `value` what the attribute `name` is now.
+    """
+
+    module: str
+    name: str
+    value: int
+    per_unit: int
+
+
+@dataclass(frozen=True)
 class Site:
     """A channel space that can change size.
 
     A *unit* is the smallest amount by which the site can change: `granularity` channels of its first producer (more
     than one behind grouped convolutions). `producers` and `consumers` are names of calls in the graph (module calls
     whose weight has this space on its output / input axis); `followers` are the calls that carry the space from the
-    producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site.
+    producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site,
+    `attributes` every number of heads and the like that its modules keep.
     """
 
     name: str
@@ -60,6 +74,7 @@ class Site:
     axes: tuple[AxisUse, ...]
     parameters_per_unit: int
     flops_per_unit: int
+    attributes: tuple[AttributeUse, ...] = ()
 
     @property
     def width(self) -> int:

@@ -27,8 +27,10 @@ class _Ends:
 
 def find_sites(
     analysis: Analysis, aliases: dict[str, tuple[str, ...]], parameters: frozenset[str], samples: int
-) -> tuple[dict[str, Site], dict[str, dict[str, Layout]]]:
-    """All sites by name in order of their first producer, and for every call the layout of the sites in its output."""
+) -> tuple[dict[str, Site], dict[str, dict[str, Layout]], dict[str, str]]:
+    """All sites by name in order of their first producer, for every call the layout of the sites in its output, and
+    where the model's code counts the units of a site that may grow.
+    """
     ends = _ends(analysis)
     names = _named(ends)
     layouts, followers = _layouts(analysis, names)
@@ -54,7 +56,8 @@ def find_sites(
             parameters_per_unit=_parameters_per_unit(axes, shapes, parameters),
             flops_per_unit=costs(block),
         )
-    return sites, layouts
+    counted = {name: block.counted for block, name in names.items() if block.counted and not block.reason}
+    return sites, layouts, counted
 
 
 def _ends(analysis: Analysis) -> dict[Block, _Ends]:

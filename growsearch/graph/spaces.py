@@ -12,13 +12,17 @@ from collections.abc import Iterable
 
 
 class Block:
-    """A run of `size` units. `reason` says why it may not change, `mixing` which normalisation mixes its channels."""
+    """A run of `size` units. `reason` says why it may not change, `mixing` which normalisation mixes its channels.
 
-    __slots__ = ("mixing", "pieces", "reason", "size", "stopper")
+    `counted` says where the model's code counts the units, which must then follow or be worked out from the shapes.
+    """
+
+    __slots__ = ("counted", "mixing", "pieces", "reason", "size", "stopper")
 
     def __init__(self, size: int, reason: str = "") -> None:
         self.size = size
         self.reason = reason
+        self.counted = ""
         self.mixing = ""
         self.stopper = ""
         self.pieces: list[Piece] | None = None
@@ -70,6 +74,12 @@ def mark_mixing(pieces: Iterable[Piece], reason: str) -> None:
     """Note that a normalisation mixes the channels."""
     for block, _ in resolve(pieces):
         block.mixing = block.mixing or reason
+
+
+def mark_counted(pieces: Iterable[Piece], reason: str) -> None:
+    """Note that the model's code counts the units."""
+    for block, _ in resolve(pieces):
+        block.counted = block.counted or reason
 
 
 def unify(first: Iterable[Piece], second: Iterable[Piece]) -> None:
@@ -140,6 +150,7 @@ def _cut(block: Block, units: int) -> tuple[Block, Block]:
     parts = Block(units), Block(block.size - units)
     for part in parts:
         part.reason, part.mixing, part.stopper = block.reason, block.mixing, block.stopper
+        part.counted = block.counted
     block.pieces = [(parts[0], 1), (parts[1], 1)]
     return parts
 
@@ -150,3 +161,4 @@ def _bind(block: Block, target: Block, factor: int) -> None:
     if not target.reason:
         target.reason, target.stopper = block.reason, block.stopper
     target.mixing = target.mixing or block.mixing
+    target.counted = target.counted or block.counted

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from math import prod
 
-from growsearch.graph.spaces import Space, freeze, is_frozen, unify, width
+from growsearch.graph.spaces import Space, freeze, is_frozen, mark_counted, resolve, unify, width
 
 MANY = 4096
 """More copies of an axis than this are not followed."""
@@ -39,17 +39,35 @@ class Split:
             self._freeze(self.reason)
         else:
             unify(first, second)
+            mark_counted(first, self.reason)
         return True
 
     def choose(self) -> None:
-        """Fix all but the inferred axis; without one nothing says which axis changes, and all are frozen."""
-        chosen = self.new[self.inferred] if self.inferred is not None and len(_free(self.old)) == 1 else None
-        if chosen is None or is_frozen(chosen):
+        """Fix all but the axis that changes elsewhere, else the inferred one, else all but heads, if it looks like these.
+
+        Whether the code follows is found by running it wider. Otherwise nothing says which axis changes, and all are
+        frozen.
+        """
+        chosen = self.hinted()
+        if chosen is None:
             self._freeze(f"{self.reason}, and which of these axes changes is not known")
             return
         for number, pieces in enumerate(self.new):
-            if number != self.inferred:
+            if number != chosen:
                 freeze(pieces, f"given as a number, {self.reason}", self.call)
+
+    def hinted(self) -> int | None:
+        """The new axis that changes, if anything says so."""
+        if len(_free(self.old)) > 1:
+            return None
+        known = {block for pieces in self.old for block, _ in resolve(pieces)}
+        for number in _free(self.new):  # another reshape of the same features was decided so
+            if known & {block for block, _ in resolve(self.new[number])}:
+                return number
+        if self.inferred is not None:
+            return None if is_frozen(self.new[self.inferred]) else self.inferred
+        last = len(self.new) - 1
+        return last - 1 if _free(self.new) == [last - 1, last] else None
 
     def _freeze(self, reason: str) -> None:
         for pieces in (*self.old, *self.new):
@@ -62,7 +80,7 @@ def settle(splits: Sequence[Split]) -> None:
     while left:
         still = [split for split in left if not split.settle()]
         if len(still) == len(left):
-            next((split for split in still if split.inferred is not None), still[0]).choose()
+            next((split for split in still if split.hinted() is not None), still[0]).choose()
         left = still
 
 

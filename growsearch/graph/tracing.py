@@ -12,6 +12,7 @@ from torch import nn
 
 from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
+from growsearch.graph.counts import follow_counts
 from growsearch.graph.depth import find_depth_sites
 from growsearch.graph.metering import unmetered
 from growsearch.graph.network import NetworkGraph, build_networkx
@@ -33,6 +34,12 @@ def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
     run reaches stay as they are, and a `TraceWarning` names them, once for a model. Raises `TraceError` where the model
     is wrapped or fails.
     """
+    graph, counted = traced(model, example_inputs)
+    return follow_counts(model, example_inputs, graph, counted, traced)
+
+
+def traced(model: nn.Module, example_inputs: Any) -> tuple[NetworkGraph, dict[str, str]]:
+    """The graph as the operations alone show it, and by name the sites whose units the model's code counts."""
     check_model(model)
     examples = examples_of(example_inputs)
     runner = Runner(model)
@@ -77,7 +84,7 @@ def _warn(model: nn.Module, missing: list[str], failure: str) -> None:
     )
 
 
-def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> NetworkGraph:
+def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tuple[NetworkGraph, dict[str, str]]:
     analysis.settle()
     names = tensor_names(model)
     aliases: dict[str, tuple[str, ...]] = {}
@@ -87,8 +94,8 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> Ne
         first = names[id(tensor)]
         aliases[first] = (*aliases.get(first, ()), name)
     parameters = dict(model.named_parameters())
-    sites, layouts = find_sites(analysis, aliases, frozenset(parameters), samples)
-    return NetworkGraph(
+    sites, layouts, counted = find_sites(analysis, aliases, frozenset(parameters), samples)
+    graph = NetworkGraph(
         calls=analysis.calls,
         sites=sites,
         depth_sites=find_depth_sites(analysis, model),
@@ -97,6 +104,7 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> Ne
         networkx=build_networkx(analysis.calls, _owned(model, analysis, names)),
         layouts=layouts,
     )
+    return graph, counted
 
 
 def _owned(model: nn.Module, analysis: Analysis, names: dict[int, str]) -> Iterator[tuple[str, str, str]]:

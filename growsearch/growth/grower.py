@@ -30,6 +30,7 @@ from growsearch.surgery import (
     Insertion,
     active_parameters,
     apply_edits,
+    changed_attributes,
     hold_masks,
     masks_of,
     optimizers_of,
@@ -86,6 +87,8 @@ class Grower:
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Insertion] = []
+        self.attributes: dict[str, int] = {}
+        """The numbers of heads and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self.flops = 0
@@ -155,7 +158,8 @@ class Grower:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+        insertions = [asdict(insertion) for insertion in self.insertions]
+        return {"insertions": insertions, "attributes": dict(self.attributes)}
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""
@@ -178,6 +182,7 @@ class Grower:
         self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
+        self.attributes = dict(state["attributes"])
 
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if context.allowance.empty and not context.may_remove:
@@ -191,6 +196,7 @@ class Grower:
             self._growing, before, chosen, self.policy.names, self.progress.step, context.batches, started
         )
         self._account(before, chosen)
+        self.attributes |= changed_attributes(event.edits)
         return event
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:

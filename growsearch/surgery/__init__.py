@@ -2,7 +2,17 @@
 
 from growsearch.surgery.attributes import sync_module
 from growsearch.surgery.compact import compact, dead_units
-from growsearch.surgery.edits import AxisEdit, Edit, Insertion, MaskEdit, Offset, Span, site_edits
+from growsearch.surgery.edits import (
+    AttributeEdit,
+    AxisEdit,
+    Edit,
+    Insertion,
+    MaskEdit,
+    Offset,
+    Span,
+    changed_attributes,
+    site_edits,
+)
 from growsearch.surgery.gradients import watch_steps
 from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
@@ -16,6 +26,7 @@ from growsearch.surgery.substitution import grown_values, substituted
 from growsearch.surgery.transaction import Transaction, apply_edits
 
 __all__ = [
+    "AttributeEdit",
     "AxisEdit",
     "Edit",
     "Insertion",
@@ -26,6 +37,7 @@ __all__ = [
     "Transaction",
     "active_parameters",
     "apply_edits",
+    "changed_attributes",
     "compact",
     "dead_units",
     "embed_state",

@@ -102,7 +102,23 @@ class MaskEdit:
     sleep: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
 
-Edit = AxisEdit | Offset | MaskEdit | Insertion
+@dataclass(frozen=True)
+class AttributeEdit:
+    """A whole number that the module at path `module` keeps, such as its number of heads: `before` becomes `after`."""
+
+    module: str
+    name: str
+    before: int
+    after: int
+
+
+Edit = AxisEdit | Offset | MaskEdit | AttributeEdit | Insertion
+
+
+def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
+    """What `edits` make of the numbers that modules keep, by path and name, as `rebuild` takes them."""
+    own = [edit for edit in edits if isinstance(edit, AttributeEdit)]
+    return {f"{edit.module}.{edit.name}".lstrip("."): edit.after for edit in own}
 
 
 def site_edits(
@@ -111,7 +127,7 @@ def site_edits(
     fills: Fills | None = None,
     scales: Scales | None = None,
     shifts: Shifts | None = None,
-) -> list[AxisEdit]:
+) -> list[AxisEdit | AttributeEdit]:
     """The edits that give `site` the units of `source`: old unit indices, -1 for a new unit.
 
     `fills` and `scales` are keyed by `(tensor, axis)`. A fill is laid out as in `AxisEdit` (new positions in the order
@@ -132,7 +148,11 @@ def site_edits(
             f"site {site.name!r} has no axis {sorted(unknown)[0]}: key fills, scales and shifts by its axes, "
             f"{sorted(known)}"
         )
-    return [_edit(site, use, source, fills, scales, shifts) for use in site.axes]
+    more = len(source) - site.units
+    return [
+        *(_edit(site, use, source, fills, scales, shifts) for use in site.axes),
+        *(AttributeEdit(u.module, u.name, u.value, u.value + more * u.per_unit) for u in site.attributes if more),
+    ]
 
 
 def _check_source(site: Site, source: Sequence[int]) -> None:

@@ -11,7 +11,7 @@ from torch.nn.utils import parametrize
 
 from growsearch.errors import GrowthRefused
 from growsearch.surgery.attributes import attributes_of, shapes_of
-from growsearch.surgery.edits import AxisEdit, MaskEdit, Offset
+from growsearch.surgery.edits import AttributeEdit, AxisEdit, MaskEdit, Offset
 from growsearch.surgery.masks import edited_mask
 from growsearch.surgery.moves import moves_of, shape_after
 from growsearch.surgery.slots import Slot, named_tensors, slots_of
@@ -54,6 +54,32 @@ def plan_changes(model: nn.Module, companions: Sequence[nn.Module], edits: Seque
     _check_storage((model, *companions), changes)
     _check_modules(changes)
     return changes
+
+
+def plan_attributes(
+    model: nn.Module, companions: Sequence[nn.Module], edits: Sequence[AttributeEdit]
+) -> list[tuple[nn.Module, str, int]]:
+    """(module, attribute, new value) for the model and its companions.
+
+    Raises:
+        GrowthRefused: an attribute is not what the edit says it was, or two edits disagree about it.
+    """
+    planned: dict[tuple[int, str], tuple[nn.Module, str, int]] = {}
+    prefixes = [("", model), *((companion_prefix(companion, model), companion) for companion in companions)]
+    for prefix, root in prefixes if edits else ():
+        for edit in edits:
+            owner = root.get_submodule((prefix + edit.module).rstrip("."))
+            if getattr(owner, edit.name, None) != edit.before:
+                raise GrowthRefused(
+                    f"{edit.name!r} of {edit.module!r} is {getattr(owner, edit.name, None)}, not {edit.before}: trace "
+                    "the model again after a change"
+                )
+            change = owner, edit.name, edit.after
+            if planned.setdefault((id(owner), edit.name), change) != change:
+                raise GrowthRefused(
+                    f"two sites would change {edit.name!r} of {edit.module!r} differently: grow one of them at a time"
+                )
+    return list(planned.values())
 
 
 def touched(changes: Sequence[TensorChange]) -> list[nn.Module]:

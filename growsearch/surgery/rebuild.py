@@ -20,12 +20,24 @@ from growsearch.surgery.slots import named_tensors, slots_of
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def rebuild(seed_model: Module, insertions: Sequence[Insertion], state_dict: Mapping[str, Tensor]) -> Module:
+def rebuild(
+    seed_model: Module,
+    insertions: Sequence[Insertion],
+    state_dict: Mapping[str, Tensor],
+    attributes: Mapping[str, int] | None = None,
+) -> Module:
     """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
 
-    `insertions` are all that were made, in their order. Every parameter and persistent buffer takes the shape that it
+    `insertions` are all that were made, in their order, and `attributes` the numbers that changed, such as
+    "blocks.0.attention.num_heads", as they were last. Every parameter and persistent buffer takes the shape that it
     has in `state_dict`, and masks of dormant connections are added; tied ones stay tied; dtype and device stay those of
     the seed. A buffer that is not persistent is not in a `state_dict` and keeps the seed's size.
+
+    Args:
+        seed_model: the network before any growth.
+        insertions: inserted layers, in their order.
+        state_dict: that of the grown network.
+        attributes: whole numbers that modules keep, by path and name.
 
     Raises:
         GrowsearchError: the names differ, tied tensors have different shapes, or a module cannot have these sizes. The
@@ -39,11 +51,21 @@ def rebuild(seed_model: Module, insertions: Sequence[Insertion], state_dict: Map
         register_masks(seed_model, state_dict, journal)
         _check_names(seed_model, state_dict)
         _take_shapes(seed_model, state_dict, journal)
+        for path, value in (attributes or {}).items():
+            _take_number(seed_model, path, value, journal)
     except BaseException:
         journal.undo()
         raise
     seed_model.load_state_dict(state_dict)
     return seed_model
+
+
+def _take_number(model: nn.Module, path: str, value: int, journal: Journal) -> None:
+    owner, _, name = path.rpartition(".")
+    try:
+        journal.set_attribute(model.get_submodule(owner), name, value)
+    except AttributeError:
+        raise GrowsearchError(f"the seed has no {path!r}: rebuild from the network that was grown") from None
 
 
 def _check_names(model: nn.Module, state_dict: Mapping[str, Tensor]) -> None:

@@ -12,14 +12,14 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
 from growsearch.surgery.attributes import sync_module
-from growsearch.surgery.edits import Edit, Insertion
+from growsearch.surgery.edits import AttributeEdit, Edit, Insertion
 from growsearch.surgery.gradients import is_used
 from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.masks import place_mask, reindexed_mask, silence
 from growsearch.surgery.moves import moves_of
 from growsearch.surgery.optimizer import optimizers_of, replace_parameter, supported_optimizer
-from growsearch.surgery.plan import TensorChange, companion_prefix, plan_changes, touched
+from growsearch.surgery.plan import TensorChange, companion_prefix, plan_attributes, plan_changes, touched
 from growsearch.surgery.reindex import reindex
 
 
@@ -71,14 +71,18 @@ class Transaction:
             GrowthRefused: an edit does not fit, a tensor cannot change its shape, or the optimizer cannot follow.
         """
         insertions = [edit for edit in edits if isinstance(edit, Insertion)]
-        tensor_edits = [edit for edit in edits if not isinstance(edit, Insertion)]
+        attribute_edits = [edit for edit in edits if isinstance(edit, AttributeEdit)]
+        tensor_edits = [edit for edit in edits if not isinstance(edit, Insertion | AttributeEdit)]
         changes = plan_changes(self._model, self._companions, tensor_edits)
         check_insertions(self._model, insertions)
+        attributes = plan_attributes(self._model, self._companions, attribute_edits)
         self._check_optimizers(changes)
         try:
             self._change_tensors(changes)
             for module in touched(changes):
                 sync_module(module, self._journal)
+            for owner, name, value in attributes:
+                self._journal.set_attribute(owner, name, value)
             self._insert(insertions)
         except BaseException:
             self.rollback()

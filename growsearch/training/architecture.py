@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -23,11 +23,12 @@ from growsearch.training.artifact import WEIGHTS, insertions_of, read_descriptio
 
 @dataclass(frozen=True, eq=False)
 class Architecture:
-    """Inserted layers, the shape of every parameter and buffer, and the masks of dormant connections, by name."""
+    """Inserted layers, shapes of parameters and buffers, masks of dormant connections, and changed attributes."""
 
     insertions: tuple[Insertion, ...]
     shapes: Mapping[str, tuple[int, ...]]
     masks: Mapping[str, Tensor]
+    attributes: Mapping[str, int] = field(default_factory=dict)
 
     @staticmethod
     def of(folder: Path) -> Architecture:
@@ -41,13 +42,13 @@ class Architecture:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                 masks = {name: file.get_tensor(name) for name in shapes if name.endswith(SUFFIX)}
             insertions = tuple(insertions_of(description))
+            attributes: dict[str, int] = description.get("attributes", {})
             aliases: dict[str, str] = description["shared"]
         except (OSError, SafetensorError, KeyError, TypeError) as error:
             raise GrowsearchError(f"{folder} is damaged ({error!r}): delete it to run it again") from error
         shapes |= {alias: shapes[name] for alias, name in aliases.items()}
-        return Architecture(
-            insertions, shapes, {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
-        )
+        kept = {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
+        return Architecture(insertions, shapes, kept, attributes)
 
     @property
     def key(self) -> str:
@@ -58,7 +59,8 @@ class Architecture:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+        insertions = [asdict(insertion) for insertion in self.insertions]
+        return {"insertions": insertions, "attributes": dict(self.attributes)}
 
     def fresh(self, seed_network: nn.Module, spec: Mapping[str, Any], seed: int) -> nn.Module:
         """`seed_network`, just built from `spec`, changed in place into this architecture and initialised anew.
@@ -69,7 +71,7 @@ class Architecture:
         """
         own = {rename(name, self.insertions): value for name, value in seed_network.state_dict().items()}
         state = {name: self._start(name, own) for name in self.shapes}
-        network = rebuild(seed_network, self.insertions, state)
+        network = rebuild(seed_network, self.insertions, state, self.attributes)
         torch.manual_seed(seed)
         initialise_anew(network, spec)
         hold_masks(network)

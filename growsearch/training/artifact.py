@@ -36,7 +36,8 @@ def load_network(path: Path | str, allow_import: bool = False) -> nn.Module:
     """The trained, grown network in the folder `path`, on the CPU, in evaluation mode.
 
     The folder is a finished run's (`RUN/POLICY/seed-K`) or one that `growsearch export` wrote. Builds the seed network
-    from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions` and loads the weights; nothing
+    from `network.json` (`network`, `input_shape`, `outputs`), repeats its `insertions`, sets its `attributes` and loads
+    the weights; nothing
     that could run code is read. Raises `InputError` where a file is missing and `GrowsearchError` where one is damaged;
     a network that is imported from the user's own package needs `allow_import`, because importing runs code.
     """
@@ -46,12 +47,12 @@ def load_network(path: Path | str, allow_import: bool = False) -> nn.Module:
     try:
         tensors = unpack(load_file(Path(path) / WEIGHTS), description.get("packed", {}))
         tensors |= {alias: tensors[name] for alias, name in description["shared"].items()}
-        insertions = insertions_of(description)
+        insertions, attributes = insertions_of(description), description.get("attributes", {})
         network, shape, outputs = (description[key] for key in ("network", "input_shape", "outputs"))
     except (SafetensorError, KeyError, TypeError) as error:
         raise GrowsearchError(f"{path} is damaged ({error!r}): make its files again") from error
     seed_network = build_network(network, tuple(shape), outputs, allow_import=allow_import)
-    return rebuild(seed_network, insertions, tensors).eval()
+    return rebuild(seed_network, insertions, tensors, attributes).eval()
 
 
 def read_description(path: Path | str) -> dict[str, Any]:

@@ -229,7 +229,7 @@ class TrainingRun:
 
     def _architecture(self) -> dict[str, Any]:
         origin = self.setup.grower or self.setup.architecture
-        return {"insertions": []} if origin is None else origin.architecture()
+        return {"insertions": [], "attributes": {}} if origin is None else origin.architecture()
 
     def finish(self, test: bool = True) -> dict[str, Any]:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint.

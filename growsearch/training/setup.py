@@ -147,7 +147,8 @@ def _network(
     torch.manual_seed(seed)
     model = build_network(config.network, data.input_shape, data.outputs, allow_import=config.allow_import)
     if saved is not None:
-        model = rebuild(model, insertions_of(saved["architecture"]), saved["model"])
+        grown = saved["architecture"]
+        model = rebuild(model, insertions_of(grown), saved["model"], grown["attributes"])
     elif architecture is not None:
         model = architecture.fresh(model, config.network, seed)
     model = model.to(device)

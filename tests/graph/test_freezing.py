@@ -62,7 +62,7 @@ def _written(x: Tensor) -> Tensor:
         (lambda x: x[:, torch.arange(6)], "indexed by getitem at 'block'"),
         (
             lambda x: x.view(2, 2, 3, 8, 8).transpose(1, 2).reshape(2, 6, 8, 8),
-            "of these axes changes is not known",
+            "no number that its modules keep makes it run with one unit more",
         ),
         (lambda x: x.view(2, 2, 3, 8, 8).sum(1).repeat(1, 2, 1, 1).softmax(1), "reshaped from (6,) to (2, 3) by view"),
         (lambda x: x + torch.ones(6, 1, 1), "ones in the model's code has a fixed size"),
@@ -71,7 +71,10 @@ def _written(x: Tensor) -> Tensor:
         (lambda x: torch.cat(x.chunk(4, 1), 1), "cut into unequal parts by chunk at 'block'"),
         (_written, "no rule for torch.Tensor.__setitem__ at 'block'"),
         (lambda x: x.permute(0, 2, 3, 1).matmul(x.transpose(1, 2)).permute(0, 3, 1, 2)[:, :6], "multiplied over it"),
-        (lambda x: F.scaled_dot_product_attention(x, x, x), "heads of scaled_dot_product_attention at 'block'"),
+        (
+            lambda x: F.scaled_dot_product_attention(*[x.flatten(2).mT] * 3).mT.unflatten(2, (8, 8)),
+            "activations are multiplied over it by scaled_dot_product_attention at 'block'",
+        ),
     ],
 )
 def test_a_channel_space_freezes(function: Callable[[Tensor], Tensor], reason: str) -> None:

@@ -1,9 +1,10 @@
-"""Attention: its widths are bound to the heads and stay as they are."""
+"""Attention as one call: whole heads can change, the width of each cannot, and nothing inside torch's own module."""
 
 from __future__ import annotations
 
 from torch import nn
 
+from growsearch.graph.rules.heads import attend
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
 
@@ -30,5 +31,9 @@ def _module(step: Step) -> list[Value]:
 
 @rule("attention", functions="scaled_dot_product_attention")
 def _function(step: Step) -> list[Value]:
-    step.freeze_inputs(f"width of the heads of scaled_dot_product_attention at {step.place}")
-    return step.output(step.fixed(step.shapes[0], f"attention at {step.place}"))
+    query, key, value = (step.tensor_argument(i, name) for i, name in enumerate(("query", "key", "value")))
+    outputs = attend(step, query, key, value, step.value(step.argument(3, "attn_mask")))
+    # Products of queries and keys, and of weights and values.
+    step.cost(2, *query.axes, key.axes[-2])
+    step.cost(2, *query.axes[:-1], key.axes[-2], value.axes[-1])
+    return outputs

@@ -78,10 +78,14 @@ def _split_along(step: Step) -> list[Value]:
 
 @rule("split", functions="split split_with_sizes")
 def _split(step: Step) -> list[Value]:
-    """Into parts of given sizes: numbers in the model's code, which do not follow."""
+    """Into parts of given sizes: numbers in the model's code; equal ones can follow where a module keeps them."""
     x = step.tensor_argument(0, "tensor")
     along = _along(step, x)
-    step.freeze(x.axes[along], "cut into parts of fixed size")
+    if len({shape[along] for shape in step.shapes}) > 1 or is_frozen(x.axes[along]):
+        step.freeze(x.axes[along], "cut into parts of fixed size")
+    else:
+        tie(x.axes[along], len(step.shapes))
+        step.count(x.axes[along], "cut into parts of fixed size")
     return _parts(step, x, along)
 
 

@@ -61,7 +61,7 @@ def _regroup(step: Step, x: Value, old: list[int], new: list[int]) -> list[Space
     free = [axis for axis in old if not is_frozen(x.axes[axis])]
     shape = tuple(x.shape[axis] for axis in old)
     reason = f"reshaped from {shape} to {tuple(sizes)} by {step.call.target} at {step.place}"
-    if not free or 0 in sizes:
+    if not free or not new or 0 in sizes:
         for axis in free:
             step.freeze(x.axes[axis], "emptied")
         return list(step.fixed(sizes, reason))

@@ -12,7 +12,7 @@ from growsearch.graph.call import Call, Ref
 from growsearch.graph.kinds import peculiarity, shape_of
 from growsearch.graph.recorder import Record
 from growsearch.graph.site import Role
-from growsearch.graph.spaces import Space, Unsupported, freeze, mark_mixing, space, unify
+from growsearch.graph.spaces import Space, Unsupported, freeze, mark_counted, mark_mixing, space, unify
 from growsearch.graph.splits import Split
 
 Axes = tuple[Space, ...]
@@ -189,6 +189,10 @@ class Step:
         for value in values:
             for axis in value.axes:
                 freeze(axis, reason, self.call.name if stops else "")
+
+    def count(self, pieces: Space, reason: str) -> None:
+        """Note that the call counts the units of a space."""
+        mark_counted(pieces, f"{reason} by {self.call.target} at {self.place}")
 
     def mix(self, pieces: Space) -> None:
         """Note that the call normalises over a space."""

@@ -281,6 +281,8 @@ def _soft_sites(model: nn.Module, graph: NetworkGraph, patterns: Sequence[str] |
     for name, site in graph.sites.items():
         try:
             gate_ports(graph, model, site)
+            if site.attributes:
+                raise GrowthRefused(f"site {name!r} counts heads: grow it with a Grower, not with gates")
         except GrowthRefused as error:
             reasons[name] = str(error)
     named = [n for n in graph.sites if patterns is None or any(fnmatch.fnmatchcase(n, p) for p in patterns)]

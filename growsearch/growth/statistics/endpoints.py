@@ -69,8 +69,9 @@ def distinct(ends: Sequence[Endpoint]) -> list[Endpoint]:
 
 
 def lanes(site: Site) -> int:
-    """Channels per unit at the first producer."""
-    return int(site.granularity)
+    """Channels per unit at the first producer; a head is one, whose adjacent channels belong together."""
+    whole = any(run.repeat > 1 for use in site.axes if use.role == "out" for run in use.runs)
+    return 1 if whole else int(site.granularity)
 
 
 def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role: str, lane: int) -> Endpoint:
