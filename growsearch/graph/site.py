@@ -40,13 +40,26 @@ class AxisUse:
 
 
 @dataclass(frozen=True)
+class SizeUse:
+    """A normalisation without tensors of a site's size: it remembers the size of axis `axis` of what it normalises.
+
+    A unit takes `positions` of it. `axis` counts from the first axis that the module remembers.
+    """
+
+    module: str
+    axis: int
+    positions: int
+
+
+@dataclass(frozen=True)
 class Site:
     """A channel space that can change size.
 
     A *unit* is the smallest amount by which the site can change: `granularity` channels of its first producer (more
     than one behind grouped convolutions). `producers` and `consumers` are names of calls in the graph (module calls
     whose weight has this space on its output / input axis); `followers` are the calls that carry the space from the
-    producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site.
+    producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site, and
+    `sizes` are what modules remember beside their tensors.
     """
 
     name: str
@@ -60,6 +73,7 @@ class Site:
     axes: tuple[AxisUse, ...]
     parameters_per_unit: int
     flops_per_unit: int
+    sizes: tuple[SizeUse, ...] = ()
 
     @property
     def width(self) -> int:

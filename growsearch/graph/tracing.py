@@ -76,7 +76,7 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> Ne
         first = names[id(tensor)]
         aliases[first] = (*aliases.get(first, ()), name)
     parameters = dict(model.named_parameters())
-    sites, layouts = find_sites(analysis, aliases, frozenset(parameters), samples)
+    sites, layouts = find_sites(analysis, aliases, frozenset(parameters), samples, dict(model.named_modules()))
     return NetworkGraph(
         calls=analysis.calls,
         sites=sites,

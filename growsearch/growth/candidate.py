@@ -11,7 +11,7 @@ from torch import Tensor
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Site
-from growsearch.surgery import AxisEdit, Edit, Insertion, MaskEdit, Offset, site_edits
+from growsearch.surgery import AxisEdit, Edit, Insertion, MaskEdit, Offset, SizeEdit, site_edits
 
 FillKey = tuple[str, int]
 
@@ -87,10 +87,12 @@ def edits_of(site: Site, candidates: Sequence[Candidate]) -> list[Edit]:
     return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
 
 
-def _thinned(edits: Sequence[AxisEdit], new: Sequence[Candidate]) -> list[AxisEdit]:
+def _thinned(edits: Sequence[AxisEdit | SizeEdit], new: Sequence[Candidate]) -> list[AxisEdit | SizeEdit]:
     """The edits whose new positions are dormant where they hold 0."""
     keys = {key for c in new if c.sparse for key in c.fills}
-    return [replace(edit, sparse=(edit.tensor, edit.axis) in keys) for edit in edits]
+    return [
+        replace(edit, sparse=(edit.tensor, edit.axis) in keys) if isinstance(edit, AxisEdit) else edit for edit in edits
+    ]
 
 
 def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
 from growsearch.graph import NetworkGraph, Site, trace
+from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.budget import Allowance, Budget, allowance_for
 from growsearch.growth.candidate import Candidate
 from growsearch.growth.context import GrowthContext
@@ -133,7 +134,11 @@ class Grower:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+        sizes = remembered_sizes(self._growing.model)
+        return {
+            "insertions": [asdict(insertion) for insertion in self.insertions],
+            **({"sizes": sizes} if sizes else {}),
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""

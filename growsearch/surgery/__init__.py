@@ -2,7 +2,7 @@
 
 from growsearch.surgery.attributes import sync_module
 from growsearch.surgery.compact import compact, dead_units
-from growsearch.surgery.edits import AxisEdit, Edit, Insertion, MaskEdit, Offset, Span, site_edits
+from growsearch.surgery.edits import AxisEdit, Edit, Insertion, MaskEdit, Offset, SizeEdit, Span, site_edits
 from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.masks import active_parameters, hold_masks, masks_of
@@ -21,6 +21,7 @@ __all__ = [
     "MaskEdit",
     "Offset",
     "ResidualBlock",
+    "SizeEdit",
     "Span",
     "Transaction",
     "active_parameters",

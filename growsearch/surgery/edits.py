@@ -102,7 +102,16 @@ class MaskEdit:
     sleep: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
 
-Edit = AxisEdit | Offset | MaskEdit | Insertion
+@dataclass(frozen=True)
+class SizeEdit:
+    """A normalisation without tensors remembers `added` more positions of its axis `axis` (see `SizeUse`)."""
+
+    module: str
+    axis: int
+    added: int
+
+
+Edit = AxisEdit | Offset | MaskEdit | Insertion | SizeEdit
 
 
 def site_edits(
@@ -111,7 +120,7 @@ def site_edits(
     fills: Fills | None = None,
     scales: Scales | None = None,
     shifts: Shifts | None = None,
-) -> list[AxisEdit]:
+) -> list[AxisEdit | SizeEdit]:
     """The edits that give `site` the units of `source`: old unit indices, -1 for a new unit.
 
     `fills` and `scales` are keyed by `(tensor, axis)`. A fill is laid out as in `AxisEdit` (new positions in the order
@@ -132,7 +141,9 @@ def site_edits(
             f"site {site.name!r} has no axis {sorted(unknown)[0]}: key fills, scales and shifts by its axes, "
             f"{sorted(known)}"
         )
-    return [_edit(site, use, source, fills, scales, shifts) for use in site.axes]
+    added = len(source) - site.units
+    sizes = [SizeEdit(use.module, use.axis, added * use.positions) for use in site.sizes if added]
+    return [*(_edit(site, use, source, fills, scales, shifts) for use in site.axes), *sizes]
 
 
 def _check_source(site: Site, source: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError
-from growsearch.surgery.attributes import sync_module
+from growsearch.surgery.attributes import remember, sync_module
 from growsearch.surgery.edits import Insertion
 from growsearch.surgery.insertion import check_insertions, insert
 from growsearch.surgery.journal import Journal
@@ -20,12 +20,24 @@ from growsearch.surgery.slots import named_tensors, slots_of
 Module = TypeVar("Module", bound=nn.Module)
 
 
-def rebuild(seed_model: Module, insertions: Sequence[Insertion], state_dict: Mapping[str, Tensor]) -> Module:
+def rebuild(
+    seed_model: Module,
+    insertions: Sequence[Insertion],
+    state_dict: Mapping[str, Tensor],
+    sizes: Mapping[str, Sequence[int]] | None = None,
+) -> Module:
     """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
 
-    `insertions` are all that were made, in their order. Every parameter and persistent buffer takes the shape that it
+    `insertions` are all that were made, in their order, `sizes` by path what its normalisations without tensors
+    remember (both are in `Grower.architecture()`). Every parameter and persistent buffer takes the shape that it
     has in `state_dict`, and masks of dormant connections are added; tied ones stay tied; dtype and device stay those of
     the seed. A buffer that is not persistent is not in a `state_dict` and keeps the seed's size.
+
+    Args:
+        seed_model: the network as it was before the first growth.
+        insertions: as in `Grower.insertions`.
+        state_dict: of the grown network.
+        sizes: needed where there are such normalisations.
 
     Raises:
         GrowsearchError: the names differ, tied tensors have different shapes, or a module cannot have these sizes. The
@@ -39,6 +51,8 @@ def rebuild(seed_model: Module, insertions: Sequence[Insertion], state_dict: Map
         register_masks(seed_model, state_dict, journal)
         _check_names(seed_model, state_dict)
         _take_shapes(seed_model, state_dict, journal)
+        for path, found in (sizes or {}).items():
+            remember(seed_model.get_submodule(path), found, journal)
     except BaseException:
         journal.undo()
         raise

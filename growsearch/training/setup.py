@@ -145,7 +145,7 @@ def _network(
     torch.manual_seed(seed)
     model = build_network(config.network, data.input_shape, data.outputs, allow_import=config.allow_import)
     if saved is not None:
-        model = rebuild(model, insertions_of(saved["architecture"]), saved["model"])
+        model = rebuild(model, insertions_of(saved["architecture"]), saved["model"], saved["architecture"].get("sizes"))
     elif architecture is not None:
         model = architecture.fresh(model, config.network, seed)
     model = model.to(device)
