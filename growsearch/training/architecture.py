@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +28,8 @@ class Architecture:
     insertions: tuple[Insertion, ...]
     shapes: Mapping[str, tuple[int, ...]]
     masks: Mapping[str, Tensor]
+    sizes: Mapping[str, list[int]] = field(default_factory=dict)
+    """What normalisations without tensors remember, by path."""
 
     @staticmethod
     def of(folder: Path) -> Architecture:
@@ -46,7 +48,10 @@ class Architecture:
             raise GrowsearchError(f"{folder} is damaged ({error!r}): delete it to run it again") from error
         shapes |= {alias: shapes[name] for alias, name in aliases.items()}
         return Architecture(
-            insertions, shapes, {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
+            insertions,
+            shapes,
+            {name: mask for name, mask in masks.items() if mask.dtype == torch.bool},
+            description.get("sizes", {}),
         )
 
     @property
@@ -58,7 +63,8 @@ class Architecture:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        return {"insertions": [asdict(insertion) for insertion in self.insertions]}
+        sizes = {"sizes": dict(self.sizes)} if self.sizes else {}
+        return {"insertions": [asdict(insertion) for insertion in self.insertions], **sizes}
 
     def fresh(self, seed_network: nn.Module, spec: Mapping[str, Any], seed: int) -> nn.Module:
         """`seed_network`, just built from `spec`, changed in place into this architecture and initialised anew.
@@ -69,7 +75,7 @@ class Architecture:
         """
         own = {rename(name, self.insertions): value for name, value in seed_network.state_dict().items()}
         state = {name: self._start(name, own) for name in self.shapes}
-        network = rebuild(seed_network, self.insertions, state)
+        network = rebuild(seed_network, self.insertions, state, self.sizes)
         torch.manual_seed(seed)
         initialise_anew(network, spec)
         hold_masks(network)
