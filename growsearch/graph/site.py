@@ -53,6 +53,18 @@ class AttributeUse:
 
 
 @dataclass(frozen=True)
+class SizeUse:
+    """A normalisation without tensors of a site's size: it remembers the size of axis `axis` of what it normalises.
+
+    A unit takes `positions` of it. `axis` counts from the first axis that the module remembers.
+    """
+
+    module: str
+    axis: int
+    positions: int
+
+
+@dataclass(frozen=True)
 class Site:
     """A channel space that can change size.
 
@@ -60,7 +72,7 @@ class Site:
     than one behind grouped convolutions). `producers` and `consumers` are names of calls in the graph (module calls
     whose weight has this space on its output / input axis); `followers` are the calls that carry the space from the
     producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site,
-    `attributes` every number of heads and the like that its modules keep.
+    `attributes` every number of heads and the like that modules keep, `sizes` what those without tensors remember.
     """
 
     name: str
@@ -75,6 +87,7 @@ class Site:
     parameters_per_unit: int
     flops_per_unit: int
     attributes: tuple[AttributeUse, ...] = ()
+    sizes: tuple[SizeUse, ...] = ()
 
     @property
     def width(self) -> int:

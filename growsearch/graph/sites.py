@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field
 from math import prod
 
+from torch import nn
+
 from growsearch.graph.analysis import Analysis
+from growsearch.graph.remembered import remembered
 from growsearch.graph.rules.step import Use
-from growsearch.graph.site import AxisUse, Kind, Run, Site
+from growsearch.graph.site import AxisUse, Kind, Run, Site, SizeUse
 from growsearch.graph.spaces import Block, Piece, resolve
 
 Layout = tuple[int, tuple[Run, ...], int]
@@ -26,7 +29,11 @@ class _Ends:
 
 
 def find_sites(
-    analysis: Analysis, aliases: dict[str, tuple[str, ...]], parameters: frozenset[str], samples: int
+    analysis: Analysis,
+    aliases: dict[str, tuple[str, ...]],
+    parameters: frozenset[str],
+    samples: int,
+    modules: Mapping[str, nn.Module],
 ) -> tuple[dict[str, Site], dict[str, dict[str, Layout]], dict[str, str]]:
     """All sites by name in order of their first producer, for every call the layout of the sites in its output, and
     where the model's code counts the units of a site that may grow.
@@ -55,6 +62,7 @@ def find_sites(
             axes=axes,
             parameters_per_unit=_parameters_per_unit(axes, shapes, parameters),
             flops_per_unit=costs(block),
+            sizes=_sizes(analysis, names[block], layouts, followers[names[block]], modules),
         )
     counted = {name: block.counted for block, name in names.items() if block.counted and not block.reason}
     return sites, layouts, counted
@@ -138,6 +146,28 @@ def _layouts(analysis: Analysis, names: dict[Block, str]) -> tuple[dict[str, dic
             for name in here:
                 followers[name].append(call)
     return layouts, followers
+
+
+def _sizes(
+    analysis: Analysis,
+    site: str,
+    layouts: dict[str, dict[str, Layout]],
+    calls: Iterable[str],
+    modules: Mapping[str, nn.Module],
+) -> tuple[SizeUse, ...]:
+    """The normalisations without tensors among `calls`: a module, or what a module with its own forward calls."""
+    found: dict[str, SizeUse] = {}
+    for name in calls:
+        call = analysis.calls[name]
+        path = call.target if call.kind == "module" else call.scope
+        sizes = remembered(modules[path])
+        if sizes is None or call.shape is None or not str(call.rule).endswith("_norm"):
+            continue
+        axis, runs, _ = layouts[name][site]
+        first = len(call.shape) - len(sizes) if call.rule == "layer_norm" else axis
+        if axis >= first:
+            found[path] = SizeUse(path, axis - first, sum(run.repeat for run in runs))
+    return tuple(found.values())
 
 
 def _shapes(analysis: Analysis) -> dict[str, tuple[int, ...]]:

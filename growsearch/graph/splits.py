@@ -43,7 +43,7 @@ class Split:
         return True
 
     def choose(self) -> None:
-        """Fix all but the axis that changes elsewhere, else the inferred one, else all but heads, if it looks like these.
+        """Fix all but the axis that changes elsewhere, else the inferred one, else heads, where it looks like these.
 
         Whether the code follows is found by running it wider. Otherwise nothing says which axis changes, and all are
         frozen.

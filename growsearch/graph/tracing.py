@@ -94,7 +94,8 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tu
         first = names[id(tensor)]
         aliases[first] = (*aliases.get(first, ()), name)
     parameters = dict(model.named_parameters())
-    sites, layouts, counted = find_sites(analysis, aliases, frozenset(parameters), samples)
+    modules = dict(model.named_modules())
+    sites, layouts, counted = find_sites(analysis, aliases, frozenset(parameters), samples, modules)
     graph = NetworkGraph(
         calls=analysis.calls,
         sites=sites,

@@ -11,7 +11,7 @@ from torch import Tensor
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Site
-from growsearch.surgery import AttributeEdit, AxisEdit, Edit, Insertion, MaskEdit, Offset, site_edits
+from growsearch.surgery import AxisEdit, Edit, Insertion, MaskEdit, Offset, SiteEdit, site_edits
 
 FillKey = tuple[str, int]
 
@@ -87,7 +87,7 @@ def edits_of(site: Site, candidates: Sequence[Candidate]) -> list[Edit]:
     return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
 
 
-def _thinned(edits: Sequence[AxisEdit | AttributeEdit], new: Sequence[Candidate]) -> list[AxisEdit | AttributeEdit]:
+def _thinned(edits: Sequence[SiteEdit], new: Sequence[Candidate]) -> list[SiteEdit]:
     """The edits whose new positions are dormant where they hold 0."""
     keys = {key for c in new if c.sparse for key in c.fills}
     return [

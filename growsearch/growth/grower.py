@@ -16,6 +16,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
 from growsearch.graph import NetworkGraph, Site, trace
 from growsearch.graph.metering import FlopMeter
+from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.budget import Allowance, Budget, allowance_for
 from growsearch.growth.candidate import Candidate
 from growsearch.growth.context import GrowthContext
@@ -158,8 +159,12 @@ class Grower:
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
-        insertions = [asdict(insertion) for insertion in self.insertions]
-        return {"insertions": insertions, "attributes": dict(self.attributes)}
+        sizes = remembered_sizes(self._growing.model)
+        return {
+            "insertions": [asdict(insertion) for insertion in self.insertions],
+            "attributes": dict(self.attributes),
+            "sizes": sizes,
+        }
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 
 from growsearch.graph import AxisUse, NetworkGraph, Role, Site
 from growsearch.growth.candidate import FillKey
+from growsearch.growth.starts import silent_row
 
 
 class NewSlices:
@@ -26,6 +27,7 @@ class NewSlices:
         self.uses = [u for u in site.axes if u.role == role]
         parameters = dict(wide.named_parameters(remove_duplicate=False))
         self.tensors = [parameters[u.tensor] for u in self.uses]
+        self._silent = [silent_row(wide, u) for u in self.uses]
         self._index: list[list[Tensor]] = []
         for use, tensor in zip(self.uses, self.tensors, strict=True):
             index = []
@@ -53,10 +55,13 @@ class NewSlices:
         return slices
 
     def write(self, slices: Sequence[Tensor]) -> None:
-        """Put slices back into the network."""
+        """Put slices back into the network; an embedding's padding row stays zero."""
+        parts = zip(self.tensors, self.uses, self._index, slices, self._silent, strict=True)
         with torch.no_grad():
-            for tensor, use, index, value in zip(self.tensors, self.uses, self._index, slices, strict=True):
+            for tensor, use, index, value, silent in parts:
                 tensor[torch.meshgrid(*index, indexing="ij")] = value.movedim(0, use.axis)
+                if silent is not None:
+                    tensor[silent, index[use.axis]] = 0.0
 
     def squared_norms(self, tensors: Sequence[Tensor]) -> Tensor:
         """Squared norm `[units]` of every unit's slices of `tensors`, all layers together; differentiable."""

@@ -22,8 +22,8 @@ class UnitWeights:
     """The weights of one unit of a site in one tensor, or of one of its lanes.
 
     A *lane* is one of the channels that make up a unit: there are several behind grouped convolutions only. `shape` is
-    that of the tensor, `slots` are the lane's among the unit's positions along `use.axis`, run after run, and `channels`
-    its entries of the first of the other axes. Flattened, weights are laid out as (channels, slots, everything else).
+    that of the tensor, `slots` are the lane's among the positions of a unit along `use.axis`, `channels` its
+    entries of the first of the other axes. Flattened, weights are laid out as (channels, slots, everything else).
     """
 
     use: AxisUse

@@ -184,9 +184,8 @@ class SiteEnds:
             self.producers, [d * (size * self.mean_norm("incoming", lane)) for lane, d in enumerate(descent)]
         )
         biased = {use.module for use in self.site.axes if use.role == "bias"}
-        without = {
-            (end.use.tensor, end.use.axis) for ends in self.producers for end in ends if end.module not in biased
-        }
+        plain = [end.use for ends in self.producers for end in ends if end.module not in biased]
+        without = {(use.tensor, use.axis) for use in plain}
         return {**fills, **{key: value for key, value in moved.items() if key in without}}
 
     def weight(self, end: UnitWeights) -> Tensor:

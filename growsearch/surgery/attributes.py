@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 
 from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd, _ConvTransposeNd
 
 from growsearch.errors import GrowthRefused
+from growsearch.graph.remembered import attribute_of, remembered
 from growsearch.surgery.journal import Journal
 
 Shapes = Mapping[str, tuple[int, ...]]
@@ -25,6 +26,27 @@ def sync_module(module: nn.Module, journal: Journal | None = None) -> None:
     """
     for name, value in attributes_of(module, shapes_of(module)).items():
         (journal or Journal()).set_attribute(module, name, value)
+
+
+def resize(module: nn.Module, axis: int, added: int, journal: Journal) -> None:
+    """Let a normalisation without tensors remember `added` more positions of its axis `axis`."""
+    sizes = list(remembered(module) or ())
+    sizes[axis] += added
+    remember(module, sizes, journal)
+
+
+def remember(module: nn.Module, sizes: Sequence[int], journal: Journal) -> None:
+    """Set the sizes that a normalisation without tensors remembers.
+
+    Raises:
+        GrowthRefused: it is no such module, remembers another number of sizes, or its groups do not divide the size.
+    """
+    name, old = attribute_of(module), remembered(module)
+    if name is None or old is None or len(old) != len(sizes):
+        raise GrowthRefused(f"{type(module).__name__} cannot take the sizes {list(sizes)}: it remembers {old}")
+    if isinstance(module, nn.GroupNorm):
+        _divide(sizes[0], module.num_groups, f"GroupNorm of {module.num_groups} groups")
+    journal.set_attribute(module, name, tuple(sizes) if name == "normalized_shape" else sizes[0])
 
 
 def shapes_of(module: nn.Module) -> dict[str, tuple[int, ...]]:

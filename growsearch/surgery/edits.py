@@ -112,7 +112,18 @@ class AttributeEdit:
     after: int
 
 
-Edit = AxisEdit | Offset | MaskEdit | AttributeEdit | Insertion
+@dataclass(frozen=True)
+class SizeEdit:
+    """A normalisation without tensors remembers `added` more positions of its axis `axis` (see `SizeUse`)."""
+
+    module: str
+    axis: int
+    added: int
+
+
+SiteEdit = AxisEdit | AttributeEdit | SizeEdit
+Edit = SiteEdit | Offset | MaskEdit | Insertion
+
 
 
 def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
@@ -127,7 +138,7 @@ def site_edits(
     fills: Fills | None = None,
     scales: Scales | None = None,
     shifts: Shifts | None = None,
-) -> list[AxisEdit | AttributeEdit]:
+) -> list[SiteEdit]:
     """The edits that give `site` the units of `source`: old unit indices, -1 for a new unit.
 
     `fills` and `scales` are keyed by `(tensor, axis)`. A fill is laid out as in `AxisEdit` (new positions in the order
@@ -149,10 +160,11 @@ def site_edits(
             f"{sorted(known)}"
         )
     more = len(source) - site.units
-    return [
-        *(_edit(site, use, source, fills, scales, shifts) for use in site.axes),
-        *(AttributeEdit(u.module, u.name, u.value, u.value + more * u.per_unit) for u in site.attributes if more),
-    ]
+    edits: list[SiteEdit] = [_edit(site, use, source, fills, scales, shifts) for use in site.axes]
+    if more:
+        edits += [AttributeEdit(u.module, u.name, u.value, u.value + more * u.per_unit) for u in site.attributes]
+        edits += [SizeEdit(use.module, use.axis, more * use.positions) for use in site.sizes]
+    return edits
 
 
 def _check_source(site: Site, source: Sequence[int]) -> None:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError
-from growsearch.surgery.attributes import sync_module
+from growsearch.surgery.attributes import remember, sync_module
 from growsearch.surgery.edits import Insertion
 from growsearch.surgery.insertion import check_insertions, insert
 from growsearch.surgery.journal import Journal
@@ -25,11 +25,13 @@ def rebuild(
     insertions: Sequence[Insertion],
     state_dict: Mapping[str, Tensor],
     attributes: Mapping[str, int] | None = None,
+    sizes: Mapping[str, Sequence[int]] | None = None,
 ) -> Module:
     """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
 
-    `insertions` are all that were made, in their order, and `attributes` the numbers that changed, such as
-    "blocks.0.attention.num_heads", as they were last. Every parameter and persistent buffer takes the shape that it
+    `insertions` are all that were made, in their order, `attributes` the numbers that changed, such as
+    "blocks.0.attention.num_heads", as they were last, `sizes` by path what normalisations without tensors remember: all
+    three are in `Grower.architecture()`. Every parameter and persistent buffer takes the shape that it
     has in `state_dict`, and masks of dormant connections are added; tied ones stay tied; dtype and device stay those of
     the seed. A buffer that is not persistent is not in a `state_dict` and keeps the seed's size.
 
@@ -38,6 +40,7 @@ def rebuild(
         insertions: inserted layers, in their order.
         state_dict: that of the grown network.
         attributes: whole numbers that modules keep, by path and name.
+        sizes: needed where there are such normalisations.
 
     Raises:
         GrowsearchError: the names differ, tied tensors have different shapes, or a module cannot have these sizes. The
@@ -53,6 +56,8 @@ def rebuild(
         _take_shapes(seed_model, state_dict, journal)
         for path, value in (attributes or {}).items():
             _take_number(seed_model, path, value, journal)
+        for path, found in (sizes or {}).items():
+            remember(seed_model.get_submodule(path), found, journal)
     except BaseException:
         journal.undo()
         raise

@@ -11,8 +11,8 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
-from growsearch.surgery.attributes import sync_module
-from growsearch.surgery.edits import AttributeEdit, Edit, Insertion
+from growsearch.surgery.attributes import resize, sync_module
+from growsearch.surgery.edits import AttributeEdit, Edit, Insertion, SizeEdit
 from growsearch.surgery.gradients import is_used
 from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
@@ -72,7 +72,7 @@ class Transaction:
         """
         insertions = [edit for edit in edits if isinstance(edit, Insertion)]
         attribute_edits = [edit for edit in edits if isinstance(edit, AttributeEdit)]
-        tensor_edits = [edit for edit in edits if not isinstance(edit, Insertion | AttributeEdit)]
+        tensor_edits = [edit for edit in edits if not isinstance(edit, Insertion | AttributeEdit | SizeEdit)]
         changes = plan_changes(self._model, self._companions, tensor_edits)
         check_insertions(self._model, insertions)
         attributes = plan_attributes(self._model, self._companions, attribute_edits)
@@ -83,6 +83,9 @@ class Transaction:
                 sync_module(module, self._journal)
             for owner, name, value in attributes:
                 self._journal.set_attribute(owner, name, value)
+            for edit in edits:
+                if isinstance(edit, SizeEdit):
+                    self._resize(edit)
             self._insert(insertions)
         except BaseException:
             self.rollback()
@@ -120,6 +123,14 @@ class Transaction:
                 replace_parameter(self._optimizers, change.old, new, change.edits, self._journal)
                 if mask is not None:
                     silence(self._optimizers, new, mask)
+
+    def _resize(self, edit: SizeEdit) -> None:
+        modules = {id(self._model): self._model.get_submodule(edit.module)}
+        for companion in self._companions:
+            found = companion.get_submodule(companion_prefix(companion, self._model) + edit.module)
+            modules.setdefault(id(found), found)
+        for module in {id(module): module for module in modules.values()}.values():
+            resize(module, edit.axis, edit.added, self._journal)
 
     def _insert(self, insertions: Sequence[Insertion]) -> None:
         if not insertions:

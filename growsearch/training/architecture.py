@@ -29,6 +29,8 @@ class Architecture:
     shapes: Mapping[str, tuple[int, ...]]
     masks: Mapping[str, Tensor]
     attributes: Mapping[str, int] = field(default_factory=dict)
+    sizes: Mapping[str, list[int]] = field(default_factory=dict)
+    """What normalisations without tensors remember, by path."""
 
     @staticmethod
     def of(folder: Path) -> Architecture:
@@ -48,7 +50,7 @@ class Architecture:
             raise GrowsearchError(f"{folder} is damaged ({error!r}): delete it to run it again") from error
         shapes |= {alias: shapes[name] for alias, name in aliases.items()}
         kept = {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
-        return Architecture(insertions, shapes, kept, attributes)
+        return Architecture(insertions, shapes, kept, attributes, description.get("sizes", {}))
 
     @property
     def key(self) -> str:
@@ -60,7 +62,7 @@ class Architecture:
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
         insertions = [asdict(insertion) for insertion in self.insertions]
-        return {"insertions": insertions, "attributes": dict(self.attributes)}
+        return {"insertions": insertions, "attributes": dict(self.attributes), "sizes": dict(self.sizes)}
 
     def fresh(self, seed_network: nn.Module, spec: Mapping[str, Any], seed: int) -> nn.Module:
         """`seed_network`, just built from `spec`, changed in place into this architecture and initialised anew.
@@ -71,7 +73,7 @@ class Architecture:
         """
         own = {rename(name, self.insertions): value for name, value in seed_network.state_dict().items()}
         state = {name: self._start(name, own) for name in self.shapes}
-        network = rebuild(seed_network, self.insertions, state, self.attributes)
+        network = rebuild(seed_network, self.insertions, state, self.attributes, self.sizes)
         torch.manual_seed(seed)
         initialise_anew(network, spec)
         hold_masks(network)

@@ -52,7 +52,7 @@ def load_network(path: Path | str, allow_import: bool = False) -> nn.Module:
     except (SafetensorError, KeyError, TypeError) as error:
         raise GrowsearchError(f"{path} is damaged ({error!r}): make its files again") from error
     seed_network = build_network(network, tuple(shape), outputs, allow_import=allow_import)
-    return rebuild(seed_network, insertions, tensors, attributes).eval()
+    return rebuild(seed_network, insertions, tensors, attributes, description.get("sizes")).eval()
 
 
 def read_description(path: Path | str) -> dict[str, Any]:

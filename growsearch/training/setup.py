@@ -148,7 +148,7 @@ def _network(
     model = build_network(config.network, data.input_shape, data.outputs, allow_import=config.allow_import)
     if saved is not None:
         grown = saved["architecture"]
-        model = rebuild(model, insertions_of(grown), saved["model"], grown["attributes"])
+        model = rebuild(model, insertions_of(grown), saved["model"], grown["attributes"], grown["sizes"])
     elif architecture is not None:
         model = architecture.fresh(model, config.network, seed)
     model = model.to(device)

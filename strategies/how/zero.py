@@ -29,7 +29,6 @@ class Zero(Initializer):
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
-        other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
-        vectors = ends.starts(other, units, context.generator)
+        vectors = ends.starts("incoming" if zero == "outgoing" else "outgoing", units, context.generator)
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         return ends.candidates(zero, vectors, descent=descent)

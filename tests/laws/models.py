@@ -60,6 +60,101 @@ class Branches(nn.Module):
         return self.head(x.flatten(1))
 
 
+class Gated(nn.Module):
+    """A unit is two channels of its producer and one of its consumer, or some of each: GLU, chunks, C2f, Res2Net."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.gate = nn.Conv2d(3, 12, 3, padding=1)
+        self.cut = nn.Conv2d(6, 8, 1)
+        self.norm = nn.BatchNorm2d(8)
+        self.inner = nn.Conv2d(4, 4, 3, padding=1)
+        self.join = nn.Conv2d(12, 6, 1)
+        self.up = nn.Linear(6, 10, bias=False)
+        self.down = nn.Linear(5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.glu(self.gate(x), 1)
+        first, second = F.relu(self.norm(self.cut(x))).chunk(2, 1)
+        x = F.relu(self.join(torch.cat([first, second, F.relu(self.inner(second) + first)], 1)))
+        value, gate = self.up(x.mean((2, 3))).chunk(2, -1)
+        return self.down(value * F.silu(gate))
+
+
+class Decoder(nn.Module):
+    """Transposed convolutions: plain, in groups, depthwise, and read by a plain one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Conv2d(3, 6, 3, padding=1)
+        self.up = nn.ConvTranspose2d(6, 8, 2, 2)
+        self.norm = nn.BatchNorm2d(8)
+        self.grouped = nn.ConvTranspose2d(8, 6, 3, padding=1, groups=2)
+        self.depthwise = nn.ConvTranspose2d(6, 6, 3, padding=1, groups=6)
+        self.last = nn.Conv2d(6, 5, 1)
+        self.head = nn.ConvTranspose2d(5, 4, 2, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.relu(self.norm(self.up(F.relu(self.first(x)))))
+        x = F.relu(self.depthwise(F.relu(self.grouped(x))))
+        return self.head(F.gelu(self.last(x))).mean((2, 3))
+
+
+class _OwnLinear(nn.Linear):
+    """A linear layer with its own forward."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(x, self.weight.to(x.dtype), self.bias)
+
+
+class _Same(nn.Conv2d):
+    """A convolution that pads at the end, as TensorFlow does."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.conv2d(F.pad(x, (0, 2, 0, 2)), self.weight, self.bias, self.stride)
+
+
+class _Conv1D(nn.Module):
+    """A linear layer with its weight as `[in, out]`, as in GPT-2."""
+
+    def __init__(self, inputs: int, outputs: int) -> None:
+        super().__init__()
+        self.weight, self.bias = nn.Parameter(torch.randn(inputs, outputs) * 0.2), nn.Parameter(torch.zeros(outputs))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shape = (*x.shape[:-1], self.bias.shape[0])
+        return torch.addmm(self.bias, x.reshape(-1, x.shape[-1]), self.weight).view(shape)
+
+
+class OwnForward(nn.Module):
+    """Subclasses of torch's layers with a forward of their own, another layer, and weights of no layer."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.same = _Same(3, 6, 3)
+        self.linear = _OwnLinear(6, 5)
+        self.transposed = _Conv1D(5, 7)
+        self.free = nn.Parameter(torch.randn(6, 7))
+        self.last = nn.Parameter(torch.randn(6, 4))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = F.gelu(self.transposed(F.relu(self.linear(F.relu(self.same(x)).mean((2, 3))))))
+        return torch.tanh(F.linear(x, self.free)) @ self.last
+
+
+class Tokens(nn.Module):
+    """Embeddings, one with a padding row, one that sums bags."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.single, self.bag = nn.Embedding(7, 6, padding_idx=0), nn.EmbeddingBag(7, 5, mode="sum")
+        self.middle, self.head = nn.Linear(6, 5), nn.Linear(5, 4)
+
+    def forward(self, x: Tensor) -> Tensor:
+        tokens = (x.abs() * 3).long().clamp(max=6)
+        return self.head(F.relu(self.middle(self.single(tokens)).mean(1)) + self.bag(tokens))
+
+
 def _mlp() -> nn.Module:
     return nn.Sequential(nn.Linear(12, 8), nn.ReLU(), nn.Linear(8, 9), nn.Tanh(), nn.Linear(9, 4))
 
@@ -76,6 +171,12 @@ PATTERNS = [
     Subject("mlp", _mlp, (6, 12)),
     Subject("residual", Residual, (6, 3, 8, 8)),
     Subject("branches", Branches, (6, 3, 8, 8), sites=6),
+]
+LAYERS = [
+    Subject("gated", Gated, (6, 3, 8, 8), sites=6),
+    Subject("decoder", Decoder, (6, 3, 4, 4), sites=6),
+    Subject("own_forward", OwnForward, (6, 3, 8, 8), sites=6),
+    Subject("tokens", Tokens, (6, 9), sites=6),
 ]
 SEEDS = [
     Subject("seed_mlp", _seed("mlp"), (3, 3, 32, 32)),

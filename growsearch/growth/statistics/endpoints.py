@@ -86,8 +86,8 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
     use = next((u for u in site.axes if u.role == role and (tensor == u.tensor or tensor in u.aliases)), None)
     if use is None:
         raise GrowthRefused(
-            f"site {site.name!r}: {tensor!r} both makes and reads its units (tied weights), so it has no gradient matrix "
-            "of its own; use how: zero, random or gradmax_opt"
+            f"site {site.name!r}: {tensor!r} both makes and reads its units (tied weights), so it has no gradient "
+            "matrix of its own; use how: zero, random or gradmax_opt"
         )
     count = lanes(site)
     groups = getattr(layer, "groups", 1)
@@ -97,8 +97,8 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
     if count == 1:
         if groups > 1:
             raise GrowthRefused(
-                f"site {site.name!r}: {call.target!r} is grouped and reads or makes units that other layers join, so it "
-                "has no gradient matrix; use how: zero, random, gradmax_opt or split"
+                f"site {site.name!r}: {call.target!r} is grouped and reads or makes units that other layers join, so "
+                "it has no gradient matrix; use how: zero, random, gradmax_opt or split"
             )
         return Endpoint(name, call.target, call.index, use, 0, 1, slice(0, far), repeats, kernel)
     if groups > 1 and groups % count == 0 and role == "out":

@@ -5,6 +5,7 @@ linear map from the producers' outputs to the consumers' inputs at that point: a
 max pooling the position that wins a tie, residual additions and concatenations pass it on. Batch normalisation by the
 batch's own statistics takes the mean over samples and positions away and divides by sqrt(eps): the variance of a
 channel at 0 is of second order. By running statistics it divides by sqrt(1 + eps): new channels start with variance 1.
+A trained scale is what it starts with in a new unit.
 
 The map is given in units of its largest factor 1 / sqrt(eps), about 316: the values of sites with and without
 normalisation can be compared, and what passes beside a normalisation counts as little as it does in the gradient.
@@ -24,6 +25,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import Call, NetworkGraph, Ref, Site
+from growsearch.growth.statistics.constants import Constants
 from growsearch.growth.statistics.filters import delta_filters
 from growsearch.growth.statistics.normalisation import by_batch, slope_at_zero
 
@@ -48,7 +50,8 @@ class Transport:
 
     def __init__(self, graph: NetworkGraph, model: nn.Module, site: Site) -> None:
         self.graph, self.model, self.site = graph, model, site
-        self.calls = [graph.calls[name] for name in site.followers]
+        self._constants = Constants(graph, model, site)
+        self.calls = [graph.calls[name] for name in site.followers if self._constants.value(name) is None]
         self.normalised = any(c.rule == "batch_norm" for c in self.calls)
 
     @cached_property
@@ -84,16 +87,48 @@ class Transport:
     @cached_property
     def scalar(self) -> bool:
         """Whether the whole map is a number for each pair of producer and consumer."""
-        return all(c.rule in SCALAR and not self._broadcasts(c) for c in self.calls)
+        return all(c.rule in SCALAR and not self._broadcasts(c) and not self._varies(c) for c in self.calls)
+
+    def _varies(self, call: Call) -> bool:
+        """Whether it multiplies by a constant that is no single number."""
+        found = [self._constants.value(name) for name in self.others(call)] if call.rule == "multiply" else []
+        return any(value is None or value.numel() > 1 for value in found)
 
     def _broadcasts(self, call: Call) -> bool:
         carried = (self.graph.calls[name] for name in self.carried(call))
         return len({c.shape for c in carried if c.kind != "parameter"}) > 1
 
     def carried(self, call: Call) -> list[str]:
-        """The calls that give `call` tensors with the site's units."""
+        """The calls that give `call` tensors with the site's units, parameters and what is made of them included."""
         sources = [r.call for r in references(call.args) + references(call.kwargs)]
         return [name for name in sources if self.graph.layout(name, self.site.name) is not None]
+
+    def own(self, call: Call) -> list[str]:
+        """The calls that give `call` the activations of the site's units."""
+        return [name for name in self.carried(call) if self._constants.value(name) is None]
+
+    def others(self, call: Call) -> list[str]:
+        """The calls that give `call` any other tensor."""
+        own = self.own(call)
+        return [r.call for r in references(call.args) + references(call.kwargs) if r.call not in own]
+
+    def constant(self, name: str) -> Tensor | None:
+        """See `Constants.value`."""
+        return self._constants.value(name)
+
+    def factor(self, call: Call) -> Tensor | None:
+        """What a multiplication multiplies activations of new units by; None where that is not a constant.
+
+        Scales that are trained for each channel start at 1 in a new unit.
+        """
+        own, others = self.own(call), self.others(call)
+        if len(own) != 1 or len(references(call.args) + references(call.kwargs)) != 2 or len(others) != 1:
+            return None
+        value = self._constants.value(others[0])
+        first = references(call.args)[:1]
+        if value is None or (call.target == "div" and [r.call for r in first] != own):
+            return None
+        return value.reciprocal() if call.target == "div" else value
 
     @cached_property
     def known(self) -> bool:
@@ -104,7 +139,7 @@ class Transport:
         """Whether units with zero incoming weights leave the network as it is, and learn; else `GrowthRefused`."""
         slopes = self.slopes
         for call in self.calls:
-            own = [name for name in self.carried(call) if self.graph.calls[name].kind != "parameter"]
+            own = self.own(call)
             reason = ""
             if call.rule == "add" and _adds_more(self, call):
                 reason = "adds something else to the new units, so zero incoming weights would change the network"
@@ -155,15 +190,20 @@ class Transport:
     def require_linear(self) -> None:
         """`GrowthRefused` where the units pass something that has no linear form at zero."""
         for call in self.calls:
-            joined = call.rule == "multiply" and len(references(call.args) + references(call.kwargs)) > 1
-            if call.rule not in _HANDLERS or joined:
+            several = call.rule == "multiply" and len(references(call.args) + references(call.kwargs)) > 1
+            if call.rule not in _HANDLERS or (several and self.factor(call) is None):
                 raise self.refusal(call)
 
     def refusal(self, call: Call) -> GrowthRefused:
         """The error for a call through which new units cannot be followed."""
-        what = f"{call.rule or call.kind} from {call.input_shapes[:1]} to {call.shape}"
+        made = self.graph.calls[call.args[0].call] if call.rule == "item" else call
+        what = made.rule or "an operation that is not known"
+        if made.rule == "multiply" and len(self.own(made)) > 1:
+            what = "multiply: new units by each other"
+        elif made.rule == "multiply":
+            what = "multiply: by something that the input decides"
         return GrowthRefused(
-            f"site {self.site.name!r}: its units pass {call.name!r} ({what}), which has no linear form at zero; use "
+            f"site {self.site.name!r}: its units pass {made.name!r} ({what}), which has no linear form at zero; use "
             "how: zero, random, split or gradmax_opt"
         )
 
@@ -203,9 +243,10 @@ def _shape_at_zero(model: nn.Module, call: Call) -> _Shape:
 
 
 def _adds_more(transport: Transport, call: Call) -> bool:
-    """Whether a sum has a number in it, or a tensor without the site's units, which new units would get too."""
+    """Whether a sum has a number in it, or another tensor that is not 0 in new units."""
     numbers = [v for v in [*call.args, call.kwargs.get("other")] if isinstance(v, int | float) and v != 0]
-    return bool(numbers) or len(transport.carried(call)) < len(references(call.args) + references(call.kwargs))
+    added = [transport.constant(name) for name in transport.others(call)]
+    return bool(numbers) or any(value is None or bool(value.any()) for value in added)
 
 
 def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
@@ -268,9 +309,12 @@ def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tenso
 
 
 def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    if len(references(call.args) + references(call.kwargs)) > 1:
+    if len(references(call.args) + references(call.kwargs)) == 1:
+        return replay(transport.model, call, values[0])
+    factor = transport.factor(call)
+    if factor is None:
         raise transport.refusal(call)
-    return replay(transport.model, call, values[0])
+    return values[0] * factor.to(values[0])
 
 
 def _add(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:

@@ -1,0 +1,90 @@
+"""GradMax through constants and trained scales on the way: they are linear in the units."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import growsearch
+from growsearch import GrowthRefused
+from growsearch.growth.statistics.collect import gradient_triplets
+
+
+class Scaled(nn.Module):
+    """A scale for each channel, a buffer, and a weight that is made of several, as in a weighted sum of features."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 3)
+        self.scale = nn.Parameter(torch.rand(6, 1) + 0.5)
+        self.shares = nn.Parameter(torch.rand(2))
+        self.register_buffer("gain", torch.tensor(0.5))
+
+    def forward(self, x: Tensor) -> Tensor:
+        shares = self.shares.relu() / (self.shares.relu().sum() + 1e-4)
+        return self.last(self.first(x) * self.scale.view(-1) * self.gain / shares[1])
+
+
+class Gate(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 12), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        value, gate = self.first(x).chunk(2, -1)
+        return self.last(value * gate.sigmoid())
+
+
+class ByInput(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.last(self.first(x) * x.mean(1, keepdim=True))
+
+
+def objective(model: nn.Module, batch: Tensor) -> Tensor:
+    return model(batch).square().sum(1).mean()
+
+
+def test_the_gradient_matrix_counts_every_factor_on_the_way() -> None:
+    """Against autograd: the gradient of incoming weights 0 under outgoing weights u is u M."""
+    torch.manual_seed(0)
+    model, x = Scaled().double(), torch.randn(5, 4, dtype=torch.float64)
+    graph = growsearch.trace(model, x)
+    found = gradient_triplets(model, graph, {"first": 3}, objective, [x], torch.Generator().manual_seed(0))["first"][0]
+    matrix = found.left.T @ found.values.diag() @ found.right
+    output = model(x).detach().requires_grad_()
+    gradient = torch.autograd.grad(output.square().sum(1).mean(), output)[0]
+    share = model.shares.relu() / (model.shares.relu().sum() + 1e-4)
+    # A new unit has the scale 1.
+    expected = 0.5 / share[1] * (gradient.T @ x)
+    assert torch.allclose(matrix.double(), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize("side", ["incoming", "outgoing"])
+def test_gradmax_grows_through_a_trained_scale(side: str) -> None:
+    torch.manual_seed(0)
+    model, x = Scaled(), torch.randn(5, 4)
+    before = model(x)
+    growsearch.grow(model, x, {"first": 2}, {"gradmax": {"side": side}}, objective=objective, batches=[x])
+    assert torch.allclose(model(x), before, atol=1e-6)
+    zero = model.first.weight[6:] if side == "incoming" else model.last.weight[:, 6:]
+    loss = objective(model, x)
+    assert not zero.any() and loss.isfinite()
+    loss.backward()
+    grad = model.first.weight.grad[6:] if side == "incoming" else model.last.weight.grad[:, 6:]
+    assert grad.norm() > 0
+
+
+@pytest.mark.parametrize(
+    ("model", "reason"),
+    [(Gate(), "a unit is 2 channels of 'first' and 1 of 'last'|split"), (ByInput(), "the input decides")],
+)
+def test_what_is_not_linear_is_refused_by_its_name(model: nn.Module, reason: str) -> None:
+    x = torch.randn(5, 4)
+    with pytest.raises(GrowthRefused, match=reason) as error:
+        growsearch.grow(model, x, {"first": 2}, "gradmax", objective=objective, batches=[x])
+    assert "item" not in str(error.value)
