@@ -58,7 +58,7 @@ class GradMax(Initializer):
     )
 
     refine: int = Field(
-        24, ge=0, description="steps of ascent where zero outgoing weights have no closed form; 0: singular vectors"
+        20, ge=0, description="steps of ascent where zero outgoing weights have no closed form; 0: singular vectors"
     )
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
