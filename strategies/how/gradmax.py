@@ -38,7 +38,7 @@ class GradMax(Initializer):
     training diverge.
     """
 
-    summary: ClassVar[str] = "the largest gradient at the new units: singular vectors of the gradient matrix"
+    summary: ClassVar[str] = "the largest gradient at the new units: singular vectors, or a short ascent"
     why: ClassVar[str] = "the loss falls fastest right after growing"
     source: ClassVar[str] = "Evci et al. 2022, GradMax: Growing Neural Networks using Gradient Information, eq. 9-11"
     usual: ClassVar[tuple[str, str]] = ("schedule", "round_robin")
