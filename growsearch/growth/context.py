@@ -83,7 +83,7 @@ class GrowthContext:
             if units > 0 and (name not in self._triplets or len(self._triplets[name][0].values) < units)
         }
         if missing:
-            objective, batches = self._needed("gradients")
+            objective, batches = self.needed("gradients")
             found = gradient_triplets(self.model, self.graph, missing, objective, batches, self.generator)
             self._triplets.update(found)
         return {name: self._triplets[name] for name, units in plan.items() if units > 0}
@@ -92,11 +92,12 @@ class GrowthContext:
         """For depth sites, the largest singular value of the gradient of a linear layer inserted there."""
         missing = {name: self.depth_sites[name] for name in plan if name not in self._strengths}
         if missing:
-            objective, batches = self._needed("gradients")
+            objective, batches = self.needed("gradients")
             self._strengths.update(depth_strengths(self.model, missing, objective, batches))
         return {name: self._strengths[name] for name in plan}
 
-    def _needed(self, what: str) -> tuple[Callable[[nn.Module, Any], Tensor], Sequence[Any]]:
+    def needed(self, what: str) -> tuple[Callable[[nn.Module, Any], Tensor], Sequence[Any]]:
+        """Objective and batches; `GrowthRefused` without them."""
         if self.objective is None or not self.batches:
             raise GrowthRefused(f"this strategy needs {what}: give objective=... and batches=...")
         return self.objective, self.batches

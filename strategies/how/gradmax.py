@@ -31,14 +31,14 @@ class GradMax(Initializer):
     With zero outgoing weights, the default behind batch normalisation and ReLU, the gradient is a function of the
     incoming weights. Where the followers are linear, the leading right singular vectors are its optimum. Elsewhere
     there is no closed form, and behind normalisation singular vectors are little better than random directions. There
-    they are one of several starts of a short projected ascent through the followers as they are, which costs a fraction
-    of a training step for each of its steps: only the new channels are computed, not the network.
+    the units are found by a short projected ascent from several random starts, through the followers as they are. It
+    costs a fraction of a training step for each of its steps: only the new channels are computed, not the network.
 
     The paper's experiments use `side: incoming` and `scale: 0.5`; at the outgoing side so large a gradient can make
     training diverge.
     """
 
-    summary: ClassVar[str] = "the largest gradient at the new units: singular vectors of the gradient matrix"
+    summary: ClassVar[str] = "the largest gradient at the new units: singular vectors, or a short ascent"
     why: ClassVar[str] = "the loss falls fastest right after growing"
     source: ClassVar[str] = "Evci et al. 2022, GradMax: Growing Neural Networks using Gradient Information, eq. 9-11"
     usual: ClassVar[tuple[str, str]] = ("schedule", "round_robin")
@@ -58,26 +58,25 @@ class GradMax(Initializer):
     )
 
     refine: int = Field(
-        24, ge=0, description="steps of ascent where zero outgoing weights have no closed form; 0: singular vectors"
+        20, ge=0, description="steps of ascent where zero outgoing weights have no closed form; 0: singular vectors"
     )
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
-        triplets = context.triplets(plan)
-        ends = {
-            name: SiteEnds(context.model, context.graph, context.sites[name], context.trainable) for name in triplets
-        }
+        plan = {name: units for name, units in plan.items() if units}
+        ends = {name: SiteEnds(context.model, context.graph, context.sites[name], context.trainable) for name in plan}
         zero = {name: one.zero_side(self.side) for name, one in ends.items()}
         norms = {name: self._norms(one, zero[name]) for name, one in ends.items()}
-        bent = [name for name in triplets if self.refine and zero[name] == "outgoing" and not _linear(context, name)]
-        starts = {name: [-t.right[: plan[name]] for t in triplets[name]] for name in bent}
-        refined = self._refined(starts, norms, context)
+        bent = [name for name in plan if self.refine and zero[name] == "outgoing" and not _linear(context, name)]
+        shapes = {n: [(plan[n], ends[n].length("incoming", lane)) for lane in range(len(norms[n]))] for n in bent}
+        found = self._refined(shapes, norms, context)
+        triplets = context.triplets({name: units for name, units in plan.items() if name not in found})
         return [
             candidate
-            for name, lanes in triplets.items()
+            for name in plan
             for candidate in (
-                _candidates(ends[name], refined[name], norms[name])
-                if name in refined
-                else self._closed_form(ends[name], zero[name], lanes, norms[name], plan[name])
+                _candidates(ends[name], found[name], norms[name])
+                if name in found
+                else self._closed_form(ends[name], zero[name], triplets[name], norms[name], plan[name])
             )
         ]
 
@@ -88,13 +87,13 @@ class GradMax(Initializer):
         return [self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0) for lane in lanes]
 
     def _refined(
-        self, starts: Mapping[str, list[Tensor]], norms: Mapping[str, list[float]], context: GrowthContext
+        self, shapes: Mapping[str, list[tuple[int, int]]], norms: Mapping[str, list[float]], context: GrowthContext
     ) -> dict[str, list[tuple[Tensor, Tensor]]]:
-        if not starts:
+        if not shapes:
             return {}
-        assert context.objective is not None
-        gradients = OutgoingGradients(context.model, context.graph, list(starts), context.objective)
-        return refined(gradients, context.batches, starts, norms, self.refine, context.generator)
+        objective, batches = context.needed("gradients")
+        gradients = OutgoingGradients(context.model, context.graph, list(shapes), objective)
+        return refined(gradients, batches, shapes, norms, self.refine, context.generator)
 
     def _closed_form(
         self, ends: SiteEnds, zero: End, lanes: list[Triplets], norms: list[float], units: int

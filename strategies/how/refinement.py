@@ -15,7 +15,7 @@ from strategies.how.ascent import Ascent, orthonormal
 
 LR = 0.3
 """Length of a step, in norms of a unit."""
-RANDOM_STARTS, FIRST_STEPS = 3, 5
+STARTS, FIRST_STEPS = 4, 5
 ALIKE = 0.5
 """Candidates with a larger cosine are on their way to the same optimum: one of them is enough."""
 
@@ -23,16 +23,16 @@ ALIKE = 0.5
 def refined(
     gradients: OutgoingGradients,
     batches: Sequence[Any],
-    starts: Mapping[str, Sequence[Float[Tensor, "units length"]]],
+    shapes: Mapping[str, Sequence[tuple[int, int]]],
     norms: Mapping[str, Sequence[float]],
     steps: int,
     generator: torch.Generator,
 ) -> dict[str, list[tuple[Float[Tensor, "units length"], Float[Tensor, " units"]]]]:
-    """Per site and lane, unit incoming weights and their squared gradient norms, the largest first.
+    """Per site and lane, unit incoming weights of `shapes` and their squared gradient norms, the largest first.
 
-    Several sets of units, `starts` and random ones, go uphill for a few steps on the first batch. The best units of
-    all sets that are not alike go on together for `steps` more, shared out among the batches. All of it is projected
-    ascent: units stay orthogonal and of the norm `norms`, for which the gradients are meant.
+    Several sets of random units go uphill for a few steps on the first batch. The best units of all sets that are not
+    alike go on together for `steps` more, shared out among the batches. All of it is projected ascent: units stay
+    orthogonal and of the norm `norms`, for which the gradients are meant.
     """
     sites: dict[str, list[_Units]] = {}
     share = -(-steps // len(batches))
@@ -41,10 +41,10 @@ def refined(
         if not sites:
             sites = {
                 name: [
-                    _Units(_best_start(g, rows, norm, generator), norm)
-                    for g, rows, norm in zip(found[name], starts[name], norms[name], strict=True)
+                    _Units(_best_start(g, shape, norm, generator), norm)
+                    for g, shape, norm in zip(found[name], shapes[name], norms[name], strict=True)
                 ]
-                for name in starts
+                for name in shapes
             }
         for name, lanes in sites.items():
             for units, gradient in zip(lanes, found[name], strict=True):
@@ -72,10 +72,10 @@ class _Units:
         return self.rows[order], gains
 
 
-def _best_start(gradient: OutgoingGradient, rows: Tensor, norm: float, generator: torch.Generator) -> Tensor:
-    count, length = rows.shape
-    drawn = [random_directions(count, length, generator) for _ in range(RANDOM_STARTS)]
-    sets = [_Units(orthonormal(each.to(gradient.like)), norm) for each in (rows, *drawn)]
+def _best_start(gradient: OutgoingGradient, shape: tuple[int, int], norm: float, generator: torch.Generator) -> Tensor:
+    count, length = shape
+    drawn = [random_directions(count, length, generator).to(gradient.like) for _ in range(STARTS)]
+    sets = [_Units(orthonormal(rows), norm) for rows in drawn]
     for units in sets:
         units.climb(gradient, FIRST_STEPS)
     pool = torch.cat([units.rows for units in sets])

@@ -3,12 +3,17 @@
 from __future__ import annotations
 
 import copy
+from collections.abc import Callable
 
 import pytest
 import torch
+import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
+from growsearch.growth import Allowance, GrowthContext, NewSlices, planned_edits
+from growsearch.surgery import apply_edits
+from strategies.how.gradmax import GradMax
 
 UNITS = 2
 Batch = tuple[Tensor, Tensor]
@@ -113,3 +118,84 @@ def test_zero_incoming_weights_get_the_largest_gradient(name: str, training: boo
     model.train(training)
     reached = gain_after(model, batch, {"gradmax": {"scale": 1.0, "norm": "fixed", "side": "incoming"}})
     assert reached == pytest.approx(best_gain(model, batch), rel=1e-4)
+
+
+class Stream(nn.Module):
+    """Residual blocks with normalisation: a stream with several producers and readers, and two sites inside."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.norm = nn.Conv2d(3, 6, 3, padding=1, bias=False), nn.BatchNorm2d(6)
+        self.blocks = nn.ModuleList(
+            nn.Sequential(
+                nn.Conv2d(6, 6, 3, padding=1, bias=False),
+                nn.BatchNorm2d(6),
+                nn.ReLU(),
+                nn.Conv2d(6, 6, 3, padding=1, bias=False),
+                nn.BatchNorm2d(6),
+            )
+            for _ in range(2)
+        )
+        self.head = nn.Linear(6, 5)
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = torch.relu(self.norm(self.stem(x)))
+        for block in self.blocks:
+            x = torch.relu(x + block(x))
+        return self.head(x.mean((2, 3)))
+
+
+def chain() -> nn.Module:
+    layers: list[nn.Module] = []
+    for before, after in ((3, 8), (8, 8), (8, 8)):
+        layers += [nn.Conv2d(before, after, 3, padding=1, bias=False), nn.BatchNorm2d(after), nn.ReLU()]
+    return nn.Sequential(*layers, nn.MaxPool2d(2), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 5))
+
+
+def classification(model: nn.Module, batch: Batch) -> Tensor:
+    return F.cross_entropy(model(batch[0]), batch[1])
+
+
+def outgoing_gains(model: nn.Module, batch: Batch, how: object) -> dict[str, float]:
+    """Per site, the gradient norm at the new outgoing weights: all sites grow at once, by two units each."""
+    grown = copy.deepcopy(model)
+    graph = growsearch.trace(grown, batch[0])
+    units = dict.fromkeys((name for name, site in graph.sites.items() if site.kind == "exact"), UNITS)
+    growsearch.grow(grown, batch[0], units, how, objective=classification, batches=[batch])
+    slices = {name: NewSlices(grown, graph, graph.sites[name], "in", UNITS, units) for name in units}
+    classification(grown, batch).backward()
+    return {
+        name: float(s.squared_norms([t.grad for t in s.tensors if t.grad is not None]).sum()) ** 0.5
+        for name, s in slices.items()
+    }
+
+
+@pytest.mark.parametrize("build", [chain, Stream])
+def test_zero_outgoing_weights_get_as_large_a_gradient_as_by_long_optimisation(build: Callable[[], nn.Module]) -> None:
+    """At every site, and more than random ones have; singular vectors alone stay behind (negative control)."""
+    torch.manual_seed(0)
+    model = build()
+    batch = (torch.randn(16, 3, 6, 6), torch.randint(5, (16,)))
+    best = outgoing_gains(model, batch, {"gradmax_opt": {"steps": 40}})
+    found, random = outgoing_gains(model, batch, "gradmax"), outgoing_gains(model, batch, "random")
+    for site, gain in found.items():
+        assert gain >= 0.95 * best[site]
+        assert gain >= 1.3 * random[site]
+    assert sum(outgoing_gains(model, batch, {"gradmax": {"refine": 0}}).values()) < 0.9 * sum(best.values())
+
+
+def test_a_unit_is_worth_the_gradient_that_it_gets() -> None:
+    torch.manual_seed(0)
+    model, batch = Stream().double(), (torch.randn(16, 3, 6, 6).double(), torch.randint(5, (16,)))
+    graph = growsearch.trace(model, batch[0])
+    sites = {"stem": graph.sites["stem"]}
+    allowance = Allowance({"stem": UNITS}, {"stem": UNITS}, UNITS)
+    context = GrowthContext(
+        model, graph, sites, {}, allowance, torch.Generator(), {}, objective=classification, batches=[batch]
+    )
+    found = GradMax().propose({"stem": UNITS}, context)
+    apply_edits(model, planned_edits(graph, found))
+    slices = NewSlices(model, graph, sites["stem"], "in", UNITS, {"stem": UNITS})
+    gains = slices.squared_norms(list(torch.autograd.grad(classification(model, batch), slices.tensors))).sqrt()
+    assert gains.tolist() == pytest.approx([c.score for c in found], rel=1e-5)
+    assert gains[0] >= gains[1]
