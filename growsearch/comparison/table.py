@@ -15,8 +15,9 @@ class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
-    alone has no reference. `active` counts the parameters that no mask puts to sleep, and `change` is what the policy
-    does to their number, None for a fixed network.
+    alone has no reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
+    parameters that no mask puts to sleep, and `change` is what the policy does to their number, None for a fixed
+    network.
     """
 
     policy: str
@@ -32,6 +33,7 @@ class TableRow:
     reference: str | None
     pair: dict[str, Any] | None
     change: Literal["grows", "prunes"] | None
+    still: bool = False
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `table_header`."""
@@ -54,7 +56,7 @@ class TableRow:
     def size(self) -> str:
         """Parameters, and how many of them are active where that differs."""
         active = "" if self.active == self.parameters else f"{human(self.active)} active of "
-        return active + human(self.parameters)
+        return active + human(self.parameters) + (", did not grow" if self.still else "")
 
     def difference(self) -> str:
         """Mean paired difference from the reference, with its adjusted p-value."""
