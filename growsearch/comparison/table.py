@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
@@ -78,7 +78,9 @@ def result_table(results: dict[str, Any]) -> list[TableRow]:
     policies, verdict = results["policies"], results["verdict"]
     metric, reference = metric_of(policies), verdict["reference"] if len(policies) > 1 else None
     pairs = {pair["policy"]: pair for pair in verdict["pairs"] if pair["against"] == reference}
-    return [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
+    still = (verdict.get("growth") or {}).get("not_grown", ())
+    rows = [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
+    return [replace(row, still=row.policy in still) for row in rows]
 
 
 def control_rows(results: dict[str, Any]) -> list[TableRow]:
