@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from statistics import median
 from typing import TYPE_CHECKING, Any
@@ -33,16 +35,10 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
 
     settings = settings_of(space)
     place = str(resolve_device(device))
-    looked = _check_for_a_while(space)
     workers = workers or (core_count() if place == "cpu" else 1)
-    named = _examples(space, settings)
-    coming = forecasts({name: config for name, (config, _) in named.items()})
-    until = time.monotonic() + _TIMED
-    examples: dict[str, dict[str, Any]] = {}
-    for name, (config, chosen) in named.items():
-        late = bool(examples) and time.monotonic() > until
-        seconds = None if late else _seconds(config, place)
-        examples[name] = {"chosen": chosen, **plan_of(config, coming.get(name)), "seconds": seconds}
+    with _threads_of_a_worker(workers):
+        looked = _check_for_a_while(space)
+        examples = _planned(space, settings, place)
     timed = [one["seconds"] * settings.seeds for one in examples.values() if one["seconds"] is not None]
     seconds_per_trial = sum(timed) / len(timed)
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}
@@ -58,6 +54,34 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
         emit({**whole, "examples": examples})
         return
     _print(whole, examples, settings)
+
+
+def _planned(space: Space, settings: SearchConfig, device: str) -> dict[str, dict[str, Any]]:
+    """Some trials: what each grows from and to, and the seconds of one seed, None where there was no time for it."""
+    named = _examples(space, settings)
+    coming = forecasts({name: config for name, (config, _) in named.items()})
+    until = time.monotonic() + _TIMED
+    examples: dict[str, dict[str, Any]] = {}
+    for name, (config, chosen) in named.items():
+        late = bool(examples) and time.monotonic() > until
+        seconds = None if late else _seconds(config, device)
+        examples[name] = {"chosen": chosen, **plan_of(config, coming.get(name)), "seconds": seconds}
+    return examples
+
+
+@contextmanager
+def _threads_of_a_worker(workers: int) -> Iterator[None]:
+    """With as many CPU threads as a worker will have: more of them, on busy cores, only wait for each other."""
+    import torch
+
+    from growsearch.comparison.environment import core_count
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, core_count() // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
 
 
 def _check_for_a_while(space: Space) -> list[int]:
