@@ -13,6 +13,9 @@ from growsearch.comparison.table import TableRow
 from growsearch.report.beside import Beside, besides
 from growsearch.report.sizes import doing
 
+_SMALL_IS_ENOUGH = (
+    "no policy that grows has a better mean than the network of the seed's size with as many training FLOPs."
+)
 _CHEAPER = 0.95  # of the training FLOPs of the fixed network
 _SIZES = ("its final size", "the seed's size, with as many training FLOPs")
 
@@ -80,6 +83,10 @@ def worth(results: dict[str, Any], rows: Sequence[TableRow], metric: Metric) -> 
             answers.append(_answer(decided))
         elif cases:
             answers.append(Worth("growing", "unknown", _lacking()))
+        elif change == "grows":
+            smalls = [small for _, own in beside if (small := _known(own.get(SMALL_COMPUTE)))]
+            if smalls and all(sign * (small.difference or 0.0) <= 0 for small in smalls):
+                answers.append(Worth("growing", "no", _SMALL_IS_ENOUGH))
     return answers
 
 

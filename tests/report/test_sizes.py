@@ -146,6 +146,11 @@ def test_without_the_seeds_network_at_equal_flops_nothing_is_said_on_growing() -
     assert unknown.startswith("Was growing worth it? Not known: the control that decides is not in this comparison")
     assert unknown.endswith("controls: [small_equal_compute].")
     assert small_is_better.startswith("Was growing worth it? Not here: ")
+    assert answer(long=LONG._replace(mean=0.9), grown=grown) == [
+        "Was growing worth it? Not here: no policy that grows has a better mean than the network of the seed's size "
+        "with as many training FLOPs."
+    ]
+    assert answer(long=LONG, grown=grown) == []  # ahead, and nothing is known of the final size
 
 
 def test_growing_that_is_cheaper_and_not_surely_behind_is_not_written_off() -> None:
