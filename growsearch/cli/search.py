@@ -29,6 +29,8 @@ from growsearch.cli.output import emit, say, show
 if TYPE_CHECKING:
     from growsearch.config import Space
 
+_SHOWN = 100  # trials in the terminal's table
+
 Trials = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Trials in all, finished ones included.", show_default="the file's"),
@@ -141,7 +143,8 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     named = [number for number, trial in trials.items() if "baseline" in trial]
     measures = [measure for objective in results["objectives"] for measure in objective.values()]
     table = Table("trial", "", *measures, *(one for one in ("parameters", "training_flops") if one not in measures))
-    for number in [*results["best"], *(number for number in named if number not in results["best"])]:
+    shown = _ranked(results)
+    for number in shown[:_SHOWN]:
         trial = trials[number]
         measured = trial["measures"] or {}
         words = [*(["best"] if number in results["best"] else []), *([trial["baseline"]] if number in named else [])]
@@ -151,10 +154,27 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
         table.add_row(str(number), ", ".join(words), *cells)
     states = [trial["state"] for trial in results["trials"]]
     counts = [f"{states.count(state)} {word}" for state, word in (("pruned", "pruned"), ("fail", "failed"))]
-    show(table, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread")
+    more = [f"and {len(shown) - _SHOWN} more trials, in the report and in results.json"] if len(shown) > _SHOWN else []
+    show(
+        table, *more, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread"
+    )
     for file in results["files"]:
         show(f"as a run file: {file}")
     show(f"report: {report}")
+
+
+def _ranked(results: dict[str, Any]) -> list[int]:
+    """All trials: the chosen ones, the other complete ones by their first objective, then what was pruned or failed."""
+    [(direction, _)] = results["objectives"][0].items()
+    sign = -1 if direction == "maximize" else 1
+
+    def place(trial: dict[str, Any]) -> tuple[Any, ...]:
+        number = trial["number"]
+        done = trial["state"] == "complete" and trial["values"]
+        value = sign * trial["values"][0] if done else 0.0
+        return (number not in results["best"], not done, trial["feasible"] is False, value, number)
+
+    return [trial["number"] for trial in sorted(results["trials"], key=place)]
 
 
 def _why_none(results: dict[str, Any]) -> str:

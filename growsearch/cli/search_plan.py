@@ -4,13 +4,16 @@ from __future__ import annotations
 
 import tempfile
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from statistics import median
 from typing import TYPE_CHECKING, Any
 
 from growsearch.cli.dry_run import plan_of
 from growsearch.cli.output import emit, show
 from growsearch.cli.search_table import duration
-from growsearch.comparison.forecast import Forecast, forecasts
+from growsearch.comparison.forecast import forecasts
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -20,29 +23,79 @@ if TYPE_CHECKING:
 
 _DRAWN = 4  # trials drawn from the space, besides the baselines
 _STEPS = 8  # that are timed, after as many that are not
+_CHECKED, _TIMED = 30.0, 30.0  # seconds that looking at the ends of the space, and timing steps, may take
 
 
 def show_search_plan(space: Space, device: str, workers: int | None, as_json: bool) -> None:
     """Print what a search would try; its data is read, networks are built, and a few steps are timed."""
     from growsearch.comparison.environment import core_count
-    from growsearch.search.run import check, settings_of
+    from growsearch.search.run import settings_of
     from growsearch.search.space import distributions
     from growsearch.training.precision import resolve_device
 
     settings = settings_of(space)
     place = str(resolve_device(device))
-    check(space)
     workers = workers or (core_count() if place == "cpu" else 1)
-    named = _examples(space, settings)
-    coming = forecasts({name: config for name, (config, _) in named.items()})
-    examples = {name: _example(config, chosen, place, coming.get(name)) for name, (config, chosen) in named.items()}
-    seconds = sum(one["seconds"] for one in examples.values()) / len(examples) * settings.seeds
+    with _threads_of_a_worker(workers):
+        looked = _check_for_a_while(space)
+        examples = _planned(space, settings, place)
+    timed = [one["seconds"] * settings.seeds for one in examples.values() if one["seconds"] is not None]
+    seconds_per_trial = sum(timed) / len(timed)
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}
-    whole = {"trials": settings.trials, "workers": workers, "seconds_per_trial": seconds, "parameters": parameters}
+    whole = {
+        "trials": settings.trials,
+        "workers": workers,
+        "seconds_per_trial": seconds_per_trial,
+        "seconds_per_trial_range": [min(timed), max(timed)],
+        "ends_checked": looked,
+        "parameters": parameters,
+    }
     if as_json:
         emit({**whole, "examples": examples})
         return
     _print(whole, examples, settings)
+
+
+def _planned(space: Space, settings: SearchConfig, device: str) -> dict[str, dict[str, Any]]:
+    """Some trials: what each grows from and to, and the seconds of one seed, None where there was no time for it."""
+    named = _examples(space, settings)
+    coming = forecasts({name: config for name, (config, _) in named.items()})
+    until = time.monotonic() + _TIMED
+    examples: dict[str, dict[str, Any]] = {}
+    for name, (config, chosen) in named.items():
+        late = bool(examples) and time.monotonic() > until
+        seconds = None if late else _seconds(config, device)
+        examples[name] = {"chosen": chosen, **plan_of(config, coming.get(name)), "seconds": seconds}
+    return examples
+
+
+@contextmanager
+def _threads_of_a_worker(workers: int) -> Iterator[None]:
+    """With as many CPU threads as a worker will have: more of them, on busy cores, only wait for each other."""
+    import torch
+
+    from growsearch.comparison.environment import core_count
+
+    before = torch.get_num_threads()
+    torch.set_num_threads(max(1, core_count() // workers))
+    try:
+        yield
+    finally:
+        torch.set_num_threads(before)
+
+
+def _check_for_a_while(space: Space) -> list[int]:
+    """Set up as many ends of the space as there is time for; how many, and of how many."""
+    from growsearch.search.run import check
+
+    until, looked = time.monotonic() + _CHECKED, [0, 0]
+
+    def goes_on(done: int, ends: int) -> bool:
+        looked[:] = [done, ends]
+        return time.monotonic() < until
+
+    check(space, goes_on)
+    return looked
 
 
 def _in_words(range_: BaseDistribution) -> str:
@@ -75,15 +128,11 @@ def _examples(space: Space, settings: SearchConfig) -> dict[str, tuple[RunConfig
     return {name: (study.config(one), parameters_of(study.data, one) or {}) for name, one in plain.items()}
 
 
-def _example(config: RunConfig, chosen: dict[str, Any], device: str, coming: Forecast | None) -> dict[str, Any]:
-    """What a trial grows from and to, and the seconds that one seed of it takes, about."""
-    return {"chosen": chosen, **plan_of(config, coming), "seconds": _seconds(config, device)}
-
-
 def _seconds(config: RunConfig, device: str) -> float:
     """Seconds of training and evaluation, by a few timed steps at the network's size at the start and at its budget.
 
-    Growth steps are not counted; a network that grows is taken to spend as long small as big.
+    The median step counts, so that what else the machine does now matters little. Growth steps are not counted; a
+    network that grows is taken to spend as long small as big.
     """
     timed = [_timed(config, device)]
     width = (config.growth.budget or {}).get("width")
@@ -102,11 +151,12 @@ def _timed(config: RunConfig, device: str) -> float:
         run = TrainingRun(fixed, 0, Path(folder), device, lambda event: None)
         try:
             run.train(_STEPS)
-            started = time.perf_counter()
-            before = run.counters.step
-            run.train(2 * _STEPS)
-            steps = max(1, run.counters.step - before)
-            training = (time.perf_counter() - started) / steps * run.setup.total_steps
+            steps = []
+            while run.counters.step < min(2 * _STEPS, run.setup.total_steps):
+                started = time.perf_counter()
+                run.train(run.counters.step + 1)
+                steps.append(time.perf_counter() - started)
+            training = median(steps or [0.0]) * run.setup.total_steps
             return training + _evaluation_seconds(run) * run.setup.total_steps / run.setup.rows_every
         finally:
             run.close()
@@ -130,7 +180,7 @@ def _evaluation_seconds(run: TrainingRun) -> float:
 def _print(whole: dict[str, Any], examples: dict[str, Any], settings: SearchConfig) -> None:
     from rich.table import Table
 
-    table = Table("trial", "grows", "sites", "parameters", "FLOPs", "budget", "parameters then", "FLOPs then", "time")
+    table = Table("trial", "grows", "sites", "parameters", "FLOPs", "budget", "events", "parameters at the end", "time")
     for name, one in examples.items():
         table.add_row(
             name,
@@ -139,17 +189,26 @@ def _print(whole: dict[str, Any], examples: dict[str, Any], settings: SearchConf
             f"{one['parameters']:,}",
             f"{one['flops']:,}",
             one["budget"],
-            *("" if one[key] is None else f"{one[key]:,}" for key in ("budget_parameters", "budget_flops")),
-            duration(one["seconds"] * settings.seeds),
+            one["events"],
+            one["end"],
+            "not timed" if one["seconds"] is None else duration(one["seconds"] * settings.seeds),
         )
     aims = ", ".join(f"{direction} {measure}" for direction, measure in settings.aims)
-    total = whole["seconds_per_trial"] * whole["trials"] / whole["workers"]
+    low, high = whole["seconds_per_trial_range"]
+    done, ends = whole["ends_checked"]
+    if done < ends:
+        show(f"set up and grown: {done} of the {ends} ends of the space; a search sets up all of them first")
+    rounds = whole["trials"] / whole["workers"]
+    total = whole["seconds_per_trial"] * rounds
     show(*(f"{name}: {one}" for name, one in whole["parameters"].items()), table)
     for name, one in examples.items():
         if one["chosen"]:
             show(f"{name}: {', '.join(f'{key} {_short(value)}' for key, value in one['chosen'].items())}")
     show(
         f"{whole['trials']} trials to {aims}; sampler {settings.sampler}, pruner {settings.pruned_by}; "
-        f"about {duration(whole['seconds_per_trial'])} a trial, {duration(total)} in all with {whole['workers']} "
-        "workers, less what is pruned or reused"
+        f"about {duration(whole['seconds_per_trial'])} a trial ({duration(low)} to {duration(high)}), "
+        f"{duration(total)} in all with {whole['workers']} workers ({duration(rounds * low)} to "
+        f"{duration(rounds * high)} if all were like the cheapest or the dearest of "
+        "these), less what is pruned or reused and more for growth steps; once trials run, the search says it from "
+        "their own steps"
     )

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
 
     from growsearch.search.snapshot import Snapshot
 
+_FIRST_SHARE = 0.02  # of a trial, after which its pace is believed
 _SHOWN = 12  # running trials, and parameters of the best one
 
 
@@ -29,6 +30,7 @@ class SearchProgress:
         self._began = time.monotonic()
         self._before: int | None = None
         self._said: set[int] = set()
+        self._estimated = False
 
     def __enter__(self) -> Self:
         if self._live is not None:
@@ -50,6 +52,9 @@ class SearchProgress:
         if self._live is not None:
             self._live.update(self._screen(now), refresh=True)
             return
+        if not self._estimated and (left := self._left(now)) is not None and now.running:
+            self._estimated = True
+            self._line(f"about {duration(left)} left, by the first steps of the trials, less what is pruned or reused")
         for trial in finished:
             if trial.number not in self._said:
                 self._said.add(trial.number)
@@ -71,15 +76,34 @@ class SearchProgress:
 
     def _pace(self, now: Snapshot) -> str:
         """Trials an hour since this program began, and what that leaves."""
-        done = len(now.finished) - (self._before or 0)
-        if not done:
+        left = self._left(now)
+        if left is None:
             return ""
-        seconds = (time.monotonic() - self._began) / done
-        left = seconds * (now.wanted - len(now.finished))
-        return f"; {3600 / seconds:,.0f} an hour, {duration(left)} left"
+        done = len(now.finished) - (self._before or 0)
+        pace = f"{3600 * done / (time.monotonic() - self._began):,.0f} an hour, " if done else ""
+        by = "" if done else ", by the first steps of the trials that run"
+        return f"; {pace}about {duration(left)} left{by}"
+
+    def _left(self, now: Snapshot) -> float | None:
+        """Seconds left, by what was done since this program began: finished trials, and the running ones' own steps."""
+        begun = sum(share_done(trial, now.search.seeds) for trial in now.running)
+        done = len(now.finished) - (self._before or 0) + begun
+        if done < _FIRST_SHARE:
+            return None
+        return (time.monotonic() - self._began) / done * max(0.0, now.wanted - len(now.finished) - begun)
 
 
 _WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
+
+
+def share_done(trial: FrozenTrial, seeds: int) -> float:
+    """How much of a running trial is done, by its worker's last sign: seeds, and steps of the present one."""
+    from growsearch.search.snapshot import last_sign
+
+    sign = last_sign(trial)
+    if not sign.get("total_steps"):
+        return 0.0
+    return (int(sign.get("seed") or 0) + float(sign.get("step", 0)) / float(sign["total_steps"])) / seeds
 
 
 def _running_table(now: Snapshot) -> Table:

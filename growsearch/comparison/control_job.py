@@ -23,7 +23,7 @@ class ControlJob(Job):
     @property
     def retrains(self) -> bool:
         """Whether it trains the architecture that the origin ended with."""
-        return self.control.network == self.control.of
+        return self.control.retrains
 
     @property
     def after(self) -> Job:

@@ -9,15 +9,16 @@ from typing import Any
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 
-RETRAINED, EQUAL_COMPUTE = "retrained", "equal_compute"
+RETRAINED, EQUAL_COMPUTE, SMALL_COMPUTE = "retrained", "equal_compute", "small_equal_compute"
 BIG = "big"
 
 
 @dataclass(frozen=True)
 class Control:
-    """A control of the growing policy `of`: `kind` is retrained or equal_compute.
+    """A control of the growing policy `of`: `kind` is retrained, equal_compute or small_equal_compute.
 
-    `network` is the policy whose fixed network is trained; `of` itself stands for the architecture that it grew to.
+    `network` is the policy whose fixed network is trained; `of` itself stands for the architecture that it grew to, or,
+    for small_equal_compute, for the one that it grew from.
     """
 
     name: str
@@ -26,10 +27,17 @@ class Control:
     network: str
 
     @property
+    def retrains(self) -> bool:
+        """Whether it trains the architecture that the policy's run ended with."""
+        return self.network == self.of and self.kind != SMALL_COMPUTE
+
+    @property
     def words(self) -> str:
         """What was trained, for a sentence about `of`."""
         if self.kind == RETRAINED:
             return "the same architecture trained from scratch"
+        if self.kind == SMALL_COMPUTE:
+            return "the network of the seed's size with the same training FLOPs"
         if self.network == self.of:
             return "the same architecture trained from scratch with the same training FLOPs"
         return f"{self.network} with the same training FLOPs"
@@ -42,8 +50,9 @@ class Control:
 def planned_controls(configs: Mapping[str, RunConfig], kinds: Sequence[str]) -> list[Control]:
     """The controls of these kinds for every policy that grows.
 
-    At equal compute the policy called `big` is trained where there is one that does not grow, otherwise the grown
-    architecture. Names have a blank, which a policy's cannot have. Raises `InputError` where no policy grows.
+    At equal compute the big network is that of the policy called `big` where there is one that does not grow, otherwise
+    the grown architecture; the seed's is the policy's own, trained as the policy is. Names have a blank, which a
+    policy's cannot have. Raises `InputError` where no policy grows.
     """
     growing = [name for name, config in configs.items() if config.growth.changes_size]
     if kinds and not growing:
@@ -59,4 +68,6 @@ def planned_controls(configs: Mapping[str, RunConfig], kinds: Sequence[str]) -> 
         if EQUAL_COMPUTE in kinds:
             title = f"{fixed} at {name}'s compute" if fixed else f"{name}, retrained at its compute"
             found.append(Control(title, EQUAL_COMPUTE, name, fixed or name))
+        if SMALL_COMPUTE in kinds:
+            found.append(Control(f"{name}'s seed network at its compute", SMALL_COMPUTE, name, name))
     return found

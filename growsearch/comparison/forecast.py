@@ -11,6 +11,8 @@ from growsearch.errors import GrowthFailed
 from growsearch.growth import Grower
 from growsearch.growth.firing import Firing, firing
 from growsearch.registry import lookup
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.length import steps_within
 from growsearch.training.setup import Setup, set_up
 
 _MOST_EVENTS = 24  # that are tried out where each of them counts
@@ -75,6 +77,8 @@ def _forecast(config: RunConfig, data: DataSet | None) -> Forecast:
         return Forecast(found, graph.parameters, graph.flops, setup.grower.full)
     if found.events is None or setup.grower.policy.where.removes:
         return Forecast(found)
+    if setup.flops_limit is not None:
+        return _by_flops(setup, found, setup.flops_limit)
     return _sizes(setup, found, found.events)
 
 
@@ -96,6 +100,31 @@ def _sizes(setup: Setup, found: Firing, events: tuple[int, ...]) -> Forecast:
     graph = grower.graph
     full = grower.full if growth.budget and not (_deep(grower) and "width" in growth.budget) else None
     return Forecast(found, graph.parameters, graph.flops, full, about=stands_in and not full)
+
+
+def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
+    """The same where the run ends by its training FLOPs: after every event fewer steps are left."""
+    grower, stands_in = _blank_grower(setup)
+    samples, size = len(setup.data.train), setup.config.training.batch_size
+    left, last, events, total = limit, 0, list[int](), setup.total_steps
+    cost = training_flops_per_sample(setup.model, setup.data.input_shape)
+    while len(events) < _MOST_EVENTS:
+        coming = firing(grower.policy.when, total, setup.steps_per_epoch, setup.rows_every).events or ()
+        step = next((one for one in coming if one > last), None)
+        if step is None:
+            break
+        left -= (step - last) * cost * samples / setup.steps_per_epoch
+        grower.progress.step = step - 1
+        try:
+            grower.step()
+        except GrowthFailed:
+            return Forecast(seed_sized)
+        events.append(step)
+        last, cost = step, training_flops_per_sample(setup.model, setup.data.input_shape)
+        total = step + steps_within(left, cost, samples, size, step % setup.steps_per_epoch * (size or samples))
+        grower.progress.total_steps = total
+    found = Firing(total, tuple(events), len(events), seed_sized.wanted)
+    return Forecast(found, grower.graph.parameters, grower.graph.flops, grower.full, about=stands_in)
 
 
 def _deep(grower: Grower) -> bool:
@@ -170,12 +199,12 @@ def _shortfalls(one: Forecast) -> list[str]:
     found = []
     if fired and wanted is not None and len(fired) < wanted:
         found.append(
-            f"only {len(fired):,} of {wanted:,} events can take place, at step {fired[-1]:,} of {one.firing.steps:,} at "
-            "the latest: train longer, or set an earlier growth.when"
+            f"only {len(fired):,} of {wanted:,} events can take place, the last at step {fired[-1]:,} of "
+            f"{one.firing.steps:,}: train longer, or set an earlier growth.when"
         )
     if fired and one.full is False:
         found.append(
-            f"ends with {'about ' if one.about else ''}{one.parameters:,} parameters, below its budget: more events, or "
-            "a larger growth.amount, would reach it"
+            f"ends with {'about ' if one.about else ''}{one.parameters:,} parameters, below its budget: more events, "
+            "or a larger growth.amount, would reach it"
         )
     return found

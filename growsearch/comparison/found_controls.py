@@ -1,4 +1,4 @@
-"""The four controls of growth in a comparison, found by what its policies are and not by their names."""
+"""The five controls of growth in a comparison, found by what its policies are and not by their names."""
 
 from __future__ import annotations
 
@@ -6,35 +6,42 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE, Control
 from growsearch.config import RunConfig
 from growsearch.registry import lookup
 
-SMALL, BIG, RETRAINED, RANDOM = "small", "big", "retrained", "random"
+SMALL, BIG, RANDOM = "small", "big", "random"
 CONTROLS = {
     SMALL: "a fixed network of the seed's size",
+    SMALL_COMPUTE: "a fixed network of the seed's size with the grown run's training FLOPs",
     BIG: "a fixed network of the final size",
     RETRAINED: "the grown architecture trained from scratch",
     RANDOM: "random growth at the same times and places",
 }
 _SAME_SIZE = 0.05  # of the parameters
 _FINAL_SIZE = 0.1  # growth by a budget ends near a size, not at it
+_SAME_FLOPS = 0.05  # of the training's
 
 
 @dataclass(frozen=True)
 class Grown:
-    """A policy as a comparison found it: `seed` and `final` are mean active parameters at the beginning and the end."""
+    """A policy as a comparison found it: `seed` and `final` are mean active parameters at the beginning and the end.
+
+    `flops` are those of the training.
+    """
 
     config: RunConfig
     seed: float
     final: float
+    flops: float
 
 
-def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -> dict[str, dict[str, str | None]]:
+def find_controls(policies: Mapping[str, Grown], controls: Mapping[str, Control]) -> dict[str, dict[str, str | None]]:
     """For each growing policy, by kind of control, the policy that is it; None where there is none.
 
-    `retrained` names, by policy, the control that is its architecture trained from scratch. Policies without a finished
-    run are left out.
+    `controls` are those of the file that have a finished run, by name. Policies without one are left out.
     """
+    made = {(control.of, control.kind): name for name, control in controls.items()}
     growing = {name: one for name, one in policies.items() if one.config.growth.changes_size}
     fixed = {name: one for name, one in policies.items() if not one.config.growth.changes_size}
     found: dict[str, dict[str, str | None]] = {}
@@ -42,8 +49,11 @@ def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -
         found[name] = {
             SMALL: _fixed(fixed, one, one.seed, _SAME_SIZE),
             BIG: _fixed(fixed, one, one.final, _FINAL_SIZE),
-            RETRAINED: retrained.get(name),
+            RETRAINED: made.get((name, RETRAINED)),
         }
+        if one.final > one.seed:
+            made_so = made.get((name, SMALL_COMPUTE))
+            found[name][SMALL_COMPUTE] = made_so or _fixed(_as_long(fixed, one), one, one.seed, _SAME_SIZE)
         if _needs_random(one.config):
             same = [other for other, each in growing.items() if _random_of(one.config, each.config)]
             found[name][RANDOM] = name if name in same else next(iter(same), None)
@@ -51,7 +61,7 @@ def find_controls(policies: Mapping[str, Grown], retrained: Mapping[str, str]) -
 
 
 def lacking_controls(controls: Mapping[str, Mapping[str, str | None]]) -> dict[str, list[str]]:
-    """For each of the four controls that is not there, the growing policies that it lacks for."""
+    """For each of the controls that is not there, the growing policies that it lacks for."""
     found = {kind: [name for name, own in controls.items() if kind in own and own[kind] is None] for kind in CONTROLS}
     return {kind: names for kind, names in found.items() if names}
 
@@ -64,7 +74,13 @@ def lacking_sentence(lacking: Mapping[str, Sequence[str]], growing: int) -> str 
         CONTROLS[control] + ("" if len(names) == growing else f" (for {', '.join(names)})")
         for control, names in lacking.items()
     ]
-    return f"Lacking, of the four controls of growth: {'; '.join(parts)}."
+    decides = ""
+    if SMALL_COMPUTE in lacking:
+        decides = (
+            f" Without the control {SMALL_COMPUTE} nothing can be said on whether growing was worth it: the seed's "
+            "network may gain as much by training as long."
+        )
+    return f"Lacking, of the five controls of growth: {'; '.join(parts)}.{decides}"
 
 
 def _fixed(fixed: Mapping[str, Grown], one: Grown, size: float, tolerance: float) -> str | None:
@@ -78,6 +94,11 @@ def _fixed(fixed: Mapping[str, Grown], one: Grown, size: float, tolerance: float
         if other.config.data == one.config.data and abs(other.final - size) <= tolerance * size
     }
     return min(near, key=lambda name: (fixed[name].config.training != one.config.training, near[name]), default=None)
+
+
+def _as_long(fixed: Mapping[str, Grown], one: Grown) -> dict[str, Grown]:
+    """The fixed networks that trained for as many FLOPs."""
+    return {name: other for name, other in fixed.items() if abs(other.flops - one.flops) <= _SAME_FLOPS * one.flops}
 
 
 def _needs_random(config: RunConfig) -> bool:

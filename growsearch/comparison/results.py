@@ -11,7 +11,7 @@ from typing import Any
 
 from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.control_verdict import describe_controls
-from growsearch.comparison.controls import RETRAINED, Control
+from growsearch.comparison.controls import Control
 from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.job import Failure, Job
 from growsearch.comparison.metric import Policies, metric_of
@@ -120,18 +120,18 @@ def _outcomes(runs: dict[str, list[_Found]]) -> dict[str, Outcome]:
 
 
 def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:
-    """Which of the four controls of each growing policy are there, which are not, and the sentence that says so."""
+    """Which of the controls of each growing policy are there, which are not, and the sentence that says so."""
     policies = {
         name: Grown(
             config=found[0].job.config,
             seed=fmean(run.seed_parameters for run in found),
             final=fmean(run.final_parameters for run in found),
+            flops=fmean(run.result["training_flops"] for run in found),
         )
         for name, found in runs.items()
         if found
     }
-    retrained = {one.of: name for name, one in controls.items() if one.kind == RETRAINED and rows[name]["seeds"]}
-    found = find_controls(policies, retrained)
+    found = find_controls(policies, {name: one for name, one in controls.items() if rows[name]["seeds"]})
     lacking = lacking_controls(found)
     return {"found": found, "lacking": lacking, "lacking_sentence": lacking_sentence(lacking, len(found))}
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Any, Literal
 
@@ -15,8 +15,9 @@ class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
-    alone has no reference. `active` counts the parameters that no mask puts to sleep, and `change` is what the policy
-    does to their number, None for a fixed network.
+    alone has no reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
+    parameters that no mask puts to sleep, and `change` is what the policy does to their number, None for a fixed
+    network.
     """
 
     policy: str
@@ -32,6 +33,7 @@ class TableRow:
     reference: str | None
     pair: dict[str, Any] | None
     change: Literal["grows", "prunes"] | None
+    still: bool = False
 
     def cells(self) -> tuple[str, ...]:
         """The row as text, in the order of `table_header`."""
@@ -54,7 +56,7 @@ class TableRow:
     def size(self) -> str:
         """Parameters, and how many of them are active where that differs."""
         active = "" if self.active == self.parameters else f"{human(self.active)} active of "
-        return active + human(self.parameters)
+        return active + human(self.parameters) + (", did not grow" if self.still else "")
 
     def difference(self) -> str:
         """Mean paired difference from the reference, with its adjusted p-value."""
@@ -76,7 +78,9 @@ def result_table(results: dict[str, Any]) -> list[TableRow]:
     policies, verdict = results["policies"], results["verdict"]
     metric, reference = metric_of(policies), verdict["reference"] if len(policies) > 1 else None
     pairs = {pair["policy"]: pair for pair in verdict["pairs"] if pair["against"] == reference}
-    return [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
+    still = (verdict.get("growth") or {}).get("not_grown", ())
+    rows = [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
+    return [replace(row, still=row.policy in still) for row in rows]
 
 
 def control_rows(results: dict[str, Any]) -> list[TableRow]:

@@ -196,12 +196,12 @@ def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
 
 
 def _check_length(sections: Mapping[str, Any]) -> list[Problem]:
-    """What so many FLOPs buy is known before only where a step costs the same from the first to the last."""
+    """What a step costs is counted anew at growth events, which a size that gradient descent moves does not have."""
     growth: GrowthConfig = sections.get("growth", GrowthConfig())
-    if sections["training"].flops is None or not growth.changes_size:
+    if sections["training"].flops is None or growth.soft is None:
         return []
-    advice = "a step costs more as this network grows, so it is not known how many they buy: give epochs or steps"
-    found = f"flops {sections['training'].flops:g}, growth {next(iter(growth.soft or growth.when))}"
+    advice = "the cost of a step is not followed where gradient descent chooses the size: give epochs or steps"
+    found = f"flops {sections['training'].flops:g}, soft {next(iter(growth.soft))}"
     return [problem(("training", "flops"), advice, found=found)]
 
 

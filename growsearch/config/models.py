@@ -95,9 +95,7 @@ class TrainingConfig(Section):
 
     epochs: Annotated[int, Field(ge=1)] | None = Field(None, description="passes over the training data")
     steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, instead of epochs")
-    flops: Positive | None = Field(
-        None, description="training FLOPs, instead of epochs; only for networks that do not grow"
-    )
+    flops: Positive | None = Field(None, description="training FLOPs, instead of epochs; not for `soft` sizes")
     batch_size: Annotated[int, Field(ge=0)] = Field(128, description="samples of a step; 0: all of them")
     optimizer: OptimizerConfig
     schedule: ScheduleConfig = ScheduleConfig()

@@ -11,7 +11,7 @@ from pydantic import Field
 from growsearch.config.merge import merge
 from growsearch.config.models import GrowthConfig, SearchConfig, Section, TrainingConfig
 
-ControlKind = Literal["retrained", "equal_compute"]
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
 CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 

@@ -58,13 +58,13 @@ def image_shape(name: str, input_shape: tuple[int, ...], smallest: int = 1) -> t
     return channels, height, width
 
 
-def initialise_he(module: nn.Module) -> None:
-    """Draw every convolution's weights from N(0, 2 / fan_in) and set its bias to 0.
+def initialise_he(module: nn.Module, kinds: tuple[type[nn.Module], ...] = (nn.Conv2d,)) -> None:
+    """Draw the weights of every layer of these kinds from N(0, 2 / fan_in) and set its bias to 0.
 
     Source: He et al., "Delving Deep into Rectifiers", ICCV 2015, equation 10.
     """
     for layer in module.modules():
-        if isinstance(layer, nn.Conv2d):
+        if isinstance(layer, kinds) and isinstance(layer, nn.Conv2d | nn.Linear):
             nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
             if layer.bias is not None:
                 nn.init.zeros_(layer.bias)

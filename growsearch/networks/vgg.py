@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor, nn
 
@@ -40,7 +40,7 @@ def _layer(
 class VGG11(Network):
     """Eight 3x3 convolutions; the one that opens each block but the first has stride 2, and there is no pooling.
 
-    The last map (2x2 for 32x32 images) goes to the classifier whole.
+    The last map (2x2 for 32x32 images) goes to the classifier whole. `classifier: he` draws that as the convolutions.
     """
 
     summary: ClassVar[str] = "VGG11 with strides instead of pooling, as GradMax was measured on"
@@ -49,6 +49,7 @@ class VGG11(Network):
     batch_norm: bool = False
     bias: bool = True
     activation: Activation = "relu"
+    classifier: Literal["torch", "he"] = "torch"
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """See `Network.build`; images of any size."""
@@ -67,7 +68,7 @@ class VGG11(Network):
 
     def initialise(self, network: nn.Module) -> None:
         """See `Network.initialise`."""
-        initialise_he(network)
+        initialise_he(network, (nn.Conv2d, nn.Linear) if self.classifier == "he" else (nn.Conv2d,))
 
 
 class VGG19(Network):

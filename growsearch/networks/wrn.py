@@ -45,7 +45,7 @@ class WRN28(Network):
 
     `width` multiplies the inner channels of each block (`grow: block`, as GradMax was measured: the residual stream
     keeps its size), or all channels (`grow: all`). `batch_norm: false` leaves out the normalisation of the inner
-    channels, `activation` is the one behind them.
+    channels, `activation` is the one behind them. `classifier: he` draws the last layer as the convolutions.
     """
 
     summary: ClassVar[str] = "wide residual network WRN-28-k, for images of at least 8x8"
@@ -55,6 +55,7 @@ class WRN28(Network):
     grow: Literal["block", "all"] = "block"
     batch_norm: bool = True
     activation: Activation = "relu"
+    classifier: Literal["torch", "he"] = "torch"
 
     def build(self, input_shape: tuple[int, ...], outputs: int) -> nn.Module:
         """See `Network.build`; images of at least 8x8."""
@@ -76,7 +77,7 @@ class WRN28(Network):
 
     def initialise(self, network: nn.Module) -> None:
         """See `Network.initialise`."""
-        initialise_he(network)
+        initialise_he(network, (nn.Conv2d, nn.Linear) if self.classifier == "he" else (nn.Conv2d,))
 
 
 class WideResNet(nn.Module):

@@ -42,10 +42,14 @@ def advise(results: dict[str, Any], rows: Sequence[TableRow]) -> Advice:
     metric = metric_of(results["policies"])
     called = [row for row in done if row.pair is not None and row.pair["call"] == "better"]
     grown = [row for row in called if row.change]
+    growth = results["verdict"].get("growth") or {}
+    if growth.get("not_grown") and not any(row.change for row in done):
+        return Advice("Nothing grew: this comparison says nothing about growing.", (growth["sentence"],))
     found = (
         _use(results, metric, grown, done, reference) if grown else _nothing(results, metric, called, done, reference)
     )
-    return replace(found, sizes=tuple(best_by_size(results, done, metric)))
+    said = (growth["sentence"],) if growth.get("sentence") else ()
+    return replace(found, reasons=(*said, *found.reasons), sizes=tuple(best_by_size(results, done, metric)))
 
 
 def _use(

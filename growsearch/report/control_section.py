@@ -5,7 +5,8 @@ from __future__ import annotations
 from html import escape
 from typing import Any
 
-from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, RETRAINED, SMALL
+from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
+from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import TableRow, control_rows, human
 from growsearch.report.beside import Beside, besides
@@ -15,7 +16,7 @@ from growsearch.report.results_table import ranked
 from growsearch.report.tables import Table
 
 _LISTED = 8  # sentences that are all shown at first
-_KINDS = (SMALL, BIG, RANDOM, RETRAINED)
+_KINDS = (SMALL, SMALL_COMPUTE, BIG, RANDOM, RETRAINED)
 _TITLES = ("control of", "mean difference", "95 % interval", "p", "p, corrected", "policy better on", "called")
 
 

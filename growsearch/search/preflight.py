@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import math
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -25,20 +25,30 @@ _SHOWN = 6  # parameters in a message
 
 
 def check_space(
-    data: Mapping[str, Any], search: SearchConfig, baselines: Iterable[Mapping[str, Any]], allow_import: bool = False
+    data: Mapping[str, Any],
+    search: SearchConfig,
+    baselines: Iterable[Mapping[str, Any]],
+    allow_import: bool = False,
+    goes_on: Callable[[int, int], bool] = lambda done, ends: True,
 ) -> float:
     """Estimated training FLOPs of the most expensive trial of a space, by what its ends cost.
 
+    `goes_on` is asked before each end, with how many are done and how many there are, whether there is time for it.
     Everything that a range or an option can choose is set up and grown once, on the CPU. Raises `InputError` where
     something cannot be, where an objective or constraint is not measured, and where no network keeps the constraints.
     """
     ends = _distinct(data, allow_import)
     for config, _ in ends:
         _require_measures(config, search)
-    costs = [_cost(config, words) for config, words in ends]
+    costs = []
+    for done, (config, words) in enumerate(ends):
+        if not goes_on(done, len(ends)):
+            break
+        costs.append(_cost(config, words))
+    goes_on(len(costs), len(ends))
     _require_satisfiable([config for config, _ in ends], search)
     costs += [_cost(normalized(plain, allow_import), "a baseline") for plain in baselines]
-    return max(costs)
+    return max(costs, default=0.0)
 
 
 def _distinct(data: Mapping[str, Any], allow_import: bool) -> list[tuple[RunConfig, str]]:

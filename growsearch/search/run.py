@@ -100,10 +100,13 @@ def study_plan(space: Space, settings: SearchConfig, most_flops: float) -> Plan:
     return Plan(_sections(space), settings, rungs(most_flops), space.allow_import)
 
 
-def check(space: Space) -> float:
-    """See that a file can be searched, as `search` does; the estimated FLOPs of the most expensive trial."""
+def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> float:
+    """See that a file can be searched, as `search` does; the estimated FLOPs of the most expensive trial.
+
+    `goes_on(done, ends)` may end it early: see `check_space`.
+    """
     settings = settings_of(space)
-    return check_space(_sections(space), settings, baselines_of(space, settings).values(), space.allow_import)
+    return check_space(_sections(space), settings, baselines_of(space, settings).values(), space.allow_import, goes_on)
 
 
 def _sections(space: Space) -> dict[str, Any]:

@@ -20,9 +20,19 @@ def steps_bought(flops: float, flops_per_sample: int, samples: int, batch_size: 
     return epochs * -(-samples // size) + left // size
 
 
+def steps_within(flops: float, flops_per_sample: int, samples: int, batch_size: int, position: int) -> int:
+    """The same from `position`, so many samples into an epoch."""
+    size, rest = batch_size or samples, max(0, samples - position)
+    affordable = max(0, int(flops)) // flops_per_sample
+    if affordable < rest:
+        return affordable // size
+    return -(-rest // size) + steps_bought(flops - rest * flops_per_sample, flops_per_sample, samples, batch_size)
+
+
 def total_steps(training: TrainingConfig, model: nn.Module, input_shape: tuple[int, ...], samples: int) -> int:
     """Optimizer steps of a run; those that `training.flops` buys are counted for the size that `model` has.
 
+    A network that grows takes fewer: its loop counts again after every event.
     Raises `InputError` where that is not even one.
     """
     if training.steps is not None:

@@ -26,10 +26,11 @@ from growsearch.training.compute import forward_flops_per_sample, training_flops
 from growsearch.training.evaluation import evaluate
 from growsearch.training.files import write_json
 from growsearch.training.gradients import Gradients
+from growsearch.training.length import steps_within
 from growsearch.training.metrics import LineLog
 from growsearch.training.optimizers import parameter_order, set_learning_rate
 from growsearch.training.result import RESULT, fingerprint
-from growsearch.training.setup import set_up
+from growsearch.training.setup import FLOPS_PARTS, set_up
 
 Progress = Callable[[dict[str, Any]], None]
 
@@ -87,11 +88,12 @@ class TrainingRun:
         self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
         self._growth_log = LineLog(folder / GROWTH, sizes.get(GROWTH, 0))
         self._measure_network()
+        self._set_length()
 
     def train(self, until: int | None = None) -> None:
         """Train up to step `until`, or to the end."""
         setup, counters = self.setup, self.counters
-        end = setup.total_steps if until is None else min(until, setup.total_steps)
+        last = math.inf if until is None else until
         self._progress(
             {
                 "kind": "started",
@@ -104,7 +106,7 @@ class TrainingRun:
         started = time.perf_counter()
         next_checkpoint = started + CHECKPOINT_SECONDS
         next_progress = started
-        while counters.step < end:
+        while counters.step < min(last, setup.total_steps):
             for inputs, targets in setup.batches:
                 self._step(inputs, targets)
                 now = time.perf_counter()
@@ -118,13 +120,13 @@ class TrainingRun:
                 if now >= next_checkpoint:
                     self.save()
                     next_checkpoint = time.perf_counter() + CHECKPOINT_SECONDS
-                if counters.step >= end:
+                if counters.step >= min(last, setup.total_steps):
                     break
 
     def _step(self, inputs: Tensor, targets: Tensor) -> None:
         """One optimizer step, and a growth step when it is due."""
         setup, counters = self.setup, self.counters
-        set_learning_rate(setup.optimizer, setup.schedule(counters.step))
+        set_learning_rate(setup.optimizer, setup.schedule(self._place()))
         loss = self._gradients(inputs, targets)
         setup.optimizer.step()
         if setup.masked:
@@ -136,6 +138,23 @@ class TrainingRun:
         counters.training_flops += self._flops_per_sample * len(inputs)
         if setup.growing is not None:
             self._grow(setup.growing.step)
+        self._set_length()
+
+    def _place(self) -> float:
+        """Where in its learning-rate schedule the run is: steps, or, where its FLOPs end it, parts of these."""
+        limit = self.setup.flops_limit
+        return self.counters.step if limit is None else FLOPS_PARTS * self.counters.training_flops / limit
+
+    def _set_length(self) -> None:
+        """Count the steps again that the FLOPs left will buy; growth has made them dearer, and has cost some itself."""
+        setup, counters = self.setup, self.counters
+        if setup.flops_limit is None or setup.grower is None:
+            return
+        left, samples = setup.flops_limit - counters.training_flops, len(setup.data.train)
+        position = int(setup.batches.state_dict()["position"])
+        size = setup.config.training.batch_size
+        setup.total_steps = counters.step + steps_within(left, self._flops_per_sample, samples, size, position)
+        setup.grower.progress.total_steps = setup.total_steps
 
     def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
         growing = self.setup.growing

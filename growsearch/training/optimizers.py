@@ -21,7 +21,7 @@ OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
     "muon": Muon,
 }
 
-Schedule = Callable[[int], float]
+Schedule = Callable[[float], float]
 
 
 def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
@@ -46,14 +46,14 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
 
 
 def build_schedule(config: ScheduleConfig, total_steps: int) -> Schedule:
-    """Factor on the learning rate as a function of the number of steps taken so far.
+    """Factor on the learning rate as a function of the number of steps taken so far, or of other equal parts of a run.
 
     Linear warm-up over the first share `warmup` of the run, then `constant`, `cosine` down to `final` (Loshchilov and
     Hutter, ICLR 2017) or `step`: times `factor` after each of the shares `milestones` of the run.
     """
     warmup = math.ceil(config.warmup * total_steps)
 
-    def factor(step: int) -> float:
+    def factor(step: float) -> float:
         if step < warmup:
             return (step + 1) / (warmup + 1)
         if config.name == "cosine":

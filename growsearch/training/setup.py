@@ -26,6 +26,8 @@ from growsearch.training.optimizers import Schedule, build_optimizer, build_sche
 from growsearch.training.precision import autocast, resolve_device, resolve_precision
 from growsearch.training.samples import StatisticsBatches
 
+FLOPS_PARTS = 10_000  # of the learning-rate schedule, where a run ends by its FLOPs
+
 
 @dataclass
 class Setup:
@@ -55,6 +57,11 @@ class Setup:
     def masked(self) -> bool:
         """Whether there are dormant connections that no grower holds."""
         return self.grower is None and self.architecture is not None and bool(self.architecture.masks)
+
+    @property
+    def flops_limit(self) -> float | None:
+        """The training FLOPs that end the run where they decide and steps become dearer; None where steps end it."""
+        return self.config.training.flops if _grows_by_flops(self.config) else None
 
     @property
     def records(self) -> bool:
@@ -108,7 +115,7 @@ def set_up(
         data=data,
         model=model,
         optimizer=optimizer,
-        schedule=build_schedule(training.schedule, steps),
+        schedule=build_schedule(training.schedule, FLOPS_PARTS if _grows_by_flops(config) else steps),
         batches=batches,
         validation=data.validation.to(place) if data.validation else None,
         statistics=StatisticsBatches(data, size, place, seed),
@@ -159,10 +166,16 @@ def _network(
     return model
 
 
+def _grows_by_flops(config: RunConfig) -> bool:
+    return config.training.flops is not None and config.growth.grows
+
+
 def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> int:
-    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where there are no epochs given."""
+    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where steps are given."""
     every = config.training.evaluate_every * steps_per_epoch
-    return every if config.training.epochs is not None else max(every, -(-total_steps // 100))
+    return (
+        every if config.training.epochs is not None or _grows_by_flops(config) else max(every, -(-total_steps // 100))
+    )
 
 
 def _grower(setup: Setup) -> Grower:

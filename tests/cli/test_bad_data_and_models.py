@@ -99,3 +99,49 @@ def test_a_budget_below_the_seed_network_is_refused(growsearch: Run, tmp_path: P
     refused(
         growsearch("run", file, "--set", "growth.budget={parameters: 10}", "--out", tmp_path / "out"), "below the seed"
     )
+
+
+def photos(root: Path) -> Path:
+    for split in ("train", "test"):
+        for label in ("cat", "dog"):
+            (root / split / label).mkdir(parents=True)
+            for i in range(6):
+                Image.new("RGB", (8, 8), (40 * i, 0, 0)).save(root / split / label / f"{i}.png")
+    return root
+
+
+def test_validate_looks_at_the_images(growsearch: Run, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    root = photos(tmp_path / "images")
+    file = write(tmp_path / "file.yaml", data=f"{{name: image_folder, root: {root}}}")
+
+    good = growsearch("validate", file)
+    refused(growsearch("validate", file, "--set", "data.root=nowhere"), "nowhere", "does not exist")
+    monkeypatch.setattr("growsearch.data.image_folder._TRIED", 5)
+    some = growsearch("validate", file)
+    monkeypatch.setattr("growsearch.data.image_folder._TRIED", 2000)
+    (root / "train" / "dog" / "2.png").write_bytes(b"no image")
+    refused(growsearch("validate", file), str(root / "train" / "dog" / "2.png"))
+    for image in (root / "train" / "dog").iterdir():
+        image.unlink()
+    refused(growsearch("validate", file), str(root / "train" / "dog"), "has no images")
+
+    assert good.exit_code == 0
+    assert good.stdout.splitlines()[0].endswith("file.yaml: valid")
+    assert "valid, but for what was not looked at: 7 of 12 images in" in " ".join(some.stdout.split())
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["file.yaml", "images"]  # nothing is written
+
+
+def test_validate_sets_every_policy_up(growsearch: Run, tmp_path: Path) -> None:
+    layers = "{layers: [flatten, {linear: {features: 6}}, sigmoid, {linear: {features: 10}}]}"
+    file = write(tmp_path / "file.yaml", network=layers, how="{gradmax: {side: incoming}}")
+
+    refused(growsearch("validate", file), "is 0.5 at 0", "side: outgoing")
+
+
+def test_validate_says_that_a_network_will_not_grow(growsearch: Run, tmp_path: Path) -> None:
+    file = write(tmp_path / "file.yaml")
+
+    result = growsearch("validate", file, "--set", "growth.when={interval: {every: 1000, count: 2}}")
+
+    assert result.exit_code == 0
+    assert "warning: run will not grow: no event of 2 can fall within the run's 138 optimizer steps" in result.stdout

@@ -35,6 +35,8 @@ def test_validate_lists_policies_and_ranges(growsearch: Run, tmp_path: Path) -> 
         "valid": True,
         "policies": ["a"],
         "ranges": ["training.optimizer.lr", "growth.when"],
+        "warnings": [],
+        "not_checked": ["all but the first value of every range"],
     }
     assert "policies: a" in growsearch("validate", path).stdout
 

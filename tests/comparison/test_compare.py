@@ -94,7 +94,7 @@ def test_finished_runs_are_kept_and_more_seeds_can_be_added(comparison: Make, tm
 
     after = run(comparison(seeds=3), tmp_path, events)
 
-    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1}
+    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1, "warnings": []}
     assert {(e["policy"], e["seed"]) for e in events if e["kind"] == "started"} == {("small", 2), ("zero", 2)}
     assert after["policies"]["zero"]["seconds"][:2] == before["policies"]["zero"]["seconds"]
     assert after["policies"]["zero"]["seeds"] == [0, 1, 2]

@@ -169,7 +169,7 @@ def test_controls_can_be_added_to_a_finished_comparison(comparison: Make, tmp_pa
     after = run(comparison(controls=("retrained",)), tmp_path, events)
 
     assert before["controls"] == {}
-    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1}
+    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1, "warnings": []}
     assert after["policies"]["zero"]["seconds"] == before["policies"]["zero"]["seconds"]
     assert after["controls"]["zero, retrained"]["seeds"] == [0, 1]
 
@@ -209,8 +209,9 @@ def test_the_sentence_is_of_the_seeds_that_both_finished() -> None:
     ]
 
 
-def grown(config: RunConfig, seed: float, final: float | None = None) -> Grown:
-    return Grown(config, seed, seed if final is None else final)
+def grown(config: RunConfig, seed: float, final: float | None = None, flops: float | None = None) -> Grown:
+    final = seed if final is None else final
+    return Grown(config, seed, final, final if flops is None else flops)
 
 
 def test_controls_are_told_by_what_policies_are_and_not_by_their_names(comparison: Make) -> None:
@@ -226,18 +227,25 @@ def test_controls_are_told_by_what_policies_are_and_not_by_their_names(compariso
     found = {name: grown(config, *sizes[name]) for name, config in configs.items()}
 
     def controls(*names: str, **retrained: str) -> dict[str, dict[str, str | None]]:
-        return find_controls({name: found[name] for name in names}, retrained)
+        made = {name: Control(name, "retrained", of, of) for of, name in retrained.items()}
+        return find_controls({name: found[name] for name in names}, made)
 
+    every = {"small": "a", "big": "b", "retrained": None, "small_equal_compute": None}
     assert controls("small", "a", "b", "c", "deeper", small="small, retrained") == {
-        "small": {"small": "a", "big": "b", "retrained": "small, retrained", "random": "c"},
-        "c": {"small": "a", "big": "b", "retrained": None, "random": "c"},
-        "deeper": {"small": "a", "big": "b", "retrained": None},
+        "small": {**every, "retrained": "small, retrained", "random": "c"},
+        "c": {**every, "random": "c"},
+        "deeper": every,
     }
     assert lacking_controls(controls("small", "a", small="small, retrained")) == {
+        "small_equal_compute": ["small"],
         "big": ["small"],
         "random": ["small"],
     }
-    assert lacking_controls(controls("deeper", "b")) == {"small": ["deeper"], "retrained": ["deeper"]}
+    assert lacking_controls(controls("deeper", "b")) == {
+        "small": ["deeper"],
+        "small_equal_compute": ["deeper"],
+        "retrained": ["deeper"],
+    }
     assert controls("a", "b") == {}
 
 
@@ -272,10 +280,36 @@ def test_a_fixed_network_that_was_trained_as_the_policy_comes_before_others(comp
     assert find_controls({name: found[name] for name in ("zero", "longer")}, {})["zero"]["big"] == "longer"
 
 
+def test_the_seeds_network_at_equal_flops_is_a_control_whoever_asked_for_it(comparison: Make) -> None:
+    configs = comparison(policies={"zero": {}, "small": FIXED, "longer": FIXED, "longest": FIXED}).policy_configs()
+    sizes = {"zero": (21, 35, 100), "small": (21, 21, 60), "longer": (21, 21, 96), "longest": (21, 21, 200)}
+    found = {name: grown(config, *sizes[name]) for name, config in configs.items()}
+    made = {"asked for": Control("asked for", "small_equal_compute", "zero", "zero")}
+
+    assert find_controls(found, {})["zero"]["small_equal_compute"] == "longer"
+    assert find_controls(found, made)["zero"]["small_equal_compute"] == "asked for"
+    del found["longer"]
+    assert find_controls(found, {})["zero"]["small_equal_compute"] is None
+
+
+def test_the_seeds_network_trains_for_the_grown_runs_flops(comparison: Make, tmp_path: Path) -> None:
+    results = run(comparison(policies={"zero": {}}, controls=("small_equal_compute",)), tmp_path)
+
+    [(name, control)] = results["controls"].items()
+    assert name == "zero's seed network at its compute"
+    assert control["widths"] == [{"0": 3}, {"0": 3}]
+    for used, flops in zip(results["policies"]["zero"]["training_flops"], control["training_flops"], strict=True):
+        assert used - SAMPLE * 50 < flops <= used  # whole steps of 50 samples
+        assert flops > SAMPLE * 50 * 12  # more than the 12 steps of the growing run at the seed's size
+    controls = results["verdict"]["controls"]
+    assert controls["found"]["zero"]["small_equal_compute"] == name
+    assert "the network of the seed's size with the same training FLOPs" in controls["sentences"][0]
+
+
 def test_what_lacks_is_said_in_a_line() -> None:
     assert lacking_sentence({}, 2) is None
     assert lacking_sentence({"big": ["a", "b"], "random": ["a"]}, 2) == (
-        "Lacking, of the four controls of growth: a fixed network of the final size; random growth at the same times "
+        "Lacking, of the five controls of growth: a fixed network of the final size; random growth at the same times "
         "and places (for a)."
     )
 
@@ -283,10 +317,15 @@ def test_what_lacks_is_said_in_a_line() -> None:
 def test_a_comparison_says_what_it_lacks(comparison: Make, tmp_path: Path) -> None:
     results = run(comparison(seeds=1), tmp_path)
 
-    assert results["verdict"]["controls"]["lacking"] == {"big": ["zero"], "retrained": ["zero"], "random": ["zero"]}
-    assert results["verdict"]["controls"]["found"] == {
-        "zero": {"small": "small", "big": None, "retrained": None, "random": None}
+    controls = results["verdict"]["controls"]
+    assert list(controls["lacking"]) == ["small_equal_compute", "big", "retrained", "random"]
+    assert controls["found"] == {
+        "zero": {"small": "small", "small_equal_compute": None, "big": None, "retrained": None, "random": None}
     }
+    assert controls["lacking_sentence"].endswith(
+        "Without the control small_equal_compute nothing can be said on whether growing was worth it: the seed's "
+        "network may gain as much by training as long."
+    )
     assert results["samples"] == {"training": 50, "validation": 0, "test": 50}
     assert [row.policy for row in result_table(results)] == ["small", "zero"]
 

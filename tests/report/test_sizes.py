@@ -27,6 +27,7 @@ class Ran(NamedTuple):
 
 
 SMALL, BIG = Ran(0.6, 0, 10, 10), Ran(0.8, 0, 100, 100, 8.0)
+LONG = Ran(0.65, 0, 10, 10, 4.0)  # the seed's network with a growing run's FLOPs
 
 
 def results_of(**ran: Ran) -> dict[str, Any]:
@@ -44,7 +45,12 @@ def results_of(**ran: Ran) -> dict[str, Any]:
         }
         policies[name] = {"seeds": list(range(8)), **rows}
     fixed = {one.last: name for name, one in ran.items() if one.first == one.last}
-    found = {name: {"big": fixed.get(one.last)} for name, one in ran.items() if one.first != one.last}
+    long = "long" if "long" in ran else None
+    found = {
+        name: {"big": fixed.get(one.last), "small_equal_compute": long}
+        for name, one in ran.items()
+        if one.first != one.last
+    }
     verdict = {**describe(policies), "controls": {"pairs": [], "sentences": [], "found": found}}
     return {"policies": policies, "controls": {}, "verdict": verdict, "failures": []}
 
@@ -112,28 +118,46 @@ def test_it_says_where_a_size_has_no_fixed_network() -> None:
 def test_whether_growing_was_worth_it() -> None:
     grown = Ran(0.85, 1.0, 10, 100, 4.0)
 
-    [ahead] = answer(big=BIG, grown=grown, other=grown._replace(mean=0.7))
-    [even] = answer(big=BIG, grown=grown._replace(mean=0.801))
-    [behind] = answer(big=BIG, grown=grown._replace(mean=0.79))
+    [ahead] = answer(big=BIG, long=LONG, grown=grown, other=grown._replace(mean=0.7))
+    [even] = answer(big=BIG, long=LONG, grown=grown._replace(mean=0.801))
+    [behind] = answer(big=BIG, long=LONG, grown=grown._replace(mean=0.79))
     [pruned] = answer(big=BIG, pruned=grown._replace(mean=0.79, first=200))
 
     assert ahead == (
-        "Was growing worth it? It looks so: grown is ahead of big (a fixed network of its final size) by more than "
-        "chance explains, though the first of 2 looks a little better than it is."
+        "Was growing worth it? It looks so: grown is ahead of big (a fixed network of its final size) and long (a "
+        "fixed network of the seed's size, with as many training FLOPs) by more than chance explains, though the first "
+        "of 2 looks a little better than it is."
     )
     assert even.startswith("Was growing worth it? Not shown: grown is ahead of big")
     assert behind == (
-        "Was growing worth it? Not here: no policy that grows has a better mean than a fixed network of its final size."
+        "Was growing worth it? Not here: no policy that grows has a better mean than a fixed network of its final size "
+        "and than one of the seed's size with as many training FLOPs."
     )
     assert pruned.startswith("Was pruning worth it? Not here: no policy that prunes has")
     assert answer(small=SMALL, grown=grown) == []
 
 
+def test_without_the_seeds_network_at_equal_flops_nothing_is_said_on_growing() -> None:
+    grown = Ran(0.85, 1.0, 10, 100, 4.0)
+
+    [unknown] = answer(small=SMALL, big=BIG, grown=grown)
+    [small_is_better] = answer(big=BIG, long=LONG._replace(mean=0.9), grown=grown)
+
+    assert unknown.startswith("Was growing worth it? Not known: the control that decides is not in this comparison")
+    assert unknown.endswith("controls: [small_equal_compute].")
+    assert small_is_better.startswith("Was growing worth it? Not here: ")
+    assert answer(long=LONG._replace(mean=0.9), grown=grown) == [
+        "Was growing worth it? Not here: no policy that grows has a better mean than the network of the seed's size "
+        "with as many training FLOPs."
+    ]
+    assert answer(long=LONG, grown=grown) == []  # ahead, and nothing is known of the final size
+
+
 def test_growing_that_is_cheaper_and_not_surely_behind_is_not_written_off() -> None:
     grown = Ran(0.799, 1.0, 10, 100, 4.0)
 
-    [cheap] = answer(big=BIG, grown=grown)
-    [dear] = answer(big=BIG, grown=grown._replace(flops=8.0))
+    [cheap] = answer(big=BIG, long=LONG, grown=grown)
+    [dear] = answer(big=BIG, long=LONG, grown=grown._replace(flops=8.0))
 
     assert cheap.startswith("Was growing worth it? Not shown: no policy that grows has a better mean than")
     assert cheap.endswith(
@@ -143,7 +167,7 @@ def test_growing_that_is_cheaper_and_not_surely_behind_is_not_written_off() -> N
 
 
 def test_growing_and_pruning_are_answered_apart() -> None:
-    both = answer(big=BIG, grown=Ran(0.7, 0, 10, 100), pruned=Ran(0.9, 0, 200, 100))
+    both = answer(big=BIG, long=LONG, grown=Ran(0.7, 0, 10, 100), pruned=Ran(0.9, 0, 200, 100))
 
     assert [one.split(":")[0] for one in both] == [
         "Was growing worth it? Not here",

@@ -9,8 +9,8 @@ import pytest
 from growsearch.config import RunConfig
 from growsearch.config.check import normalized
 from growsearch.errors import InputError
-from growsearch.training import run_one
-from growsearch.training.length import steps_bought
+from growsearch.training import TrainingRun, run_one
+from growsearch.training.length import steps_bought, steps_within
 
 Make = Callable[..., RunConfig]
 SGD = {"name": "sgd", "lr": 0.05}
@@ -29,6 +29,53 @@ def test_flops_buy_the_most_steps_that_cost_no_more(batch_size: int) -> None:
             steps += 1
 
         assert steps_bought(budget, SAMPLE, 50, batch_size) == steps
+
+
+@pytest.mark.parametrize("batch_size", [0, 7, 20, 25])
+def test_flops_buy_the_most_steps_from_within_an_epoch_too(batch_size: int) -> None:
+    size = batch_size or 50
+    batches = [min(size, 50 - start) for start in range(0, 50, size)]
+    for done in range(len(batches) + 1):
+        for budget in range(0, 120 * SAMPLE, 7 * SAMPLE // 2):
+            steps, spent = 0, 0
+            while spent + SAMPLE * batches[(done + steps) % len(batches)] <= budget:
+                spent += SAMPLE * batches[(done + steps) % len(batches)]
+                steps += 1
+
+            assert steps_within(budget, SAMPLE, 50, batch_size, done * size) == steps
+
+
+GROWING = {"when": {"interval": {"every": 4, "count": 2}}, "how": {"zero": {}}, "budget": {"units": 2}}
+
+
+def test_a_growing_run_ends_by_its_flops_and_learns_by_them(student: Make, tmp_path: Path) -> None:
+    limit = 40.0 * 50 * SAMPLE
+    training = {"flops": limit, "batch_size": 20, "optimizer": SGD, "schedule": {"name": "cosine"}}
+
+    result = run_one(student(training=training, growth=GROWING), 0, tmp_path, "cpu")
+
+    rows = [json.loads(row) for row in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert result["growth_events"] == 2
+    assert limit - 20 * (SAMPLE + 2 * 34) < result["training_flops"] <= limit  # a step with both new units
+    assert result["steps"] < 120  # of the seed's size: 40 epochs of 3 steps
+    assert rows[-1]["step"] == result["steps"]
+    assert 0 < rows[-1]["lr"] < 0.01 * rows[0]["lr"]  # the cosine has come to its end
+
+
+def test_a_growing_run_by_flops_goes_on_as_if_it_had_not_stopped(student: Make, tmp_path: Path) -> None:
+    training = {"flops": 20.0 * 50 * SAMPLE, "batch_size": 20, "optimizer": SGD, "schedule": {"name": "cosine"}}
+    config = student(training=training, growth=GROWING)
+    whole = run_one(config, 0, tmp_path / "whole", "cpu")
+
+    (tmp_path / "parts").mkdir()
+    for until in (3, 6, 11):
+        part = TrainingRun(config, 0, tmp_path / "parts", "cpu", lambda event: None)
+        part.train(until)
+        part.save()
+        part.close()
+    parts = run_one(config, 0, tmp_path / "parts", "cpu")
+
+    assert {**parts, "seconds": 0, "growth_seconds": 0} == {**whole, "seconds": 0, "growth_seconds": 0}
 
 
 def test_a_run_as_long_as_its_flops_uses_no_more_of_them(student: Make, tmp_path: Path) -> None:
@@ -65,15 +112,10 @@ def test_flops_that_buy_no_step_are_refused(student: Make, tmp_path: Path) -> No
     [
         ({"flops": 1e10, "epochs": 2}, None, "exactly one of epochs, steps and flops .*found epochs and flops"),
         ({"flops": 0}, None, "training.flops: must be greater than 0"),
-        (
-            {"flops": 1e10},
-            {"when": {"interval": {"every": 5}}, "how": "zero"},
-            "a step costs more as this network grows",
-        ),
-        ({"flops": 1e10}, {"soft": "size_gate"}, "a step costs more"),
+        ({"flops": 1e10}, {"soft": "size_gate"}, "not followed where gradient descent chooses the size"),
     ],
 )
-def test_flops_are_for_networks_that_do_not_grow_and_no_other_length_is_beside_them(
+def test_flops_are_for_sizes_that_change_in_events_and_no_other_length_is_beside_them(
     training: dict[str, float], growth: dict[str, object] | None, message: str
 ) -> None:
     file = {"data": "digits", "network": "mlp", "training": {**training, "optimizer": SGD}, "growth": growth}
