@@ -18,7 +18,7 @@ from growsearch.errors import (
 if TYPE_CHECKING:
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
-    from growsearch.training import load_network as load
+    from growsearch.training.saving import load, save
 
 __all__ = [
     "ConfigError",
@@ -35,6 +35,7 @@ __all__ = [
     "TraceError",
     "grow",
     "load",
+    "save",
     "trace",
 ]
 
@@ -47,7 +48,8 @@ _LAZY = {
     "GrowthEvent": "growsearch.growth",
     "SoftGrower": "growsearch.growth",
     "grow": "growsearch.growth",
-    "load": "growsearch.training:load_network",
+    "load": "growsearch.training.saving",
+    "save": "growsearch.training.saving",
 }
 
 

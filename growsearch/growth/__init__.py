@@ -16,6 +16,7 @@ from growsearch.growth.overgrown import Overgrown
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
+from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.units import Side, SiteEnds, default_bound, random_directions
@@ -43,6 +44,7 @@ __all__ = [
     "Overgrown",
     "Policy",
     "Probes",
+    "Report",
     "Progress",
     "Scheduler",
     "Selector",
@@ -60,4 +62,5 @@ __all__ = [
     "new_layer",
     "planned_edits",
     "random_directions",
+    "silent",
 ]
