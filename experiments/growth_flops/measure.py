@@ -2,9 +2,10 @@
 
     uv run python experiments/growth_flops/measure.py
 
-What an event computes depends on shapes, not on values, weights or the seed, so generated images do. It is a straight line
-in the samples of a batch, and, where one convolution of each block grows by equal steps, in the number of the event: two small
-batches and the first two events tell the whole run's. Training FLOPs are those of the recorded runs. Writes results.json.
+What an event computes depends on shapes, not on values, weights or the seed, so generated images do. It is a straight
+line in the samples of a batch, and, where one convolution of each block grows by equal steps, in the number of the
+event: two small batches and the first two events tell the whole run's. Training FLOPs are those of the recorded runs.
+Writes results.json.
 """
 
 from __future__ import annotations
