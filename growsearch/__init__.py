@@ -19,7 +19,7 @@ from growsearch.errors import (
 if TYPE_CHECKING:
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
-    from growsearch.training import load_network as load
+    from growsearch.training.saving import load, save
 
 __all__ = [
     "ConfigError",
@@ -37,6 +37,7 @@ __all__ = [
     "TraceWarning",
     "grow",
     "load",
+    "save",
     "trace",
 ]
 
@@ -49,7 +50,8 @@ _LAZY = {
     "GrowthEvent": "growsearch.growth",
     "SoftGrower": "growsearch.growth",
     "grow": "growsearch.growth",
-    "load": "growsearch.training:load_network",
+    "load": "growsearch.training.saving",
+    "save": "growsearch.training.saving",
 }
 
 

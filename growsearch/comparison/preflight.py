@@ -80,4 +80,5 @@ def _try_growth(setup: Setup) -> None:
             setup.grower.policy.how,
             objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
             batches=[setup.statistics.first(_TRIAL_SAMPLES)],
+            report=None,
         )

@@ -13,6 +13,7 @@ from growsearch.comparison.statistics import spread
 @dataclass(frozen=True)
 class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
+    `growth_flops` is that part of `training_flops` which growth steps computed, 0 where it was not recorded.
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
     alone has no reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
@@ -28,6 +29,7 @@ class TableRow:
     parameters: float
     active: float
     training_flops: float
+    growth_flops: float
     seconds: float
     growth_share: float
     reference: str | None
@@ -47,7 +49,7 @@ class TableRow:
             f"{scale * self.mean:.{digits}f} ± {scale * self.std:.{digits}f}{unit}",
             *difference,
             self.size(),
-            human(self.training_flops),
+            self.compute(),
             f"{self.seconds:.1f}",
             f"{100 * self.growth_share:.1f} %",
             str(self.seeds),
@@ -57,6 +59,11 @@ class TableRow:
         """Parameters, and how many of them are active where that differs."""
         active = "" if self.active == self.parameters else f"{human(self.active)} active of "
         return active + human(self.parameters) + (", did not grow" if self.still else "")
+
+    def compute(self) -> str:
+        """Training FLOPs, and the share of growth steps from half a percent on."""
+        share = self.growth_flops / self.training_flops if self.training_flops else 0.0
+        return human(self.training_flops) + (f" ({100 * share:.0f} % growing)" if share >= 0.005 else "")
 
     def difference(self) -> str:
         """Mean paired difference from the reference, with its adjusted p-value."""
@@ -104,6 +111,7 @@ def _row(
         parameters=_mean(rows["parameters"]),
         active=active,
         training_flops=_mean(rows["training_flops"]),
+        growth_flops=_mean([each or 0 for each in rows.get("growth_flops") or []]),
         seconds=seconds,
         growth_share=_mean(rows["growth_seconds"]) / seconds if seconds else 0.0,
         reference=reference,

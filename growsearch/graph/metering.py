@@ -62,4 +62,5 @@ def _formula(func: Any) -> tuple[Callable[..., int] | None, bool]:
         return flop_registry.get(func), False
     formula = flop_registry.get(func._overloadpacket)
     key = DispatchKey.CompositeImplicitAutograd
-    return formula, formula is None and _dispatch_has_kernel_for_dispatch_key(func.name(), key)  # type: ignore[no-untyped-call]
+    name: str = func.name()  # type: ignore[no-untyped-call]
+    return formula, formula is None and _dispatch_has_kernel_for_dispatch_key(name, key)

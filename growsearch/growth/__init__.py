@@ -16,6 +16,7 @@ from growsearch.growth.overgrown import Overgrown
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
+from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
@@ -44,6 +45,7 @@ __all__ = [
     "Overgrown",
     "Policy",
     "Probes",
+    "Report",
     "Progress",
     "Scheduler",
     "Selector",
@@ -62,4 +64,5 @@ __all__ = [
     "random_directions",
     "require_distinct_copies",
     "require_trained",
+    "silent",
 ]

@@ -13,6 +13,7 @@ from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
 from growsearch.growth.budget import Allowance, Ledger
 from growsearch.growth.cost import NetworkCost
+from growsearch.growth.reporting import Report, silent
 from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.growth.statistics.decompose import Triplets
 
@@ -24,7 +25,8 @@ class GrowthContext:
     `sites` are the candidates for widening, `depth_sites` those for deepening; only one of the two is not empty.
     `places` are the depth sites at which an initializer that widens may propose layers beside.
     `generator` is the growth's own source of random numbers; `state` what the strategies remember between events.
-    `may_remove` tells that the selector understands
+    `fresh` are batches that the strategies leave alone: what they did is measured there. `report(done, total, what)` is
+    for strategies that work for long. `may_remove` tells that the selector understands
     candidates that remove units, `may_rewire` that it understands those that change masks. `ages` are the steps since
     each unit of a site was new or split, `minimum_age` the least at which a unit may be split or removed. `trainable`
     are the names of the parameters that train (None: all).
@@ -45,6 +47,8 @@ class GrowthContext:
     ages: Mapping[str, Sequence[int]] = field(default_factory=dict)
     minimum_age: int = 0
     trainable: frozenset[str] | None = None
+    fresh: Sequence[Any] = ()
+    report: Report = silent
     _triplets: dict[str, list[Triplets]] = field(default_factory=dict)
     _strengths: dict[str, float] = field(default_factory=dict)
 

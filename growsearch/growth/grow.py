@@ -18,6 +18,7 @@ from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
+from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, Names, install
 from growsearch.growth.strategy import Initializer
 from growsearch.growth.trainable import trainable_parameters
@@ -35,13 +36,14 @@ def grow(
     batches: Iterable[Any] | None = None,
     companions: Sequence[nn.Module] = (),
     seed: int = 0,
+    report: Report | None = on_terminal,
 ) -> GrowthEvent:
     """Grow `model` in place, once, by `units` channels at each named site (layers at depth sites).
 
     `example_inputs` is a tensor, or a tuple of arguments. `how` is a name, `{name: {parameter: value}}` or an
     initializer; those that need gradients need `objective(model, batch) -> loss` and `batches`, all of which they use.
     `companions` are modules of the same architecture that follow, such as an EMA copy. Numbers of channels are rounded
-    up to a site's granularity.
+    up to a site's granularity. `report` is as in `Grower`. No batch is left to measure `gradient_ratio` on.
 
     Raises:
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
@@ -74,6 +76,7 @@ def grow(
         objective=objective,
         batches=[] if batches is None else list(batches),
         trainable=trainable_parameters(model, optimizer),
+        report=report or silent,
     )
     names = Names("now", "given", strategy_name("how", initializer))
     with FlopMeter() as meter:

@@ -25,6 +25,7 @@ from growsearch.growth.event import GrowthEvent
 from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
+from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import (
@@ -48,7 +49,8 @@ class Grower:
         optimizer: one or several, whose state follows; the objects stay, so schedulers stay valid.
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         objective: `objective(model, batch) -> loss`, for statistics and for the measured change of the loss.
-        batches: an iterable of training batches; every event takes the first `statistics_batches` of a new iterator.
+        batches: an iterable of training batches; every event takes the first `statistics_batches` of a new iterator,
+            or as many as its strategies need, and one more to measure the gradients of new units on.
         when, where, how: a strategy's name, `{name: {parameter: value}}`, or a strategy.
         budget: `{"width": m}` (multiple of the seed's widths), `{"units": n}` (added in all), `{"parameters": n}` or
             `{"flops": n}` (of the whole network). A list instead of a number holds one limit for each event.
@@ -59,6 +61,8 @@ class Grower:
         maturity: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
         total_steps, steps_per_epoch: of the training, for schedulers that need them.
+        report: called as `report(done, total, what)` by strategies that work for long; by default a line on a terminal,
+            nothing elsewhere. None: never.
 
     Raises `InputError` where the policy, the budget or the patterns do not fit.
     """
@@ -83,6 +87,7 @@ class Grower:
         seed: int = 0,
         total_steps: int | None = None,
         steps_per_epoch: int | None = None,
+        report: Report | None = on_terminal,
     ) -> None:
         self.policy = Policy.of(when, where, how)
         self.graph: NetworkGraph = trace(model, example_inputs)
@@ -103,6 +108,7 @@ class Grower:
         if amount is not None and not amount > 0:
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
         self._amount = amount
+        self._report = report or silent
         self._patterns = sites
         self._seed = seed
         self._generator = torch.Generator().manual_seed(seed)
@@ -179,7 +185,8 @@ class Grower:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken, around the network as it was then."""
+        """Continue where `state_dict` was taken, around the network as it was then (and is now again)."""
+        self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
         self._generator.set_state(state["generator"].cpu())
         self._seed_units = dict(state["seed_units"])
@@ -198,7 +205,14 @@ class Grower:
             return None
         before = self.graph
         event, self.graph = install(
-            self._growing, before, chosen, self.policy.names, self.progress.step, context.batches, started
+            self._growing,
+            before,
+            chosen,
+            self.policy.names,
+            self.progress.step,
+            context.batches,
+            started,
+            context.fresh,
         )
         self._account(before, chosen)
         self.attributes |= changed_attributes(event.edits)
@@ -229,6 +243,9 @@ class Grower:
         layers = {name: site for name, site in self.graph.depth_sites.items() if self._named(name)}
         places = layers if not deep and self.policy.where.inserts and self.policy.how.inserts() else {}
         allowance = self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress))
+        strategies = (self.policy.when, self.policy.where, self.policy.how)
+        needed = max(self._statistics_batches, *(each.batches() for each in strategies))
+        batches = self._draw_batches(needed + 1)
         return GrowthContext(
             model=self._growing.model,
             graph=self.graph,
@@ -239,7 +256,9 @@ class Grower:
             generator=self._generator,
             state=self._state,
             objective=self._growing.objective,
-            batches=self._draw_batches(),
+            batches=batches[:needed],
+            fresh=batches[needed:],
+            report=self._report,
             may_remove=self.policy.where.removes,
             may_rewire=self.policy.where.rewires,
             ages=self._births.ages(self.progress.step),
@@ -252,14 +271,13 @@ class Grower:
         units = self._births.young(self.progress.step, self._maturity.steps)
         return marks(self._growing.model, self.graph, units)
 
-    def _draw_batches(self) -> list[Any]:
+    def _draw_batches(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
         if self._batches is None:
             return []
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self._seed * 1_000_003 + self.progress.step)
-            needed = max(s.batches() for s in (self.policy.when, self.policy.where, self.policy.how))
-            return list(itertools.islice(iter(self._batches), max(needed, self._statistics_batches)))
+            return list(itertools.islice(iter(self._batches), count))
 
     def _sites(self) -> dict[str, Site]:
         """Exact sites; a mixing one only where a pattern names it in full."""

@@ -56,8 +56,11 @@ def install(
     step: int,
     batches: Sequence[Any] = (),
     started: float | None = None,
+    fresh: Sequence[Any] = (),
 ) -> tuple[GrowthEvent, NetworkGraph]:
     """Install `chosen` and return the event with the new graph.
+
+    Gradients of new units are compared with those of the old ones on `fresh` batches, that nobody has optimised on.
 
     The outputs for the example inputs must stay the same, in train and eval mode, unless a candidate is not exact or a
     site is `mixing` (its normalisation mixes channels). Raises `GrowthFailed`, with everything rolled back, if they do
@@ -84,7 +87,7 @@ def install(
             require_preserved(model, growing.example_inputs, change)
     added = Counter(c.site for c in chosen if c.adds)
     # Once what was there before has been let go: the gradients need as much memory as the network.
-    ratio = _ratios(growing, grown, added, batches)
+    ratio = _ratios(growing, grown, added, fresh)
     event = GrowthEvent(
         **facts(graph, grown, names, step, started),
         sites=dict(added),

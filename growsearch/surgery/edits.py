@@ -125,7 +125,6 @@ SiteEdit = AxisEdit | AttributeEdit | SizeEdit
 Edit = SiteEdit | Offset | MaskEdit | Insertion
 
 
-
 def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
     """What `edits` make of the numbers that modules keep, by path and name, as `rebuild` takes them."""
     own = [edit for edit in edits if isinstance(edit, AttributeEdit)]

@@ -198,6 +198,7 @@ def _grower(setup: Setup) -> Grower:
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
+        report=None,
     )
 
 

@@ -132,7 +132,7 @@ class Firefly(Initializer):
         balls = [ball for part in pool for ball in part.balls]
         optimizer = torch.optim.Adam([group for ball in balls for group in ball.parameters(self.lr)])
         with undisturbed(overgrown.model), WithoutDropout():
-            for batch in islice(cycle(batches), self.steps):
+            for done, batch in enumerate(islice(cycle(batches), self.steps), 1):
                 loss = overgrown.loss(_all(pool), objective, batch)
                 if not torch.isfinite(loss.detach()).all():
                     raise GrowthFailed("the objective is not finite while candidates are trained: lower lr or epsilon")
@@ -141,6 +141,7 @@ class Firefly(Initializer):
                 optimizer.step()
                 for ball in balls:
                     ball.project()
+                context.report(done, self.steps, "firefly: candidates train")
 
 
 class _Ball:

@@ -69,9 +69,10 @@ class GradMaxOpt(Initializer):
         with sdpa_kernel(SDPBackend.MATH):
             ends, units = _readers(problems, context), _own_units(problems)
             loss = LocalObjective(wide, context.objective, context.batches[0], ends, units)
-            for _ in range(self.steps):
+            for done in range(self.steps):
                 with undisturbed(wide):
                     self._ascend(loss, problems)
+                context.report(done + 1, self.steps, "gradmax_opt: steps of ascent")
             with undisturbed(wide):
                 gains = self._gains(loss, problems)
         return [c for p, g in zip(problems, gains, strict=True) for c in p.candidates(g.sqrt().tolist())]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from growsearch import Grower, InputError
+from growsearch import Grower, InputError, grow
 from growsearch.growth import Maturity
 from tests.growth.tasks import objective
 
@@ -30,7 +30,8 @@ def train(grower: Grower, model: nn.Module, optimizer: torch.optim.Optimizer, ba
 
 def grower_of(model: nn.Module, optimizer: Any, batch: Any, **options: Any) -> Grower:
     defaults: dict[str, Any] = {"when": {"schedule": {"steps": [3, 5]}}, "how": "split", "amount": 0.5}
-    return Grower(model, optimizer, batch[0], objective=objective, batches=[batch], **{**defaults, **options})
+    defaults["batches"] = [batch]
+    return Grower(model, optimizer, batch[0], objective=objective, **{**defaults, **options})
 
 
 def test_units_that_are_new_or_split_have_the_age_of_their_event() -> None:
@@ -104,14 +105,25 @@ def test_a_maturity_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> Non
 def test_events_record_how_large_the_gradients_of_new_units_are() -> None:
     """Zero incoming weights under tanh: the outgoing weights get no gradient, the incoming ones W_out' M."""
     model, batch = task()
-    grower = grower_of(model, None, batch, how={"random": {"side": "incoming"}}, when={"schedule": {"steps": [1]}})
+    fresh = (torch.randn(16, 6), torch.randn(16, 3))
+    policy = {"how": {"random": {"side": "incoming"}}, "when": {"schedule": {"steps": [1]}}}
+    grower = grower_of(model, None, batch, batches=[batch, batch, fresh, batch], statistics_batches=2, **policy)
     event = grower.step()
     assert event is not None
-    loss = objective(model, batch)
+    # On the batch behind those that the strategies have seen.
+    loss = objective(model, fresh)
     incoming, bias, outgoing, _ = torch.autograd.grad(loss, list(model.parameters()))
     assert float(outgoing[:, 8:].norm()) == 0.0
     norms = (incoming.square().sum(1) + outgoing.square().sum(0)).sqrt()
     assert event.gradient_ratio == pytest.approx({"0": float(norms[8:].mean() / norms[:8].mean())}, rel=1e-4)
+
+
+def test_without_a_batch_that_no_strategy_has_seen_there_is_no_ratio() -> None:
+    model, batch = task()
+    policy = {"how": {"gradmax": {"side": "incoming"}}, "when": {"schedule": {"steps": [1]}}}
+    event = grower_of(model, None, batch, batches=[batch, batch], statistics_batches=2, **policy).step()
+    assert event is not None and event.sites and event.gradient_ratio == {}
+    assert grow(model, batch[0], {"0": 1}, "gradmax", objective=objective, batches=[batch]).gradient_ratio == {}
 
 
 def test_ages_survive_a_checkpoint() -> None:

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-import io
 from collections.abc import Callable
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -12,10 +12,9 @@ import torch
 from torch import nn
 from torch.optim import SGD
 
+import growsearch
 from growsearch import Grower
 from growsearch.registry import names
-from growsearch.surgery import Insertion, rebuild
-from growsearch.training.optimizers import restore_order
 from tests.growth.tasks import cnn, grower_for, mlp, same, train
 from tests.laws.settings import cheap
 
@@ -33,28 +32,12 @@ class Run:
         self.log: list[dict[str, Any]] = []
         self._around(self.build())
 
-    def resume(self, saved: bytes) -> None:
-        state = torch.load(io.BytesIO(saved), weights_only=True)
-        insertions = [Insertion(**each) for each in state["architecture"]["insertions"]]
-        self._around(rebuild(self.build(), insertions, state["model"]))
-        restore_order(self.optimizer, self.model, [state["order"]])
-        self.optimizer.load_state_dict(state["optimizer"])
-        self.grower.load_state_dict(state["grower"])
-        self.log = state["log"]
+    def resume(self, saved: Path) -> None:
+        self._around(self.build())
+        growsearch.load(saved, self.model, self.optimizer, self.grower)
 
-    def save(self) -> bytes:
-        named = {id(p): n for n, p in self.model.named_parameters()}
-        state = {
-            "model": self.model.state_dict(),
-            "optimizer": self.optimizer.state_dict(),
-            "order": [named[id(p)] for p in self.optimizer.param_groups[0]["params"]],
-            "grower": self.grower.state_dict(),
-            "architecture": self.grower.architecture(),
-            "log": self.log,
-        }
-        stream = io.BytesIO()
-        torch.save(state, stream)
-        return stream.getvalue()
+    def save(self, file: Path) -> None:
+        growsearch.save(file, self.model, self.optimizer, self.grower)
 
     def train(self, steps: int) -> None:
         for event in train(self.model, self.optimizer, self.grower, steps):
@@ -80,13 +63,13 @@ def uninterrupted(run: Run) -> dict[str, Any]:
     return run.result()
 
 
-def killed(run: Run, after: int) -> dict[str, Any]:
+def killed(run: Run, after: int, file: Path) -> dict[str, Any]:
     run.start()
     run.train(after)
-    saved = run.save()
+    run.save(file)
     # What a new process starts with is another state of the global generator.
     torch.manual_seed(after)
-    run.resume(saved)
+    run.resume(file)
     run.train(STEPS - after)
     return run.result()
 
@@ -108,7 +91,9 @@ def run_of(where: str, how: str, build: Callable[[], nn.Module], seed: int = 0) 
 
 @pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
 @pytest.mark.parametrize(("where", "how"), ALL)
-def test_a_run_is_repeated_and_resumed_bit_for_bit(where: str, how: str, build: Callable[[], nn.Module]) -> None:
+def test_a_run_is_repeated_and_resumed_bit_for_bit(
+    where: str, how: str, build: Callable[[], nn.Module], tmp_path: Path
+) -> None:
     run = run_of(where, how, build)
     expected = uninterrupted(run)
     assert len(expected["log"]) == 3
@@ -116,11 +101,11 @@ def test_a_run_is_repeated_and_resumed_bit_for_bit(where: str, how: str, build: 
     assert same(uninterrupted(run), expected)
     # Between two growths, and right after one.
     for after in (3, 4):
-        assert same(killed(run, after), expected), after
+        assert same(killed(run, after, tmp_path / "saved.pt"), expected), after
 
 
 @pytest.mark.parametrize("when", names("when"))
-def test_schedulers_go_on_where_they_were(when: str) -> None:
+def test_schedulers_go_on_where_they_were(when: str, tmp_path: Path) -> None:
     run = Run(mlp, {"when": cheap("when", when), "how": "random", "amount": 0.5})
 
     def reported(steps: int) -> None:
@@ -134,7 +119,8 @@ def test_schedulers_go_on_where_they_were(when: str) -> None:
     for after in range(1, STEPS):
         run.start()
         reported(after)
-        run.resume(run.save())
+        run.save(tmp_path / "saved.pt")
+        run.resume(tmp_path / "saved.pt")
         reported(STEPS - after)
         assert same(run.result(), expected), after
 

@@ -1,4 +1,4 @@
-"""Law: what a growth says that it has computed is every forward and backward pass of it, as torch's own counter counts."""
+"""Law: what a growth says that it has computed is every pass of it, as torch's own counter counts them."""
 
 from __future__ import annotations
 

@@ -91,7 +91,9 @@ class GaussNewton(Initializer):
         changes by symmetric and by signed splits; inside `at_rest`.
         """
         learning, pricing = divided(context.batches)
-        directions = learn_symmetric(scene, learning, self.steps, self.lr, self.cap, context.generator)
+        directions = learn_symmetric(
+            scene, learning, self.steps, self.lr, self.cap, context.generator, report=context.report
+        )
         signed = SignedSplits(scene, self.size, self.damping, context.generator)
         seen = [observe(scene, batch, context.generator) for batch in learning]
         signed.learn(seen, self.iterations)

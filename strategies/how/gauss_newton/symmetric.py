@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from growsearch.growth import Report, silent
 from strategies.how.gauss_newton.passes import Key, Scene, Seen, displaced, incoming_norms, observe, unit_products, wide
 from strategies.how.gauss_newton.places import layer_at
 
@@ -83,6 +84,7 @@ def learn_symmetric(
     cap: float,
     generator: torch.Generator,
     renew: int = RENEW,
+    report: Report = silent,
 ) -> dict[str, Tensor]:
     """For every unit a direction `d` of norm at most `cap` times the unit's, such that w + d and w - d lower the loss.
 
@@ -104,6 +106,7 @@ def learn_symmetric(
             value.grad = gradient
         optimizer.step()
         directions.normalise(cap, longer_only=True)
+        report(step + 1, steps, "gauss_newton: directions of splits")
     with torch.no_grad():
         return directions.shifts()
 
