@@ -27,6 +27,7 @@ HALF_TOLERANCE = 3e-2
 ROUNDING = 1e-9
 SENSITIVITY = 1e-4
 SEARCH_SECONDS = 60
+OUT_OF_TIME = "not tried: out of time"
 
 
 @dataclass
@@ -165,7 +166,7 @@ def _working(
 ) -> Iterable[str]:
     """Those of `names` that grow: all at once if they do, else looked for in both halves."""
     if time.perf_counter() > until:
-        refused.update({name: "not tried: out of time" for name in names})
+        refused.update({name: OUT_OF_TIME for name in names})
         return []
     try:
         _attempt(model, inputs, {name: exact[name] for name in names}, {})
@@ -201,4 +202,6 @@ def one_line(error: object) -> str:
 
 
 def _most_common(reasons: Iterable[str]) -> str:
-    return Counter(reasons).most_common(1)[0][0]
+    found = Counter(reasons)
+    tried = Counter({reason: count for reason, count in found.items() if reason != OUT_OF_TIME})
+    return (tried or found).most_common(1)[0][0]

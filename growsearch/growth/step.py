@@ -60,11 +60,10 @@ def install(
 ) -> tuple[GrowthEvent, NetworkGraph]:
     """Install `chosen` and return the event with the new graph.
 
-    Gradients of new units are compared with those of the old ones on `fresh` batches, that nobody has optimised on.
-
     The outputs for the example inputs must stay the same, in train and eval mode, unless a candidate is not exact or a
     site is `mixing` (its normalisation mixes channels). Raises `GrowthFailed`, with everything rolled back, if they do
     not or if the grown network cannot run; `GrowthRefused` where an edit cannot be made.
+    Gradients of new units are compared with those of the old ones on `fresh` batches, that nobody has optimised on.
     """
     started = time.perf_counter() if started is None else started
     model = growing.model
@@ -74,12 +73,12 @@ def install(
     active = active_parameters(model)
     before = both_outputs(model, growing.example_inputs)
     loss_before = _loss(growing, batches)
-    fresh = new_channels(model, edits)
+    new = new_channels(model, edits)
     with Transaction(model, growing.optimizer, growing.companions) as transaction:
         transaction.apply(edits)
         with failing_whole():
             grown = trace(model, growing.example_inputs)
-            recalibrate(model, fresh, growing.example_inputs, growing.objective, batches, growing.companions)
+            recalibrate(model, new, growing.example_inputs, growing.objective, batches, growing.companions)
             loss_after = _loss(growing, batches)
             # Last, so that nothing of the event escapes the comparison.
             change = output_change(model, growing.example_inputs, before)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -67,7 +68,7 @@ def read_description(path: Path | str) -> dict[str, Any]:
     return description
 
 
-def insertions_of(architecture: dict[str, Any]) -> list[Insertion]:
+def insertions_of(architecture: Mapping[str, Any]) -> list[Insertion]:
     """The inserted layers of a `Grower.architecture()`, or of a `network.json`."""
     return [Insertion(**insertion) for insertion in architecture["insertions"]]
 

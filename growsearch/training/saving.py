@@ -13,7 +13,8 @@ from torch import nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowsearchError, InputError
-from growsearch.growth import Grower, Insertion, SoftGrower
+from growsearch.graph.remembered import remembered_sizes
+from growsearch.growth import Grower, SoftGrower
 from growsearch.surgery import rebuild
 from growsearch.training.artifact import insertions_of, load_network
 from growsearch.training.checkpoint import adopt_layout, restore_rng, rng_state
@@ -46,14 +47,15 @@ def save(
     """Write a network to the file `path`, with all that trains it, for `load`.
 
     `others` are further objects with a `state_dict`, under names of your own: `scheduler=scheduler`, `ema=ema`. The
-    states of torch's random generators are saved too. The file is replaced whole or not at all, and holds tensors and
+    states of torch's random generators are saved too. Layers and heads that `growsearch.grow` added are not known here:
+    grow these by a `Grower`. The file is replaced whole or not at all, and holds tensors and
     plain data only. Raises `InputError` for an optimizer that holds parameters which are not the model's.
     """
     learned = grower.learned if isinstance(grower, SoftGrower) else None
     content = {
         "format": FORMAT,
         "model": model.state_dict(),
-        "insertions": grower.architecture()["insertions"] if isinstance(grower, Grower) else [],
+        "architecture": _architecture(model, grower),
         "optimizer": None if optimizer is None else [_packed(each, model, learned) for each in _several(optimizer)],
         "grower": None if grower is None else {"kind": type(grower).__name__, "state": grower.state_dict()},
         "others": {name: other.state_dict() for name, other in others.items()},
@@ -93,13 +95,13 @@ def load(
     saved = _read(Path(path))
     optimizers = [] if optimizer is None else _several(optimizer)
     _check(Path(path), saved, optimizers, grower, others)
-    insertions = insertions_of(saved)
+    architecture = saved["architecture"]
     if isinstance(grower, SoftGrower) and not _fits(model, saved["model"]):
         raise InputError(f"{path}: load the network first, with model= alone, and make the SoftGrower around it")
     try:
-        _grow(model, insertions, saved["model"])
+        _grow(model, architecture, saved["model"])
         for name, other in others.items():
-            _take(other, model, insertions, saved["others"][name])
+            _take(other, model, architecture, saved["others"][name])
     except (GrowsearchError, AttributeError) as error:
         raise InputError(f"{path} does not belong to this network: {error}") from error
     learned = grower.learned if isinstance(grower, SoftGrower) else None
@@ -165,18 +167,28 @@ def _words(optimizers: Sequence[tuple[str, int]]) -> str:
     return ", ".join(f"{kind} with {groups} parameter group(s)" for kind, groups in optimizers) or "none"
 
 
-def _take(other: Stateful, model: nn.Module, insertions: Sequence[Insertion], state: Any) -> None:
+def _architecture(model: nn.Module, grower: Grower | SoftGrower | None) -> dict[str, Any]:
+    """Without a `Grower`, what the network itself tells; layers that were inserted it does not tell."""
+    if isinstance(grower, Grower):
+        return grower.architecture()
+    return {"insertions": [], "attributes": {}, "sizes": remembered_sizes(model)}
+
+
+def _take(other: Stateful, model: nn.Module, architecture: Mapping[str, Any], state: Any) -> None:
     """A module follows the network, as a companion does; anything else takes its state as it is."""
     if not isinstance(other, nn.Module):
         other.load_state_dict(state)
         return
     prefix = "module." if {f"module.{name}" for name in model.state_dict()} <= set(state) else ""  # an AveragedModel
-    _grow(other, [replace(each, path=prefix + each.path) for each in insertions], state)
+    _grow(other, architecture, state, prefix)
 
 
-def _grow(model: nn.Module, insertions: Sequence[Insertion], state: Mapping[str, Any]) -> None:
+def _grow(model: nn.Module, architecture: Mapping[str, Any], state: Mapping[str, Any], prefix: str = "") -> None:
     """Bring a seed network, or the very network, to a saved state."""
-    rebuild(model, () if _fits(model, state) else insertions, state)
+    insertions = [replace(each, path=prefix + each.path) for each in insertions_of(architecture)]
+    attributes = {prefix + path: value for path, value in architecture["attributes"].items()}
+    sizes = {prefix + path: found for path, found in architecture["sizes"].items()}
+    rebuild(model, () if _fits(model, state) else insertions, state, attributes, sizes)
     adopt_layout(model, dict(state))
 
 
