@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-import copy
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import replace
 from itertools import combinations, islice
-from typing import Any
 
-from torch import nn
-
-from growsearch.errors import GrowsearchError
-from growsearch.graph.copying import meta_model
 from growsearch.graph.network import NetworkGraph
-from growsearch.graph.running import is_small
 from growsearch.graph.site import AttributeUse, Site
-
-Traced = Callable[[nn.Module, Any], tuple[NetworkGraph, dict[str, str]]]
+from growsearch.graph.trials import Trials
 
 _TRIALS = 64
 """So many sets of attributes are tried at a site."""
 
 
-def follow_counts(
-    model: nn.Module, example_inputs: Any, graph: NetworkGraph, counted: dict[str, str], traced: Traced
-) -> NetworkGraph:
+def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) -> NetworkGraph:
     """`graph` with the attributes that follow each site of `counted`; a site for which none make it run is frozen.
 
     Numbers that are needed are found by trial: the fewest with which a copy, one unit wider, runs and is traced with
@@ -34,7 +24,7 @@ def follow_counts(
     known: list[tuple[str, ...]] = []
     for name, reason in counted.items():
         site = graph.sites[name]
-        found = _search(model, example_inputs, graph, site, known, traced)
+        found = search_attributes(trials, site, known)
         if found is None:
             why = f"{reason}, and no number that its modules keep makes it run with one unit more"
             sites[name] = replace(site, kind="frozen", reason=why, attributes=())
@@ -44,20 +34,23 @@ def follow_counts(
     return replace(graph, sites=sites)
 
 
-def _search(
-    model: nn.Module,
-    example_inputs: Any,
-    graph: NetworkGraph,
-    site: Site,
-    known: list[tuple[str, ...]],
-    traced: Traced,
+def search_attributes(
+    trials: Trials, site: Site, known: list[tuple[str, ...]] | None = None, owners_only: bool = False
 ) -> tuple[AttributeUse, ...] | None:
-    candidates = list(_candidates(model, graph, site))
+    """The attributes that have to follow a site for the model to run with one unit more; None where none make it run.
+
+    Args:
+        trials: of the model.
+        site: with one unit more.
+        known: sets of names that other sites needed, tried first.
+        owners_only: look at modules that own a tensor of the site only.
+    """
+    candidates = list(_candidates(trials, site, owners_only))
 
     def runs(uses: tuple[AttributeUse, ...]) -> bool:
-        return _runs_wider(model, example_inputs, graph, replace(site, attributes=uses), traced)
+        return trials.failure([replace(site, attributes=uses)]) is None
 
-    for names in dict.fromkeys(known):  # what other layers of the same kind needed
+    for names in dict.fromkeys(known or ()):  # what other layers of the same kind needed
         alike = tuple(use for use in candidates if use.name in names)
         if sorted(use.name for use in alike) == sorted(names) and runs(alike):
             return alike
@@ -69,16 +62,20 @@ def _search(
     return shown if shown != needed and runs(shown) else needed
 
 
-def _candidates(model: nn.Module, graph: NetworkGraph, site: Site) -> Iterator[AttributeUse]:
+def _candidates(trials: Trials, site: Site, owners_only: bool) -> Iterator[AttributeUse]:
     """Whole numbers of the modules whose code handles the site's units that are as large as an axis of theirs."""
+    graph = trials.graph
     sizes: set[int] = set()
     scopes: dict[str, None] = {}
     for call, layouts in graph.layouts.items():
         if site.name in layouts:
             sizes.add(site.units * sum(run.repeat for run in layouts[site.name][1]))
             scopes[graph.calls[call].scope] = None
+    owners = {use.module for use in site.axes}
     for path in scopes:
-        for name, value in vars(model.get_submodule(path)).items():
+        if owners_only and path not in owners:
+            continue
+        for name, value in vars(trials.model.get_submodule(path)).items():
             if type(value) is int and not name.startswith("_") and value in sizes:
                 yield AttributeUse(path, name, value, value // site.units)
 
@@ -87,18 +84,3 @@ def _counts_heads(use: AttributeUse, site: Site) -> bool:
     """Whether the name says so; sizes count only where they are those of all heads together."""
     size = "dim" in use.name or "size" in use.name
     return "head" in use.name and (not size or use.per_unit > 1)
-
-
-def _runs_wider(model: nn.Module, example_inputs: Any, graph: NetworkGraph, site: Site, traced: Traced) -> bool:
-    """Whether a copy one unit wider runs, and its trace shows the same sites with one unit more at this one."""
-    from growsearch.surgery import apply_edits, site_edits  # the surgery is built on this package
-
-    try:
-        wide = (copy.deepcopy if is_small(model) else meta_model)(model)
-        apply_edits(wide, site_edits(site, (*range(site.units), -1)))
-        after, _ = traced(wide, example_inputs)
-    except GrowsearchError:
-        return False
-    more = {name: other.units + (name == site.name) for name, other in graph.sites.items()}
-    same_width = site.name in after.sites and after.sites[site.name].granularity == site.granularity
-    return same_width and {name: other.units for name, other in after.sites.items()} == more

@@ -109,18 +109,24 @@ class Runner:
                 inputs = copy.deepcopy(example) if small else meta_inputs(example)
                 with _quiet(duplicate), nullcontext() if small else torch.device("meta"):
                     return _record(duplicate.train(training), inputs)
-            except Exception:  # whatever it was, running the model itself decides
+            except Exception as error:  # whatever it was, running the model itself decides, if it has values
+                if any(tensor.is_meta for tensor in self._model.parameters()):
+                    raise _not_run(self._model, example, error) from error
                 self._copy_failed = True
         with _quiet(self._model), _restored(self._model):
             try:
                 return _record(self._model.train(training), example)
             except Exception as error:
-                shapes = ", ".join(str(shape_of(tensor)) for _, tensor in tensors_in((example.args, example.kwargs)))
-                raise TraceError(
-                    f"running {type(self._model).__name__} on the example inputs (shapes {shapes}) failed with "
-                    f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "
-                    "device of the inputs, and that a tuple means several arguments and a dict keyword arguments"
-                ) from error
+                raise _not_run(self._model, example, error) from error
+
+
+def _not_run(model: nn.Module, example: Example, error: Exception) -> TraceError:
+    shapes = ", ".join(str(shape_of(tensor)) for _, tensor in tensors_in((example.args, example.kwargs)))
+    return TraceError(
+        f"running {type(model).__name__} on the example inputs (shapes {shapes}) failed with "
+        f"{type(error).__name__}: {error}. Check that model(*example_inputs) works: shapes, types and "
+        "device of the inputs, and that a tuple means several arguments and a dict keyword arguments"
+    )
 
 
 def is_small(model: nn.Module) -> bool:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 from itertools import chain
 from typing import Any
 from weakref import WeakKeyDictionary
@@ -12,30 +13,48 @@ from torch import nn
 
 from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
+from growsearch.graph.carrying import carried
 from growsearch.graph.counts import follow_counts
 from growsearch.graph.depth import find_depth_sites
+from growsearch.graph.literals import freeze_literals
 from growsearch.graph.metering import unmetered
 from growsearch.graph.network import NetworkGraph, build_networkx
 from growsearch.graph.recorder import tensor_names
 from growsearch.graph.running import Runner, check_model, examples_of
+from growsearch.graph.site import Site
 from growsearch.graph.sites import find_sites
+from growsearch.graph.trials import Trials, can_copy
 
 _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
 """What models were warned of: a model is traced again after every growth."""
 
 
 @unmetered()
-def trace(model: nn.Module, example_inputs: Any) -> NetworkGraph:
+def trace(model: nn.Module, example_inputs: Any, before: NetworkGraph | None = None) -> NetworkGraph:
     """The graph of `model`, from running it on example inputs (without touching it, on the meta device where possible).
 
     `example_inputs`: a tensor, a tuple of positional arguments, a dict of keyword arguments, or a list of several such
     examples, whose runs are joined (FLOPs are those of the first). The first axis of the first tensor counts samples.
     The model runs in evaluation mode, and in training mode too where that leaves a parameter unused. Parameters that no
-    run reaches stay as they are, and a `TraceWarning` names them, once for a model. Raises `TraceError` where the model
-    is wrapped or fails.
+    run reaches stay as they are, and a `TraceWarning` names them, once for a model.
+
+    A copy with all sites one unit wider runs as well: a site whose size is written as a number in the code is frozen.
+    `before`, the graph of the same network before a growth, spares that.
+
+    Raises `TraceError` where the model is wrapped or fails.
     """
     graph, counted = traced(model, example_inputs)
-    return follow_counts(model, example_inputs, graph, counted, traced)
+    known = None if before is None else carried(before, graph, model)
+    if known is not None:
+        return known
+    if not can_copy(model):
+        return replace(graph, sites={n: _uncounted(site, counted.get(n)) for n, site in graph.sites.items()})
+    graph = follow_counts(graph, counted, Trials(model, example_inputs, graph, traced))
+    return freeze_literals(graph, Trials(model, example_inputs, graph, traced))
+
+
+def _uncounted(site: Site, reason: str | None) -> Site:
+    return site if reason is None else replace(site, kind="frozen", reason=f"{reason}, and the model cannot be copied")
 
 
 def traced(model: nn.Module, example_inputs: Any) -> tuple[NetworkGraph, dict[str, str]]:

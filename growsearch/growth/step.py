@@ -77,7 +77,7 @@ def install(
     with Transaction(model, growing.optimizer, growing.companions) as transaction:
         transaction.apply(edits)
         with failing_whole():
-            grown = trace(model, growing.example_inputs)
+            grown = trace(model, growing.example_inputs, graph)
             recalibrate(model, new, growing.example_inputs, growing.objective, batches, growing.companions)
             loss_after = _loss(growing, batches)
             # Last, so that nothing of the event escapes the comparison.

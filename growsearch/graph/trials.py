@@ -1,0 +1,89 @@
+"""Running a copy of a model with sites one unit wider: what the operations alone do not tell shows there."""
+
+from __future__ import annotations
+
+import copy
+import warnings
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from torch import nn
+
+from growsearch.errors import GrowsearchError, TraceWarning
+from growsearch.graph.copying import meta_model
+from growsearch.graph.network import NetworkGraph
+from growsearch.graph.running import is_small
+from growsearch.graph.site import Site
+
+Traced = Callable[[nn.Module, Any], tuple[NetworkGraph, dict[str, str]]]
+
+
+class Trials:
+    """Trials of one model, on copies (on the meta device unless they are small, or need values to run)."""
+
+    def __init__(self, model: nn.Module, example_inputs: Any, graph: NetworkGraph, traced: Traced) -> None:
+        self.model, self.graph = model, graph
+        self._inputs, self._traced = example_inputs, traced
+        self._real = is_small(model)
+        self._meta_runs: bool | None = None
+
+    def failure(self, sites: Sequence[Site]) -> str | None:
+        """Why the model does not run with one unit more at each of `sites`, or is not the same otherwise; None if it is.
+
+        The sites may have other attributes than in the graph.
+        """
+        found = self._failure(sites)
+        if found is None or self._real or self._runs_on_meta():
+            return found
+        self._real = True
+        return self._failure(sites)
+
+    def _failure(self, sites: Sequence[Site]) -> str | None:
+        from growsearch.surgery import apply_edits, site_edits  # the surgery is built on this package
+
+        wide = self._copy()
+        try:
+            apply_edits(wide, [edit for site in sites for edit in site_edits(site, (*range(site.units), -1))])
+            after = self._trace(wide)
+        except GrowsearchError as error:
+            return str(error)
+        return self._difference(after, {site.name: site for site in sites})
+
+    def _difference(self, after: NetworkGraph, wider: dict[str, Site]) -> str | None:
+        for name, site in self.graph.sites.items():
+            if site.kind == "frozen" and name not in wider:
+                continue
+            other = after.sites.get(name)
+            if other is None or other.kind == "frozen":
+                return f"site {name!r} is {'gone' if other is None else f'frozen: {other.reason}'} then"
+            expected = site.units + (name in wider)
+            if (other.units, other.granularity) != (expected, site.granularity):
+                return f"site {name!r} has {other.units} units of {other.granularity} then, not {expected}"
+        return None
+
+    def _copy(self) -> nn.Module:
+        duplicate: nn.Module = (copy.deepcopy if self._real else meta_model)(self.model)
+        return duplicate
+
+    def _trace(self, model: nn.Module) -> NetworkGraph:
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", TraceWarning)  # the user was warned of the model itself
+            return self._traced(model, self._inputs)[0]
+
+    def _runs_on_meta(self) -> bool:
+        if self._meta_runs is None:
+            try:
+                self._trace(self._copy())
+                self._meta_runs = True
+            except GrowsearchError:
+                self._meta_runs = False
+        return self._meta_runs
+
+
+def can_copy(model: nn.Module) -> bool:
+    """Whether trials are possible; a module may hold what cannot be copied."""
+    try:
+        (copy.deepcopy if is_small(model) else meta_model)(model)
+    except Exception:  # whatever a module's own __deepcopy__ raises
+        return False
+    return True
