@@ -4,9 +4,9 @@
 
 IMAGES is a folder with one subfolder of pictures for each class (32 x 32). Each network trains for 60 steps; then every
 site that can grow gains a quarter of its units, by `random`, by GradMax's singular vectors alone (`refine: 0`), by
-`gradmax` and by `gradmax_opt`, each in a copy, each on the same batch of 32 images and on its default side: the new
+`gradmax` and by `gradmax_opt`, each in a copy, each on the same batch of 128 images and on its default side: the new
 outgoing weights are 0. Measured is the norm of the gradient there, right after the growth, on that batch and (root mean
-square over 16 batches) on images that neither the training nor the growth has seen. The cost is that of the whole
+square over 8 batches) on images that neither the training nor the growth has seen. The cost is that of the whole
 growth, its checks included, in training steps of the network before, by FLOPs (torch's counter, seed 0, all but
 `gradmax_opt`, which the counter slows down). One thread. Writes results.json.
 """
@@ -46,7 +46,7 @@ HOW: dict[str, Any] = {
     "gradmax": "gradmax",
     "gradmax_opt": "gradmax_opt",
 }
-SIZE, TRAIN, FRESH, STEPS = 32, 32, 16, 60
+SIZE, TRAIN, FRESH, STEPS = 128, 32, 8, 60
 Batch = tuple[Tensor, Tensor]
 
 
