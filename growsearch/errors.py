@@ -37,3 +37,7 @@ class GrowthFailed(GrowsearchError):
 
 class TraceWarning(UserWarning):
     """A part of a model was not seen by `trace`: it stays as it is, and what shares an axis with it does not grow."""
+
+
+class GrowthWarning(UserWarning):
+    """Growth goes on with less than was asked for."""

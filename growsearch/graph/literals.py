@@ -10,6 +10,8 @@ from growsearch.graph.network import NetworkGraph
 from growsearch.graph.site import Site
 from growsearch.graph.trials import Trials
 
+LITERAL = "a size is written as a number in the model's code"
+
 
 def freeze_literals(graph: NetworkGraph, trials: Trials) -> NetworkGraph:
     """`graph` with every site frozen for which the model does not run when that site is one unit wider.
@@ -24,7 +26,7 @@ def freeze_literals(graph: NetworkGraph, trials: Trials) -> NetworkGraph:
         if own:
             sites[name] = replace(site, attributes=own)
         else:
-            why = f"a size is written as a number in the model's code, as a run with one unit more shows: {reason}"
+            why = f"{LITERAL}, as a run with one unit more shows: {reason}"
             sites[name] = replace(site, kind="frozen", reason=why, attributes=())
     return replace(graph, sites=sites)
 

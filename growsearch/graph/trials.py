@@ -28,7 +28,7 @@ class Trials:
         self._meta_runs: bool | None = None
 
     def failure(self, sites: Sequence[Site]) -> str | None:
-        """Why the model does not run with one unit more at each of `sites`, or is not the same otherwise; None if it is.
+        """Why the model does not run with one unit more at each of `sites`, or becomes another one; None where it does.
 
         The sites may have other attributes than in the graph.
         """

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import itertools
 import time
+import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, replace
 from typing import Any
@@ -13,8 +14,9 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.errors import GrowthFailed, GrowthRefused, InputError
+from growsearch.errors import GrowthFailed, GrowthRefused, GrowthWarning, InputError
 from growsearch.graph import NetworkGraph, Site, trace
+from growsearch.graph.literals import LITERAL
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.budget import Allowance, Budget, allowance_for
@@ -197,6 +199,8 @@ class Grower:
         self.attributes = dict(state["attributes"])
 
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
+        if not context.names:
+            raise GrowthFailed(self._why_no_place())
         if context.allowance.empty and not context.may_remove:
             self.progress.exhausted = self._used_up()
             return None
@@ -336,5 +340,12 @@ class Grower:
         if self._patterns is not None:
             every = self.graph.depth_sites if deep else self.graph.sites
             raise InputError(f"sites {list(self._patterns)} match none of {', '.join(every) or 'none'}")
+        reason = self._why_no_place()
+        if not any(site.reason.startswith(LITERAL) for site in self.graph.sites.values()):
+            raise GrowthRefused(reason)
+        # What only a trial told is no fault of the policy: training goes on, and every event says why it is refused.
+        warnings.warn(reason, GrowthWarning, stacklevel=3)
+
+    def _why_no_place(self) -> str:
         reasons = {site.reason for site in self.graph.sites.values() if site.reason}
-        raise GrowthRefused(f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}")
+        return f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}"

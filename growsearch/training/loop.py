@@ -17,6 +17,7 @@ from growsearch.config import RunConfig
 from growsearch.data import Split, evaluation_batches
 from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
+from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import GrowthEvent
 from growsearch.surgery import active_parameters, hold_masks
 from growsearch.training.architecture import Architecture
@@ -248,7 +249,9 @@ class TrainingRun:
 
     def _architecture(self) -> dict[str, Any]:
         origin = self.setup.grower or self.setup.architecture
-        return {"insertions": [], "attributes": {}} if origin is None else origin.architecture()
+        if origin is not None:
+            return origin.architecture()
+        return {"insertions": [], "attributes": {}, "sizes": remembered_sizes(self.setup.model)}
 
     def finish(self, test: bool = True) -> dict[str, Any]:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint.

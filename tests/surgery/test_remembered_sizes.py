@@ -35,7 +35,7 @@ def test_the_size_follows_everywhere(kind: str) -> None:
     seed, companion = copy.deepcopy(model), copy.deepcopy(model)
     growsearch.grow(model, x, {"0": 2}, companions=[companion])
     assert getattr(model[1], attribute) == getattr(companion[1], attribute) == grown
-    again = rebuild(seed, [], model.state_dict(), remembered_sizes(model))
+    again = rebuild(seed, [], model.state_dict(), sizes=remembered_sizes(model))
     assert getattr(again[1], attribute) == grown
     assert torch.equal(again(x), model(x))
 
