@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import torch
@@ -20,12 +20,18 @@ _BERNOULLI = (_aten.bernoulli, _aten.bernoulli_)
 _LEAKS = (_aten.rrelu_with_noise, _aten.rrelu_with_noise_)
 
 
+_DRAWN = 64
+"""Numbers drawn at a call, whatever the shape: sample `i` gets number `i % 64`."""
+
+
 class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
-    """A context in which every random tensor holds one number, drawn anew at each call.
+    """A context in which random tensors hold one number for each place on their first axis, drawn anew at each call.
 
     A network that draws noise as wide as a layer draws other numbers for its old channels once that layer has grown:
-    its function for given noise cannot be compared before and after. With one number a call, whatever the shape, it can
-    be. Dropout does nothing, and RReLU takes its mean slope.
+    its function for given noise cannot be compared before and after. With one number a sample, however wide, it can be.
+    The first sample gets the smallest number and the second the largest: whichever way a mask is made of them, some
+    sample is kept, without which there would be nothing to compare. Dropout does nothing, and RReLU takes its mean
+    slope.
     """
 
     def __init__(self) -> None:
@@ -37,11 +43,11 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         packet = func.overloadpacket
         if packet in _FILLS:
-            return args[0].fill_(func(args[0].new_empty(()), *args[1:], **kwargs))
+            return args[0].copy_(_spread(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs)))
         if packet in _LIKE:
-            return _filled(args[0].shape, func(args[0].new_empty(()), *args[1:], **kwargs))
+            return _spread(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs))
         if packet in _SIZED and (place := _size_argument(func)) is not None and place < len(args):
-            return _filled(args[place], func(*args[:place], [], *args[place + 1 :], **kwargs))
+            return _spread(args[place], func(*args[:place], [_DRAWN], *args[place + 1 :], **kwargs))
         if packet is _aten.normal and any(isinstance(argument, Tensor) for argument in args):
             return _normal(*args, **kwargs)
         if packet in _BERNOULLI:
@@ -53,8 +59,15 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **kwargs)
 
 
-def _filled(shape: torch.Size, number: Tensor) -> Tensor:
-    return number.expand(shape).clone(memory_format=torch.contiguous_format)
+def _spread(shape: Sequence[int], numbers: Tensor) -> Tensor:
+    """A tensor of `shape` with one of the numbers for each place on its first axis: the extremes, then the others."""
+    numbers = numbers.clone()
+    for place, extreme in ((0, int(numbers.argmin())), (1, int(numbers.argmax()))):
+        numbers[[place, extreme]] = numbers[[extreme, place]]
+    samples = shape[0] if len(shape) else 1
+    chosen = numbers[torch.arange(samples, device=numbers.device) % _DRAWN]
+    column = chosen.reshape(samples, *[1] * (len(shape) - 1)) if len(shape) else chosen[0]
+    return column.expand(shape).clone(memory_format=torch.contiguous_format)
 
 
 def _size_argument(func: Any) -> int | None:
@@ -65,14 +78,14 @@ def _size_argument(func: Any) -> int | None:
 def _normal(mean: Tensor | float, std: Tensor | float = 1.0, generator: torch.Generator | None = None) -> Tensor:
     like = mean if isinstance(mean, Tensor) else std
     assert isinstance(like, Tensor)
-    number = torch.randn((), generator=generator, dtype=like.dtype, device=like.device)
-    return mean + std * number
+    numbers = torch.randn(_DRAWN, generator=generator, dtype=like.dtype, device=like.device)
+    return mean + std * _spread(like.shape, numbers)
 
 
 def _bernoulli(
     packet: Callable[..., Any], x: Tensor, p: Tensor | float | None = None, generator: torch.Generator | None = None
 ) -> Tensor:
     """`bernoulli(x)` takes its probabilities from `x`, all other forms from `p`."""
-    found = torch.rand((), generator=generator, device=x.device) < (x if p is None else p)
-    values = found.expand(x.shape).to(x.dtype)
-    return x.copy_(values) if packet is _aten.bernoulli_ else values.clone()
+    numbers = _spread(x.shape, torch.rand(_DRAWN, generator=generator, device=x.device))
+    values = (numbers < (x if p is None else p)).to(x.dtype)
+    return x.copy_(values) if packet is _aten.bernoulli_ else values

@@ -93,12 +93,37 @@ def test_a_change_that_shows_in_train_mode_only_is_still_seen_through_noise() ->
 @pytest.mark.parametrize(
     "name", [name for name in DRAWS if "random" not in name and name not in ("dropout by torch", "rrelu")]
 )
-def test_steady_noise_is_one_number_a_call(name: str) -> None:
+def test_steady_noise_is_one_number_a_sample_at_any_width(name: str) -> None:
     with SteadyNoise():
         for x in (torch.ones(3, 4), torch.ones(5, 2)):
             drawn = DRAWS[name](x)
-            assert drawn.shape == x.shape and bool((drawn == drawn.flatten()[0]).all())
+            assert drawn.shape == x.shape and bool((drawn == drawn[:, :1]).all())
             assert drawn.is_contiguous()
+
+
+MASKS: dict[str, Callable[[Tensor], Tensor]] = {
+    "bernoulli": lambda x: torch.bernoulli(torch.full_like(x, 0.05)),
+    "bernoulli_": lambda x: torch.empty_like(x).bernoulli_(0.05),
+    "below": lambda x: torch.rand_like(x) < 0.05,
+    "above": lambda x: torch.rand(x.shape) > 0.95,
+}
+
+
+@pytest.mark.parametrize("name", MASKS)
+def test_a_rare_mask_hides_no_change(name: str) -> None:
+    """Where every sample is dropped there is nothing to compare, and any change would pass."""
+
+    class Halved(Noisy):
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.a(x)
+            if self.training:
+                hidden = MASKS[name](hidden) * hidden * (1.0 if hidden.shape[1] == 6 else 0.5)
+            return self.b(hidden)
+
+    torch.manual_seed(0)
+    model = Halved(DRAWS["randn_like"])
+    with pytest.raises(GrowthFailed, match="in train mode it changed the outputs"):
+        growsearch.grow(model, torch.randn(5, 4), {"a": 2})
 
 
 def test_two_calls_draw_two_numbers() -> None:
