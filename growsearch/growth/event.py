@@ -16,7 +16,8 @@ class GrowthEvent:
     any training (None without an objective). `gradient_ratio` is, by site, the mean gradient norm of the new units over
     that of the old ones right after the event, on a batch that no strategy has seen (empty where there was none).
     `growth_flops` is what the event itself computed, in all its forward and backward passes (see `FlopMeter`). `woken`
-    and `slept` count connections, `active_before` and `active_after` the parameters that are not dormant. `refused` is
+    and `slept` count connections, `active_before` and `active_after` the parameters that are not dormant. `left_out`
+    are the sites that did not pass their checks, with the reason: growing leaves them out from then on. `refused` is
     the reason where the event was rolled back. `edits` are the structural changes as plain data, in the coordinates
     before the event.
     """
@@ -42,6 +43,7 @@ class GrowthEvent:
     active_before: int | None = None
     active_after: int | None = None
     refused: str | None = None
+    left_out: dict[str, str] = field(default_factory=dict)
     growth_flops: int = 0
     edits: tuple[Edit, ...] = field(default=(), repr=False)
 

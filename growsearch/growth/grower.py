@@ -28,7 +28,7 @@ from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
 from growsearch.growth.reporting import Report, on_terminal, silent
-from growsearch.growth.step import Growing, install, refused_event
+from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import (
     Insertion,
@@ -95,6 +95,8 @@ class Grower:
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Insertion] = []
+        self.left_out: dict[str, str] = {}
+        """Sites that growing leaves out since they failed a check or were refused, with the reason."""
         self.attributes: dict[str, int] = {}
         """The numbers of heads and the like that growing changed, by module path and name."""
         self.seconds = 0.0
@@ -183,6 +185,7 @@ class Grower:
             "added": self._added,
             "births": self._births.state_dict(),
             "state": dict(self._state),
+            "left_out": dict(self.left_out),
             **self.architecture(),
         }
 
@@ -195,6 +198,7 @@ class Grower:
         self._added = int(state["added"])
         self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
+        self.left_out = dict(state["left_out"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
         self.attributes = dict(state["attributes"])
 
@@ -204,23 +208,57 @@ class Grower:
         if context.allowance.empty and not context.may_remove:
             self.progress.exhausted = self._used_up()
             return None
-        chosen = self._chosen(context)
-        if not chosen:
-            return None
+        try:
+            chosen = self._chosen(context)
+        except GrowthRefused:
+            if not self._leave_out(self._refusing(context), context):
+                raise
+            return self._grow(self._context(), started)
+        return self._install(chosen, context, started) if chosen else None
+
+    def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
+        """Install what passes its checks; a site whose candidates do not is left out, from now on."""
         before = self.graph
-        event, self.graph = install(
-            self._growing,
-            before,
-            chosen,
-            self.policy.names,
-            self.progress.step,
-            context.batches,
-            started,
-            context.fresh,
-        )
+        try:
+            event, self.graph = install(
+                self._growing,
+                before,
+                chosen,
+                self.policy.names,
+                self.progress.step,
+                context.batches,
+                started,
+                context.fresh,
+            )
+        except GrowthFailed:
+            failing = failing_sites(self._growing, before, chosen, context.batches)
+            rest = [candidate for candidate in chosen if candidate.site not in failing]
+            if not self._leave_out(failing, context) or not rest:
+                raise
+            event = self._install(rest, context, started)
+            return replace(event, left_out=failing | event.left_out)
         self._account(before, chosen)
         self.attributes |= changed_attributes(event.edits)
         return event
+
+    def _leave_out(self, reasons: Mapping[str, str], context: GrowthContext) -> bool:
+        """Whether there are such sites and others beside them; the policy goes on without these."""
+        if not reasons or reasons.keys() >= set(context.names):
+            return False
+        self.left_out |= reasons
+        told = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
+        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=2)
+        return True
+
+    def _refusing(self, context: GrowthContext) -> dict[str, str]:
+        """Why the initializer refuses the sites that it refuses by themselves."""
+        found = {}
+        for name in context.names:
+            try:
+                self.policy.how.propose({name: 1}, context)
+            except GrowthRefused as error:
+                found[name] = str(error)
+        return found
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
@@ -238,13 +276,14 @@ class Grower:
         self.insertions += insertions
         # A layer behind a producer gives its site another name.
         self._seed_units = {rename(name, insertions): units for name, units in self._seed_units.items()}
+        self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
         self._births.update(before, self.graph, chosen, self.progress.step)
         for name, site in self.graph.sites.items():
             self._seed_units.setdefault(name, site.units)
 
     def _context(self) -> GrowthContext:
         deep = self.policy.how.grows == "depth"
-        layers = {name: site for name, site in self.graph.depth_sites.items() if self._named(name)}
+        layers = {n: site for n, site in self.graph.depth_sites.items() if self._named(n) and n not in self.left_out}
         places = layers if not deep and self.policy.where.inserts and self.policy.how.inserts() else {}
         allowance = self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress))
         strategies = (self.policy.when, self.policy.where, self.policy.how)
@@ -288,8 +327,11 @@ class Grower:
         return {
             name: site
             for name, site in self.graph.sites.items()
-            if (site.kind == "exact" and self._named(name))
-            or (site.kind == "mixing" and name in (self._patterns or ()))
+            if name not in self.left_out
+            and (
+                (site.kind == "exact" and self._named(name))
+                or (site.kind == "mixing" and name in (self._patterns or ()))
+            )
         }
 
     def _named(self, name: str) -> bool:
@@ -321,7 +363,8 @@ class Grower:
 
     def _depth_allowance(self) -> Allowance:
         """One layer an event, anywhere; a width budget does not limit depth."""
-        places = dict.fromkeys((n for n in self.graph.depth_sites if self._named(n)), 1)
+        named = (n for n in self.graph.depth_sites if self._named(n) and n not in self.left_out)
+        places = dict.fromkeys(named, 1)
         budget = self._budget
         if budget is None or budget.measure == "width":
             return Allowance(places, places, 1)

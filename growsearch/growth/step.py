@@ -12,6 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from growsearch.errors import GrowthFailed
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
@@ -20,7 +21,7 @@ from growsearch.growth.learning import require_learning
 from growsearch.growth.maturity import gradient_ratios
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.surgery import Transaction, active_parameters, undisturbed
+from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed
 
 Objective = Callable[[nn.Module, Any], Tensor]
 
@@ -68,40 +69,79 @@ def install(
     started = time.perf_counter() if started is None else started
     model = growing.model
     require_learning(model, graph, chosen, trainable_parameters(model, growing.optimizer))
-    edits = planned_edits(graph, chosen)
-    exact = all(c.exact for c in chosen) and all(graph.sites[c.site].kind == "exact" for c in chosen if not c.insertion)
     active = active_parameters(model)
-    before = both_outputs(model, growing.example_inputs)
     loss_before = _loss(growing, batches)
-    new = new_channels(model, edits)
     with Transaction(model, growing.optimizer, growing.companions) as transaction:
-        transaction.apply(edits)
-        with failing_whole():
-            grown = trace(model, growing.example_inputs, graph)
-            recalibrate(model, new, growing.example_inputs, growing.objective, batches, growing.companions)
-            loss_after = _loss(growing, batches)
-            # Last, so that nothing of the event escapes the comparison.
-            change = output_change(model, growing.example_inputs, before)
-        if exact:
-            require_preserved(model, growing.example_inputs, change)
+        grown = _apply(transaction, growing, graph, chosen, batches)
     added = Counter(c.site for c in chosen if c.adds)
     # Once what was there before has been let go: the gradients need as much memory as the network.
-    ratio = _ratios(growing, grown, added, fresh)
+    ratio = _ratios(growing, grown.graph, added, fresh)
     event = GrowthEvent(
-        **facts(graph, grown, names, step, started),
+        **facts(graph, grown.graph, names, step, started),
         sites=dict(added),
         removed=dict(Counter(c.site for c in chosen if c.removes is not None)),
         active_before=active,
         active_after=active_parameters(model),
         woken=sum(len(c.rewires.wake) for c in chosen if c.rewires is not None),
         slept=sum(len(c.rewires.sleep) for c in chosen if c.rewires is not None),
-        predicted_change=None if loss_before is None else _predicted(chosen, exact),
-        measured_change=None if loss_before is None or loss_after is None else loss_after - loss_before,
-        output_change=max(change),
+        predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
+        measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
+        output_change=max(grown.output_change),
         gradient_ratio=ratio,
-        edits=tuple(edits),
+        edits=tuple(grown.edits),
     )
-    return event, grown
+    return event, grown.graph
+
+
+def failing_sites(
+    growing: Growing, graph: NetworkGraph, chosen: Sequence[Candidate], batches: Sequence[Any]
+) -> dict[str, str]:
+    """By name, why the candidates of a site do not pass the checks by themselves; nothing stays changed."""
+    found = {}
+    for name in dict.fromkeys(candidate.site for candidate in chosen):
+        try:
+            with Transaction(growing.model, growing.optimizer, growing.companions) as transaction:
+                _apply(transaction, growing, graph, [c for c in chosen if c.site == name], batches)
+                transaction.rollback()
+        except GrowthFailed as error:
+            found[name] = str(error)
+    return found
+
+
+@dataclass(frozen=True)
+class _Grown:
+    """A network to which candidates were applied, and that has passed its checks."""
+
+    graph: NetworkGraph
+    edits: Sequence[Edit]
+    output_change: Sequence[float]
+    loss: float | None
+
+
+def _apply(
+    transaction: Transaction,
+    growing: Growing,
+    graph: NetworkGraph,
+    chosen: Sequence[Candidate],
+    batches: Sequence[Any],
+) -> _Grown:
+    model = growing.model
+    edits = planned_edits(graph, chosen)
+    before, new = both_outputs(model, growing.example_inputs), new_channels(model, edits)
+    transaction.apply(edits)
+    with failing_whole():
+        grown = trace(model, growing.example_inputs, graph)
+        recalibrate(model, new, growing.example_inputs, growing.objective, batches, growing.companions)
+        loss = _loss(growing, batches)
+        # Last, so that nothing of the event escapes the comparison.
+        change = output_change(model, growing.example_inputs, before)
+    if _is_exact(graph, chosen):
+        require_preserved(model, growing.example_inputs, change)
+    return _Grown(grown, edits, change, loss)
+
+
+def _is_exact(graph: NetworkGraph, chosen: Sequence[Candidate]) -> bool:
+    return all(c.exact for c in chosen) and all(graph.sites[c.site].kind == "exact" for c in chosen if not c.insertion)
 
 
 def refused_event(graph: NetworkGraph, names: Names, step: int, reason: str, started: float) -> GrowthEvent:
