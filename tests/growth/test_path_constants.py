@@ -88,3 +88,14 @@ def test_what_is_not_linear_is_refused_by_its_name(model: nn.Module, reason: str
     with pytest.raises(GrowthRefused, match=reason) as error:
         growsearch.grow(model, x, {"first": 2}, "gradmax", objective=objective, batches=[x])
     assert "item" not in str(error.value)
+
+
+def test_deep_networks_grow_at_their_end() -> None:
+    """What depends on the input is not followed back call by call: a deep network would exhaust the stack."""
+    torch.manual_seed(0)
+    layers = [layer for _ in range(400) for layer in (nn.Linear(2, 2), nn.Identity())]
+    model, x = nn.Sequential(*layers, nn.Linear(2, 3), nn.ReLU(), nn.Linear(3, 2)), torch.randn(4, 2)
+
+    growsearch.grow(model, x, {"800": 1})
+
+    assert model[800].out_features == 4

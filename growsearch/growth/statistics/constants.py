@@ -23,9 +23,12 @@ class Constants:
         self._graph, self._model, self._site = graph, model, site
         self._tensors: Mapping[str, Tensor] = named_tensors(model)
         self._known: dict[str, Any] = {}
+        self._fixed = _independent(graph)
 
     def value(self, name: str) -> Tensor | None:
         """The tensor that call `name` gives, without gradient; None where it depends on the input, or is not known."""
+        if name not in self._fixed:
+            return None
         with torch.no_grad():
             found = self._value(name)
         return found if isinstance(found, Tensor) and not found.is_meta else None
@@ -61,6 +64,16 @@ class Constants:
             else:
                 value = value.new_full(fill_shape(use, value), ROLE_FILLS.get(use.role, 0.0))
         return value
+
+
+def _independent(graph: NetworkGraph) -> set[str]:
+    """The calls that depend on no input: of parameters, and of such calls alone. Calls come in the order of the run."""
+    found: set[str] = set()
+    for call in graph.calls.values():
+        sources = {source for _, source in call.references()}
+        if call.kind == "parameter" or (sources and sources <= found):
+            found.add(call.name)
+    return found
 
 
 def _filled(value: Any, tensors: Mapping[str, Any]) -> Any:
