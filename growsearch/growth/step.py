@@ -186,8 +186,12 @@ def _ratios(
     sites = {name: units for name, units in added.items() if name in graph.sites}
     if growing.objective is None or not batches or not sites:
         return {}
-    with undisturbed(growing.model), torch.enable_grad():
-        return gradient_ratios(growing.model, graph, sites, growing.objective(growing.model, batches[0]))
+    try:
+        with undisturbed(growing.model), torch.enable_grad():
+            loss = growing.objective(growing.model, batches[0])
+            return gradient_ratios(growing.model, graph, sites, loss)
+    except Exception:  # the growth stands by now, and a measurement must not leave it half known; training fails again
+        return {}
 
 
 def _loss(growing: Growing, batches: Sequence[Any]) -> float | None:

@@ -92,3 +92,21 @@ def test_an_interrupt_passes_after_the_rollback(error: type[BaseException]) -> N
         growsearch.grow(model, X, {"a": 2}, optimizer=optimizer)
 
     assert everything(model, optimizer) == before
+
+
+def test_a_measurement_that_fails_after_the_growth_leaves_it_whole() -> None:
+    model = nn.Sequential()
+    model.a, model.b = nn.Linear(4, 6), nn.Linear(6, 3)
+
+    def objective(net: nn.Module, batch: Tensor) -> Tensor:
+        if torch.is_grad_enabled() and net.a.out_features > 6:
+            raise KeyError("gone")
+        return net(batch).square().mean()
+
+    when = {"interval": {"every": 1, "count": 2}}
+    grower = Grower(model, None, X, objective=objective, batches=[X, X], when=when, budget={"width": 2.0})
+    events = [grower.step(), grower.step()]
+
+    assert [event.refused for event in events if event] == [None, None]
+    assert events[0] is not None and not events[0].gradient_ratio
+    assert grower.graph.sites["a"].width == model.a.out_features == 12
