@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
@@ -22,9 +22,10 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
     """
     sites = dict(graph.sites)
     known: list[tuple[str, ...]] = []
+    hopeless: set[tuple[str, ...]] = set()
     for name, reason in counted.items():
         site = graph.sites[name]
-        found = search_attributes(trials, site, known)
+        found = search_attributes(trials, site, known, hopeless)
         if found is None:
             why = f"{reason}, and no number that its modules keep makes it run with one unit more"
             sites[name] = replace(site, kind="frozen", reason=why, attributes=())
@@ -35,7 +36,11 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
 
 
 def search_attributes(
-    trials: Trials, site: Site, known: list[tuple[str, ...]] | None = None, owners_only: bool = False
+    trials: Trials,
+    site: Site,
+    known: Sequence[tuple[str, ...]] = (),
+    hopeless: set[tuple[str, ...]] | None = None,
+    owners_only: bool = False,
 ) -> tuple[AttributeUse, ...] | None:
     """The attributes that have to follow a site for the model to run with one unit more; None where none make it run.
 
@@ -43,6 +48,7 @@ def search_attributes(
         trials: of the model.
         site: with one unit more.
         known: sets of names that other sites needed, tried first.
+        hopeless: kinds of modules, with their numbers, at which all sets were tried in vain; added to.
         owners_only: look at modules that own a tensor of the site only.
     """
     candidates = list(_candidates(trials, site, owners_only))
@@ -50,13 +56,17 @@ def search_attributes(
     def runs(uses: tuple[AttributeUse, ...]) -> bool:
         return trials.failure([replace(site, attributes=uses)]) is None
 
-    for names in dict.fromkeys(known or ()):  # what other layers of the same kind needed
+    for names in dict.fromkeys(known):  # what other layers of the same kind needed
         alike = tuple(use for use in candidates if use.name in names)
         if sorted(use.name for use in alike) == sorted(names) and runs(alike):
             return alike
-    subsets = (uses for size in range(len(candidates) + 1) for uses in combinations(candidates, size))
+    kind = tuple(sorted({f"{type(trials.model.get_submodule(u.module)).__name__}.{u.name}" for u in candidates}))
+    sizes = range(1 if hopeless is not None and kind in hopeless else len(candidates) + 1)
+    subsets = (uses for size in sizes for uses in combinations(candidates, size))
     needed = next((uses for uses in islice(subsets, _TRIALS) if runs(uses)), None)
     if needed is None:
+        if hopeless is not None:
+            hopeless.add(kind)
         return None
     shown = (*needed, *(use for use in candidates if use not in needed and _counts_heads(use, site)))
     return shown if shown != needed and runs(shown) else needed
