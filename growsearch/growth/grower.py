@@ -27,6 +27,7 @@ from growsearch.growth.event import GrowthEvent
 from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
+from growsearch.growth.refusals import refused_beforehand, refused_now
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
@@ -120,6 +121,7 @@ class Grower:
         self._added = 0
         self._state: dict[str, Any] = {}
         self._check_places()
+        self._leave_out_refused()
         self._maturity = maturity or Maturity()
         self._births = Births(self.graph)
         if self._maturity.boosts:
@@ -211,7 +213,7 @@ class Grower:
         try:
             chosen = self._chosen(context)
         except GrowthRefused:
-            if not self._leave_out(self._refusing(context), context):
+            if not self._leave_out(refused_now(self.policy.how, context), context.names):
                 raise
             return self._grow(self._context(), started)
         return self._install(chosen, context, started) if chosen else None
@@ -233,7 +235,7 @@ class Grower:
         except GrowthFailed:
             failing = failing_sites(self._growing, before, chosen, context.batches)
             rest = [candidate for candidate in chosen if candidate.site not in failing]
-            if not self._leave_out(failing, context) or not rest:
+            if not self._leave_out(failing, context.names) or not rest:
                 raise
             event = self._install(rest, context, started)
             return replace(event, left_out=failing | event.left_out)
@@ -241,24 +243,24 @@ class Grower:
         self.attributes |= changed_attributes(event.edits)
         return event
 
-    def _leave_out(self, reasons: Mapping[str, str], context: GrowthContext) -> bool:
-        """Whether there are such sites and others beside them; the policy goes on without these."""
-        if not reasons or reasons.keys() >= set(context.names):
+    def _leave_out_refused(self) -> None:
+        """Before anyone trains: what the initializer refuses whatever the data; `GrowthRefused` where that is all."""
+        if self.policy.how.grows == "depth":
+            return
+        model, sites = self._growing.model, self._sites()
+        trainable = trainable_parameters(model, self._growing.optimizer)
+        found = refused_beforehand(self.policy.how, model, self.graph, sites, trainable)
+        if found and not self._leave_out(found, list(sites)):
+            raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
+
+    def _leave_out(self, reasons: Mapping[str, str], names: Sequence[str]) -> bool:
+        """Whether there are such sites and others of `names` beside them; the policy goes on without these."""
+        if not reasons or reasons.keys() >= set(names):
             return False
         self.left_out |= reasons
         told = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
         warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=2)
         return True
-
-    def _refusing(self, context: GrowthContext) -> dict[str, str]:
-        """Why the initializer refuses the sites that it refuses by themselves."""
-        found = {}
-        for name in context.names:
-            try:
-                self.policy.how.propose({name: 1}, context)
-            except GrowthRefused as error:
-                found[name] = str(error)
-        return found
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}

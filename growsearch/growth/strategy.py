@@ -15,7 +15,7 @@ from pydantic import BaseModel, ConfigDict
 from torch import nn
 
 if TYPE_CHECKING:
-    from growsearch.graph import Site
+    from growsearch.graph import NetworkGraph, Site
     from growsearch.growth.candidate import Candidate
     from growsearch.growth.context import GrowthContext
     from growsearch.growth.progress import Progress
@@ -102,6 +102,18 @@ class Initializer(Strategy):
     def seed_edits(self, model: nn.Module, sites: Mapping[str, Site], generator: torch.Generator) -> list[Edit]:
         """What makes the seed network sparse, before it trains; asked for where the selector `rewires`."""
         return []
+
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        """Raise `GrowthRefused` where no units can be made at `site`, whatever the data: a `Grower` leaves it out then.
+
+        Args:
+            model: the network.
+            graph: its graph.
+            site: one of the graph's.
+            trainable: names of the parameters that train; None: all.
+        """
 
     @abstractmethod
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:

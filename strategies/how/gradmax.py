@@ -7,11 +7,15 @@ from typing import ClassVar, Literal
 
 import torch
 from pydantic import Field
-from torch import Tensor
+from torch import Tensor, nn
 
+from growsearch.graph import NetworkGraph, Site
 from growsearch.growth import Candidate, GrowthContext, Initializer, Need, Side, SiteEnds
+from growsearch.growth.statistics.collect import LaneProblem
 from growsearch.growth.statistics.decompose import Triplets
+from growsearch.growth.statistics.endpoints import lanes as lanes_of
 from growsearch.growth.statistics.response import Followers, OutgoingGradients
+from growsearch.growth.statistics.transport import Transport
 from strategies.how.refinement import refined
 
 End = Literal["incoming", "outgoing"]
@@ -60,6 +64,15 @@ class GradMax(Initializer):
     refine: int = Field(
         20, ge=0, description="steps of ascent where zero outgoing weights have no closed form; 0: singular vectors"
     )
+
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        zero = SiteEnds(model, graph, site, trainable).zero_side(self.side)
+        followers = Followers(graph, model, site)
+        bent = self.refine and zero == "outgoing" and not followers.linear
+        for lane in range(lanes_of(site)):
+            LaneProblem(model, graph, site, lane, 1, Followers if bent else Transport)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in plan.items() if units}

@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 
-from growsearch.graph import Role
+from growsearch.graph import NetworkGraph, Role, Site
 from growsearch.growth import (
     Candidate,
     GrowthContext,
@@ -53,6 +53,11 @@ class GradMaxOpt(Initializer):
     side: Side = Field(
         "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
     )
+
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        SiteEnds(model, graph, site, trainable).zero_side(self.side)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:

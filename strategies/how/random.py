@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar, Literal
 
 from pydantic import Field
+from torch import nn
 
+from growsearch.graph import NetworkGraph, Site
 from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, random_directions
 
 
@@ -30,6 +32,11 @@ class Random(Initializer):
     side: Side = Field(
         "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
     )
+
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        SiteEnds(model, graph, site, trainable).zero_side(self.side)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]

@@ -6,7 +6,9 @@ from collections.abc import Mapping
 from typing import ClassVar
 
 from pydantic import Field
+from torch import nn
 
+from growsearch.graph import NetworkGraph, Site
 from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds
 
 
@@ -22,6 +24,11 @@ class Zero(Initializer):
     preserves: ClassVar[str] = "the function, exactly"
 
     side: Side = Field("outgoing", description="which weights start at zero; auto: incoming where that preserves")
+
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        SiteEnds(model, graph, site, trainable).zero_side(self.side)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]

@@ -222,7 +222,7 @@ def test_a_refused_event_is_returned_with_its_reason(monkeypatch: pytest.MonkeyP
     model = mlp()
     grower = grower_for(model, sgd(model), how="random", amount=0.5)
     with monkeypatch.context() as patch:
-        patch.setattr("growsearch.growth.check.relative_difference", lambda old, new: 0.5)
+        patch.setattr("growsearch.growth.step.output_change", lambda *_: [0.5, 0.5])
         event = grower.step()
     assert event is not None and event.refused is not None
     assert "rolled back" in event.refused and "changed the outputs by 0.5" in event.refused

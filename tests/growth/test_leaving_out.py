@@ -102,3 +102,26 @@ def test_an_initializer_that_refuses_every_site_is_an_error() -> None:
 
     with pytest.raises(GrowthRefused, match="no way through"):
         grower.step()
+
+
+class Gated(nn.Module):
+    """A site behind a sigmoid, which is not 0 at 0, and one behind tanh."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b, self.c = nn.Linear(4, 6), nn.Linear(6, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.c(torch.tanh(self.b(torch.sigmoid(self.a(x)))))
+
+
+def test_what_the_initializer_refuses_whatever_the_data_is_known_before_anyone_trains() -> None:
+    model = Gated()
+
+    with pytest.warns(GrowthWarning, match="leaves out 'a': .*is 0.5 at 0"):
+        grower = grower_for(model, {"zero": {"side": "incoming"}})
+    event = grower.step()
+
+    assert event is not None and set(event.sites) == {"b"}
+    with pytest.raises(GrowthRefused, match="is 0.5 at 0"):
+        grower_for(model, {"zero": {"side": "incoming"}}, sites=["a"])

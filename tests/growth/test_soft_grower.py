@@ -304,7 +304,7 @@ def test_a_failed_allocation_leaves_no_trace(monkeypatch: pytest.MonkeyPatch) ->
     parameters = [id(p) for p in run.model.parameters()]
 
     with monkeypatch.context() as patch:
-        patch.setattr("growsearch.growth.check.relative_difference", lambda one, other: 0.5)
+        patch.setattr("growsearch.growth.soft.grower.output_change", lambda *_: [0.5, 0.5])
         with pytest.raises(GrowthFailed, match="rolled back"):
             run.grower.step()
         with pytest.raises(GrowthFailed, match="rolled back"):

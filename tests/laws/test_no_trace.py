@@ -33,7 +33,7 @@ def trace_fails(monkeypatch: pytest.MonkeyPatch) -> type[Exception] | None:
 
 
 def preservation_fails(monkeypatch: pytest.MonkeyPatch) -> type[Exception] | None:
-    monkeypatch.setattr("growsearch.growth.check.relative_difference", lambda old, new: 0.5)
+    monkeypatch.setattr("growsearch.growth.step.output_change", lambda *_: [0.5, 0.5])
     return None
 
 
