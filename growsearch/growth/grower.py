@@ -158,7 +158,10 @@ class Grower:
         finally:
             self.seconds += time.perf_counter() - started
             self.flops += meter.flops
-        return event and replace(event, growth_flops=meter.flops)
+        if event is None:
+            return None
+        _tell_left_out(event.left_out)
+        return replace(event, growth_flops=meter.flops)
 
     def report(self, **metrics: float) -> None:
         """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""
@@ -210,35 +213,47 @@ class Grower:
         if context.allowance.empty and not context.may_remove:
             self.progress.exhausted = self._used_up()
             return None
+        chosen: Sequence[Candidate] = ()
         try:
             chosen = self._chosen(context)
-        except GrowthRefused:
-            if not self._leave_out(refused_now(self.policy.how, context), context.names):
+            return self._install(chosen, context, started) if chosen else None
+        except (GrowthFailed, GrowthRefused) as error:
+            proposed = bool(chosen) or isinstance(error, GrowthFailed)
+            failing = (
+                failing_sites(self._growing, self.graph, chosen, context.batches)
+                if proposed
+                else refused_now(self.policy.how, context)
+            )
+            event = self._without(failing, chosen, context, started)
+            if event is None:
                 raise
-            return self._grow(self._context(), started)
-        return self._install(chosen, context, started) if chosen else None
+        return event
+
+    def _without(
+        self, failing: dict[str, str], chosen: Sequence[Candidate], context: GrowthContext, started: float
+    ) -> GrowthEvent | None:
+        """The event of the other sites, chosen anew where all that were chosen fail; None where these fail too.
+
+        Only a site beside which another one passes is to blame, and is left out from now on.
+        """
+        if not failing:
+            return None
+        before = self.left_out
+        self.left_out = before | failing
+        rest = [candidate for candidate in chosen if candidate.site not in failing]
+        event = None
+        try:
+            event = self._install(rest, context, started) if rest else self._grow(self._context(), started)
+        except (GrowthFailed, GrowthRefused):
+            event = None
+        finally:
+            if event is None:
+                self.left_out = before
+        return event and replace(event, left_out=failing | event.left_out)
 
     def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
-        """Install what passes its checks; a site whose candidates do not is left out, from now on."""
-        before = self.graph
-        try:
-            event, self.graph = install(
-                self._growing,
-                before,
-                chosen,
-                self.policy.names,
-                self.progress.step,
-                context.batches,
-                started,
-                context.fresh,
-            )
-        except GrowthFailed:
-            failing = failing_sites(self._growing, before, chosen, context.batches)
-            rest = [candidate for candidate in chosen if candidate.site not in failing]
-            if not self._leave_out(failing, context.names) or not rest:
-                raise
-            event = self._install(rest, context, started)
-            return replace(event, left_out=failing | event.left_out)
+        before, names, step = self.graph, self.policy.names, self.progress.step
+        event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
         self._account(before, chosen)
         self.attributes |= changed_attributes(event.edits)
         return event
@@ -250,17 +265,10 @@ class Grower:
         model, sites = self._growing.model, self._sites()
         trainable = trainable_parameters(model, self._growing.optimizer)
         found = refused_beforehand(self.policy.how, model, self.graph, sites, trainable)
-        if found and not self._leave_out(found, list(sites)):
+        if found and found.keys() >= sites.keys():
             raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
-
-    def _leave_out(self, reasons: Mapping[str, str], names: Sequence[str]) -> bool:
-        """Whether there are such sites and others of `names` beside them; the policy goes on without these."""
-        if not reasons or reasons.keys() >= set(names):
-            return False
-        self.left_out |= reasons
-        told = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
-        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=2)
-        return True
+        self.left_out |= found
+        _tell_left_out(found)
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
@@ -394,3 +402,9 @@ class Grower:
     def _why_no_place(self) -> str:
         reasons = {site.reason for site in self.graph.sites.values() if site.reason}
         return f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}"
+
+
+def _tell_left_out(reasons: Mapping[str, str]) -> None:
+    if reasons:
+        told = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
+        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=3)

@@ -12,7 +12,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.errors import GrowthFailed
+from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
@@ -103,7 +103,7 @@ def failing_sites(
             with Transaction(growing.model, growing.optimizer, growing.companions) as transaction:
                 _apply(transaction, growing, graph, [c for c in chosen if c.site == name], batches)
                 transaction.rollback()
-        except GrowthFailed as error:
+        except (GrowthFailed, GrowthRefused) as error:
             found[name] = str(error)
     return found
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any
 
 import pytest
@@ -10,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch import GrowthRefused
 from growsearch.errors import GrowthWarning
-from growsearch.growth import Candidate, Grower, GrowthContext, Initializer, Policy
+from growsearch.growth import Candidate, Grower, GrowthContext, Initializer, Policy, Selector
 from growsearch.surgery import outputs_of, relative_difference
 
 X = torch.randn(6, 4, generator=torch.Generator().manual_seed(0))
@@ -71,6 +72,41 @@ def test_where_only_failing_sites_are_left_the_event_says_why() -> None:
 
     assert event is not None and event.refused is not None and "changed the outputs" in event.refused
     assert model.a.out_features == 6
+
+
+class Turns(Selector):
+    """Takes one site an event, always the first that there is."""
+
+    summary = source = ""
+
+    def plan(self, context: GrowthContext) -> dict[str, int]:
+        return dict.fromkeys(context.names[:1], 2)
+
+    def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
+        return list(candidates)
+
+
+def test_a_policy_that_takes_one_site_an_event_goes_on_with_the_next_where_it_fails() -> None:
+    model = Scaled()
+    grower = grower_for(model, where=Turns())
+
+    with pytest.warns(GrowthWarning, match=r"leaves out 'a': .*it changed the outputs"):
+        event = grower.step()
+
+    assert event is not None and list(event.left_out) == ["a"] and list(event.sites) == ["b"]
+
+
+def test_where_every_site_fails_none_is_to_blame() -> None:
+    model = Scaled()
+    grower = grower_for(model, where=Turns())
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("growsearch.growth.step.output_change", lambda *_: [0.5, 0.5])
+        event = grower.step()
+
+    assert event is not None and event.refused is not None and not event.left_out and not grower.left_out
+    with pytest.warns(GrowthWarning, match="'a'"):
+        assert (event := grower.step()) is not None and event.refused is None
 
 
 class Picky(Initializer):
