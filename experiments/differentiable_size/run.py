@@ -22,8 +22,8 @@ from tasks import TASKS
 from torch import nn
 
 from growsearch.growth import SoftGrower, SoftSize
-from strategies.soft.controller_mask import ControllerMask
-from strategies.soft.size_gate import SizeGate
+from growsearch_strategies.soft.controller_mask import ControllerMask
+from growsearch_strategies.soft.size_gate import SizeGate
 
 HERE = Path(__file__).parent
 WIDTHS = (4, 8, 16, 32, 64, 128, 256, 512, 1024)

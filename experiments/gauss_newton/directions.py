@@ -22,10 +22,10 @@ from svg import lines
 from torch import Tensor, nn
 
 from growsearch.growth.statistics.endpoints import layer_weight_gradient
-from strategies.how.gauss_newton.candidates import symmetric_splits
-from strategies.how.gauss_newton.passes import at_rest, incoming_norms
-from strategies.how.gauss_newton.pricing import Effect
-from strategies.how.gauss_newton.symmetric import learn_symmetric
+from growsearch_strategies.gauss_newton.candidates import symmetric_splits
+from growsearch_strategies.gauss_newton.passes import at_rest, incoming_norms
+from growsearch_strategies.gauss_newton.pricing import Effect
+from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
 STEPS, LR, CAP, SHARPNESS, ITERATIONS = 96, 0.1, 0.5, 5.0, 10
 

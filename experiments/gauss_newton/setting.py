@@ -20,8 +20,8 @@ from growsearch.data.load import load_data
 from growsearch.growth import Candidate
 from growsearch.growth.overgrown import Overgrown
 from growsearch.training import load_network
-from strategies.how.gauss_newton.passes import Scene
-from strategies.how.gauss_newton.places import places_of
+from growsearch_strategies.gauss_newton.passes import Scene
+from growsearch_strategies.gauss_newton.places import places_of
 
 HERE = Path(__file__).parent
 BATCH = 125

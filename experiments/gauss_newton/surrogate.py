@@ -16,13 +16,13 @@ from setting import HERE, Setting, read, write
 from svg import scatter
 
 from growsearch.growth import Candidate
-from strategies.how.gauss_newton.candidates import removals, signed_splits, symmetric_splits
-from strategies.how.gauss_newton.folding import folds_of
-from strategies.how.gauss_newton.joint import is_signed
-from strategies.how.gauss_newton.passes import at_rest, observe
-from strategies.how.gauss_newton.pricing import Prices, price
-from strategies.how.gauss_newton.signed import SignedSplits
-from strategies.how.gauss_newton.symmetric import learn_symmetric
+from growsearch_strategies.gauss_newton.candidates import removals, signed_splits, symmetric_splits
+from growsearch_strategies.gauss_newton.folding import folds_of
+from growsearch_strategies.gauss_newton.joint import is_signed
+from growsearch_strategies.gauss_newton.passes import at_rest, observe
+from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
 STEPS, LR, CAP, SIZE, REACH, DAMPING, ITERATIONS = 60, 0.1, 0.5, 0.1, 1.0, 0.1, 3
 

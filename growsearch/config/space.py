@@ -17,7 +17,11 @@ from growsearch.errors import ConfigError
 from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath, read_source
 
-SHIPPED = Path(__file__).resolve().parents[2] / "search_spaces"
+_PACKAGE = Path(__file__).resolve().parents[1]
+# The wheel has them as data of the package; a checkout beside it.
+SHIPPED = next(
+    folder / "search_spaces" for folder in (_PACKAGE, _PACKAGE.parent) if (folder / "search_spaces").is_dir()
+)
 
 
 @dataclass(frozen=True)

@@ -103,7 +103,7 @@ def test_every_strategy_and_every_parameter_is_documented(group: str) -> None:
     readme = (ROOT / "README.md").read_text()
     for name in names(group):
         strategy: Any = lookup(group, name)
-        if not strategy.__module__.startswith("strategies."):
+        if not strategy.__module__.startswith("growsearch_strategies."):
             continue
         assert f"| `{name}` |" in readme
         section = page.partition(f"### {group}: `{name}`")[2].partition("\n### ")[0]

@@ -13,7 +13,7 @@ from torch import Tensor, nn
 import growsearch
 from growsearch.growth import Allowance, GrowthContext, NewSlices, planned_edits
 from growsearch.surgery import apply_edits
-from strategies.how.gradmax import GradMax
+from growsearch_strategies.how.gradmax import GradMax
 
 UNITS = 2
 Batch = tuple[Tensor, Tensor]

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 import time
+from collections import Counter
 from pathlib import Path
 
 from optuna.trial import TrialState
@@ -18,6 +19,7 @@ from growsearch.search.run import is_search, open_folder
 from growsearch.search.study import Study
 
 ROOT = Path(__file__).resolve().parents[2]
+MOST = 3  # kills of one trial before it comes further
 PROGRAM = """
 import sys
 from pathlib import Path
@@ -40,6 +42,7 @@ class Killed:
         self._folder = folder
         self._process: subprocess.Popen[bytes] | None = None
         self._study: Study | None = None
+        self._struck: Counter[tuple[int, str]] = Counter()
         self.kills = 0
 
     def run(self, kills: int, seed: int, patience: float) -> None:
@@ -57,7 +60,13 @@ class Killed:
                 if not workers:
                     continue
                 parent = self._process.pid if self._process is not None else 0
-                self._kill(parent if drawn.random() < 0.25 else drawn.choice(workers))
+                target = drawn.choice(sorted(workers))
+                struck = list(workers) if (whole := drawn.random() < 0.25) else [target]
+                # Five deaths at one place are a failure of the trial, as they should be: not what is tried here.
+                if any(self._struck[workers[process]] >= MOST for process in struck):
+                    continue
+                self._struck.update(workers[process] for process in struck)
+                self._kill(parent if whole else target)
         self.end()
         raise TimeoutError(f"{self.kills} of {kills} kills, and not done")
 
@@ -75,20 +84,22 @@ class Killed:
             os.kill(process, signal.SIGKILL)
             self.kills += 1
 
-    def _at_work(self) -> list[int]:
-        """The processes of workers that have a trial half done, and live."""
+    def _at_work(self) -> dict[int, tuple[int, str]]:
+        """Workers that have a trial half done, and live: by process, the trial and how far it has come."""
         if self._study is None:
             if not is_search(self._folder):
-                return []
+                return {}
             self._study = open_folder(self._folder)
         if is_done(self._study):
-            return []
-        found = []
+            return {}
+        found = {}
         for trial in self._study.trials((TrialState.RUNNING,)):
             worker = trial.user_attrs.get("lease", {}).get("worker")
-            if worker and list(self._folder.glob(f"trials/{trial.number}/seed-*/checkpoint.pt")):
-                found.append(int(worker.split(":")[1]))
-        return [process for process in found if _lives(process)]
+            for checkpoint in self._folder.glob(f"trials/{trial.number}/seed-*/checkpoint.pt"):
+                with contextlib.suppress(FileNotFoundError):  # just finished
+                    if worker and _lives(process := int(worker.split(":")[1])):
+                        found[process] = (trial.number, checkpoint.read_text())
+        return found
 
 
 def _lives(process: int) -> bool:

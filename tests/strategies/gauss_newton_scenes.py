@@ -14,8 +14,8 @@ from growsearch import trace
 from growsearch.growth import Allowance, Candidate, GrowthContext
 from growsearch.growth.budget import UNLIMITED
 from growsearch.growth.overgrown import Overgrown
-from strategies.how.gauss_newton import GaussNewton
-from strategies.how.gauss_newton.passes import at_rest
+from growsearch_strategies.gauss_newton.passes import at_rest
+from growsearch_strategies.how.gauss_newton import GaussNewton
 
 Batch = tuple[Tensor, Tensor]
 

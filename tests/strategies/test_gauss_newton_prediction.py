@@ -15,13 +15,13 @@ from torch import Tensor, nn
 from growsearch.growth import Candidate, GrowthContext
 from growsearch.growth.overgrown import Overgrown
 from growsearch.surgery import undisturbed
-from strategies.how.gauss_newton.candidates import signed_splits, symmetric_splits
-from strategies.how.gauss_newton.folding import folds_of
-from strategies.how.gauss_newton.passes import Scene, at_rest, displaced, observe
-from strategies.how.gauss_newton.places import places_of
-from strategies.how.gauss_newton.pricing import Prices, price
-from strategies.how.gauss_newton.signed import SignedSplits
-from strategies.how.gauss_newton.symmetric import Directions, half_sum, learn_symmetric
+from growsearch_strategies.gauss_newton.candidates import signed_splits, symmetric_splits
+from growsearch_strategies.gauss_newton.folding import folds_of
+from growsearch_strategies.gauss_newton.passes import Scene, at_rest, displaced, observe
+from growsearch_strategies.gauss_newton.places import places_of
+from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.symmetric import Directions, half_sum, learn_symmetric
 from tests.strategies.gauss_newton_scenes import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
 
 

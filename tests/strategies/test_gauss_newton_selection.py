@@ -12,10 +12,10 @@ from torch import Tensor, nn
 
 from growsearch import GrowthRefused, grow
 from growsearch.growth.budget import UNLIMITED
-from strategies.how.gauss_newton import GaussNewton
-from strategies.how.gauss_newton.joint import guarded, together
-from strategies.how.gradmax import GradMax
-from strategies.where.gauss_newton import GaussNewton as Where
+from growsearch_strategies.gauss_newton.joint import guarded, together
+from growsearch_strategies.how.gauss_newton import GaussNewton
+from growsearch_strategies.how.gradmax import GradMax
+from growsearch_strategies.where.gauss_newton import GaussNewton as Where
 from tests.strategies.gauss_newton_scenes import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
 
 

@@ -19,9 +19,9 @@ from growsearch.growth.statistics.bridging import bridging_gradients
 from growsearch.surgery import MaskEdit, active_parameters, apply_edits, compact, masks_of, outputs_of
 from growsearch.training import TrainingRun, load_network
 from growsearch.training.metrics import read_lines
-from strategies.how.nest.connections import asleep, dead, woken
-from strategies.how.nest.feature_maps import feature_maps
-from strategies.how.nest.neurons import neuron_vectors, neurons, opposed
+from growsearch_strategies.nest.connections import asleep, dead, woken
+from growsearch_strategies.nest.feature_maps import feature_maps
+from growsearch_strategies.nest.neurons import neuron_vectors, neurons, opposed
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
 
 

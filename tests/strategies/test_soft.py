@@ -10,8 +10,8 @@ from pydantic import ValidationError
 from torch import Tensor
 
 from growsearch.growth import SoftSize
-from strategies.soft.controller_mask import ControllerMask
-from strategies.soft.size_gate import SizeGate
+from growsearch_strategies.soft.controller_mask import ControllerMask
+from growsearch_strategies.soft.size_gate import SizeGate
 
 
 def number(value: float) -> Tensor:

@@ -8,17 +8,17 @@ from typing import Any, ClassVar
 from pydantic import Field
 
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
-from strategies.how.gauss_newton.candidates import removals, splits
-from strategies.how.gauss_newton.folding import Fold, folds_of
-from strategies.how.gauss_newton.joint import guarded
-from strategies.how.gauss_newton.normalisation import Rescaling, rescaling
-from strategies.how.gauss_newton.outputs import Targets
-from strategies.how.gauss_newton.passes import Scene, at_rest, observe
-from strategies.how.gauss_newton.places import places_of
-from strategies.how.gauss_newton.pricing import Prices, price
-from strategies.how.gauss_newton.signed import SignedSplits
-from strategies.how.gauss_newton.statistics import divided
-from strategies.how.gauss_newton.symmetric import learn_symmetric
+from growsearch_strategies.gauss_newton.candidates import removals, splits
+from growsearch_strategies.gauss_newton.folding import Fold, folds_of
+from growsearch_strategies.gauss_newton.joint import guarded
+from growsearch_strategies.gauss_newton.normalisation import Rescaling, rescaling
+from growsearch_strategies.gauss_newton.outputs import Targets
+from growsearch_strategies.gauss_newton.passes import Scene, at_rest, observe
+from growsearch_strategies.gauss_newton.places import places_of
+from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.statistics import divided
+from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
 __all__ = ["GaussNewton"]
 

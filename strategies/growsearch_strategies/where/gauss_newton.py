@@ -13,10 +13,10 @@ from torch import Tensor
 
 from growsearch.growth import Candidate, GrowthContext, Selector
 from growsearch.growth.budget import UNLIMITED, Ledger
-from strategies.how.gauss_newton.foreign import with_effects
-from strategies.how.gauss_newton.joint import guarded, is_signed, scaled
-from strategies.how.gauss_newton.outputs import Targets
-from strategies.how.gauss_newton.statistics import divided
+from growsearch_strategies.gauss_newton.foreign import with_effects
+from growsearch_strategies.gauss_newton.joint import guarded, is_signed, scaled
+from growsearch_strategies.gauss_newton.outputs import Targets
+from growsearch_strategies.gauss_newton.statistics import divided
 
 SMALLEST = 1e-30
 NOTHING = 1e-12

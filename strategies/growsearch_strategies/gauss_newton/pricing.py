@@ -8,10 +8,10 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from strategies.how.gauss_newton.folding import Fold
-from strategies.how.gauss_newton.passes import Key, Scene, Seen, displaced, unit_products, wide
-from strategies.how.gauss_newton.signed import SignedSplits, secant, signed_products
-from strategies.how.gauss_newton.symmetric import half_sum
+from growsearch_strategies.gauss_newton.folding import Fold
+from growsearch_strategies.gauss_newton.passes import Key, Scene, Seen, displaced, unit_products, wide
+from growsearch_strategies.gauss_newton.signed import SignedSplits, secant, signed_products
+from growsearch_strategies.gauss_newton.symmetric import half_sum
 
 
 @dataclass(frozen=True)

@@ -11,8 +11,8 @@ from torch import Tensor
 
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused
 from growsearch.growth.probe import Probes, together
-from strategies.how.gauss_newton.outputs import Targets, sampled_gradient
-from strategies.how.gauss_newton.passes import at_rest, network_output
+from growsearch_strategies.gauss_newton.outputs import Targets, sampled_gradient
+from growsearch_strategies.gauss_newton.passes import at_rest, network_output
 
 SMALLEST = 1e-30
 

@@ -15,8 +15,8 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.growth.candidate import FillKey
-from strategies.how.gauss_newton.passes import Scene, Seen, displaced
-from strategies.how.gauss_newton.places import Place, owner_of
+from growsearch_strategies.gauss_newton.passes import Scene, Seen, displaced
+from growsearch_strategies.gauss_newton.places import Place, owner_of
 
 Norm = nn.modules.batchnorm._BatchNorm
 Moments = dict[str, tuple[Tensor, Tensor]]

@@ -25,7 +25,7 @@ from growsearch.growth import (
     random_directions,
 )
 from growsearch.surgery import apply_edits, undisturbed
-from strategies.how.ascent import Ascent
+from growsearch_strategies.gradmax.ascent import Ascent
 
 
 class GradMaxOpt(Initializer):

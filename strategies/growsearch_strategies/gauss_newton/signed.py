@@ -8,10 +8,10 @@ import torch
 from torch import Tensor
 
 from growsearch.growth.statistics.endpoints import layer_input_gradient, layer_weight_gradient
-from strategies.how.gauss_newton.moments import InputMetric, OutputMetric
-from strategies.how.gauss_newton.passes import Key, Scene, Seen, displaced, outgoing_norms, wide
-from strategies.how.gauss_newton.places import layer_at
-from strategies.how.gauss_newton.symmetric import Directions
+from growsearch_strategies.gauss_newton.moments import InputMetric, OutputMetric
+from growsearch_strategies.gauss_newton.passes import Key, Scene, Seen, displaced, outgoing_norms, wide
+from growsearch_strategies.gauss_newton.places import layer_at
+from growsearch_strategies.gauss_newton.symmetric import Directions
 
 
 class SignedSplits:

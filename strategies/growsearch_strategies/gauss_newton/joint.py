@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.growth import Candidate, GrowthContext
 from growsearch.growth.overgrown import Overgrown
-from strategies.how.gauss_newton.passes import at_rest
+from growsearch_strategies.gauss_newton.passes import at_rest
 
 ERRORS = 2.0
 """So many standard errors of the held-out batch are no evidence against a prediction."""

@@ -9,11 +9,11 @@ from torch import Tensor
 
 from growsearch.growth import Candidate
 from growsearch.growth.candidate import FillKey
-from strategies.how.gauss_newton.folding import Fold
-from strategies.how.gauss_newton.normalisation import Rescaling, unit_rescaling
-from strategies.how.gauss_newton.places import End, Place
-from strategies.how.gauss_newton.pricing import Effect, Prices
-from strategies.how.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.folding import Fold
+from growsearch_strategies.gauss_newton.normalisation import Rescaling, unit_rescaling
+from growsearch_strategies.gauss_newton.places import End, Place
+from growsearch_strategies.gauss_newton.pricing import Effect, Prices
+from growsearch_strategies.gauss_newton.signed import SignedSplits
 
 
 def splits(

@@ -9,8 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph
-from strategies.how.gauss_newton.passes import Scene, Seen, wide
-from strategies.how.gauss_newton.places import End, Place, layer_at
+from growsearch_strategies.gauss_newton.passes import Scene, Seen, wide
+from growsearch_strategies.gauss_newton.places import End, Place, layer_at
 
 
 @dataclass(frozen=True)

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from growsearch.growth import Candidate, GrowthContext, SiteEnds
 from growsearch.surgery import masks_of
-from strategies.how.nest.connections import dormant_in
+from growsearch_strategies.nest.connections import dormant_in
 
 
 def neurons(

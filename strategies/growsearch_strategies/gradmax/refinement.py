@@ -11,7 +11,7 @@ from torch import Tensor
 
 from growsearch.growth import random_directions
 from growsearch.growth.statistics.response import OutgoingGradient, OutgoingGradients
-from strategies.how.ascent import Ascent, orthonormal
+from growsearch_strategies.gradmax.ascent import Ascent, orthonormal
 
 LR = 0.3
 """Length of a step, in norms of a unit."""

@@ -10,8 +10,17 @@ import torch
 from torch import Tensor
 
 from growsearch.growth import Report, silent
-from strategies.how.gauss_newton.passes import Key, Scene, Seen, displaced, incoming_norms, observe, unit_products, wide
-from strategies.how.gauss_newton.places import layer_at
+from growsearch_strategies.gauss_newton.passes import (
+    Key,
+    Scene,
+    Seen,
+    displaced,
+    incoming_norms,
+    observe,
+    unit_products,
+    wide,
+)
+from growsearch_strategies.gauss_newton.places import layer_at
 
 RENEW = 5
 """Steps of Adam before the next batch comes, with newly drawn labels: a new batch costs as much as half of them."""

@@ -6,8 +6,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from strategies.how.gauss_newton.passes import Scene, Seen, wide
-from strategies.how.gauss_newton.places import End, layer_at
+from growsearch_strategies.gauss_newton.passes import Scene, Seen, wide
+from growsearch_strategies.gauss_newton.places import End, layer_at
 
 PATCH_LIMIT = 1024
 """Longest patch whose second moment is taken whole; beyond, that of its channels serves for every tap."""

@@ -21,8 +21,8 @@ from torch.autograd.graph import get_gradient_edge
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.growth.dropout import WithoutDropout
 from growsearch.surgery import undisturbed
-from strategies.how.gauss_newton.outputs import Targets, sampled_gradient
-from strategies.how.gauss_newton.places import Place, layer_at
+from growsearch_strategies.gauss_newton.outputs import Targets, sampled_gradient
+from growsearch_strategies.gauss_newton.places import Place, layer_at
 
 Key = tuple[str, int]
 """A module and how many times it ran before."""

@@ -16,7 +16,7 @@ from growsearch.growth.statistics.decompose import Triplets
 from growsearch.growth.statistics.endpoints import lanes as lanes_of
 from growsearch.growth.statistics.response import Followers, OutgoingGradients
 from growsearch.growth.statistics.transport import Transport
-from strategies.how.refinement import refined
+from growsearch_strategies.gradmax.refinement import refined
 
 End = Literal["incoming", "outgoing"]
 

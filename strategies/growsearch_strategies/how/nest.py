@@ -13,9 +13,9 @@ from growsearch.graph import Site
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
 from growsearch.growth.statistics.bridging import bridging_gradients, fully_connected
 from growsearch.surgery import Edit
-from strategies.how.nest.connections import asleep, dead, seeded, woken
-from strategies.how.nest.feature_maps import feature_maps
-from strategies.how.nest.neurons import neurons
+from growsearch_strategies.nest.connections import asleep, dead, seeded, woken
+from growsearch_strategies.nest.feature_maps import feature_maps
+from growsearch_strategies.nest.neurons import neurons
 
 
 class NeST(Initializer):

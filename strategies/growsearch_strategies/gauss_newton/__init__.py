@@ -1,0 +1,1 @@
+"""The Gauss-Newton model of the loss: shared by the initializer and the selector of that name."""

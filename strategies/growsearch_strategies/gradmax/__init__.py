@@ -1,0 +1,1 @@
+"""The gradient of new units as an objective, for `gradmax` and `gradmax_opt`."""

@@ -1,0 +1,1 @@
+"""What NeST does to connections, neurons and feature maps."""
