@@ -13,10 +13,10 @@ from torch import Tensor, nn
 
 from growsearch import trace
 from growsearch.comparison import compare
-from growsearch.comparison.environment import describe_environment
 from growsearch.config import load_config
 from growsearch.data import DataSet, Split, evaluation_batches
 from growsearch.data.load import load_data
+from growsearch.execution.environment import describe_environment
 from growsearch.growth import Candidate
 from growsearch.growth.overgrown import Overgrown
 from growsearch.training import load_network

@@ -23,9 +23,9 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
-from growsearch.comparison.environment import describe_environment
 from growsearch.data import load_data
 from growsearch.data.batches import Batches
+from growsearch.execution.environment import describe_environment
 from growsearch.networks import build_network
 
 HERE = Path(__file__).parent

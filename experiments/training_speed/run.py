@@ -14,8 +14,8 @@ import tempfile
 from pathlib import Path
 from typing import Any
 
-from growsearch.comparison.environment import describe_environment
 from growsearch.config import load_config
+from growsearch.execution.environment import describe_environment
 from growsearch.training import run_one
 from growsearch.training.metrics import read_lines
 

@@ -16,7 +16,7 @@ from pathlib import Path
 from statistics import mean, stdev
 from typing import Any
 
-from growsearch.comparison.statistics import difference_interval, holm, permutation_p_value
+from growsearch.statistics import difference_interval, holm, permutation_p_value
 
 FACTORS = {
     "where": ("uniform", "round_robin", "firefly"),

@@ -14,8 +14,8 @@ import torch
 from growsearch.audit.measure import Measurement
 from growsearch.audit.repeat import without_logs
 from growsearch.audit.variant import Variant
-from growsearch.comparison.job import Job
 from growsearch.errors import GrowsearchError, GrowthFailed
+from growsearch.execution.job import Job
 from growsearch.growth import Grower
 from growsearch.training import Progress, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint

@@ -9,7 +9,7 @@ from statistics import median
 
 from scipy import stats
 
-from growsearch.comparison.statistics import LEVEL
+from growsearch.statistics import LEVEL
 
 FEWEST = 3  # events, for a line with an error
 

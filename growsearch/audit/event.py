@@ -17,13 +17,13 @@ from growsearch.audit.sentence import audit_sentence
 from growsearch.audit.target import Target
 from growsearch.audit.variant import Variant
 from growsearch.audit.verdict import along, comparisons, main_metric
-from growsearch.comparison.environment import core_count
-from growsearch.comparison.job import Failure, Watcher, execute, labelled
-from growsearch.comparison.statistics import ENOUGH_SEEDS, seeds_needed
-from growsearch.comparison.workers import run_jobs
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
+from growsearch.execution.environment import core_count
+from growsearch.execution.job import Failure, Watcher, execute, labelled
+from growsearch.execution.workers import run_jobs
+from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.files import write_json
 from growsearch.training.precision import resolve_device
 

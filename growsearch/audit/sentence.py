@@ -10,7 +10,7 @@ from growsearch.audit.results import Branch, Comparison, Effect, FirstStep
 from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.statistics import seeds_needed
+from growsearch.statistics import seeds_needed
 
 _SITES = 3  # named in a sentence
 _SHOWN = 1e-12  # what is below is no change at all

@@ -11,7 +11,7 @@ import numpy as np
 from growsearch.audit.results import Along, Branch, Comparison
 from growsearch.comparison.metric import VALIDATION, Metric, Policies
 from growsearch.comparison.pairs import Pair, all_pairs
-from growsearch.comparison.statistics import difference_interval
+from growsearch.statistics import difference_interval
 
 METRICS = {"train_loss": Metric("train_loss", "training loss", False), **VALIDATION}
 MAIN = ("validation_loss", "train_loss")  # a loss: it moves with every sample, where accuracy counts whole ones

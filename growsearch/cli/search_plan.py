@@ -28,7 +28,7 @@ _CHECKED, _TIMED = 30.0, 30.0  # seconds that looking at the ends of the space, 
 
 def show_search_plan(space: Space, device: str, workers: int | None, as_json: bool) -> None:
     """Print what a search would try; its data is read, networks are built, and a few steps are timed."""
-    from growsearch.comparison.environment import core_count
+    from growsearch.execution.environment import core_count
     from growsearch.search.run import settings_of
     from growsearch.search.space import distributions
     from growsearch.training.precision import resolve_device
@@ -74,7 +74,7 @@ def _threads_of_a_worker(workers: int) -> Iterator[None]:
     """With as many CPU threads as a worker will have: more of them, on busy cores, only wait for each other."""
     import torch
 
-    from growsearch.comparison.environment import core_count
+    from growsearch.execution.environment import core_count
 
     before = torch.get_num_threads()
     torch.set_num_threads(max(1, core_count() // workers))

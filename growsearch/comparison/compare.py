@@ -10,17 +10,17 @@ import yaml
 
 from growsearch.comparison.control_job import control_jobs
 from growsearch.comparison.controls import planned_controls
-from growsearch.comparison.environment import core_count, describe_environment
 from growsearch.comparison.forecast import forecast_warnings, forecasts
-from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
-from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.comparison.results import RESULTS, gather
-from growsearch.comparison.signals import terminated_as_interrupted
 from growsearch.comparison.verdict import reference_of
-from growsearch.comparison.waiting import Waiting
-from growsearch.comparison.workers import run_jobs
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
+from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.job import Failure, Job, Watcher, execute, report_failures
+from growsearch.execution.preflight import checked_and_ordered
+from growsearch.execution.signals import terminated_as_interrupted
+from growsearch.execution.waiting import Waiting
+from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
 from growsearch.training.files import write_atomically, write_json
 from growsearch.training.precision import resolve_device

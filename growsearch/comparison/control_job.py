@@ -6,11 +6,13 @@ from dataclasses import dataclass
 from typing import Any
 
 from growsearch.comparison.controls import RETRAINED, Control
-from growsearch.comparison.job import Job
 from growsearch.config import RunConfig
 from growsearch.config.models import GrowthConfig
 from growsearch.errors import GrowsearchError
-from growsearch.training import Architecture, Progress, finished_result, run_one
+from growsearch.execution.job import Job
+from growsearch.execution.trial import estimated_flops
+from growsearch.training import Architecture, Progress, finished_result, require_retrainable, run_one
+from growsearch.training.setup import set_up
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,6 +37,13 @@ class ControlJob(Job):
         if self.origin.finished() is None:
             return None
         return finished_result(self.folder, self._resolved(), self.seed, self._architecture())
+
+    def preflight(self) -> float:
+        """It costs as much as its origin; a network that is trained anew has to be one that can be initialised anew."""
+        setup = set_up(self.origin.config, self.seed, "cpu")
+        if self.retrains:
+            require_retrainable(self.config, setup.data.input_shape, setup.data.outputs)
+        return estimated_flops(setup)
 
     def run(self, progress: Progress) -> None:
         """Train the network that the origin has made known, for as long."""

@@ -8,13 +8,13 @@ from statistics import fmean
 from typing import Any
 
 from growsearch.comparison.metric import Metric, Policies
-from growsearch.comparison.statistics import (
+from growsearch.statistics import (
     LEVEL,
     difference_interval,
     holm,
     permutation_p_value,
     probability_of_improvement,
-    spread,
+    standard_deviation,
 )
 
 
@@ -83,7 +83,7 @@ def paired(metric: Metric, policies: Policies, first: str, second: str) -> Pair 
         against=second,
         seeds=len(differences),
         mean_difference=fmean(differences),
-        standard_error=spread(differences) / len(differences) ** 0.5 if len(differences) > 1 else None,
+        standard_error=standard_deviation(differences) / len(differences) ** 0.5 if len(differences) > 1 else None,
         interval=difference_interval(differences),
         p_value=permutation_p_value(differences),
         adjusted_p_value=None,

@@ -6,9 +6,11 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 
 from growsearch.comparison.forecast import forecast_warnings, forecasts
-from growsearch.comparison.preflight import try_policy
 from growsearch.config import RunConfig
 from growsearch.data import Outline, outline_data
+from growsearch.errors import InputError
+from growsearch.execution.trial import try_growth
+from growsearch.training.setup import set_up
 
 
 @dataclass(frozen=True)
@@ -30,7 +32,10 @@ def check_ready(policies: Mapping[str, RunConfig]) -> Readiness:
         key = repr(config.data)
         if key not in outlines:
             outlines[key] = outline_data(config.data)
-        try_policy(name if len(policies) > 1 else None, config, outlines[key].data)
+        try:
+            try_growth(set_up(config, 0, "cpu", data=outlines[key].data))
+        except InputError as error:
+            raise type(error)(f"policy {name}: {error}" if len(policies) > 1 else str(error)) from error
     for key, outline in outlines.items():
         own = {name: config for name, config in policies.items() if repr(config.data) == key}
         warnings += forecast_warnings(forecasts(own, outline.data))

@@ -13,12 +13,12 @@ from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.control_verdict import describe_controls
 from growsearch.comparison.controls import Control
 from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
-from growsearch.comparison.job import Failure, Job
 from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.outcome import Outcome, describe_growth
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
+from growsearch.execution.job import Failure, Job
 from growsearch.training.loop import GROWTH, METRICS
 from growsearch.training.metrics import read_lines
 

@@ -7,7 +7,7 @@ from statistics import fmean
 
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.statistics import LEVEL, seeds_needed, smallest_p_value
+from growsearch.statistics import LEVEL, seeds_needed, smallest_p_value
 
 
 def verdict_sentence(metric: Metric, policies: Policies, reference: str, pairs: Sequence[Pair]) -> str:

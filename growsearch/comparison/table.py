@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from growsearch.comparison.metric import Metric, metric_of, show_p
-from growsearch.comparison.statistics import spread
+from growsearch.statistics import standard_deviation
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ def _row(
         metric=metric,
         seeds=len(rows["seeds"]),
         mean=_mean(rows[metric.key]),
-        std=spread(rows[metric.key]),
+        std=standard_deviation(rows[metric.key]),
         parameters=_mean(rows["parameters"]),
         active=active,
         training_flops=_mean(rows["training_flops"]),

@@ -11,7 +11,7 @@ import numpy as np
 from scipy.integrate import trapezoid
 
 from growsearch.comparison.metric import VALIDATION
-from growsearch.comparison.statistics import interquartile_mean
+from growsearch.statistics import interquartile_mean
 
 TARGET_SHARE = 0.95
 

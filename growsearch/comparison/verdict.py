@@ -9,9 +9,9 @@ from typing import Any
 from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.pairs import all_pairs
 from growsearch.comparison.sentence import verdict_sentence
-from growsearch.comparison.statistics import LEVEL, interquartile_mean, seeds_needed, spread
 from growsearch.errors import InputError
 from growsearch.registry import nearest
+from growsearch.statistics import LEVEL, interquartile_mean, seeds_needed, standard_deviation
 
 DEFAULT_REFERENCE = "random"  # growing at the same times by the same amounts, with nothing learnt about how
 
@@ -51,7 +51,7 @@ def describe(policies: Policies, reference: str | None = None) -> dict[str, Any]
         "policies": {
             name: {
                 "mean": fmean(values),
-                "standard_deviation": spread(values),
+                "standard_deviation": standard_deviation(values),
                 "interquartile_mean": interquartile_mean(values),
             }
             for name, values in finished.items()

@@ -7,12 +7,12 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from growsearch.comparison.metric import Metric, metric_of, show_p
-from growsearch.comparison.statistics import detectable_difference
 from growsearch.comparison.table import TableRow, human
 from growsearch.report.differences import interval_words
 from growsearch.report.markup import plural
 from growsearch.report.sizes import Choice, best_by_size, doing
 from growsearch.report.worth import worth
+from growsearch.statistics import detectable_difference
 
 
 @dataclass(frozen=True)

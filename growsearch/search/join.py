@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from growsearch.comparison.environment import core_count
 from growsearch.errors import InputError
+from growsearch.execution.environment import core_count
 from growsearch.search.local import Crew, run_crew, stopped_by_signals
 from growsearch.search.places import places
 from growsearch.search.queue import finished, is_done

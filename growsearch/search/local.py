@@ -16,8 +16,8 @@ from typing import Any
 
 import torch
 
-from growsearch.comparison.signals import terminated_as_interrupted
 from growsearch.errors import GrowsearchError
+from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.search.leases import Watch
 from growsearch.search.places import Place
 from growsearch.search.queue import finished, is_done

@@ -8,8 +8,8 @@ from dataclasses import dataclass
 
 import torch
 
-from growsearch.comparison.environment import core_count
 from growsearch.errors import InputError
+from growsearch.execution.environment import core_count
 from growsearch.training.precision import resolve_device
 
 

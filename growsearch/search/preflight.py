@@ -8,13 +8,13 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
-from growsearch.comparison.job import Job
-from growsearch.comparison.preflight import checked_and_ordered
 from growsearch.config import RunConfig, SearchConfig
 from growsearch.config.check import normalized
 from growsearch.config.ranges import variants
 from growsearch.data import load_data
 from growsearch.errors import InputError
+from growsearch.execution.job import Job
+from growsearch.execution.preflight import checked_and_ordered
 from growsearch.networks import build_network
 from growsearch.registry import lookup
 from growsearch.search.measures import describe_limits

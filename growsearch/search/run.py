@@ -15,9 +15,9 @@ from typing import Any
 import torch
 import yaml
 
-from growsearch.comparison.environment import core_count, describe_environment
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
+from growsearch.execution.environment import core_count, describe_environment
 from growsearch.search.baselines import baselines
 from growsearch.search.local import Crew, run_crew, stopped_by_signals
 from growsearch.search.places import places

@@ -10,7 +10,9 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.execution.trial import estimated_flops, try_growth
 from growsearch.training import Progress, finished_result, run_one
+from growsearch.training.setup import set_up
 
 FAILURE = "failure.txt"
 
@@ -37,6 +39,13 @@ class Job:
     def finished(self) -> dict[str, Any] | None:
         """The result where the run is finished already."""
         return finished_result(self.folder, self.config, self.seed)
+
+    def preflight(self) -> float:
+        """Roughly what it costs in FLOPs; raises `InputError` where it cannot run, or its policy not grow."""
+        setup = set_up(self.config, self.seed, "cpu")
+        cost = estimated_flops(setup)
+        try_growth(setup)
+        return cost
 
     def run(self, progress: Progress) -> None:
         """Train to the end; the result is in the folder."""

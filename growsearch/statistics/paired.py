@@ -1,22 +1,16 @@
-"""Statistics of paired runs: one number per seed, and what can be said about their differences."""
+"""Paired runs: one difference per seed, its interval, and how sure it is."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from math import ceil, log2, sqrt
-from statistics import stdev
+from math import sqrt
 
 import numpy as np
 from scipy import stats
 
-LEVEL = 0.05  # of the tests; intervals have the confidence 1 - LEVEL
-ENOUGH_SEEDS = 6  # below six pairs no exact two-sided paired test reaches 5 %: 2 / 2**5 = 6 %
+from growsearch.statistics.level import ENOUGH_SEEDS, LEVEL
+
 _RESAMPLES = 9_999  # all sign flips up to 13 seeds (2**13 = 8,192), so many random ones beyond
-
-
-def spread(values: Sequence[float]) -> float:
-    """Standard deviation over seeds; 0 for one seed."""
-    return stdev(values) if len(values) > 1 else 0.0
 
 
 def difference_interval(differences: Sequence[float]) -> tuple[float, float] | None:
@@ -75,31 +69,6 @@ def holm(p_values: Sequence[float]) -> list[float]:
     return adjusted
 
 
-def smallest_p_value(seeds: int, comparisons: int) -> float:
-    """The least that an adjusted p-value can be: all differences of one sign, the smallest of all comparisons."""
-    return min(1.0, comparisons * 2.0 ** (1 - seeds))
-
-
-def seeds_needed(comparisons: int) -> int:
-    """Fewest seeds with which the exact test can call a difference, after Holm's correction for all comparisons."""
-    return ceil(1 + log2(comparisons / LEVEL))
-
-
-def detectable_difference(standard_error: float, seeds: int, comparisons: int) -> float:
-    """The true difference that would be called four times out of five, as one of so many comparisons.
-
-    `standard_error` is that of the mean paired difference over `seeds`. By Student's t, of which the permutation test
-    is close to the power, and the first step of Holm's correction: the strictest.
-    """
-    level, power = LEVEL / comparisons / 2, 0.8
-    return float(standard_error * (stats.t.isf(level, seeds - 1) + stats.t.ppf(power, seeds - 1)))
-
-
 def probability_of_improvement(gains: Sequence[float]) -> float:
     """Share of the seeds on which the first is better than the second (a positive gain); a tie counts half."""
     return sum(1.0 if gain > 0 else 0.5 if gain == 0 else 0.0 for gain in gains) / len(gains)
-
-
-def interquartile_mean(values: Sequence[float]) -> float:
-    """Mean without the lowest and the highest quarter of the values (each rounded down to whole values)."""
-    return float(stats.trim_mean(values, 0.25))

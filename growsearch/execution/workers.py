@@ -13,8 +13,8 @@ from typing import Any
 
 import torch
 
-from growsearch.comparison.job import Failure, Job, Watcher, execute, report_failures
-from growsearch.comparison.waiting import Waiting
+from growsearch.execution.job import Failure, Job, Watcher, execute, report_failures
+from growsearch.execution.waiting import Waiting
 
 _PATIENCE = 5.0  # seconds that a terminated process is given before it is killed
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from growsearch.comparison.job import Failure, Job
+from growsearch.execution.job import Failure, Job
 
 
 class Waiting:

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from growsearch.comparison.statistics import (
+from growsearch.statistics import (
     LEVEL,
     detectable_difference,
     difference_interval,
@@ -20,7 +20,7 @@ from growsearch.comparison.statistics import (
     probability_of_improvement,
     seeds_needed,
     smallest_p_value,
-    spread,
+    standard_deviation,
 )
 
 # Darwin's maize: crossed minus self-fertilised height of 15 pairs, in eighths of an inch (Fisher 1935, The Design of
@@ -117,13 +117,13 @@ def test_the_interquartile_mean_leaves_out_the_outer_quarters() -> None:
 
 
 def test_one_seed_has_no_spread() -> None:
-    assert spread([0.4]) == 0.0
-    assert spread([1.0, 3.0]) == pytest.approx(2**0.5)
+    assert standard_deviation([0.4]) == 0.0
+    assert standard_deviation([1.0, 3.0]) == pytest.approx(2**0.5)
 
 
 @pytest.mark.parametrize(("seeds", "comparisons"), [(8, 1), (10, 4), (20, 10)])
 def test_the_detectable_difference_is_called_four_times_out_of_five(seeds: int, comparisons: int) -> None:
-    """By the permutation test itself, with normal differences of a known spread."""
+    """By the permutation test itself, with normal differences of a known standard_deviation."""
     shift = detectable_difference(1.0 / sqrt(seeds), seeds, comparisons)
     draws = np.random.default_rng(0).normal(shift, 1.0, (200, seeds))
 

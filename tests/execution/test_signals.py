@@ -12,8 +12,8 @@ from typing import Any
 import pytest
 
 from growsearch.comparison import compare
-from growsearch.comparison.signals import terminated_as_interrupted
 from growsearch.config import RunConfig
+from growsearch.execution.signals import terminated_as_interrupted
 
 
 def test_a_comparison_that_is_told_to_end_is_interrupted(comparison: Callable[..., RunConfig], tmp_path: Path) -> None:

@@ -8,9 +8,9 @@ from typing import Any
 
 import pytest
 
-from growsearch.comparison.job import FAILURE, Job
-from growsearch.comparison.workers import _start, run_jobs
 from growsearch.config import RunConfig
+from growsearch.execution.job import FAILURE, Job
+from growsearch.execution.workers import _start, run_jobs
 from growsearch.training import finished_result
 
 DEADLY = """

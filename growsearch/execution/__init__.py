@@ -1,0 +1,1 @@
+"""Runs as jobs: checked before anything starts, run in processes of their own, interrupted by signals."""

@@ -1,0 +1,27 @@
+"""Before anything runs: see that every job can, and in which order they go."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+
+from growsearch.errors import InputError
+from growsearch.execution.job import Job
+
+
+def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
+    """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
+
+    The first job of every policy is looked at (`Job.preflight`). Raises `InputError`, naming the policy where there are
+    several, where one cannot run.
+    """
+    costs: dict[str, float] = {}
+    for job in jobs:
+        if job.policy in costs:
+            continue
+        try:
+            costs[job.policy] = job.preflight()
+        except InputError as error:
+            several = len({other.policy for other in jobs}) > 1
+            raise type(error)(f"policy {job.policy}: {error}" if several else str(error)) from error
+    return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))

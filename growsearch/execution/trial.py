@@ -1,0 +1,45 @@
+"""A policy tried before anything runs: set up on the CPU, grown by a unit everywhere, and what it will cost."""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from fnmatch import fnmatchcase
+
+from growsearch.errors import GrowthFailed
+from growsearch.growth import grow
+from growsearch.growth.statistics.collect import require_gradient_matrix
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.setup import Setup
+
+_TRIAL_SAMPLES = 8
+
+
+def estimated_flops(setup: Setup) -> float:
+    """Training FLOPs of a run, roughly: a network that grows k-fold in width costs k times its seed on the way."""
+    samples = setup.total_steps * len(setup.data.train) / setup.steps_per_epoch
+    growth = setup.config.grown_width() or 1.0 if setup.grower is not None else 1.0
+    return training_flops_per_sample(setup.model, setup.data.input_shape) * samples * growth
+
+
+def try_growth(setup: Setup) -> None:
+    """Grow this throw-away network, so that an initializer that does not fit it is known now and not hours later."""
+    if setup.grower is None:
+        return
+    graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
+    deep = setup.grower.policy.how.grows == "depth"
+    every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
+    named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    places = named[:1] if deep else named
+    if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
+        for name in places:
+            require_gradient_matrix(setup.model, graph, graph.sites[name])
+    with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
+        grow(
+            setup.model,
+            setup.statistics.first(2)[0],
+            dict.fromkeys(places, 1),
+            setup.grower.policy.how,
+            objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
+            batches=[setup.statistics.first(_TRIAL_SAMPLES)],
+            report=None,
+        )
