@@ -23,7 +23,7 @@ def join(
     """Work on an existing study until it is done; how many trials are finished then.
 
     Raises `InputError` where there is no such study, or its run folder cannot be seen from here, and
-    `KeyboardInterrupt` where this process is interrupted or told to end: its trials are handed on with a checkpoint.
+    `KeyboardInterrupt` where this process is interrupted or told to end: its trials are requeued with a checkpoint.
     """
     there = places(device, workers, slots, on_cpu=1)
     study = open_study(reference)

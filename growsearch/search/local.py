@@ -51,7 +51,7 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
     """Run local workers until the study has nothing left to do.
 
     A worker that dies is replaced. Any exception, `KeyboardInterrupt` included, tells the workers to stop: they write
-    checkpoints and hand their trials on. Raises `GrowsearchError` where they cannot work.
+    checkpoints and requeue their trials. Raises `GrowsearchError` where they cannot work.
     """
     watching = Watch(study)
     staff = [_start(crew, number) for number in range(len(crew.places))]
@@ -66,7 +66,7 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
                     _require_hope(staff[number], losses, crew)
                     staff[number] = _start(crew, started)
                     started += 1
-                watching.hand_on_abandoned() if dead else watching.look_now_and_then()
+                watching.requeue_abandoned() if dead else watching.look_now_and_then()
                 watch()
                 time.sleep(_LOOK)
     finally:

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.search.claims import DIVERGED, claim
-from growsearch.search.leases import Lease, Watch, hand_on
+from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
@@ -43,7 +43,7 @@ _LITTLE = 1 << 20  # bytes
 
 
 class Lost(Exception):
-    """The trial was given to another worker, because this one gave no sign of life."""
+    """The trial was given to another worker, because this one gave no heartbeat."""
 
 
 class NoRoom(GrowsearchError):
@@ -68,7 +68,7 @@ class Conductor:
     watch: Callable[[], None] = lambda: None
 
     def conduct(self, trial: optuna.Trial, lease: Lease) -> None:
-        """Bring a trial to its end: complete, pruned, failed, or handed on where this worker is to stop.
+        """Bring a trial to its end: complete, pruned, failed, or requeued where this worker is to stop.
 
         Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
@@ -83,7 +83,7 @@ class Conductor:
             _tell(trial, TrialState.PRUNED)
             self._remove_checkpoints(trial)
         except Interrupted:
-            self._hand_on(trial)
+            self._requeue(trial)
         except (Lost, UpdateFinishedTrialError):
             return
         except StorageLost:
@@ -91,12 +91,12 @@ class Conductor:
         except Exception as error:
             if _is_full(error, self.study.folder):
                 with suppress(OSError):
-                    self._hand_on(trial)
+                    self._requeue(trial)
                 raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
             self._fail(trial, *_why(error))
 
-    def _hand_on(self, trial: optuna.Trial) -> None:
-        hand_on(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
+    def _requeue(self, trial: optuna.Trial) -> None:
+        requeue(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
 
     def _configuration(self, trial: optuna.Trial) -> RunConfig:
         """The trial's checked configuration, also as a plain run file in its folder."""
