@@ -239,7 +239,7 @@ class SearchConfig(Section):
     seeds: Annotated[int, Field(ge=1)] = Field(1, description="runs of every trial: seeds 0 to N-1; means are compared")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the sampler: another tries other trials")
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
-    lease: Positive = Field(60.0, description="seconds without a sign of life after which another worker goes on")
+    lease: Positive = Field(60.0, description="seconds without a heartbeat after which another worker goes on")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:
