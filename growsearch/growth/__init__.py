@@ -6,13 +6,13 @@ from growsearch.growth.candidate import Candidate, FillKey, edits_of, planned_ed
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.maturity import Maturity
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
-from growsearch.growth.overgrown import Overgrown
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
@@ -42,7 +42,7 @@ __all__ = [
     "Need",
     "Objective",
     "NewSlices",
-    "Overgrown",
+    "ExpandedModel",
     "Policy",
     "Probes",
     "Report",
