@@ -10,7 +10,6 @@ from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
 from growsearch.growth.local_objective import LocalObjective
-from growsearch.growth.maturity import Maturity
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
 from growsearch.growth.policy import Policy
@@ -20,6 +19,7 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
+from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
@@ -38,7 +38,7 @@ __all__ = [
     "Insertion",
     "Ledger",
     "LocalObjective",
-    "Maturity",
+    "NewUnitSettings",
     "Need",
     "Objective",
     "NewSlices",

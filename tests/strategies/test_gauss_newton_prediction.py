@@ -30,8 +30,8 @@ def numbers(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def scene_of(context: GrowthContext) -> Scene:
-    mature = {name: context.mature(name) for name in context.sites}
-    places = places_of(context.model, context.graph, context.sites.values(), mature)
+    eligible = {name: context.eligible(name) for name in context.sites}
+    places = places_of(context.model, context.graph, context.sites.values(), eligible)
     assert context.objective is not None
     return Scene(context.model, context.objective, places, "auto")
 

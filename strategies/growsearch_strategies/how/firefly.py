@@ -111,9 +111,9 @@ class Firefly(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         wanted = math.ceil(self.pool * units)
         # A copy's share of outgoing weights that are tied to incoming ones would change these.
-        mature = [] if any(use.aliases for use in ends.site.axes) else context.mature(name)
-        order = torch.randperm(len(mature), generator=context.generator).tolist()
-        sources = [mature[place] for place in order[: int(self.splits * wanted)]]
+        eligible = [] if any(use.aliases for use in ends.site.axes) else context.eligible(name)
+        order = torch.randperm(len(eligible), generator=context.generator).tolist()
+        sources = [eligible[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []
         if len(sources) < wanted:
             size = 1.0 if ends.transport.normalised else math.sqrt(self.epsilon)
