@@ -25,8 +25,8 @@ steps of a VGG11 of a quarter of its width (batch 128, a quarter of the units ad
 `growsearch strategies` prints.
 
 The cost is by the clock. `gradmax`'s ascent behind batch normalisation and ReLU is 16 training steps by
-[counted FLOPs](../experiments/gradmax_batch_norm): its convolutions are small, and slower than their FLOPs. `gradmax_opt`
-optimises all sites of this event together, each step through the whole network.
+[counted FLOPs](../experiments/gradmax_batch_norm): its convolutions are small, and slower than their FLOPs.
+`gradmax_opt` optimises all sites of this event together, each step through the whole network.
 
 """
 
