@@ -151,7 +151,7 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
-class MaturityConfig(Section):
+class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
@@ -182,7 +182,7 @@ class GrowthConfig(Section):
         None, description="patterns, as in shells, of the sites that may grow; null: all that preserve the function"
     )
     statistics: StatisticsConfig = StatisticsConfig()
-    maturity: MaturityConfig = MaturityConfig()
+    new_units: NewUnitsConfig = NewUnitsConfig()
 
     @property
     def grows(self) -> bool:
