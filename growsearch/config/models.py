@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,10 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "cosine": ("warmup", "final"),
     "step": ("warmup", "milestones", "factor"),
 }
+
+
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
 class Section(BaseModel):
