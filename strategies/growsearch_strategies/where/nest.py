@@ -15,8 +15,8 @@ class NeST(Selector):
     """Connections first, then units at the sites whose bridging gradient has the largest entries.
 
     Connections that fall asleep, and units whose removal keeps the function, are all taken: they make room. Then
-    connections wake, as far as the budget goes, and units take what it leaves: the i-th unit at a site is worth the
-    i-th largest |B| there, whichever initializer made it (a site for which B cannot be had comes last). For inserted
+    connections wake, as far as the budget goes, and units take what it leaves: the score of the i-th unit at a site is
+    the i-th largest |B| there, whichever initializer made it (a site for which B cannot be had comes last). For inserted
     layers it is the largest singular value of the gradient of a linear layer at that place.
     """
 
@@ -28,11 +28,13 @@ class NeST(Selector):
     removes: ClassVar[bool] = True
     rewires: ClassVar[bool] = True
 
-    spread: float = Field(4.0, ge=1, description="most units for one site in an event, in multiples of its even share")
+    multiplier: float = Field(
+        4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
+    )
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
         """At least one unit a site, so that connections are proposed also where the budget has no room for units."""
-        return {name: max(1, units) for name, units in context.pool(self.spread).items()}
+        return {name: max(1, units) for name, units in context.pool(self.multiplier).items()}
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         rewiring = [c for c in candidates if c.rewires is not None]
@@ -40,11 +42,11 @@ class NeST(Selector):
         shrinking = [c for c in rewiring if c.dormant > 0] + removals
         waking = [c for c in rewiring if c.dormant <= 0]
         units = [c for c in candidates if c.adds]
-        worth = self._worth(units, context) if units else {}
-        ranked = sorted(units, key=lambda c: (-worth[c.site, c.index], c.site, c.index))
+        scores = self._scores(units, context) if units else {}
+        ranked = sorted(units, key=lambda c: (-scores[c.site, c.index], c.site, c.index))
         return _fitting([*shrinking, *waking, *ranked], context)
 
-    def _worth(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
+    def _scores(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
         counts: dict[str, int] = {}
         for c in units:
             counts[c.site] = max(counts.get(c.site, 0), c.index + 1)
