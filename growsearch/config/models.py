@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,10 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "cosine": ("warmup", "final"),
     "step": ("warmup", "milestones", "factor"),
 }
+
+
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
 class Section(BaseModel):
@@ -239,7 +243,7 @@ class SearchConfig(Section):
     seeds: Annotated[int, Field(ge=1)] = Field(1, description="runs of every trial: seeds 0 to N-1; means are compared")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the sampler: another tries other trials")
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
-    lease: Positive = Field(60.0, description="seconds without a sign of life after which another worker goes on")
+    lease: Positive = Field(60.0, description="seconds without a heartbeat after which another worker goes on")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

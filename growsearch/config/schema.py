@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.ranges import Choice, FloatRange, IntRange
-from growsearch.config.run_config import CONTROL_KINDS
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
 
 Schema = dict[str, Any]

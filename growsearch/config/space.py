@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME, check, normalized
+from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME
 from growsearch.config.merge import merge, origin
 from growsearch.config.overrides import Overridden, apply_overrides
 from growsearch.config.problems import Problem, problem, show
 from growsearch.config.ranges import Variant, check_range, find_ranges, first_variant, variants
-from growsearch.config.run_config import RunConfig
+from growsearch.config.run_config import RunConfig, check, normalized
 from growsearch.errors import ConfigError
 from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath, read_source

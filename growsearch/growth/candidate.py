@@ -30,8 +30,8 @@ class Candidate:
 
     `parameters` and `flops` are what it costs, negative where it frees them. `exact` tells that the network's function
     stays as it is; elsewhere `predicted_change` is by how much it is expected to change the objective. `effects` are,
-    where known, what it does to the loss of single samples: two numbers each, first order and root of the curvature. `score`
-    is the initializer's own estimate, larger is better.
+    where known, what it does to the loss of single samples: two numbers each, first order and root of the curvature.
+    `score` is the initializer's own estimate, larger is better.
     """
 
     site: str

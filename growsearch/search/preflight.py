@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig, SearchConfig
-from growsearch.config.check import normalized
 from growsearch.config.ranges import variants
+from growsearch.config.run_config import normalized
 from growsearch.data import load_data
 from growsearch.errors import InputError
 from growsearch.execution.job import Job

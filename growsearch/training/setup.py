@@ -11,7 +11,7 @@ from torch import nn
 from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
-from growsearch.config.run_config import is_imported
+from growsearch.config.check import is_imported
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
 from growsearch.growth import Grower, NewUnitSettings, SoftGrower

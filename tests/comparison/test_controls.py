@@ -15,7 +15,7 @@ from growsearch.comparison.found_controls import Grown, find_controls, lacking_c
 from growsearch.comparison.metric import ACCURACY
 from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.export.finished import find_network
 from growsearch.training import load_network

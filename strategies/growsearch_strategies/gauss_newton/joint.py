@@ -86,7 +86,7 @@ def guarded(
 ) -> list[Candidate]:
     """The candidates, or the better half of them, or a half of that and so on down to none: what is not refuted.
 
-    What they are predicted to do together must be what `accepts` takes, given the candidates and the change of the loss.
+    `accepts` is given the candidates and the change of the loss that they are predicted to make together.
     The held-out batch refutes a prediction where its loss, with all candidates installed, rises by more than was
     predicted plus `tolerance` times the loss before plus two standard errors; a predicted fall counts as 0 here, as the
     gains of many chosen ones are always overestimated. Near memorisation the curvature vanishes and the surrogate

@@ -14,10 +14,10 @@ from growsearch.growth.statistics.bridging import bridging_gradients
 class NeST(Selector):
     """Connections first, then units at the sites whose bridging gradient has the largest entries.
 
-    Connections that fall asleep, and units whose removal keeps the function, are all taken: they make room. Then
-    connections wake, as far as the budget goes, and units take what it leaves: the score of the i-th unit at a site is
-    the i-th largest |B| there, whichever initializer made it (a site for which B cannot be had comes last). For inserted
-    layers it is the largest singular value of the gradient of a linear layer at that place.
+    Connections to prune, and units whose removal keeps the function, are all taken: they make room. Then connections
+    regrow, as far as the budget goes, and units take what it leaves: the i-th unit at a site scores the i-th largest
+    |B| there, whichever initializer made it (a site for which B cannot be had comes last). An inserted layer scores the
+    largest singular value of the gradient of a linear layer there.
     """
 
     summary: ClassVar[str] = "connections by their gradient or magnitude, units by the bridging gradient"
@@ -40,11 +40,11 @@ class NeST(Selector):
         rewiring = [c for c in candidates if c.rewires is not None]
         removals = [c for c in candidates if c.removes is not None and c.exact]
         shrinking = [c for c in rewiring if c.dormant > 0] + removals
-        waking = [c for c in rewiring if c.dormant <= 0]
+        regrowing = [c for c in rewiring if c.dormant <= 0]
         units = [c for c in candidates if c.adds]
         scores = self._scores(units, context) if units else {}
         ranked = sorted(units, key=lambda c: (-scores[c.site, c.index], c.site, c.index))
-        return _fitting([*shrinking, *waking, *ranked], context)
+        return _fitting([*shrinking, *regrowing, *ranked], context)
 
     def _scores(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
         counts: dict[str, int] = {}

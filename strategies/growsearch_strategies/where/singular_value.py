@@ -13,7 +13,7 @@ from growsearch.growth import Candidate, GrowthContext, Need, Selector
 class SingularValue(Selector):
     """Units go to the sites with the largest singular values of the gradient matrix.
 
-    The score of the i-th unit at a site is its i-th singular value: for GradMax's unit i, the norm of the gradient at its
+    The i-th unit at a site scores its i-th singular value: for GradMax's unit i, the norm of the gradient at its
     incoming weights for outgoing weights of norm 1. Candidates of any initializer are ranked by the same numbers. For
     inserted layers it is the largest singular value of the gradient of a linear layer at that place.
     """
