@@ -18,7 +18,7 @@ from growsearch.data import DataSet, Split, evaluation_batches
 from growsearch.data.load import load_data
 from growsearch.execution.environment import describe_environment
 from growsearch.growth import Candidate
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.training import load_network
 from growsearch_strategies.gauss_newton.passes import Scene
 from growsearch_strategies.gauss_newton.places import places_of
@@ -63,7 +63,7 @@ class Setting:
         with torch.no_grad():
             inputs = [(self.model.features[:start](x), y) for x, y in batches]  # type: ignore[index]
             before = _tail_loss(self.model, start, inputs)
-            grown = (Overgrown(self.model, self.graph, [c]).model for c in candidates)
+            grown = (ExpandedModel(self.model, self.graph, [c]).model for c in candidates)
             return [_tail_loss(model, start, inputs) - before for model in grown]
 
 

@@ -98,7 +98,7 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
             try:
                 progress(event)
             finally:
-                if row == 1:  # past both rungs at once: a sign of life, two reports, two looks at all trials
+                if row == 1:  # past both rungs at once: a heartbeat, two reports, two looks at all trials
                     file.write(f"report {(time.perf_counter() - began) / 2}\n")
     return {"validation_accuracy": score, "parameters": 1, "flops": 1, "training_flops": 1, "seconds": 0.0}
 
@@ -129,7 +129,7 @@ def measure(folder: Path, url: str | None, workers: int, trials: int) -> dict[st
 
 
 def reading(folder: Path, url: str | None) -> dict[int, float]:
-    """Milliseconds of one look at all trials, by how many of them are running: what a big crew costs every worker."""
+    """Milliseconds of one look at all trials, by how many of them are running: what many workers cost each of them."""
     study = open_folder(folder)
     storage = open_storage(url) if url else study.storage
     found, there = {}, 0
@@ -137,7 +137,7 @@ def reading(folder: Path, url: str | None) -> dict[int, float]:
         while there < running:
             trial = storage.create_new_trial(study.id)
             storage.set_trial_param(trial, "a", 0.5, FloatDistribution(0, 1))
-            storage.set_trial_user_attr(trial, "lease", {"worker": "somewhere:1:a", "sign": 1, "seed": 0, "step": 1})
+            storage.set_trial_user_attr(trial, "lease", {"worker": "somewhere:1:a", "beat": 1, "seed": 0, "step": 1})
             there += 1
         storage.get_all_trials(study.id, deepcopy=False)
         began = time.perf_counter()

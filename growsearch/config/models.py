@@ -155,7 +155,7 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
-class MaturityConfig(Section):
+class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
@@ -186,7 +186,7 @@ class GrowthConfig(Section):
         None, description="patterns, as in shells, of the sites that may grow; null: all that preserve the function"
     )
     statistics: StatisticsConfig = StatisticsConfig()
-    maturity: MaturityConfig = MaturityConfig()
+    new_units: NewUnitsConfig = NewUnitsConfig()
 
     @property
     def grows(self) -> bool:
@@ -243,7 +243,7 @@ class SearchConfig(Section):
     seeds: Annotated[int, Field(ge=1)] = Field(1, description="runs of every trial: seeds 0 to N-1; means are compared")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the sampler: another tries other trials")
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
-    lease: Positive = Field(60.0, description="seconds without a sign of life after which another worker goes on")
+    lease: Positive = Field(60.0, description="seconds without a heartbeat after which another worker goes on")
 
     @model_validator(mode="after")
     def _one_of_each(self) -> Self:

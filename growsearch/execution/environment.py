@@ -16,7 +16,14 @@ _PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx"
 
 
 def describe_environment(device: str, workers: int, threads: int, seeds: int) -> dict[str, Any]:
-    """Plain data for `environment.json`."""
+    """Plain data for `environment.json`.
+
+    Args:
+        device: that runs use.
+        workers: number of processes.
+        threads: CPU threads of each.
+        seeds: number of seeds.
+    """
     return {
         "command": sys.argv,
         "seeds": list(range(seeds)),

@@ -50,6 +50,13 @@ def export_network(
     Raises `InputError` for unknown formats, missing packages, folders without a network or that cannot be written, and
     for `sparse` where nothing is dormant; `GrowsearchError` where an exporter fails, or its file computes something
     else.
+
+    Args:
+        folder: a finished run's, `RUN/POLICY/seed-K`.
+        formats: names of formats.
+        out: where the files go; None: `export` in the run's folder.
+        sparse: whether dormant connections are left out.
+        allow_import: whether a network that is named by import path may be imported.
     """
     folder = Path(folder)
     chosen = _require_formats(formats)

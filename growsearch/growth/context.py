@@ -69,7 +69,7 @@ class GrowthContext:
             for name in self.names
         }
 
-    def mature(self, site: str) -> list[int]:
+    def eligible(self, site: str) -> list[int]:
         """The units of a site that are old enough to be split or removed."""
         ages = self.ages.get(site)
         units = range(self.sites[site].units)

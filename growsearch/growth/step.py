@@ -17,8 +17,8 @@ from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.gradient_ratio import gradient_ratios
 from growsearch.growth.learning import require_learning
-from growsearch.growth.maturity import gradient_ratios
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed

@@ -1,4 +1,4 @@
-"""A whole search in a run folder: the study made or continued, trials conducted, results written."""
+"""A whole search in a run folder: the study made or continued, trials run, results written."""
 
 from __future__ import annotations
 
@@ -19,8 +19,8 @@ from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
 from growsearch.search.baselines import baselines
-from growsearch.search.local import Crew, run_crew, stopped_by_signals
-from growsearch.search.places import places
+from growsearch.search.device_slots import device_slots
+from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill, finished, is_done
 from growsearch.search.results import write_results
@@ -67,7 +67,7 @@ def search(
     with several workers need the `if __name__ == "__main__":` guard.
     """
     settings = settings_of(space)
-    there = places(device, workers, slots)[: settings.trials]
+    there = device_slots(device, workers, slots)[: settings.trials]
     study, reference = _open(space, settings, folder, storage, name)
     threads = max(1, core_count() // len(there))
     fill(study, settings.trials, baselines_of(space, settings))
@@ -78,7 +78,7 @@ def search(
         if len(there) == 1:
             _work_here(study, str(resolve_device(device)), threads, seed, train, tell)
         elif not is_done(study):
-            run_crew(Crew(reference, there, threads, seed, train), study, tell)
+            run_workers(WorkerPool(reference, there, threads, seed, train), study, tell)
     finally:
         results = write_results(study)
         tell(True)

@@ -22,7 +22,7 @@ from optuna.trial import FrozenTrial, TrialState
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.search.claims import DIVERGED, claim
-from growsearch.search.leases import Lease, Watch, hand_on
+from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
@@ -43,7 +43,7 @@ _LITTLE = 1 << 20  # bytes
 
 
 class Lost(Exception):
-    """The trial was given to another worker, because this one gave no sign of life."""
+    """The trial was given to another worker, because this one gave no heartbeat."""
 
 
 class NoRoom(GrowsearchError):
@@ -58,8 +58,8 @@ def train_for_search(
 
 
 @dataclass(frozen=True)
-class Conductor:
-    """What a worker needs to conduct trials: the study, and how and where it trains."""
+class TrialRunner:
+    """What a worker needs to run trials: the study, and how and where it trains."""
 
     study: Study
     device: str
@@ -67,23 +67,23 @@ class Conductor:
     train: Train = train_for_search
     watch: Callable[[], None] = lambda: None
 
-    def conduct(self, trial: optuna.Trial, lease: Lease) -> None:
-        """Bring a trial to its end: complete, pruned, failed, or handed on where this worker is to stop.
+    def run(self, trial: optuna.Trial, lease: Lease) -> None:
+        """Bring a trial to its end: complete, pruned, failed, or requeued where this worker is to stop.
 
         Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
         try:
             config = self._configuration(trial)
-            twin = self._twin(trial, config, lease)
-            if twin is None:
+            original = self._duplicate_of(trial, config, lease)
+            if original is None:
                 self._finish(trial, *self._train(trial, config, lease))
             else:
-                _repeat(trial, twin)
+                _repeat(trial, original)
         except optuna.TrialPruned:
             _tell(trial, TrialState.PRUNED)
             self._remove_checkpoints(trial)
         except Interrupted:
-            self._hand_on(trial)
+            self._requeue(trial)
         except (Lost, UpdateFinishedTrialError):
             return
         except StorageLost:
@@ -91,12 +91,12 @@ class Conductor:
         except Exception as error:
             if _is_full(error, self.study.folder):
                 with suppress(OSError):
-                    self._hand_on(trial)
+                    self._requeue(trial)
                 raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
             self._fail(trial, *_why(error))
 
-    def _hand_on(self, trial: optuna.Trial) -> None:
-        hand_on(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
+    def _requeue(self, trial: optuna.Trial) -> None:
+        requeue(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
 
     def _configuration(self, trial: optuna.Trial) -> RunConfig:
         """The trial's checked configuration, also as a plain run file in its folder."""
@@ -108,14 +108,16 @@ class Conductor:
         write_atomically(folder / CONFIG, lambda file: file.write(text))
         return config
 
-    def _twin(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> FrozenTrial | None:
+    def _duplicate_of(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> FrozenTrial | None:
         """The finished trial of the same configuration, waited for where it is running; None where this one trains."""
         watch = Watch(self.study)
         while True:
-            twin = claim(self.study, trial._trial_id, identity(config))
-            if twin is None or twin.state.is_finished():
-                return twin
-            if self.stop.is_set() or twin.state == TrialState.WAITING:  # nobody may be there to take it but this worker
+            original = claim(self.study, trial._trial_id, identity(config))
+            if original is None or original.state.is_finished():
+                return original
+            if (
+                self.stop.is_set() or original.state == TrialState.WAITING
+            ):  # nobody may be there to take it but this worker
                 raise Interrupted
             if lease.lost.is_set():
                 raise Lost
@@ -159,8 +161,8 @@ class Conductor:
     def _adopt(self, trial: optuna.Trial) -> None:
         """Go on with what the latest of the trials that this one resumes has left."""
         for origin in self._origins(trial):
-            place = self.study.trial_folder(origin)
-            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in place.glob(f"seed-*/{name}")]
+            home = self.study.trial_folder(origin)
+            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in home.glob(f"seed-*/{name}")]
             for folder in folders:
                 _copy_whole(folder, self.study.trial_folder(trial.number) / folder.name)
             if folders:
@@ -187,14 +189,14 @@ class Conductor:
 class Monitor:
     """Called with the events of a run: reports at rungs, prunes, and stops what is to stop."""
 
-    def __init__(self, conductor: Conductor, trial: optuna.Trial, lease: Lease, seed: int) -> None:
-        self._conductor, self._trial, self._lease = conductor, trial, lease
-        plan = conductor.study.plan
+    def __init__(self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int) -> None:
+        self._runner, self._trial, self._lease = runner, trial, lease
+        plan = runner.study.plan
         self._seed = seed
         lease.note = {"seed": seed, "reached": [seed, 0]}
         self._measure = plan.search.aims[0][1]
         at_rungs = plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0
-        done = conductor.study.storage.get_trial(trial._trial_id).intermediate_values
+        done = runner.study.storage.get_trial(trial._trial_id).intermediate_values
         self._reported = set(done)
         self._rungs = plan.rungs if at_rungs else {}
 
@@ -208,8 +210,8 @@ class Monitor:
             self._lease.note["reached"] = [self._seed, event["step"]]
             self._lease.got_on()
             self._at_rung(event)
-        self._conductor.watch()
-        if event["kind"] == "step" and self._conductor.stop.is_set():  # between steps: a checkpoint can be written
+        self._runner.watch()
+        if event["kind"] == "step" and self._runner.stop.is_set():  # between steps: a checkpoint can be written
             raise Interrupted
 
     def value(self, value: float, step: int) -> None:
@@ -228,18 +230,18 @@ class Monitor:
                 self.value(row[self._measure], step)
 
 
-def _repeat(trial: optuna.Trial, twin: FrozenTrial) -> None:
+def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:
     """End a trial as the one of the same configuration ended."""
-    trial.set_user_attr("duplicate_of", twin.number)
+    trial.set_user_attr("duplicate_of", original.number)
     for key in ("measures", "kind", "reason"):
-        if key in twin.user_attrs:
-            trial.set_user_attr(key, twin.user_attrs[key])
+        if key in original.user_attrs:
+            trial.set_user_attr(key, original.user_attrs[key])
     if len(trial.study.directions) == 1:
-        for step, value in twin.intermediate_values.items():
+        for step, value in original.intermediate_values.items():
             trial.report(value, step)
-    for name, excess in twin.constraints.items():
+    for name, excess in original.constraints.items():
         trial.set_constraint(name, excess)
-    _tell(trial, twin.state, twin.values if twin.state == TrialState.COMPLETE else None)
+    _tell(trial, original.state, original.values if original.state == TrialState.COMPLETE else None)
 
 
 def _tell(trial: optuna.Trial, state: TrialState, values: list[float] | None = None) -> None:

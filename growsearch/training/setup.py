@@ -15,7 +15,7 @@ from growsearch.config import RunConfig
 from growsearch.config.check import is_imported
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
-from growsearch.growth import Grower, Maturity, SoftGrower
+from growsearch.growth import Grower, NewUnitSettings, SoftGrower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
 from growsearch.tasks import make_task
@@ -201,7 +201,7 @@ def _grower(setup: Setup) -> Grower:
         amount=growth.amount,
         sites=growth.sites,
         statistics_batches=growth.statistics.batches,
-        maturity=Maturity(**growth.maturity.model_dump()),
+        new_units=NewUnitSettings(**growth.new_units.model_dump()),
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,

@@ -255,7 +255,7 @@ def test_controls_are_told_by_what_policies_are_and_not_by_their_names(compariso
         {"growth": {"when": {"interval": {"every": 3, "count": 2}}}},
         {"growth": {"where": {"random": {}}}},
         {"growth": {"budget": {"units": 1}}},
-        {"growth": {"maturity": {"age": 5}}},
+        {"growth": {"new_units": {"age": 5}}},
         {"training": {"optimizer": {"lr": 0.5}}},
     ],
 )

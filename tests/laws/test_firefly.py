@@ -154,7 +154,7 @@ def test_closed_gates_are_the_network_as_it_is_and_open_ones_the_installed_netwo
         assert not torch.allclose(grown(x), event.model(x), rtol=1e-3)
 
 
-def test_the_installed_network_is_the_overgrown_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
+def test_the_installed_network_is_the_expanded_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
     candidates = proposed(event, epsilon=0.5)
     event.allowance = replace(event.allowance, units=len(candidates) // 2)
     chosen = selector().select(candidates, event)

@@ -17,7 +17,7 @@ from growsearch.search.queue import fill, take
 from growsearch.search.samplers import make_pruner, make_sampler, rungs
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
-from growsearch.search.trial import Conductor, Monitor
+from growsearch.search.trial import Monitor, TrialRunner
 from tests.search.conftest import MakeSpace, RunStub
 
 
@@ -32,8 +32,8 @@ def rows(study: Study, values: Sequence[float], flops: Sequence[int], baseline: 
     number = take(study, "here:1:a")
     assert number is not None
     trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
-    conductor = cast(Conductor, SimpleNamespace(study=study, watch=lambda: None))
-    monitor = Monitor(conductor, trial, Lease(study, number, "machine:1:x"), 0)
+    runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
+    monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0)
     for value, used in zip(values, flops, strict=True):
         monitor({"kind": "row", "step": 1, "training_flops": used, "validation_accuracy": value})
     return trial

@@ -73,7 +73,7 @@ def test_splits_share_the_pool_and_move_both_units_apart() -> None:
     assert all(c.source is None for c in proposed(event, splits=0.0))
 
 
-def test_only_mature_units_are_split() -> None:
+def test_only_old_enough_units_are_split() -> None:
     ages = {"first": [9, 1, 1, 9], "second": [1] * 6}
     event = context(mlp(), ages=ages, minimum_age=5)
     candidates = proposed(event, units=6, pool=1, splits=1.0)

@@ -13,7 +13,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growsearch.growth import Candidate, GrowthContext
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.surgery import undisturbed
 from growsearch_strategies.gauss_newton.candidates import signed_splits, symmetric_splits
 from growsearch_strategies.gauss_newton.folding import folds_of
@@ -30,8 +30,8 @@ def numbers(model: nn.Module, batch: Batch) -> Tensor:
 
 
 def scene_of(context: GrowthContext) -> Scene:
-    mature = {name: context.mature(name) for name in context.sites}
-    places = places_of(context.model, context.graph, context.sites.values(), mature)
+    eligible = {name: context.eligible(name) for name in context.sites}
+    places = places_of(context.model, context.graph, context.sites.values(), eligible)
     assert context.objective is not None
     return Scene(context.model, context.objective, places, "auto")
 
@@ -216,7 +216,7 @@ def test_copies_keep_their_scale_behind_batch_normalisation() -> None:
             for c in splits
             if c.site == site
         ]
-        changes = [training_loss(Overgrown(model, context.graph, [c]).model, batch) - before for c in candidates]
+        changes = [training_loss(ExpandedModel(model, context.graph, [c]).model, batch) - before for c in candidates]
         wanted = [measured(context, c) for c in candidates]
         errors[site, rescaled] = max(abs(a - b) for a, b in zip(changes, wanted, strict=True))
     assert errors["conv2", True] < 1e-9 < 1e-4 < errors["conv2", False]

@@ -111,7 +111,7 @@ def test_every_unit_is_changed_at_most_once() -> None:
         assert len(units) == len(set(units)) > 0
 
 
-def test_only_mature_units_are_split_or_removed() -> None:
+def test_only_old_enough_units_are_split_or_removed() -> None:
     torch.manual_seed(9)
     model = mlp(nn.ReLU)
     context = context_of(model, [data(model)])

@@ -25,7 +25,7 @@ def splits(
     damping: float,
     reach: float,
 ) -> list[Candidate]:
-    """For every mature unit the better of its two splits, best first; `norms` go with the one and the other."""
+    """For every eligible unit the better of its two splits, best first; `norms` go with the one and the other."""
     even = symmetric_splits(place, prices.symmetric, symmetric, norms[0])
     if prices.slope is None:
         return ranked(even)
@@ -36,7 +36,7 @@ def splits(
 def symmetric_splits(
     place: Place, effect: Effect, shifts: Mapping[str, Tensor], norms: Rescaling | None = None
 ) -> list[Candidate]:
-    """One symmetric split for every mature unit."""
+    """One symmetric split for every eligible unit."""
     return [
         _split(
             place,
@@ -51,7 +51,7 @@ def symmetric_splits(
 def signed_splits(
     place: Place, prices: Prices, signed: SignedSplits, amplitudes: Tensor, norms: Rescaling | None = None
 ) -> list[Candidate]:
-    """One signed split for every mature unit."""
+    """One signed split for every eligible unit."""
     effect, incoming = prices.signed(amplitudes), signed.incoming
     return [
         _split(
@@ -69,7 +69,7 @@ def signed_splits(
 
 
 def removals(place: Place, effect: Effect, folds: Sequence[Fold]) -> list[Candidate]:
-    """The removal of every mature unit, cheapest first."""
+    """The removal of every eligible unit, cheapest first."""
     site, change = place.site, effect.change()
     found = []
     for unit in place.units:

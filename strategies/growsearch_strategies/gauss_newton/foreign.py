@@ -54,7 +54,7 @@ def _products(
     """`r` and `q` `[samples, candidates]` of each candidate's probe."""
     assert context.objective is not None
     probes = Probes(context.model, context.graph, candidates, context.objective, learning)
-    model, off = probes.overgrown.model, probes.gates(0.0)
+    model, off = probes.expanded.model, probes.gates(0.0)
     rows_r, rows_q = [], []
     with at_rest(model):
         for batch in pricing:

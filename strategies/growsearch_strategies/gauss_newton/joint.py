@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.growth import Candidate, GrowthContext
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch_strategies.gauss_newton.passes import at_rest
 
 ERRORS = 2.0
@@ -116,7 +116,7 @@ def _holds(candidates: Sequence[Candidate], context: GrowthContext, tolerance: f
         return True
     batch = context.batches[-1]
     before = _loss(context.model, context, batch)
-    after = _loss(Overgrown(context.model, context.graph, changing).model, context, batch)
+    after = _loss(ExpandedModel(context.model, context.graph, changing).model, context, batch)
     if any(c.effects is None for c in changing):
         predicted = sum(c.predicted or 0.0 for c in changing)
         return after - before <= max(0.0, predicted) + tolerance * abs(before)

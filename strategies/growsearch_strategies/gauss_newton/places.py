@@ -75,7 +75,7 @@ class Place:
 
 
 def places_of(
-    model: nn.Module, graph: NetworkGraph, sites: Iterable[Site], mature: Mapping[str, Sequence[int]]
+    model: nn.Module, graph: NetworkGraph, sites: Iterable[Site], eligible: Mapping[str, Sequence[int]]
 ) -> list[Place]:
     """The places of those sites that can be priced.
 
@@ -85,7 +85,7 @@ def places_of(
     reason: GrowthRefused | None = None
     for site in sites:
         try:
-            found.append(_place(model, graph, site, tuple(mature[site.name])))
+            found.append(_place(model, graph, site, tuple(eligible[site.name])))
         except GrowthRefused as error:
             reason = reason or error
     if not found and reason is not None:

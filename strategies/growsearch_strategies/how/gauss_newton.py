@@ -68,8 +68,8 @@ class GaussNewton(Initializer):
         plan = {name: units for name, units in plan.items() if units > 0}
         if context.objective is None or not context.batches:
             raise GrowthRefused("how: gauss_newton needs gradients: give objective=... and batches=...")
-        mature = {name: context.mature(name) for name in plan}
-        places = places_of(context.model, context.graph, [context.sites[name] for name in plan], mature)
+        eligible = {name: context.eligible(name) for name in plan}
+        places = places_of(context.model, context.graph, [context.sites[name] for name in plan], eligible)
         if not places:
             return []
         scene = Scene(context.model, context.objective, places, self.targets)

@@ -38,10 +38,10 @@ class Split(Initializer):
                 "change its incoming ones; use how: zero"
             )
         require_distinct_copies(site, context.trainable)
-        mature = context.mature(name)
+        eligible = context.eligible(name)
         sources: list[int] = []
-        while mature and len(sources) < units:
-            sources += [mature[i] for i in torch.randperm(len(mature), generator=context.generator).tolist()]
+        while eligible and len(sources) < units:
+            sources += [eligible[i] for i in torch.randperm(len(eligible), generator=context.generator).tolist()]
         spread = (torch.rand(units, generator=context.generator) * 2 - 1) * self.noise
         return [
             Candidate(

@@ -22,6 +22,8 @@ def neurons(
     if vectors is None:
         return []
     incoming, outgoing, worth = vectors
+    if ends.transport.one_sided:
+        incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
     outgoing = outgoing * (alpha * _mean_size(context, ends, "outgoing"))
     out = ends.fills("outgoing", [outgoing])
@@ -70,6 +72,15 @@ def opposed(bridge: Tensor, entries: Tensor, generator: torch.Generator) -> tupl
     incoming = bridge.new_zeros(bridge.shape[1]).index_add_(0, columns, roots)
     outgoing = bridge.new_zeros(bridge.shape[0]).index_add_(0, rows, -roots * bridge.flatten()[entries].sign())
     return incoming, outgoing
+
+
+def _active(incoming: Tensor, outgoing: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides of a unit with the sign at which it responds to inputs that are never negative; psi omega' stays.
+
+    Behind ReLU a unit of negative weights would be silent for such inputs, and never learn.
+    """
+    signs = torch.where(incoming.sum(1, keepdim=True) < 0, -1.0, 1.0)
+    return incoming * signs, outgoing * signs
 
 
 def _of_mean_one(rows: Tensor) -> Tensor:

@@ -8,7 +8,7 @@ import pytest
 import torch
 
 from growsearch.errors import InputError
-from growsearch.search.places import Place, places
+from growsearch.search.device_slots import DeviceSlot, device_slots
 
 
 @pytest.fixture
@@ -27,38 +27,42 @@ def gpus(monkeypatch: pytest.MonkeyPatch) -> Callable[..., None]:
 
 
 def test_the_cpu_has_a_worker_a_core_unless_told_otherwise(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("growsearch.search.places.core_count", lambda: 3)
+    monkeypatch.setattr("growsearch.search.device_slots.core_count", lambda: 3)
 
-    assert places("cpu", None, None) == [Place("cpu")] * 3
-    assert places("cpu", None, None, on_cpu=1) == [Place("cpu")]
-    assert places("cpu", 5, None) == [Place("cpu")] * 5
+    assert device_slots("cpu", None, None) == [DeviceSlot("cpu")] * 3
+    assert device_slots("cpu", None, None, on_cpu=1) == [DeviceSlot("cpu")]
+    assert device_slots("cpu", 5, None) == [DeviceSlot("cpu")] * 5
 
 
 def test_every_gpu_has_one_worker_that_may_use_all_of_it(gpus: Callable[..., None]) -> None:
     gpus(2)
 
-    assert places("auto", None, None) == [Place("cuda", "0"), Place("cuda", "1")]
+    assert device_slots("auto", None, None) == [DeviceSlot("cuda", "0"), DeviceSlot("cuda", "1")]
 
 
 def test_slots_share_the_memory_of_each_gpu(gpus: Callable[..., None]) -> None:
     gpus(2, "GPU-a, GPU-b")
 
-    found = places("cuda", None, 3)
+    found = device_slots("cuda", None, 3)
 
-    assert [place.gpu for place in found] == ["GPU-a", "GPU-b"] * 3
-    assert {place.share for place in found} == {1 / 3}
+    assert [slot.gpu for slot in found] == ["GPU-a", "GPU-b"] * 3
+    assert {slot.share for slot in found} == {1 / 3}
 
 
 def test_workers_are_spread_over_the_gpus_and_share_the_fullest(gpus: Callable[..., None]) -> None:
     gpus(2)
 
-    assert places("cuda", 3, None) == [Place("cuda", "0", 0.5), Place("cuda", "1", 0.5), Place("cuda", "0", 0.5)]
+    assert device_slots("cuda", 3, None) == [
+        DeviceSlot("cuda", "0", 0.5),
+        DeviceSlot("cuda", "1", 0.5),
+        DeviceSlot("cuda", "0", 0.5),
+    ]
 
 
 def test_a_gpu_that_is_named_is_the_only_one(gpus: Callable[..., None]) -> None:
     gpus(4, "4,5,6,7")
 
-    assert places("cuda:2", None, 2) == [Place("cuda", "6", 0.5)] * 2
+    assert device_slots("cuda:2", None, 2) == [DeviceSlot("cuda", "6", 0.5)] * 2
 
 
 def test_a_worker_sees_its_gpu_only_and_its_share_of_the_memory(
@@ -71,7 +75,7 @@ def test_a_worker_sees_its_gpu_only_and_its_share_of_the_memory(
     monkeypatch.setattr(torch.cuda, "set_per_process_memory_fraction", shares.append)
     monkeypatch.setenv("CUDA_VISIBLE_DEVICES", "0,1")
 
-    Place("cuda", "1", 0.25).enter()
+    DeviceSlot("cuda", "1", 0.25).enter()
 
     assert os.environ["CUDA_VISIBLE_DEVICES"] == "1"
     assert shares == [0.25]
@@ -79,7 +83,7 @@ def test_a_worker_sees_its_gpu_only_and_its_share_of_the_memory(
 
 def test_numbers_that_contradict_each_other_are_refused(gpus: Callable[..., None]) -> None:
     with pytest.raises(InputError, match="--slots are of GPUs"):
-        places("cpu", None, 2)
+        device_slots("cpu", None, 2)
     gpus(1)
     with pytest.raises(InputError, match="give one of them"):
-        places("cuda", 2, 2)
+        device_slots("cuda", 2, 2)

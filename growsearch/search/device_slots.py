@@ -14,7 +14,7 @@ from growsearch.training.precision import resolve_device
 
 
 @dataclass(frozen=True)
-class Place:
+class DeviceSlot:
     """Where one worker computes; `gpu` is what its process sees of them, `share` what it may use of the memory."""
 
     device: str
@@ -28,7 +28,7 @@ class Place:
             torch.cuda.set_per_process_memory_fraction(self.share)
 
 
-def places(device: str, workers: int | None, slots: int | None, on_cpu: int | None = None) -> list[Place]:
+def device_slots(device: str, workers: int | None, slots: int | None, on_cpu: int | None = None) -> list[DeviceSlot]:
     """Where so many workers compute, or `slots` workers for each GPU, by default one.
 
     Without a number there are `on_cpu` workers on the CPU, by default as many as it has cores. Raises `InputError`
@@ -40,11 +40,11 @@ def places(device: str, workers: int | None, slots: int | None, on_cpu: int | No
     if resolved.type == "cpu":
         if slots is not None:
             raise InputError("--slots are of GPUs, and this runs on the CPU: use --workers")
-        return [Place("cpu")] * (workers or on_cpu or core_count())
+        return [DeviceSlot("cpu")] * (workers or on_cpu or core_count())
     gpus = _gpus() if resolved.index is None else [_gpus()[resolved.index]]
     count = workers or (slots or 1) * len(gpus)
     share = 1 / math.ceil(count / len(gpus))
-    return [Place("cuda", gpus[number % len(gpus)], share) for number in range(count)]
+    return [DeviceSlot("cuda", gpus[number % len(gpus)], share) for number in range(count)]
 
 
 def _gpus() -> list[str]:
