@@ -37,7 +37,7 @@ class NetworkLaws:
         assert not same(dict(one.state_dict()), dict(other.state_dict()))
 
     def test_it_maps_a_batch_to_its_outputs(self, subject: Network) -> None:
-        """`[N, *input_shape]` to `[N, outputs]`, or such numbers at every position; finite, and with a gradient for every parameter."""
+        """`[N, *input_shape]` to `[N, ..., outputs]`, finite, and with a gradient for every parameter."""
         model = self._built(subject)
         out: Tensor = model(self._inputs())
         torch.autograd.backward(out.square().sum())

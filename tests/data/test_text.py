@@ -88,7 +88,7 @@ def test_bytes_are_those_of_the_files_one_after_the_other(tmp_path: Path) -> Non
 def test_without_files_the_text_is_pythons_own_help() -> None:
     data = load_data({"name": "text", "context": 32}, 0)
     assert data.sha256 == hashlib.sha256(python_help().encode()).hexdigest()
-    assert len(data.train) > 5_000
+    assert len(data.train) > 5_000 and len(python_help()) > 200_000
 
 
 @pytest.mark.parametrize(

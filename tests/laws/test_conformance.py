@@ -45,7 +45,7 @@ class TestTeacherStudent(DataSourceLaws):
 
 
 class TestText(DataSourceLaws):
-    source = Text(context=32)
+    source = Text()
 
 
 class TestSmallCNN(NetworkLaws):
