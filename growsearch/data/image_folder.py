@@ -22,6 +22,7 @@ from growsearch.data.decoding import Decoding
 from growsearch.data.image_files import ImageFiles, class_names
 from growsearch.data.outline import Outline, blank_images
 from growsearch.errors import DataError
+from growsearch.tasks import Classification
 
 _TRIED = 2_000  # images of a split that are decoded to see that they can be: seconds
 
@@ -64,7 +65,7 @@ class ImageFolder(DataSource):
             validation=splits.get("validation") or validation,
             test=splits["test"],
             outputs=len(classes),
-            task="classification",
+            task=Classification(),
             mean=mean,
             std=std,
             input_shape=tuple(train.inputs.shape[1:]),
