@@ -17,7 +17,7 @@ PER_UNIT = frozenset(
     ["pointwise", "elementwise", "batch_norm", "instance_norm", "add", "multiply", "concat", "split", "getitem"]
     + ["pool", "pad", "reshape", "permute", "reduce", "interpolate", "expand", "convolution", "parameter", "constant"]
 )
-"""Followers that compute each unit from itself alone."""
+"""PathResponse that compute each unit from itself alone."""
 
 
 @dataclass(frozen=True)
@@ -109,7 +109,7 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
     for use in site.axes:
         if use.aliases:
             raise refused(f"{use.tensor!r} is shared between layers")
-    for name in site.followers:
+    for name in site.path:
         if (graph.calls[name].rule or graph.calls[name].kind) not in PER_UNIT:
             raise refused(f"its units pass {name!r} ({graph.calls[name].rule}), which may mix them")
 

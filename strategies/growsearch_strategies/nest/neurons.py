@@ -22,7 +22,7 @@ def neurons(
     if vectors is None:
         return []
     incoming, outgoing, scores = vectors
-    if ends.transport.one_sided:
+    if ends.path.one_sided:
         incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
     outgoing = outgoing * (alpha * _mean_size(context, ends, "outgoing"))

@@ -1,4 +1,4 @@
-"""How a small activation at a site's producers reaches its consumers: the derivative of the followers at zero.
+"""How a small activation at a site's producers reaches its consumers: the derivative of the path at zero.
 
 A unit that starts with zero incoming weights has activation 0 everywhere. What the loss gradient sees of it is the
 linear map from the producers' outputs to the consumers' inputs at that point: activations contribute their slope at 0+,
@@ -25,9 +25,9 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import Call, NetworkGraph, Ref, Site
+from growsearch.graph.batch_statistics import by_batch, slope_at_zero
+from growsearch.graph.filters import delta_filters
 from growsearch.growth.statistics.constants import Constants
-from growsearch.growth.statistics.filters import delta_filters
-from growsearch.growth.statistics.normalisation import by_batch, slope_at_zero
 
 STEP = 1e-9
 _MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
@@ -38,11 +38,11 @@ _MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
 SCALAR = frozenset({"pointwise", "batch_norm", "add", "multiply"})
 
 
-Handler = Callable[["Transport", Call, list[Tensor]], Tensor]
+Handler = Callable[["PathJacobian", Call, list[Tensor]], Tensor]
 
 
-class Transport:
-    """The followers of one site, applied to virtual channels in place of the site's own.
+class PathJacobian:
+    """The path of one site, applied to virtual channels in place of the site's own.
 
     `slopes` are the activations' slopes at 0+. `normalised` tells whether batch normalisation is on the way, `kinked`
     whether some activation has another derivative at 0 than just above it (ReLU: units exactly at 0 get no gradient).
@@ -51,7 +51,7 @@ class Transport:
     def __init__(self, graph: NetworkGraph, model: nn.Module, site: Site) -> None:
         self.graph, self.model, self.site = graph, model, site
         self._constants = Constants(graph, model, site)
-        self.calls = [graph.calls[name] for name in site.followers if self._constants.value(name) is None]
+        self.calls = [graph.calls[name] for name in site.path if self._constants.value(name) is None]
         self.normalised = any(c.rule == "batch_norm" for c in self.calls)
 
     @cached_property
@@ -242,10 +242,10 @@ def _shape_at_zero(model: nn.Module, call: Call) -> _Shape:
     return _Shape(float(values.detach()[0]), *slopes.tolist())
 
 
-def _adds_more(transport: Transport, call: Call) -> bool:
+def _adds_more(path: PathJacobian, call: Call) -> bool:
     """Whether a sum has a number in it, or another tensor that is not 0 in new units."""
     numbers = [v for v in [*call.args, call.kwargs.get("other")] if isinstance(v, int | float) and v != 0]
-    added = [transport.constant(name) for name in transport.others(call)]
+    added = [path.constant(name) for name in path.others(call)]
     return bool(numbers) or any(value is None or bool(value.any()) for value in added)
 
 
@@ -294,13 +294,13 @@ def _substitute(value: Any, tensor: Tensor) -> Any:
     return value
 
 
-def _pointwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return values[0] * transport.slopes[call.name]
+def _pointwise(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
+    return values[0] * path.slopes[call.name]
 
 
-def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    z, slope = values[0], slope_at_zero(transport.model, call)
-    if not by_batch(transport.model, call):
+def _batch_norm(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
+    z, slope = values[0], slope_at_zero(path.model, call)
+    if not by_batch(path.model, call):
         return z * slope
     if z.ndim == 1:
         # A pair of `coefficients`: from here on all of it is without its mean.
@@ -308,43 +308,43 @@ def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tenso
     return (z - z.mean([d for d in range(z.ndim) if d != 1], keepdim=True)) * slope
 
 
-def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _multiply(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     if len(references(call.args) + references(call.kwargs)) == 1:
-        return replay(transport.model, call, values[0])
-    factor = transport.factor(call)
+        return replay(path.model, call, values[0])
+    factor = path.factor(call)
     if factor is None:
-        raise transport.refusal(call)
+        raise path.refusal(call)
     return values[0] * factor.to(values[0])
 
 
-def _add(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _add(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     if call.target != "add" or call.kwargs.get("alpha", 1) != 1:
-        raise transport.refusal(call)
+        raise path.refusal(call)
     return functools.reduce(torch.add, values)
 
 
-def _concat(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _concat(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     axis = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", call.kwargs.get("axis", 0))
     axis = axis % len(call.shape or (0,))
-    if axis != transport.channel_axis(call) and len(values) < len(references(call.args) + references(call.kwargs)):
-        raise transport.refusal(call)
+    if axis != path.channel_axis(call) and len(values) < len(references(call.args) + references(call.kwargs)):
+        raise path.refusal(call)
     return torch.cat(values, axis)
 
 
-def _pool(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _pool(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     z = values[0]
-    name = type(transport.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
+    name = type(path.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
     if "avg" in name.lower():
-        return replay(transport.model, call, z)
+        return replay(path.model, call, z)
     zeros = z.new_zeros(1, 1, *z.shape[2:])
     # Where all values are equal, max pooling passes the gradient to one position of each window: ask which.
-    pooled, index = _pool_with_indices(transport, call, zeros)
+    pooled, index = _pool_with_indices(path, call, zeros)
     return z.flatten(2)[..., index.flatten()].reshape(*z.shape[:2], *pooled.shape[2:])
 
 
-def _pool_with_indices(transport: Transport, call: Call, zeros: Tensor) -> tuple[Tensor, Tensor]:
+def _pool_with_indices(path: PathJacobian, call: Call, zeros: Tensor) -> tuple[Tensor, Tensor]:
     if call.kind == "module":
-        layer = transport.model.get_submodule(call.target)
+        layer = path.model.get_submodule(call.target)
         if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
             pool = _MAX_POOLS[f"max_pool{zeros.ndim - 2}d"]
             size = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
@@ -354,30 +354,30 @@ def _pool_with_indices(transport: Transport, call: Call, zeros: Tensor) -> tuple
         kwargs = _substitute(call.kwargs, zeros)
         found = _MAX_POOLS[call.target](*_substitute(call.args, zeros), **kwargs)
         return found
-    raise transport.refusal(call)
+    raise path.refusal(call)
 
 
-def _flatten(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _flatten(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     shape, source = call.shape, call.input_shapes[0]
     if shape is None or len(shape) != 2 or shape[0] != source[0]:
-        raise transport.refusal(call)
+        raise path.refusal(call)
     return values[0].flatten(1)
 
 
-def _reduce(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
+def _reduce(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
     if call.target not in ("mean", "sum"):
-        raise transport.refusal(call)
-    return replay(transport.model, call, values[0])
+        raise path.refusal(call)
+    return replay(path.model, call, values[0])
 
 
-def _replay(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return replay(transport.model, call, values[0])
+def _replay(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
+    return replay(path.model, call, values[0])
 
 
-def _depthwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    layer = transport.model.get_submodule(call.target)
+def _depthwise(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
+    layer = path.model.get_submodule(call.target)
     if not isinstance(layer, nn.Conv2d) or layer.in_channels != layer.out_channels or layer.padding_mode != "zeros":
-        raise transport.refusal(call)
+        raise path.refusal(call)
     z = values[0]
     kernel = delta_filters(z, z.shape[1], layer.kernel_size)
     return F.conv2d(z, kernel, None, layer.stride, layer.padding, layer.dilation, z.shape[1])
