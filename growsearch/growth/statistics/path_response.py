@@ -14,14 +14,15 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from growsearch.graph import Call, NetworkGraph
-from growsearch.graph.batch_statistics import normalised
+from growsearch.graph import Call, NetworkGraph, PathStep, operation
+from growsearch.graph.replay import replay
+from growsearch.graph.rules.pooling import takes_means
 from growsearch.growth.statistics.capture import Capture
 from growsearch.growth.statistics.collect import ChannelProblem, Objective, capture_ends
 from growsearch.growth.statistics.decompose import require_finite
 from growsearch.growth.statistics.endpoints import unit_channels
 from growsearch.growth.statistics.operator import GradientOperator
-from growsearch.growth.statistics.path_jacobian import Handler, PathJacobian, replay
+from growsearch.growth.statistics.path_jacobian import PathJacobian
 
 PROBES = (-3.0, -1.0, -0.1, 0.1, 1.0, 3.0)
 
@@ -29,9 +30,9 @@ PROBES = (-3.0, -1.0, -0.1, 0.1, 1.0, 3.0)
 class PathResponse(PathJacobian):
     """The path as it is, where `PathJacobian` has its derivative at zero."""
 
-    def handler(self, call: Call) -> Handler | None:
+    def handler(self, call: Call) -> PathStep | None:
         """What `call` does to virtual channels; None where that is not known."""
-        return _AS_THEY_ARE.get(call.rule or "") or super().handler(call)
+        return operation(call.rule).respond or super().handler(call)
 
     @property
     def unit(self) -> float:
@@ -45,8 +46,7 @@ class PathResponse(PathJacobian):
 
     def _bends(self, call: Call) -> bool:
         if call.rule == "pool":
-            name = type(self.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
-            return "avg" not in name.lower()
+            return not takes_means(self, call)
         if call.rule != "pointwise":
             return False
         points = torch.tensor(PROBES, dtype=torch.float64)
@@ -103,15 +103,3 @@ class OutgoingGradients:
         return {
             name: [OutgoingGradient(p.operators(seen)) for p in group] for name, group in self._unit_channels.items()
         }
-
-
-def _pointwise(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
-    # Activations may work in place.
-    return replay(path.model, call, values[0].clone())
-
-
-def _batch_norm(path: PathJacobian, call: Call, values: list[Tensor]) -> Tensor:
-    return normalised(path.model, call, values[0])
-
-
-_AS_THEY_ARE: dict[str, Handler] = {"pointwise": _pointwise, "batch_norm": _batch_norm, "pool": _pointwise}
