@@ -19,10 +19,9 @@ from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
-from growsearch.training.loop import GROWTH, METRICS
-from growsearch.training.metrics import read_lines
+from growsearch.runs.layout import GROWTH, METRICS, RESULTS
+from growsearch.runs.lines import read_lines
 
-RESULTS = "results.json"
 PER_SEED = (
     "test_accuracy",
     "test_loss",

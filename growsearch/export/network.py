@@ -15,9 +15,9 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.export.formats import FORMATS, Network, Run, missing
 from growsearch.graph import trace
 from growsearch.registry import nearest
+from growsearch.runs.layout import RESULT
 from growsearch.surgery import active_parameters, compact, masks_of
 from growsearch.training.artifact import load_network, read_description
-from growsearch.training.result import RESULT
 
 FOLDER = "export"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude

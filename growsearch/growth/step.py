@@ -176,7 +176,7 @@ def _predicted(chosen: Sequence[Candidate], exact: bool) -> float | None:
     """The sum of what the candidates predict; None where one that changes the function does not say."""
     if exact:
         return 0.0
-    found = [0.0 if c.exact else c.predicted for c in chosen]
+    found = [0.0 if c.exact else c.predicted_change for c in chosen]
     return None if any(value is None for value in found) else sum(value for value in found if value is not None)
 
 

@@ -19,25 +19,23 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import GrowthEvent
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RESULT
+from growsearch.runs.lines import LineLog
 from growsearch.surgery import active_parameters, hold_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate
-from growsearch.training.files import write_json
 from growsearch.training.gradients import Gradients
 from growsearch.training.length import steps_within
-from growsearch.training.metrics import LineLog
 from growsearch.training.optimizers import parameter_order, set_learning_rate
-from growsearch.training.result import RESULT, fingerprint
+from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
 
 Progress = Callable[[dict[str, Any]], None]
 
-CHECKPOINT = "checkpoint.pt"
-METRICS = "metrics.jsonl"
-GROWTH = "growth.jsonl"
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
 EVALUATION_SAMPLES = 1000  # of a batch

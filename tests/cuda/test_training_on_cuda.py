@@ -11,8 +11,8 @@ from torch import Tensor, nn
 
 from growsearch.config import RunConfig, find_file, load_config
 from growsearch.optimizers import offered_names
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, run_one
-from growsearch.training.metrics import read_lines
 
 CNN = {
     "data": {"name": "digits"},

@@ -184,7 +184,7 @@ def test_candidates_leave_the_model_untouched(event: GrowthContext) -> None:
 
 def test_training_the_candidates_lowers_the_loss_and_keeps_them_in_their_balls(event: GrowthContext) -> None:
     lazy, trained = (proposed(event, steps=steps, epsilon=0.2, samples=1) for steps in (1, 15))
-    changes = [sum(c.predicted or 0.0 for c in candidates) for candidates in (lazy, trained)]
+    changes = [sum(c.predicted_change or 0.0 for c in candidates) for candidates in (lazy, trained)]
     assert changes[1] < min(0.0, changes[0])
     for c in trained:
         # Per lane of grouped units a ball of its own.

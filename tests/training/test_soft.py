@@ -11,9 +11,9 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.data import evaluation_batches
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, load_network, run_one
 from growsearch.training.evaluation import evaluate
-from growsearch.training.metrics import read_lines
 from tests.training.test_resume import CNN, DIGITS, assert_equal, start, without_times
 
 SOFT: dict[str, dict[str, Any]] = {

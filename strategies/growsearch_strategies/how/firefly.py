@@ -93,7 +93,7 @@ class Firefly(Initializer):
         ranked = sorted(zip(scores, found, strict=True), key=lambda pair: pair[0])
         by_site = {name: [pair for pair in ranked if pair[1].site == name][:units] for name, units in plan.items()}
         widening = [
-            replace(c, index=rank, score=-score, predicted=score)
+            replace(c, index=rank, score=-score, predicted_change=score)
             for pairs in by_site.values()
             for rank, (score, c) in enumerate(pairs)
         ]

@@ -18,7 +18,7 @@ def feature_maps(context: GrowthContext, name: str, units: int, trials: int, alp
     before, losses = _losses(context, sets)
     best = min(range(trials), key=lambda trial: losses[trial])
     gain = (before - losses[best]) / units
-    return [replace(c, score=gain, predicted=-gain) for c in sets[best]]
+    return [replace(c, score=gain, predicted_change=-gain) for c in sets[best]]
 
 
 def _random_set(ends: SiteEnds, units: int, alpha: float, generator: torch.Generator) -> list[Candidate]:

@@ -21,7 +21,7 @@ def neurons(
     vectors = neuron_vectors(bridge.double().cpu(), units, beta, context.generator)
     if vectors is None:
         return []
-    incoming, outgoing, worth = vectors
+    incoming, outgoing, scores = vectors
     if ends.transport.one_sided:
         incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
@@ -29,7 +29,7 @@ def neurons(
     out = ends.fills("outgoing", [outgoing])
     masks = masks_of(context.model)
     found = []
-    for index, one in enumerate(ends.candidates("outgoing", [incoming], worth)):
+    for index, one in enumerate(ends.candidates("outgoing", [incoming], scores)):
         fills = {**one.fills, **{key: value[index] for key, value in out.items()}}
         found.append(replace(one, fills=fills, sparse=True, dormant=dormant_in(fills, masks), exact=False))
     return found
@@ -49,12 +49,12 @@ def neuron_vectors(
     share = math.ceil(beta * size.numel())
     blocks = torch.split(order, share)
     incoming, outgoing = bridge.new_zeros(units, bridge.shape[1]), bridge.new_zeros(units, bridge.shape[0])
-    worth = []
+    scores = []
     for unit in range(units):
         block = blocks[unit % len(blocks)]
         incoming[unit], outgoing[unit] = opposed(bridge, block, generator)
-        worth.append(float(size[block].sum()))
-    return _of_mean_one(incoming), _of_mean_one(outgoing), worth
+        scores.append(float(size[block].sum()))
+    return _of_mean_one(incoming), _of_mean_one(outgoing), scores
 
 
 def opposed(bridge: Tensor, entries: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:

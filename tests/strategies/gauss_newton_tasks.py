@@ -14,7 +14,7 @@ from growsearch import trace
 from growsearch.growth import Allowance, Candidate, GrowthContext
 from growsearch.growth.budget import UNLIMITED
 from growsearch.growth.expanded_model import ExpandedModel
-from growsearch_strategies.gauss_newton.passes import at_rest
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.how.gauss_newton import GaussNewton
 
 Batch = tuple[Tensor, Tensor]
@@ -90,7 +90,7 @@ def loss(context: GrowthContext, candidates: Sequence[Candidate], batch: Batch |
     """In evaluation mode, with some candidates installed."""
     assert context.objective is not None
     model = ExpandedModel(context.model, context.graph, candidates).model if candidates else context.model
-    with at_rest(model), torch.no_grad():
+    with eval_no_dropout(model), torch.no_grad():
         return float(context.objective(model, batch or context.batches[0]))
 
 
