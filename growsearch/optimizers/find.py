@@ -12,7 +12,7 @@ from growsearch.registry import lookup, names
 
 def record_of(optimizer: Optimizer) -> type[OptimizerRecord] | None:
     """Return the record of the optimizer's class, or of the nearest one that it extends; None where there is none."""
-    records = _by_class()
+    records = _by_class(tuple(names("optimizers")))
     return next((records[kind] for kind in type(optimizer).__mro__ if kind in records), None)
 
 
@@ -22,8 +22,8 @@ def offered_names() -> list[str]:
 
 
 @cache
-def _by_class() -> dict[type, type[OptimizerRecord]]:
-    return {_record(name).kind: _record(name) for name in names("optimizers")}
+def _by_class(registered: tuple[str, ...]) -> dict[type, type[OptimizerRecord]]:
+    return {_record(name).kind: _record(name) for name in registered}
 
 
 def _record(name: str) -> type[OptimizerRecord]:
