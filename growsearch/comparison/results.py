@@ -93,7 +93,7 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": verdict,
-        "trajectories": trajectories(logs),
+        "trajectories": trajectories(logs, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))

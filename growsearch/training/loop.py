@@ -27,7 +27,7 @@ from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
-from growsearch.training.evaluation import evaluate
+from growsearch.training.evaluation import evaluate, evaluation_samples
 from growsearch.training.gradients import Gradients
 from growsearch.training.length import steps_within
 from growsearch.training.optimizers import parameter_order, set_learning_rate
@@ -38,7 +38,6 @@ Progress = Callable[[dict[str, Any]], None]
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
-EVALUATION_SAMPLES = 1000  # of a batch
 
 
 class TrainingDiverged(GrowsearchError):
@@ -212,7 +211,7 @@ class TrainingRun:
         if split is None:
             return {}
         setup = self.setup
-        batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
+        batches = evaluation_batches(split, setup.data, setup.device, evaluation_samples(setup.data))
         found = evaluate(setup.model, batches, setup.data.task, setup.context)
         self._require_finite(found["loss"], name)
         return {f"{name}_{key}": value for key, value in found.items()}
