@@ -14,7 +14,7 @@ from torch import Tensor, nn
 from growsearch.audit.results import Effect, FirstStep
 from growsearch.graph import NetworkGraph
 from growsearch.growth import WithoutDropout
-from growsearch.growth.maturity import marks
+from growsearch.growth.unit_ages import marks
 from growsearch.runs.records import GrowthLine
 from growsearch.surgery import undisturbed
 from growsearch.training import TrainingHooks, TrainingRun

@@ -127,8 +127,11 @@ class RunProgress:
 
 def _measured(result: RunResult) -> str:
     """What the run came to on the test set."""
-    accuracy, loss = result.value("test_accuracy"), result.value("test_loss")
-    return f"test loss {loss:.4g}" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %"
+    from growsearch.comparison.metric import metric_of_result
+
+    plain = result.plain()
+    metric = metric_of_result(plain)
+    return f"{metric.words} {metric.show(plain[metric.key])}"
 
 
 def _words(name: str) -> str:

@@ -8,28 +8,35 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.problems import Problem, check_model, problem, show
-from growsearch.config.run_config import CONTROL_KINDS, RunConfig, is_imported
-from growsearch.errors import ConfigError, InputError
+from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 
-KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds", "reference", "controls")
+KEYS = ("data", "network", "training", "growth", "task", "search", "policies", "seeds", "reference", "controls")
 POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-def normalized(data: Mapping[str, Any], allow_import: bool = False) -> RunConfig:
-    """The configuration that plain data gives; `ConfigError` lists all problems, by path."""
-    config, problems = check(data, allow_import)
-    if config is None:
-        raise ConfigError("\n".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems))
-    return config
+def is_imported(network: Any) -> bool:
+    """Whether a network, well described or not, is any importable callable."""
+    name = str(network.get("name")) if isinstance(network, Mapping) else ""
+    return ":" in name and not name.startswith("torchvision:")
 
 
-def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfig | None, list[Problem]]:
-    """The configuration that plain data gives with all defaults filled in, or all that is wrong with it.
+def grown_width(growth: GrowthConfig, network: Mapping[str, Any]) -> float | None:
+    """The budget's width as a multiple of the seed network's widths; None where the budget is no width.
+
+    A file gives it on the scale of `network.width`: a network of width 0.25 with a budget of width 1.0 grows to
+    4 times its size.
+    """
+    width = (growth.budget or {}).get("width")
+    return None if width is None else width / network.get("width", 1.0)
+
+
+def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections of a plain file with all defaults filled in, by key, and all that is wrong with them.
 
     The overrides in `policies` are taken as they are: each has to be merged and checked as a file of its own.
     `allow_import`: whether the network may be any importable callable, which runs code.
@@ -42,6 +49,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         ("network", _check_network),
         ("training", _check_training),
         ("growth", _check_growth),
+        ("task", _check_task),
         ("search", _check_search),
         ("seeds", _check_seeds),
         ("reference", _check_reference),
@@ -55,7 +63,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
         problems += _check_budget(sections) + _check_length(sections)
-    return (None, problems) if problems else (RunConfig(**sections), [])
+    return sections, problems
 
 
 def named(value: Any) -> Any:
@@ -84,6 +92,10 @@ def _check_named(group: str, value: Any) -> tuple[dict[str, Any], list[Problem]]
 
 def _check_data(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     return _check_named("data", value)
+
+
+def _check_task(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    return _check_named("tasks", value)
 
 
 def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
@@ -185,8 +197,7 @@ def _check_strategy(group: str, value: Any) -> tuple[dict[str, dict[str, Any]], 
 
 def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
     growth: GrowthConfig = sections.get("growth", GrowthConfig())
-    config = RunConfig(**{key: sections[key] for key in ("data", "network", "training")}, growth=growth)
-    share = config.grown_width()
+    share = grown_width(growth, sections["network"])
     if share is None or share >= 1 or not growth.grows:
         return []
     seed = sections["network"].get("width", 1.0)

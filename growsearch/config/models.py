@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from typing import Annotated, Any, Literal, Self
+from typing import Annotated, Any, Literal, Self, get_args
 
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
@@ -25,6 +25,10 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "cosine": ("warmup", "final"),
     "step": ("warmup", "milestones", "factor"),
 }
+
+
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
+CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
 class Section(BaseModel):
@@ -151,7 +155,7 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
-class MaturityConfig(Section):
+class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
@@ -182,7 +186,7 @@ class GrowthConfig(Section):
         None, description="patterns, as in shells, of the sites that may grow; null: all that preserve the function"
     )
     statistics: StatisticsConfig = StatisticsConfig()
-    maturity: MaturityConfig = MaturityConfig()
+    new_units: NewUnitsConfig = NewUnitsConfig()
 
     @property
     def grows(self) -> bool:

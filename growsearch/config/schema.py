@@ -7,9 +7,8 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.ranges import Choice, FloatRange, IntRange
-from growsearch.config.run_config import CONTROL_KINDS
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
 
 Schema = dict[str, Any]
@@ -36,6 +35,7 @@ def file_schema() -> Schema:
             {
                 **sections,
                 "growth": _optional(sections["growth"]),
+                "task": _optional(_named("tasks", whole=True)),
                 "search": _inline(SearchConfig.model_json_schema()),
                 "policies": {"type": "object", "additionalProperties": _reference("policy"), "minProperties": 1},
                 "seeds": {"type": "integer", "minimum": 1, "description": "runs of every policy: seeds 0 to N-1"},

@@ -58,6 +58,12 @@ def run_jobs(jobs: Sequence[Job], workers: int, threads: int, watch: Watcher) ->
 
     Processes are spawned, never forked: CUDA and thread pools do not survive a fork. Every event of every run is
     handed to `watch` in this process. Any exception, `KeyboardInterrupt` included, ends the workers.
+
+    Args:
+        jobs: in the order in which they begin.
+        workers: how many run at a time.
+        threads: CPU threads of each.
+        watch: is handed every event of every run.
     """
     waiting = Waiting(jobs)
     failures: list[Failure] = []

@@ -6,13 +6,12 @@ from growsearch.growth.candidate import Candidate, FillKey, edits_of, planned_ed
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
 from growsearch.growth.local_objective import LocalObjective
-from growsearch.growth.maturity import Maturity
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
-from growsearch.growth.overgrown import Overgrown
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
@@ -20,6 +19,7 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
+from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
@@ -38,11 +38,11 @@ __all__ = [
     "Insertion",
     "Ledger",
     "LocalObjective",
-    "Maturity",
+    "NewUnitSettings",
     "Need",
     "Objective",
     "NewSlices",
-    "Overgrown",
+    "ExpandedModel",
     "Policy",
     "Probes",
     "Report",

@@ -68,9 +68,9 @@ class Allowance:
     """What one event may add.
 
     `requests` is each site's even share, `caps` the most that it may gain, both in units; `units` the most of all
-    sites together; `parameters` and `flops` limit the whole network after the event. `spread` tells that `units` is the
-    event's part of a budget, which all events together are to use up. Removals are not limited, but every site keeps
-    a unit.
+    sites together; `parameters` and `flops` limit the whole network after the event. `over_events` tells that `units`
+    is the event's part of a budget, which all events together are to use up. Removals are not limited, but every site
+    keeps a unit.
     """
 
     requests: dict[str, int]
@@ -78,7 +78,7 @@ class Allowance:
     units: int
     parameters: int = UNLIMITED
     flops: int = UNLIMITED
-    spread: bool = False
+    over_events: bool = False
 
     @property
     def empty(self) -> bool:
@@ -159,28 +159,28 @@ def allowance_for(
     sites may gain is not limited by what the budget leaves.
     """
     even = {name: max(1, round((amount or DEFAULT_AMOUNT) * seed[name])) for name in current}
-    spread = events_left if amount is None and (budget is None or len(budget.limits) == 1) else None
+    shares = events_left if amount is None and (budget is None or len(budget.limits) == 1) else None
     if budget is None:
         return Allowance(even, dict.fromkeys(current, UNLIMITED), sum(even.values()))
     if budget.measure == "width":
         limit = budget.at(events)
         caps = {name: max(0, round(seed[name] * limit) - units) for name, units in current.items()}
-        if spread:
-            even = {name: _part(caps[name], spread) for name in caps}
+        if shares:
+            even = {name: _part(caps[name], shares) for name in caps}
         requests = {name: min(even[name], caps[name]) for name in caps}
-        return Allowance(requests, caps, sum(requests.values()), spread=spread is not None)
+        return Allowance(requests, caps, sum(requests.values()), over_events=shares is not None)
     caps = dict.fromkeys(current, UNLIMITED)
     if budget.measure == "units":
         left = max(0, int(budget.at(events)) - added)
-        units = _part(left, spread) if spread else min(left, sum(even.values()))
+        units = _part(left, shares) if shares else min(left, sum(even.values()))
         total = sum(seed[name] for name in current)
-        requests = {name: math.ceil(units * seed[name] / total) for name in current} if spread else even
-        return Allowance(requests, caps, units, spread=spread is not None)
+        requests = {name: math.ceil(units * seed[name] / total) for name in current} if shares else even
+        return Allowance(requests, caps, units, over_events=shares is not None)
     limit = int(budget.at(events))
     left = max(0, limit - used[budget.measure])
     units = sum(even.values())
-    if spread:
-        left = _part(left, spread)
+    if shares:
+        left = _part(left, shares)
         share = left / max(1.0, sum(unit_cost[name] * seed[name] for name in current))
         even = {name: math.ceil(share * seed[name]) for name in current}
         units = UNLIMITED

@@ -29,9 +29,9 @@ class Candidate:
     connections there are more.
 
     `parameters` and `flops` are what it costs, negative where it frees them. `exact` tells that the network's function
-    stays as it is; elsewhere `predicted` is by how much it is expected to change the objective. `effects` are, where
-    known, what it does to the loss of single samples: two numbers each, first order and root of the curvature. `score`
-    is the initializer's own estimate of its worth, larger is better.
+    stays as it is; elsewhere `predicted_change` is by how much it is expected to change the objective. `effects` are,
+    where known, what it does to the loss of single samples: two numbers each, first order and root of the curvature.
+    `score` is the initializer's own estimate, larger is better.
     """
 
     site: str
@@ -47,7 +47,7 @@ class Candidate:
     score: float | None = None
     insertion: Insertion | None = None
     exact: bool = True
-    predicted: float | None = None
+    predicted_change: float | None = None
     effects: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False)
     rewires: MaskEdit | None = None
     sparse: bool = False

@@ -61,15 +61,15 @@ class GrowthContext:
         """A new ledger of this event's allowance."""
         return Ledger(self.allowance, NetworkCost(self.model, self.graph), self.graph.flops)
 
-    def pool(self, spread: float) -> dict[str, int]:
-        """For every site, `spread` times its even share, as far as it may gain so much: what a selector ranks."""
+    def pool(self, multiplier: float) -> dict[str, int]:
+        """For every site, `multiplier` times its even share, as far as it may gain so much: what a selector ranks."""
         allowance = self.allowance
         return {
-            name: min(int(spread * max(1, allowance.requests[name])), allowance.caps[name], allowance.units)
+            name: min(int(multiplier * max(1, allowance.requests[name])), allowance.caps[name], allowance.units)
             for name in self.names
         }
 
-    def mature(self, site: str) -> list[int]:
+    def eligible(self, site: str) -> list[int]:
         """The units of a site that are old enough to be split or removed."""
         ages = self.ages.get(site)
         units = range(self.sites[site].units)

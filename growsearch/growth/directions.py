@@ -1,11 +1,11 @@
 """Candidates on paths: from the network as it is to what a candidate would make of it, by one number, its gate.
 
-A candidate that leaves the function as it is says nothing about its worth: its gate would have no effect. It is judged
+A candidate that leaves the function as it is cannot be judged by itself: its gate would have no effect. It is judged
 by where training would take it first. With gate e, the copy of the network computes with `base + e * direction`:
 
 - New units with one zero side: the direction is a step of gradient descent on the zero side.
 - Exact splits: the source goes one step along the descent direction of its incoming weights, the copy one step back.
-  To first order the two cancel, whatever their shares, so that the worth of a split is that of the curvature.
+  To first order the two cancel, whatever their shares, so that what a split gains is that of the curvature.
 - Inserted layers: a step of descent on the new layer's last weights.
 - Candidates that change the function: from no contribution to their own.
 - Removals: the unit's outgoing weights go from what they are to 0.

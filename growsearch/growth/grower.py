@@ -24,13 +24,13 @@ from growsearch.growth.candidate import Candidate
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
-from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
 from growsearch.growth.policy import Policy, Spec
 from growsearch.growth.progress import Progress
 from growsearch.growth.refusals import refused_beforehand, refused_now
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
+from growsearch.growth.unit_ages import NewUnitSettings, UnitAges, boost_new_units, marks
 from growsearch.surgery import (
     Insertion,
     active_parameters,
@@ -61,7 +61,7 @@ class Grower:
             over the scheduler's remaining events, or takes 0.25 where their number is not known.
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function.
         companions: modules of the same architecture that follow, such as an EMA copy.
-        maturity: how long new units are spared, and how fast they learn meanwhile.
+        new_units: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
         total_steps, steps_per_epoch: of the training, for schedulers that need them.
         report: called as `report(done, total, what)` by strategies that work for long; by default a line on a terminal,
@@ -86,7 +86,7 @@ class Grower:
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
         statistics_batches: int = 1,
-        maturity: Maturity | None = None,
+        new_units: NewUnitSettings | None = None,
         seed: int = 0,
         total_steps: int | None = None,
         steps_per_epoch: int | None = None,
@@ -122,10 +122,10 @@ class Grower:
         self._state: dict[str, Any] = {}
         self._check_places()
         self._leave_out_refused()
-        self._maturity = maturity or Maturity()
-        self._births = Births(self.graph)
-        if self._maturity.boosts:
-            boost_new_units(self._maturity, optimizer, model, self._young)
+        self._new_units = new_units or NewUnitSettings()
+        self._ages = UnitAges(self.graph)
+        if self._new_units.boosts:
+            boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
         if self.policy.where.rewires and not masks_of(model):  # a network that has masks goes on with them
             apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self._generator), optimizer, companions)
 
@@ -188,7 +188,7 @@ class Grower:
             "generator": self._generator.get_state(),
             "seed_units": dict(self._seed_units),
             "added": self._added,
-            "births": self._births.state_dict(),
+            "ages": self._ages.state_dict(),
             "state": dict(self._state),
             "left_out": dict(self.left_out),
             **self.architecture(),
@@ -201,7 +201,7 @@ class Grower:
         self._generator.set_state(state["generator"].cpu())
         self._seed_units = dict(state["seed_units"])
         self._added = int(state["added"])
-        self._births.load_state_dict(state["births"])
+        self._ages.load_state_dict(state["ages"])
         self._state = dict(state["state"])
         self.left_out = dict(state["left_out"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
@@ -287,7 +287,7 @@ class Grower:
         # A layer behind a producer gives its site another name.
         self._seed_units = {rename(name, insertions): units for name, units in self._seed_units.items()}
         self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
-        self._births.update(before, self.graph, chosen, self.progress.step)
+        self._ages.update(before, self.graph, chosen, self.progress.step)
         for name, site in self.graph.sites.items():
             self._seed_units.setdefault(name, site.units)
 
@@ -314,14 +314,14 @@ class Grower:
             report=self._report,
             may_remove=self.policy.where.removes,
             may_rewire=self.policy.where.rewires,
-            ages=self._births.ages(self.progress.step),
-            minimum_age=self._maturity.age,
+            ages=self._ages.ages(self.progress.step),
+            minimum_age=self._new_units.age,
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
 
-    def _young(self) -> dict[str, Tensor]:
+    def _marked_new_units(self) -> dict[str, Tensor]:
         """By parameter, a mark at what belongs to units that are not yet as old as the boost lasts."""
-        units = self._births.young(self.progress.step, self._maturity.steps)
+        units = self._ages.new_units(self.progress.step, self._new_units.steps)
         return marks(self._growing.model, self.graph, units)
 
     def _draw_batches(self, count: int) -> list[Any]:

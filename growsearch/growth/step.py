@@ -17,8 +17,8 @@ from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.gradient_ratio import gradient_ratios
 from growsearch.growth.learning import require_learning
-from growsearch.growth.maturity import gradient_ratios
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed
@@ -176,7 +176,7 @@ def _predicted(chosen: Sequence[Candidate], exact: bool) -> float | None:
     """The sum of what the candidates predict; None where one that changes the function does not say."""
     if exact:
         return 0.0
-    found = [0.0 if c.exact else c.predicted for c in chosen]
+    found = [0.0 if c.exact else c.predicted_change for c in chosen]
     return None if any(value is None for value in found) else sum(value for value in found if value is not None)
 
 

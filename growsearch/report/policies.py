@@ -7,8 +7,8 @@ from html import escape
 from typing import Any
 
 from growsearch.comparison.table import human
-from growsearch.config.check import normalized
 from growsearch.config.merge import merge
+from growsearch.config.run_config import normalized
 from growsearch.errors import GrowsearchError
 from growsearch.registry import lookup
 from growsearch.report.markup import details, table

@@ -7,6 +7,7 @@ from dataclasses import asdict, dataclass, field
 from typing import TYPE_CHECKING, Any, Self
 
 from growsearch.runs.reading import record_of
+from growsearch.tasks.metric import Metric
 
 if TYPE_CHECKING:
     from growsearch.growth import GrowthEvent
@@ -102,9 +103,9 @@ class RunResult:
     """The content of `result.json`: what a finished run came to.
 
     `config` tells which configuration, seed and architecture it belongs to. `metrics` are what the task measures, by
-    names such as `test_loss`; the test set's are None where it was not read. `samples` are those of the data by split,
-    `budget_full` whether growth has used its budget up, None where nothing grows in events. Fields with defaults are
-    missing in files that older versions wrote.
+    names such as `test_loss`; the test set's are None where it was not read. `metric` is what runs are ranked by.
+    `samples` are those of the data by split, `data_sha256` is of a text. `budget_full` tells whether growth has used
+    its budget up, None where nothing grows in events. Fields with defaults are missing in files of older versions.
     """
 
     config: str
@@ -121,6 +122,8 @@ class RunResult:
     precision: str
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     samples: Mapping[str, int] | None = None
+    data_sha256: str | None = None
+    metric: Metric | None = None
     active_parameters: int | None = None
     flops: int | None = None
     growth_flops: int = 0

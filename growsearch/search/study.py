@@ -17,7 +17,7 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig, SearchConfig
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.runs.layout import CLAIMS, trial_folder
 from growsearch.search.space import SECTIONS

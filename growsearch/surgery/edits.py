@@ -146,6 +146,13 @@ def site_edits(
     of a unit that occurs n times gets 1/n on the axes of the consumers, which preserves the function. A shift is what
     is added to a unit of `source`, by its place in it, laid out as the fill of one unit.
 
+    Args:
+        site: a site that is not frozen.
+        source: for every new position of a unit, the old unit that it copies; -1: a new one.
+        fills: what new positions start with, by axis.
+        scales: factors of copies, by axis.
+        shifts: what is added to copies, by axis and place in `source`.
+
     Raises:
         GrowthRefused: the site is frozen, `source` names a unit that does not exist or keeps none, a fill or scale
             belongs to no axis of the site, or a scale has the wrong length.

@@ -23,6 +23,14 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(self, channels: int, spatial: int = 2, kernel: int = 3, norm: bool = False) -> None:
+        """See the class.
+
+        Args:
+            channels: of inputs and outputs.
+            spatial: number of spatial axes: 0, 1, 2 or 3.
+            kernel: size of the convolutions, odd.
+            norm: whether a normalisation follows the first layer.
+        """
         super().__init__()
         self.first = same_size_layer(channels, spatial, kernel)
         self.norm = _NORMS[spatial](channels) if norm else nn.Identity()

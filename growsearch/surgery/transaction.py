@@ -151,7 +151,14 @@ def apply_edits(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     companions: Sequence[nn.Module] = (),
 ) -> None:
-    """Apply `edits` in one `Transaction`."""
+    """Apply `edits` in one `Transaction`.
+
+    Args:
+        model: changed in place.
+        edits: in their order.
+        optimizer: one or several, whose state follows.
+        companions: modules of the same architecture, which follow too.
+    """
     with Transaction(model, optimizer, companions) as transaction:
         transaction.apply(edits)
 

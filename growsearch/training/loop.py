@@ -195,7 +195,7 @@ class TrainingRun:
         setup = self.setup
         self._parameters = sum(parameter.numel() for parameter in setup.model.parameters())
         with setup.soft.detached() if setup.soft is not None else nullcontext():
-            self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.input_shape)
+            self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.example())
         self._widths = _widths(setup.growing.graph) if setup.growing is not None else {}
 
     @property
@@ -249,14 +249,14 @@ class TrainingRun:
         self._hooks.on_row(self, row)
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
-        """`NAME_loss` and, for classes, `NAME_accuracy`; nothing where there is no such split."""
+        """The task's metrics, such as `NAME_loss`; nothing where there is no such split."""
         if split is None:
             return {}
         setup = self.setup
         batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
-        found = evaluate(setup.model, batches, setup.criterion, setup.context)
+        found = evaluate(setup.model, batches, setup.data.task, setup.context)
         self._require_finite(found["loss"], name)
-        return {f"{name}_{key}": value for key, value in found.items() if value is not None}
+        return {f"{name}_{key}": value for key, value in found.items()}
 
     def _require_finite(self, loss: float | None, name: str) -> None:
         if loss is None or not math.isfinite(loss):
@@ -309,6 +309,7 @@ class TrainingRun:
             {
                 "network": setup.config.network,
                 "input_shape": setup.data.input_shape,
+                "input_dtype": str(setup.data.input_dtype).removeprefix("torch."),
                 "outputs": setup.data.outputs,
                 "normalisation": {"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
                 **self._architecture(),
@@ -321,12 +322,14 @@ class TrainingRun:
             config=self._fingerprint,
             seed=setup.seed,
             samples=setup.data.samples,
+            data_sha256=setup.data.sha256,
+            metric=setup.data.task.ranked_by,
             steps=counters.step,
             train_loss=counters.train_loss,
             metrics={"test_loss": None, "test_accuracy": None, **read},
             parameters=self._parameters,
             active_parameters=active_parameters(setup.model),
-            flops=forward_flops_per_sample(setup.model, setup.data.input_shape),
+            flops=forward_flops_per_sample(setup.model, setup.data.example()),
             training_flops=counters.training_flops,
             growth_flops=counters.growth_flops,
             seconds=counters.seconds,

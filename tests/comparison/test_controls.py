@@ -15,7 +15,7 @@ from growsearch.comparison.found_controls import Grown, find_controls, lacking_c
 from growsearch.comparison.metric import ACCURACY
 from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.execution.job import OfRun
 from growsearch.export.finished import find_network
@@ -255,7 +255,7 @@ def test_controls_are_told_by_what_policies_are_and_not_by_their_names(compariso
         {"growth": {"when": {"interval": {"every": 3, "count": 2}}}},
         {"growth": {"where": {"random": {}}}},
         {"growth": {"budget": {"units": 1}}},
-        {"growth": {"maturity": {"age": 5}}},
+        {"growth": {"new_units": {"age": 5}}},
         {"training": {"optimizer": {"lr": 0.5}}},
     ],
 )

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
-from growsearch.growth import Candidate, Overgrown, planned_edits
+from growsearch.growth import Candidate, ExpandedModel, planned_edits
 from growsearch.surgery import Transaction, apply_edits
 
 
@@ -62,15 +62,15 @@ def test_neighbouring_sites_split_and_lose_units_at_once() -> None:
     torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-14)
 
 
-def test_an_overgrown_copy_is_differentiable_in_what_candidates_bring() -> None:
+def test_an_expanded_copy_is_differentiable_in_what_candidates_bring() -> None:
     model, graph, x = network()
     before = copy.deepcopy(model.state_dict())
     start = split("2", 2, torch.zeros(1, 4).double())
-    overgrown = Overgrown(model, graph, [start])
+    expanded = ExpandedModel(model, graph, [start])
 
     def loss(delta: Tensor) -> Tensor:
         moved = replace(start, shifts={("2.weight", 0): (delta, -delta)})
-        return overgrown.loss([moved], lambda net, batch: net(batch).square().mean(), x)
+        return expanded.loss([moved], lambda net, batch: net(batch).square().mean(), x)
 
     delta = torch.randn(1, 4).double().requires_grad_()
     assert torch.autograd.gradcheck(loss, (delta,))

@@ -154,7 +154,7 @@ def test_closed_gates_are_the_network_as_it_is_and_open_ones_the_installed_netwo
         assert not torch.allclose(grown(x), event.model(x), rtol=1e-3)
 
 
-def test_the_installed_network_is_the_overgrown_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
+def test_the_installed_network_is_the_expanded_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
     candidates = proposed(event, epsilon=0.5)
     event.allowance = replace(event.allowance, units=len(candidates) // 2)
     chosen = selector().select(candidates, event)
@@ -184,7 +184,7 @@ def test_candidates_leave_the_model_untouched(event: GrowthContext) -> None:
 
 def test_training_the_candidates_lowers_the_loss_and_keeps_them_in_their_balls(event: GrowthContext) -> None:
     lazy, trained = (proposed(event, steps=steps, epsilon=0.2, samples=1) for steps in (1, 15))
-    changes = [sum(c.predicted or 0.0 for c in candidates) for candidates in (lazy, trained)]
+    changes = [sum(c.predicted_change or 0.0 for c in candidates) for candidates in (lazy, trained)]
     assert changes[1] < min(0.0, changes[0])
     for c in trained:
         # Per lane of grouped units a ball of its own.

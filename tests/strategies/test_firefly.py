@@ -45,13 +45,15 @@ def test_no_more_are_proposed_than_planned_best_first() -> None:
         own = [c for c in candidates if c.site == site]
         scores = [c.score for c in own if c.score is not None]
         assert [c.index for c in own] == [0, 1, 2]
-        assert scores == sorted(scores, reverse=True) and [c.predicted for c in own] == [-score for score in scores]
+        assert scores == sorted(scores, reverse=True) and [c.predicted_change for c in own] == [
+            -score for score in scores
+        ]
 
 
 def test_a_larger_pool_has_better_units() -> None:
     """The best of twenty are at least as good as all of two; both are trained alike."""
     small, large = (proposed(context(mlp()), pool=pool, splits=0.0) for pool in (1, 10))
-    assert sum(c.predicted or 0.0 for c in large) < sum(c.predicted or 0.0 for c in small)
+    assert sum(c.predicted_change or 0.0 for c in large) < sum(c.predicted_change or 0.0 for c in small)
 
 
 def test_splits_share_the_pool_and_move_both_units_apart() -> None:
@@ -73,7 +75,7 @@ def test_splits_share_the_pool_and_move_both_units_apart() -> None:
     assert all(c.source is None for c in proposed(event, splits=0.0))
 
 
-def test_only_mature_units_are_split() -> None:
+def test_only_old_enough_units_are_split() -> None:
     ages = {"first": [9, 1, 1, 9], "second": [1] * 6}
     event = context(mlp(), ages=ages, minimum_age=5)
     candidates = proposed(event, units=6, pool=1, splits=1.0)
@@ -173,16 +175,16 @@ def test_cost_aware_ranking_takes_the_cheaper_of_two_equals() -> None:
     event.allowance = Allowance(dict.fromkeys(event.sites, 2), dict.fromkeys(event.sites, HUGE), 1)
 
     def first(per_cost: bool, dear: int) -> int:
-        priced = [c if i != dear else _at_price(c, 100) for i, c in enumerate(candidates)]
+        costly = [c if i != dear else _at_cost(c, 100) for i, c in enumerate(candidates)]
         where = strategy(Selector, "where", {"firefly": {"per_cost": per_cost}})
-        (chosen,) = where.select(priced, event)
-        return next(i for i, c in enumerate(priced) if c is chosen)
+        (chosen,) = where.select(costly, event)
+        return next(i for i, c in enumerate(costly) if c is chosen)
 
     best = first(False, 0)
     assert first(False, best) == best and first(True, best) == 1 - best
 
 
-def _at_price(candidate: Candidate, times: int) -> Candidate:
+def _at_cost(candidate: Candidate, times: int) -> Candidate:
     return Candidate(**{**candidate.__dict__, "parameters": times * candidate.parameters})
 
 
@@ -222,6 +224,6 @@ def test_dropout_leaves_candidates_and_random_numbers_alone() -> None:
         model = dropping()
         torch.manual_seed(seed)
         state = torch.get_rng_state()
-        found.append([(dict(c.fills), c.predicted) for c in proposed(context(model), splits=0.0)])
+        found.append([(dict(c.fills), c.predicted_change) for c in proposed(context(model), splits=0.0)])
         assert torch.equal(torch.get_rng_state(), state)
     assert all(same(one, other) for one, other in zip(*found, strict=True))

@@ -172,8 +172,8 @@ def test_a_neuron_acts_against_the_largest_entries() -> None:
     found = neuron_vectors(bridge, 3, 1 / 6, generator)
 
     assert found is not None
-    incoming, outgoing, worth = found
-    assert worth == pytest.approx([5.0, 3.0, 0.2])
+    incoming, outgoing, scores = found
+    assert scores == pytest.approx([5.0, 3.0, 0.2])
     for unit, (row, column) in enumerate([(1, 0), (0, 1), (1, 1)]):
         assert incoming[unit].nonzero().flatten().tolist() == [column]
         assert outgoing[unit].nonzero().flatten().tolist() == [row]
@@ -257,7 +257,7 @@ def test_of_the_feature_maps_the_best_set_is_taken() -> None:
         context = context_of(nest(copy.deepcopy(model)))
         found = feature_maps(context, "conv2", 2, trials, 0.5)
         assert len(found) == 2 and not any(c.exact for c in found)
-        losses.append(sum(c.predicted for c in found))
+        losses.append(sum(c.predicted_change for c in found))
     assert losses[1] < losses[0]
 
 

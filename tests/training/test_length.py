@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from growsearch.config import RunConfig
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.training import TrainingRun, run_one
 from growsearch.training.length import steps_bought, steps_within

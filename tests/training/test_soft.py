@@ -122,7 +122,7 @@ def test_what_is_tested_and_exported_is_the_compact_network(
     assert setup.soft is not None
     test = setup.data.test
     batches = evaluation_batches(test, setup.data, setup.device, len(test.inputs))
-    gated = evaluate(setup.model, batches, setup.criterion, setup.context)
+    gated = evaluate(setup.model, batches, setup.data.task, setup.context)
     on = {site: max(1, int((setup.soft.gates(site) > 0).sum())) for site in setup.soft.sizes}
     result = run.finish()
     run.close()

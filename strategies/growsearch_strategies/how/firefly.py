@@ -14,13 +14,13 @@ from torch import Tensor
 
 from growsearch.growth import (
     Candidate,
+    ExpandedModel,
     FillKey,
     GrowthContext,
     GrowthFailed,
     GrowthRefused,
     Initializer,
     Objective,
-    Overgrown,
     SiteEnds,
     WithoutDropout,
     dropout_off,
@@ -93,7 +93,7 @@ class Firefly(Initializer):
         ranked = sorted(zip(scores, found, strict=True), key=lambda pair: pair[0])
         by_site = {name: [pair for pair in ranked if pair[1].site == name][:units] for name, units in plan.items()}
         widening = [
-            replace(c, index=rank, score=-score, predicted=score)
+            replace(c, index=rank, score=-score, predicted_change=score)
             for pairs in by_site.values()
             for rank, (score, c) in enumerate(pairs)
         ]
@@ -111,9 +111,9 @@ class Firefly(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         wanted = math.ceil(self.pool * units)
         # A copy's share of outgoing weights that are tied to incoming ones would change these.
-        mature = [] if any(use.aliases for use in ends.site.axes) else context.mature(name)
-        order = torch.randperm(len(mature), generator=context.generator).tolist()
-        sources = [mature[place] for place in order[: int(self.splits * wanted)]]
+        eligible = [] if any(use.aliases for use in ends.site.axes) else context.eligible(name)
+        order = torch.randperm(len(eligible), generator=context.generator).tolist()
+        sources = [eligible[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []
         if len(sources) < wanted:
             size = 1.0 if ends.transport.normalised else math.sqrt(self.epsilon)
@@ -127,13 +127,13 @@ class Firefly(Initializer):
     def _train(
         self, pool: Sequence[_NewUnits | _Splits], objective: Objective, batches: Sequence[Any], context: GrowthContext
     ) -> None:
-        overgrown = Overgrown(context.model, context.graph, _all(pool))
-        dropout_off(overgrown.model)
+        expanded = ExpandedModel(context.model, context.graph, _all(pool))
+        dropout_off(expanded.model)
         balls = [ball for part in pool for ball in part.balls]
         optimizer = torch.optim.Adam([group for ball in balls for group in ball.parameters(self.lr)])
-        with undisturbed(overgrown.model), WithoutDropout():
+        with undisturbed(expanded.model), WithoutDropout():
             for done, batch in enumerate(islice(cycle(batches), self.steps), 1):
-                loss = overgrown.loss(_all(pool), objective, batch)
+                loss = expanded.loss(_all(pool), objective, batch)
                 if not torch.isfinite(loss.detach()).all():
                     raise GrowthFailed("the objective is not finite while candidates are trained: lower lr or epsilon")
                 optimizer.zero_grad()

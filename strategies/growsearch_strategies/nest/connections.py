@@ -127,7 +127,7 @@ def dead(context: GrowthContext) -> list[Candidate]:
     found = []
     for each in dead_units(context.model, context.graph, lambda: objective(context.model, batch)):
         site = context.sites.get(each.site)
-        if site is None or each.unit not in context.mature(each.site):
+        if site is None or each.unit not in context.eligible(each.site):
             continue
         found.append(
             Candidate(

@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import torch
 
-from growsearch.growth import Candidate, GrowthContext, Overgrown, SiteEnds, random_directions
+from growsearch.growth import Candidate, ExpandedModel, GrowthContext, SiteEnds, random_directions
 from growsearch.surgery import undisturbed
 
 
@@ -18,7 +18,7 @@ def feature_maps(context: GrowthContext, name: str, units: int, trials: int, alp
     before, losses = _losses(context, sets)
     best = min(range(trials), key=lambda trial: losses[trial])
     gain = (before - losses[best]) / units
-    return [replace(c, score=gain, predicted=-gain) for c in sets[best]]
+    return [replace(c, score=gain, predicted_change=-gain) for c in sets[best]]
 
 
 def _random_set(ends: SiteEnds, units: int, alpha: float, generator: torch.Generator) -> list[Candidate]:
@@ -39,12 +39,12 @@ def _losses(context: GrowthContext, sets: Sequence[list[Candidate]]) -> tuple[fl
     """The loss as it is, and with each set installed."""
     assert context.objective is not None
     batch = context.batches[0]
-    overgrown = Overgrown(context.model, context.graph, sets[0])
+    expanded = ExpandedModel(context.model, context.graph, sets[0])
     with undisturbed(context.model), torch.no_grad():
         before = float(context.objective(context.model, batch))
     found = []
     for candidates in sets:
         # Every set is judged with the same random numbers and running statistics.
-        with undisturbed(overgrown.model):
-            found.append(float(overgrown.loss(candidates, context.objective, batch).detach()))
+        with undisturbed(expanded.model):
+            found.append(float(expanded.loss(candidates, context.objective, batch).detach()))
     return before, found

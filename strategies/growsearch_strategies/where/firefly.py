@@ -30,7 +30,9 @@ class Firefly(Selector):
 
     points: int = Field(3, ge=1, description="points on the path of the gates")
     step: float = Field(0.01, gt=0, description="step of candidates that change nothing yet, in mean norms")
-    spread: float = Field(4.0, ge=1, description="most units for one site in an event, in multiples of its even share")
+    multiplier: float = Field(
+        4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
+    )
     per_cost: bool = Field(False, description="rank by the fall per parameter (per FLOP under a budget of these)")
     samples: int = Field(4, ge=1, description="batches that the scores are averaged over")
 
@@ -38,7 +40,7 @@ class Firefly(Selector):
         return self.samples
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
-        return context.pool(self.spread)
+        return context.pool(self.multiplier)
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:

@@ -21,11 +21,11 @@ class RoundRobin(Selector):
         left = allowance.units
         plan: dict[str, int] = {}
         for name in names[start:] + names[:start]:
-            units = min(left if allowance.spread else max(1, allowance.requests[name]), allowance.caps[name])
+            units = min(left if allowance.over_events else max(1, allowance.requests[name]), allowance.caps[name])
             if units > 0:
                 plan[name] = units
                 left -= units
-            if plan and (left <= 0 or not allowance.spread):
+            if plan and (left <= 0 or not allowance.over_events):
                 break
         return plan
 

@@ -9,12 +9,14 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph
-from growsearch_strategies.gauss_newton.passes import Scene, Seen, wide
-from growsearch_strategies.gauss_newton.places import End, Place, layer_at
+from growsearch_strategies.gauss_newton.evaluation import wide
+from growsearch_strategies.gauss_newton.passes import Seen
+from growsearch_strategies.gauss_newton.site_problems import End, SiteProblem, layer_at
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 
 @dataclass(frozen=True)
-class Fold:
+class BiasCompensation:
     """What one consumer's output loses on average with each unit, `[outputs, units]`, and the tensor that takes it.
 
     `sign` is -1 for the running mean of a batch normalisation, which is subtracted.
@@ -30,24 +32,26 @@ class Fold:
         return self.sign * self.lost[:, unit]
 
 
-def folds_of(scene: Scene, graph: NetworkGraph, place: Place, batches: Sequence[Seen]) -> list[Fold]:
-    """The folds of a place's consumers, with the units' mean activations over `batches`.
+def bias_compensations(
+    surrogate: SurrogateProblem, graph: NetworkGraph, problem: SiteProblem, batches: Sequence[Seen]
+) -> list[BiasCompensation]:
+    """The compensations of a problem's consumers, with the units' mean activations over `batches`.
 
     A consumer without a bias that is not followed by batch normalisation alone has none, nor has a grouped one: there
     units are removed without compensation.
     """
-    folds = []
-    for end in place.consumers:
-        target = None if end.grouped else _target(scene.model, graph, end)
+    compensations = []
+    for end in problem.consumers:
+        target = None if end.grouped else _target(surrogate.model, graph, end)
         means = [_mean_input(seen, end) for seen in batches if seen.keys(end.module)]
         if target is not None and means:
-            weight = layer_at(scene.model, end).weight.detach()
+            weight = layer_at(surrogate.model, end).weight.detach()
             by_channel = weight.reshape(*weight.shape[:2], -1).sum(2) * torch.stack(means).mean(0)
-            lost = by_channel.new_zeros(len(by_channel), place.site.units + 1)
-            index = torch.where(end.owner < 0, place.site.units, end.owner).to(by_channel.device)
+            lost = by_channel.new_zeros(len(by_channel), problem.site.units + 1)
+            index = torch.where(end.owner < 0, problem.site.units, end.owner).to(by_channel.device)
             lost.index_add_(1, index, by_channel)
-            folds.append(Fold(end.module, lost[:, :-1], *target))
-    return folds
+            compensations.append(BiasCompensation(end.module, lost[:, :-1], *target))
+    return compensations
 
 
 def _mean_input(seen: Seen, end: End) -> Tensor:

@@ -1,4 +1,4 @@
-"""The sites whose units can be priced, and where in the network their units lie."""
+"""The sites whose units can be judged, and where in the network their units lie."""
 
 from __future__ import annotations
 
@@ -38,15 +38,15 @@ class End:
     def per_unit(self, values: Tensor, units: int, samples: int) -> Tensor:
         """Sums `[samples, units]` of activation-shaped `values` over the channels and positions of each unit."""
         channels = values.movedim(self.axis, 1).flatten(2).sum(2) if values.ndim > 2 else values
-        rows = _sum_byowner_of(channels, self.owner, units)
+        rows = _sum_by_owner(channels, self.owner, units)
         return rows.reshape(samples, -1, units).sum(1)
 
     def unit_norms(self, weight: Tensor, units: int) -> Tensor:
         """Squared norms `[units]` of the units' slices of a tensor shaped like the layer's weight."""
         squares = weight.detach().square().movedim(self.use.axis, 0).flatten(1).sum(1)
-        return _sum_byowner_of(squares[None], self.columns, units)[0]
+        return _sum_by_owner(squares[None], self.columns, units)[0]
 
-    def spread(self, by_unit: Tensor, weight: Tensor) -> Tensor:
+    def along_axis(self, by_unit: Tensor, weight: Tensor) -> Tensor:
         """`by_unit` `[units]` along the axis of `weight`, 0 where no unit of the site is; broadcasts against it."""
         padded = torch.cat([by_unit, by_unit.new_zeros(1)])
         shape = [1] * weight.ndim
@@ -60,7 +60,7 @@ class End:
 
 
 @dataclass(frozen=True)
-class Place:
+class SiteProblem:
     """A site with its ends; `units` are those that may be split or removed."""
 
     site: Site
@@ -74,18 +74,18 @@ class Place:
         return not any(end.grouped for end in self.consumers)
 
 
-def places_of(
-    model: nn.Module, graph: NetworkGraph, sites: Iterable[Site], mature: Mapping[str, Sequence[int]]
-) -> list[Place]:
-    """The places of those sites that can be priced.
+def site_problems(
+    model: nn.Module, graph: NetworkGraph, sites: Iterable[Site], eligible: Mapping[str, Sequence[int]]
+) -> list[SiteProblem]:
+    """The problems of those sites whose units can be judged.
 
     Raises `GrowthRefused` with the first site's reason where there is none.
     """
-    found: list[Place] = []
+    found: list[SiteProblem] = []
     reason: GrowthRefused | None = None
     for site in sites:
         try:
-            found.append(_place(model, graph, site, tuple(mature[site.name])))
+            found.append(_site_problem(model, graph, site, tuple(eligible[site.name])))
         except GrowthRefused as error:
             reason = reason or error
     if not found and reason is not None:
@@ -100,9 +100,9 @@ def layer_at(model: nn.Module, end: End) -> Layer:
     return layer
 
 
-def _place(model: nn.Module, graph: NetworkGraph, site: Site, units: tuple[int, ...]) -> Place:
+def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tuple[int, ...]) -> SiteProblem:
     def refused(what: str) -> GrowthRefused:
-        return GrowthRefused(f"site {site.name!r}: {what}, so its units cannot be priced; use how: split")
+        return GrowthRefused(f"site {site.name!r}: {what}, so its units cannot be judged; use how: split")
 
     if site.kind != "exact":
         raise refused(f"it is {site.kind} ({site.reason})")
@@ -134,7 +134,7 @@ def _place(model: nn.Module, graph: NetworkGraph, site: Site, units: tuple[int, 
             by_module[call.target] = end
         return tuple(by_module.values())
 
-    return Place(site, ends(site.producers, "out"), ends(site.consumers, "in"), units)
+    return SiteProblem(site, ends(site.producers, "out"), ends(site.consumers, "in"), units)
 
 
 def owner_of(runs: Sequence[Run], size: int, units: int) -> Tensor:
@@ -145,7 +145,7 @@ def owner_of(runs: Sequence[Run], size: int, units: int) -> Tensor:
     return owner
 
 
-def _sum_byowner_of(channels: Tensor, owner: Tensor, units: int) -> Tensor:
+def _sum_by_owner(channels: Tensor, owner: Tensor, units: int) -> Tensor:
     """`[rows, channels]` summed to `[rows, units]`; channels without a unit are left out."""
     owner = owner.to(channels.device)
     index = torch.where(owner < 0, units, owner)

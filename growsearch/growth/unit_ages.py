@@ -1,4 +1,4 @@
-"""New units beside old ones: how long they have trained, how fast they move, how large their gradients are."""
+"""New units beside old ones: how long they have trained, and how fast they move."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.errors import InputError
-from growsearch.graph import AxisUse, NetworkGraph
+from growsearch.graph import NetworkGraph
 from growsearch.growth.candidate import Candidate
 from growsearch.surgery import rename
 
 
 @dataclass(frozen=True)
-class Maturity:
+class NewUnitSettings:
     """How new units are treated.
 
     `age`: steps that a unit trains, from when it was new or split, before it may be split or removed. `boost`: factor
@@ -40,7 +40,7 @@ class Maturity:
         return self.boost != 1
 
 
-class Births:
+class UnitAges:
     """The step at which each unit of each site was new or split; 0 for the seed's."""
 
     def __init__(self, graph: NetworkGraph) -> None:
@@ -48,13 +48,13 @@ class Births:
 
     def ages(self, step: int) -> dict[str, list[int]]:
         """Steps since then."""
-        return {name: [step - birth for birth in births] for name, births in self._steps.items()}
+        return {name: [step - start for start in starts] for name, starts in self._steps.items()}
 
-    def young(self, step: int, steps: int) -> dict[str, list[int]]:
+    def new_units(self, step: int, steps: int) -> dict[str, list[int]]:
         """By site, the units that became new less than `steps` steps ago."""
         found = {
-            name: [unit for unit, birth in enumerate(births) if birth > 0 and step - birth < steps]
-            for name, births in self._steps.items()
+            name: [unit for unit, start in enumerate(starts) if start > 0 and step - start < steps]
+            for name, starts in self._steps.items()
         }
         return {name: units for name, units in found.items() if units}
 
@@ -77,32 +77,32 @@ class Births:
 
     def state_dict(self) -> dict[str, list[int]]:
         """Plain data for a checkpoint."""
-        return {name: list(births) for name, births in self._steps.items()}
+        return {name: list(starts) for name, starts in self._steps.items()}
 
     def load_state_dict(self, state: Mapping[str, Sequence[int]]) -> None:
         """Inverse of `state_dict`."""
-        self._steps = {name: list(births) for name, births in state.items()}
+        self._steps = {name: list(starts) for name, starts in state.items()}
 
 
 def boost_new_units(
-    maturity: Maturity,
+    settings: NewUnitSettings,
     optimizer: Optimizer | Sequence[Optimizer] | None,
     model: nn.Module,
-    young: Callable[[], Mapping[str, Tensor]],
+    marked_units: Callable[[], Mapping[str, Tensor]],
 ) -> None:
-    """Let every step of the optimizer move young units `maturity.boost` times as far.
+    """Let every step of the optimizer move new units `settings.boost` times as far.
 
-    `young` gives, by parameter, which of its elements belong to them. What an optimizer does with a gradient is left
-    alone: its update is scaled, which is the same as another learning rate for any optimizer.
+    `marked_units` gives, by parameter, which of its elements belong to them. What an optimizer does with a gradient is
+    left alone: its update is scaled, which is the same as another learning rate for any optimizer.
     """
     if optimizer is None:
-        raise InputError(f"{maturity}: a boost of the learning rate needs the optimizer")
+        raise InputError(f"{settings}: a boost of the learning rate needs the optimizer")
     before: dict[str, Tensor] = {}
     marked: dict[str, Tensor] = {}
 
     def remember(*_: Any) -> None:
         parameters = dict(model.named_parameters())
-        marked.update(young())
+        marked.update(marked_units())
         before.update({name: parameters[name].detach().clone() for name in marked})
 
     def scale(*_: Any) -> None:
@@ -110,7 +110,7 @@ def boost_new_units(
         with torch.no_grad():
             for name, old in before.items():
                 update = parameters[name] - old
-                parameters[name].add_(update * marked[name], alpha=maturity.boost - 1)
+                parameters[name].add_(update * marked[name], alpha=settings.boost - 1)
         before.clear()
         marked.clear()
 
@@ -131,38 +131,3 @@ def marks(model: nn.Module, graph: NetworkGraph, units: Mapping[str, Sequence[in
             places = [run.offset + u * run.repeat + i for run in use.runs for u in own for i in range(run.repeat)]
             mark.index_fill_(use.axis, torch.tensor(places, device=mark.device), 1.0)
     return found
-
-
-def gradient_ratios(model: nn.Module, graph: NetworkGraph, added: Mapping[str, int], loss: Tensor) -> dict[str, float]:
-    """Mean gradient norm of the last `added[site]` units of each site over that of the units before them.
-
-    A unit's gradient is that of its incoming and outgoing weights together. A site whose old units have none is left
-    out.
-    """
-    parameters = dict(model.named_parameters(remove_duplicate=False))
-    uses = {
-        name: [u for u in graph.sites[name].axes if u.role in ("in", "out") and parameters[u.tensor].requires_grad]
-        for name in added
-    }
-    names = sorted({use.tensor for group in uses.values() for use in group})
-    found = torch.autograd.grad(loss, [parameters[name] for name in names], allow_unused=True) if names else ()
-    gradients = {name: gradient for name, gradient in zip(names, found, strict=True) if gradient is not None}
-    ratios = {}
-    for name, units in added.items():
-        norms = _unit_norms(graph.sites[name].units, uses[name], gradients)
-        new, old = float(norms[-units:].mean()), float(norms[:-units].mean())
-        if old > 0:
-            ratios[name] = new / old
-    return ratios
-
-
-def _unit_norms(units: int, uses: Sequence[AxisUse], gradients: Mapping[str, Tensor]) -> Tensor:
-    """Norm `[units]` of the gradients of each unit's weights."""
-    total = torch.zeros(units, dtype=torch.float64)
-    for use in uses:
-        if use.tensor not in gradients:
-            continue
-        by_position = gradients[use.tensor].detach().double().square().movedim(use.axis, 0).flatten(1).sum(1).cpu()
-        for run in use.runs:
-            total += by_position[run.offset : run.offset + units * run.repeat].reshape(units, -1).sum(1)
-    return total.sqrt()

@@ -15,7 +15,7 @@ from growsearch.growth.candidate import Candidate, planned_edits
 from growsearch.surgery import apply_edits, grown_values, rename, substituted
 
 
-class Overgrown:
+class ExpandedModel:
     """A copy of `model` with `candidates` installed, whose changed tensors are differentiable in theirs.
 
     `model`, in the mode of the original, is the copy: its running statistics are its own, its parameters are constants.

@@ -13,8 +13,8 @@ from torch import Tensor, nn
 from growsearch import trace
 from growsearch.growth import Allowance, Candidate, GrowthContext
 from growsearch.growth.budget import UNLIMITED
-from growsearch.growth.overgrown import Overgrown
-from growsearch_strategies.gauss_newton.passes import at_rest
+from growsearch.growth.expanded_model import ExpandedModel
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.how.gauss_newton import GaussNewton
 
 Batch = tuple[Tensor, Tensor]
@@ -89,8 +89,8 @@ def context_of(
 def loss(context: GrowthContext, candidates: Sequence[Candidate], batch: Batch | None = None) -> float:
     """In evaluation mode, with some candidates installed."""
     assert context.objective is not None
-    model = Overgrown(context.model, context.graph, candidates).model if candidates else context.model
-    with at_rest(model), torch.no_grad():
+    model = ExpandedModel(context.model, context.graph, candidates).model if candidates else context.model
+    with eval_no_dropout(model), torch.no_grad():
         return float(context.objective(model, batch or context.batches[0]))
 
 

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from growsearch import Grower, InputError, grow
-from growsearch.growth import Maturity
+from growsearch.growth import NewUnitSettings
 from tests.growth.tasks import objective
 
 
@@ -39,7 +39,7 @@ def test_units_that_are_new_or_split_have_the_age_of_their_event() -> None:
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
     grower = grower_of(model, optimizer, batch, when={"schedule": {"steps": [3]}})
     [event] = train(grower, model, optimizer, batch, 5)
-    ages = grower.state_dict()["births"]["0"]
+    ages = grower.state_dict()["ages"]["0"]
     assert event.sites == {"0": 4}
     # Four of the eight seed units were split; they and their four copies are as old as the event.
     assert sorted(ages) == [0] * 4 + [3] * 8
@@ -49,7 +49,7 @@ def test_units_that_are_new_or_split_have_the_age_of_their_event() -> None:
 def test_young_units_are_not_split() -> None:
     model, batch = task()
     optimizer = torch.optim.SGD(model.parameters(), 0.1)
-    grower = grower_of(model, optimizer, batch, maturity=Maturity(age=3))
+    grower = grower_of(model, optimizer, batch, new_units=NewUnitSettings(age=3))
     first, second = train(grower, model, optimizer, batch, 5)
     assert first.sites == {"0": 4}
     split = {edit.source[-1] for edit in second.edits if edit.tensor == "0.bias"}
@@ -61,17 +61,17 @@ def test_young_units_are_not_split() -> None:
 def test_a_boost_moves_new_units_further_and_only_them() -> None:
     """One step of Adam: for new weights twice that of the same step without a boost, for the others the same."""
 
-    def after(maturity: Maturity | None) -> tuple[torch.Tensor, torch.Tensor]:
+    def after(settings: NewUnitSettings | None) -> tuple[torch.Tensor, torch.Tensor]:
         model, batch = task()
         optimizer = torch.optim.Adam(model.parameters(), 0.01)
-        grower = grower_of(model, optimizer, batch, how="random", when={"schedule": {"steps": [3]}}, maturity=maturity)
+        grower = grower_of(model, optimizer, batch, how="random", when={"schedule": {"steps": [3]}}, new_units=settings)
         train(grower, model, optimizer, batch, 3)
         before = model[0].weight.detach().clone()
         train(grower, model, optimizer, batch, 1)
         return before, model[0].weight.detach() - before
 
     start, plain = after(None)
-    same, boosted = after(Maturity(boost=2.0, steps=1))
+    same, boosted = after(NewUnitSettings(boost=2.0, steps=1))
     assert torch.equal(start, same)
     torch.testing.assert_close(boosted[:8], plain[:8], rtol=1e-4, atol=1e-7)
     torch.testing.assert_close(boosted[8:], 2 * plain[8:], rtol=1e-3, atol=1e-7)
@@ -79,10 +79,10 @@ def test_a_boost_moves_new_units_further_and_only_them() -> None:
 
 
 def test_the_boost_ends() -> None:
-    def after(maturity: Maturity | None) -> torch.Tensor:
+    def after(settings: NewUnitSettings | None) -> torch.Tensor:
         model, batch = task()
         optimizer = torch.optim.SGD(model.parameters(), 0.1)
-        grower = grower_of(model, optimizer, batch, how="random", when={"schedule": {"steps": [3]}}, maturity=maturity)
+        grower = grower_of(model, optimizer, batch, how="random", when={"schedule": {"steps": [3]}}, new_units=settings)
         train(grower, model, optimizer, batch, 5)
         before = {name: value.clone() for name, value in model.state_dict().items()}
         optimizer.step()
@@ -93,13 +93,13 @@ def test_the_boost_ends() -> None:
         optimizer.step()
         return (model[0].weight.detach() - old) / slope
 
-    torch.testing.assert_close(after(Maturity(boost=4.0, steps=2)), after(None), rtol=1e-2, atol=1e-3)
+    torch.testing.assert_close(after(NewUnitSettings(boost=4.0, steps=2)), after(None), rtol=1e-2, atol=1e-3)
 
 
 @pytest.mark.parametrize("wrong", [{"age": -1}, {"boost": 0.0, "steps": 2}, {"boost": 2.0}, {"steps": 4}])
-def test_a_maturity_that_makes_no_sense_is_refused(wrong: dict[str, Any]) -> None:
+def test_settings_that_make_no_sense_is_refused(wrong: dict[str, Any]) -> None:
     with pytest.raises(InputError):
-        Maturity(**wrong)
+        NewUnitSettings(**wrong)
 
 
 def test_events_record_how_large_the_gradients_of_new_units_are() -> None:
@@ -133,4 +133,4 @@ def test_ages_survive_a_checkpoint() -> None:
     train(grower, model, optimizer, batch, 4)
     again = grower_of(model, optimizer, batch)
     again.load_state_dict(grower.state_dict())
-    assert again.state_dict()["births"] == grower.state_dict()["births"]
+    assert again.state_dict()["ages"] == grower.state_dict()["ages"]

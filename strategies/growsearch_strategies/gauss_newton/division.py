@@ -7,7 +7,7 @@ from typing import Any
 
 
 def divided(batches: Sequence[Any]) -> tuple[Sequence[Any], Sequence[Any]]:
-    """Batches to learn from and batches to price on; the last is held out from both.
+    """Batches to learn from and batches to judge on; the last is held out from both.
 
     Of the others the first half, at least one, is to learn from. A single batch does everything, one of two does both.
     """
