@@ -114,8 +114,8 @@ def growth_note(event: dict[str, Any]) -> str:
     parts = [f"grew {grown}{more}"] if sites else []
     for did, count, what in (
         ("removed", sum((event.get("removed") or {}).values()), "units"),
-        ("woke", event.get("woken"), "connections"),
-        ("put to sleep", event.get("slept"), "connections"),
+        ("regrew", event.get("regrown"), "connections"),
+        ("pruned", event.get("pruned"), "connections"),
     ):
         parts += [f"{did} {count:,} {what}"] if count else []
     sizes = f"{event['parameters_before']:,} to {event['parameters_after']:,} parameters"

@@ -25,7 +25,7 @@ class Candidate:
     sum 1, and `shifts` are added to (the source, the copy) afterwards, laid out as fills. A removal takes out the unit
     `removes`; its `offsets` are added to whole tensors as they were before the event (the bias that takes over the
     unit's mean). Where weights have masks, a new unit that is `sparse` starts with its connections that hold 0 dormant;
-    `rewires` wakes connections of one weight or puts them to sleep, and is no unit. `dormant` is by how many dormant
+    `rewires` regrows or prunes connections of one weight, and is no unit. `dormant` is by how many dormant
     connections there are more.
 
     `parameters` and `flops` are what it costs, negative where it frees them. `exact` tells that the network's function

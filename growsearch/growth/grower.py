@@ -36,7 +36,7 @@ from growsearch.surgery import (
     active_parameters,
     apply_edits,
     changed_attributes,
-    hold_masks,
+    apply_masks,
     masks_of,
     optimizers_of,
     rename,
@@ -136,7 +136,7 @@ class Grower:
         where the policy cannot grow this network at all.
         """
         self.progress.step += 1
-        hold_masks(self._growing.model, self._growing.optimizer)
+        apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
         watches = self.policy.when.watches(self.progress)

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.comparison.metric import metric_of
+from growsearch.growth.event import recorded_event
 from growsearch.training.metrics import read_lines
 
 
@@ -44,6 +45,6 @@ def median_run(runs: Sequence[RunLog]) -> RunLog:
 
 
 def _read(folder: Path, seed: int, score: float) -> RunLog:
-    events = read_lines(folder / "growth.jsonl")
+    events = [recorded_event(line) for line in read_lines(folder / "growth.jsonl")]
     done = [event for event in events if event["refused"] is None]
     return RunLog(seed, score, folder, read_lines(folder / "metrics.jsonl"), done, len(events) - len(done))

@@ -19,7 +19,7 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import GrowthEvent
-from growsearch.surgery import active_parameters, hold_masks
+from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
@@ -131,7 +131,7 @@ class TrainingRun:
         loss = self._gradients(inputs, targets)
         setup.optimizer.step()
         if setup.masked:
-            hold_masks(setup.model, setup.optimizer)
+            apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
         counters.step += 1

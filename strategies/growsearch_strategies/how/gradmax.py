@@ -30,7 +30,7 @@ class GradMax(Initializer):
     several producers and consumers stacked, and the followers' derivative at zero included.
 
     Singular vectors have no sign of their own, but behind a ReLU the sign decides whether a unit's first update makes
-    it active or silences it, for good where its inputs are never negative. `awake` chooses the former.
+    it active or inactive, for good where its inputs are never negative. `orient_signs` chooses the former.
 
     With zero outgoing weights, the default behind batch normalisation and ReLU, the gradient is a function of the
     incoming weights. Where the followers are linear, the leading right singular vectors are its optimum. Elsewhere
@@ -57,7 +57,7 @@ class GradMax(Initializer):
         "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
     )
 
-    awake: bool = Field(
+    orient_signs: bool = Field(
         True, description="signs that make new units active on average after their first update; false: arbitrary ones"
     )
 
@@ -111,8 +111,8 @@ class GradMax(Initializer):
     def _closed_form(
         self, ends: SiteEnds, zero: End, lanes: list[Triplets], norms: list[float], units: int
     ) -> list[Candidate]:
-        if self.awake and ends.transport.one_sided:
-            lanes = [t.awake() for t in lanes]
+        if self.orient_signs and ends.transport.one_sided:
+            lanes = [t.with_oriented_signs() for t in lanes]
         # Gradient descent moves the incoming weights along -u M = -sigma v: that is where active units lie.
         vectors = [(-t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(lanes, norms, strict=True)]
         gains = [

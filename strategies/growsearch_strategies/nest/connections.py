@@ -1,4 +1,4 @@
-"""Connections that wake or fall asleep, and units that are cut off by it."""
+"""Connections that regrow or are pruned, and units that are cut off by it."""
 
 from __future__ import annotations
 
@@ -42,12 +42,12 @@ def seeded(model: nn.Module, sites: Mapping[str, Site], density: float, generato
         scale = (weight.numel() / int(alive.sum())) ** 0.5
         edits += [
             Offset(name, (scale - 1) * weight.detach()),
-            MaskEdit(name, sleep=(~alive).nonzero().flatten()),
+            MaskEdit(name, prune=(~alive).nonzero().flatten()),
         ]
     return edits
 
 
-def woken(context: GrowthContext, share: float) -> list[Candidate]:
+def regrown(context: GrowthContext, share: float) -> list[Candidate]:
     """Of the dormant connections the `share` with the largest mean |gradient|, as far as the budget has room."""
     masks = masks_of(context.model)
     weights = {name: own for name, own in weights_of(context.model, context.sites).items() if name in masks}
@@ -64,7 +64,7 @@ def woken(context: GrowthContext, share: float) -> list[Candidate]:
             index=0,
             parameters=len(positions),
             flops=0,
-            rewires=MaskEdit(name, wake=positions.cpu()),
+            rewires=MaskEdit(name, regrow=positions.cpu()),
             dormant=-len(positions),
             score=float(scores[name][positions].sum()),
         )
@@ -72,7 +72,7 @@ def woken(context: GrowthContext, share: float) -> list[Candidate]:
     ]
 
 
-def asleep(context: GrowthContext, share: float, density: float) -> list[Candidate]:
+def pruned(context: GrowthContext, share: float, density: float) -> list[Candidate]:
     """Of the living connections the `share` of smallest magnitude, as batch normalisation right behind them makes it.
 
     At least `density` of those that there were, dead or alive, when pruning began stay alive.
@@ -97,7 +97,7 @@ def asleep(context: GrowthContext, share: float, density: float) -> list[Candida
             index=0,
             parameters=-len(positions),
             flops=0,
-            rewires=MaskEdit(name, sleep=positions.cpu()),
+            rewires=MaskEdit(name, prune=positions.cpu()),
             dormant=len(positions),
             exact=False,
         )
