@@ -1,4 +1,4 @@
-"""Strategies, networks and data sets by name, found through entry points."""
+"""Strategies, networks, data sets, tasks and optimizers by name, found through entry points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from growsearch.errors import GrowsearchError, InputError
 
-GROUPS = ("when", "where", "how", "soft", "networks", "data", "loggers")
+GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
 NOUNS = {
     "when": "scheduler (when)",
@@ -18,6 +18,8 @@ NOUNS = {
     "soft": "differentiable size (soft)",
     "networks": "network",
     "data": "data set",
+    "tasks": "task",
+    "optimizers": "optimizer",
     "loggers": "logger",
 }
 

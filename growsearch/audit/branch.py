@@ -17,11 +17,11 @@ from growsearch.audit.variant import Variant
 from growsearch.errors import GrowsearchError, GrowthFailed
 from growsearch.execution.job import Job
 from growsearch.growth import Grower
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import CHECKPOINT, GROWTH
+from growsearch.runs.lines import read_lines
 from growsearch.training import Progress, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from growsearch.training.files import write_json
-from growsearch.training.loop import CHECKPOINT, GROWTH
-from growsearch.training.metrics import read_lines
 
 _STREAM = 1_000_003  # between the random numbers of two seeds
 _PASSES = 1_000  # passes over the statistics batches between two seeds

@@ -12,7 +12,7 @@ import torch
 
 from growsearch.audit.branch import BranchJob, branch_key
 from growsearch.audit.repeat import state_before, threads
-from growsearch.audit.results import RESULTS, Audit, Branch, effect_from
+from growsearch.audit.results import Audit, Branch, effect_from
 from growsearch.audit.sentence import audit_sentence
 from growsearch.audit.target import Target
 from growsearch.audit.variant import Variant
@@ -23,8 +23,9 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
 from growsearch.execution.job import Failure, Watcher, execute, labelled
 from growsearch.execution.workers import run_jobs
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import RESULTS
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
-from growsearch.training.files import write_json
 from growsearch.training.precision import resolve_device
 
 _MARKS = 10  # evaluations of a branch, besides those of the run

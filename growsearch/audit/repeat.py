@@ -20,13 +20,12 @@ from growsearch.audit.results import Repetition
 from growsearch.audit.target import Target
 from growsearch.errors import GrowsearchError
 from growsearch.growth import GrowthEvent
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import BEFORE, CHECKPOINT, GROWTH, METRICS
+from growsearch.runs.lines import read_lines
 from growsearch.training import Progress, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
-from growsearch.training.files import write_json
-from growsearch.training.loop import CHECKPOINT, GROWTH, METRICS
-from growsearch.training.metrics import read_lines
 
-BEFORE = "before.pt"
 _WORK = "repeat"
 _START = "start.json"
 _ROW_KEYS = ("train_loss", "validation_loss", "validation_accuracy", "training_flops", "parameters")

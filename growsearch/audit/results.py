@@ -10,9 +10,7 @@ from typing import Any
 
 from growsearch.audit.calibration import Calibration
 from growsearch.comparison.pairs import Pair
-
-RESULTS = "results.json"
-SUMMARY = "summary.json"
+from growsearch.runs.layout import audit_summaries, event_audits
 
 
 @dataclass(frozen=True)
@@ -168,14 +166,14 @@ class Summary:
 
 def read_audits(folder: Path | str) -> list[Audit]:
     """The audits that a run folder holds, by policy, seed and event; empty where there are none."""
-    paths = Path(folder).glob(f"*/seed-*/audit/event-*/{RESULTS}")
+    paths = event_audits(Path(folder))
     found = [audit_from(json.loads(path.read_text())) for path in paths]
     return sorted(found, key=lambda one: (one.policy, one.seed, one.event))
 
 
 def read_summaries(folder: Path | str) -> list[Summary]:
     """The summaries over all events that a run folder holds, by policy and seed."""
-    paths = Path(folder).glob(f"*/seed-*/audit/{SUMMARY}")
+    paths = audit_summaries(Path(folder))
     found = [summary_from(json.loads(path.read_text())) for path in paths]
     return sorted(found, key=lambda one: (one.policy, one.seed))
 

@@ -11,14 +11,14 @@ from pathlib import Path
 from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.measure import FRESH_BATCHES, Measurement
 from growsearch.audit.repeat import compared, threads, watched
-from growsearch.audit.results import SUMMARY, Effect, Repetition, Summary, SummaryRow, summary_from
+from growsearch.audit.results import Effect, Repetition, Summary, SummaryRow, summary_from
 from growsearch.audit.sentence import ROUNDING, count_words
 from growsearch.audit.target import Target
 from growsearch.growth import GrowthEvent
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import GROWTH, METRICS, SUMMARY, audit_folder
+from growsearch.runs.lines import read_lines
 from growsearch.training import Progress, TrainingRun
-from growsearch.training.files import write_json
-from growsearch.training.loop import GROWTH, METRICS
-from growsearch.training.metrics import read_lines
 from growsearch.training.precision import resolve_device
 
 CHANGE, FIRST_STEP = "change of the loss", "first step of the new weights"
@@ -58,11 +58,11 @@ def summarize(target: Target, device: str = "auto", progress: Progress | None = 
     The outcome is also the run's `audit/summary.json`, which is returned where it is there and still belongs to the
     run.
     """
-    path = target.folder / "audit" / SUMMARY
+    path = audit_folder(target.folder) / SUMMARY
     steps = [event["step"] for event in target.events]
     if (kept := _kept(path, target, steps)) is not None:
         return kept
-    work = target.folder / "audit" / "summary"
+    work = audit_folder(target.folder) / "summary"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     watch = watched(progress or (lambda event: None), steps[-1])

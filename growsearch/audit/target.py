@@ -14,13 +14,22 @@ import torch
 from growsearch.config import RunConfig, load_config
 from growsearch.errors import InputError
 from growsearch.registry import nearest
+from growsearch.runs.layout import (
+    BEST,
+    CHECKPOINT,
+    CONFIG,
+    ENVIRONMENT,
+    GROWTH,
+    METRICS,
+    RESULT,
+    SEARCH,
+    event_folder,
+    run_of,
+    seed_folders,
+)
+from growsearch.runs.lines import read_lines
 from growsearch.training.checkpoint import load_checkpoint
-from growsearch.training.loop import CHECKPOINT, GROWTH, METRICS
-from growsearch.training.metrics import read_lines
-from growsearch.training.result import RESULT, fingerprint
-
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
+from growsearch.training.result import fingerprint
 
 
 @dataclass(frozen=True)
@@ -61,7 +70,7 @@ class Target:
 
     def audit_folder(self, number: int) -> Path:
         """Where the audit of an event is kept."""
-        return self.folder / "audit" / f"event-{number}"
+        return event_folder(self.folder, number)
 
 
 def find_run(folder: Path, policy: str | None = None, seed: int | None = None, allow_import: bool = False) -> Target:
@@ -73,7 +82,7 @@ def find_run(folder: Path, policy: str | None = None, seed: int | None = None, a
     config = _configuration(folder, allow_import)
     runs = _runs(folder, config.policy_configs())
     policy, seed = _chosen(folder, runs, policy, seed)
-    home, own = folder / policy / f"seed-{seed}", config.policy_configs()[policy]
+    home, own = run_of(folder, policy, seed), config.policy_configs()[policy]
     _check_unchanged(home, fingerprint(own, seed))
     if own.growth.soft is not None:
         raise InputError(
@@ -92,24 +101,17 @@ def _configuration(folder: Path, allow_import: bool) -> RunConfig:
     path = folder / CONFIG
     if not path.is_file():
         raise InputError(f"{folder}: is not a run folder: there is no {path} (allowed: one made by run or compare)")
-    if (folder / "search.json").is_file():
+    if (folder / SEARCH).is_file():
         raise InputError(
             f"{folder}: is the folder of a search: audit a run of its best trial, made by: "
-            f"growsearch run {folder / 'best.yaml'} --out DIR"
+            f"growsearch run {folder / BEST} --out DIR"
         )
     return load_config(path, allow_import=allow_import)
 
 
 def _runs(folder: Path, policies: Mapping[str, RunConfig]) -> dict[str, list[int]]:
     """The seeds of every policy that have a folder."""
-    found = {
-        name: sorted(
-            int(each.name.removeprefix("seed-"))
-            for each in (folder / name).glob("seed-*")
-            if each.name.removeprefix("seed-").isdigit()
-        )
-        for name in policies
-    }
+    found = {name: list(seed_folders(folder / name)) for name in policies}
     if not any(found.values()):
         raise InputError(f"{folder}: no run has begun: start it with: growsearch resume {folder}")
     return {name: seeds for name, seeds in found.items() if seeds}
@@ -141,7 +143,7 @@ def _seeds(seeds: list[int]) -> str:
 
 
 def _grew(folder: Path, policy: str, seed: int) -> bool:
-    return any(line["refused"] is None for line in read_lines(folder / policy / f"seed-{seed}" / GROWTH))
+    return any(line["refused"] is None for line in read_lines(run_of(folder, policy, seed) / GROWTH))
 
 
 def _check_unchanged(home: Path, expected: str) -> None:

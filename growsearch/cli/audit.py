@@ -12,6 +12,7 @@ from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
 from growsearch.cli.output import emit, say, show
 from growsearch.errors import InputError
+from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
 
 if TYPE_CHECKING:
     from growsearch.audit import Audit, Repetition, Target
@@ -76,7 +77,7 @@ def audit(
     except KeyboardInterrupt as interrupt:
         say("interrupted; the branches that are finished are kept: the same command goes on")
         raise typer.Exit(INTERRUPTED) from interrupt
-    path = target.audit_folder(event) / "results.json"
+    path = target.audit_folder(event) / RESULTS
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:
@@ -90,7 +91,7 @@ def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> No
 
     with AuditProgress(quiet=quiet) as progress:
         found = summarize(target, device.value, lambda event: progress({"policy": "repeat", **event}))
-    path = target.folder / "audit" / "summary.json"
+    path = audit_folder(target.folder) / SUMMARY
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:

@@ -79,8 +79,10 @@ class RunProgress:
             self._line(f"{policy} seed {seed}: {note}")
 
     def _on_finished(self, event: dict[str, Any]) -> None:
-        accuracy = event.get("test_accuracy")
-        result = f"test loss {event['test_loss']:.4g}" if accuracy is None else f"test accuracy {100 * accuracy:.2f} %"
+        from growsearch.comparison.metric import metric_of_result
+
+        metric = metric_of_result(event)
+        result = f"{metric.words} {metric.show(event[metric.key])}"
         self._end(event, f"{result}, {event['parameters']:,} parameters, {event['seconds']:.1f} s")
 
     def _on_failed(self, event: dict[str, Any]) -> None:

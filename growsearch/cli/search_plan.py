@@ -173,7 +173,7 @@ def _evaluation_seconds(run: TrainingRun) -> float:
         return 0.0
     started = time.perf_counter()
     batches = evaluation_batches(setup.validation, setup.data, setup.device, EVALUATION_SAMPLES)
-    evaluate(setup.model, batches, setup.criterion, setup.context)
+    evaluate(setup.model, batches, setup.data.task, setup.context)
     return time.perf_counter() - started
 
 

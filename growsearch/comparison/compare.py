@@ -11,7 +11,7 @@ import yaml
 from growsearch.comparison.control_job import control_jobs
 from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.forecast import forecast_warnings, forecasts
-from growsearch.comparison.results import RESULTS, gather
+from growsearch.comparison.results import gather
 from growsearch.comparison.verdict import reference_of
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
@@ -22,11 +22,10 @@ from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.execution.waiting import Waiting
 from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
-from growsearch.training.files import write_atomically, write_json
+from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, run_of
 from growsearch.training.precision import resolve_device
 
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
 
 
@@ -58,7 +57,7 @@ def compare(
     reference = reference_of(policies, config.reference)
     controls = planned_controls(policies, config.controls)
     jobs: list[Job] = [
-        Job(policy, seed, policy_config, folder / policy / f"seed-{seed}", place, loggers=tuple(loggers))
+        Job(policy, seed, policy_config, run_of(folder, policy, seed), place, loggers=tuple(loggers))
         for policy, policy_config in policies.items()
         for seed in range(config.seeds)
     ]

@@ -33,7 +33,7 @@ def control_sentence(metric: Metric, control: Control, rows: Policies, pair: Pai
     change = metric.show_change(-pair.mean_difference, unit=False)
     spread = "" if pair.standard_error is None else metric.show_change(pair.standard_error, unit=False)
     error = spread.replace("+", " ± ")
-    unit = " points" if metric.higher_is_better else ""
+    unit = " points" if metric.percent else ""
     sure = show_p(pair.adjusted_p_value) if pair.call and pair.adjusted_p_value is not None else "not significant"
     return (
         f"{control.of} reaches {metric.show(fmean(ours[seed] for seed in seeds))}; {control.words} "

@@ -107,7 +107,7 @@ def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
     grower, stands_in = _blank_grower(setup)
     samples, size = len(setup.data.train), setup.config.training.batch_size
     left, last, events, total = limit, 0, list[int](), setup.total_steps
-    cost = training_flops_per_sample(setup.model, setup.data.input_shape)
+    cost = training_flops_per_sample(setup.model, setup.data.example())
     while len(events) < _MOST_EVENTS:
         coming = firing(grower.policy.when, total, setup.steps_per_epoch, setup.rows_every).events or ()
         step = next((one for one in coming if one > last), None)
@@ -120,7 +120,7 @@ def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
         except GrowthFailed:
             return Forecast(seed_sized)
         events.append(step)
-        last, cost = step, training_flops_per_sample(setup.model, setup.data.input_shape)
+        last, cost = step, training_flops_per_sample(setup.model, setup.data.example())
         total = step + steps_within(left, cost, samples, size, step % setup.steps_per_epoch * (size or samples))
         grower.progress.total_steps = total
     found = Firing(total, tuple(events), len(events), seed_sized.wanted)

@@ -19,10 +19,9 @@ from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
-from growsearch.training.loop import GROWTH, METRICS
-from growsearch.training.metrics import read_lines
+from growsearch.runs.layout import GROWTH, METRICS, RESULTS
+from growsearch.runs.lines import read_lines
 
-RESULTS = "results.json"
 PER_SEED = (
     "test_accuracy",
     "test_loss",
@@ -75,9 +74,10 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         if result is not None:
             found[job.policy].append(_Found(job, result))
     controls = {job.policy: job.control for job in jobs if isinstance(job, ControlJob)}
-    policies = {name: _rows(runs) for name, runs in found.items() if name not in controls}
+    keys = _keys([run.result for runs in found.values() for run in runs])
+    policies = {name: _rows(runs, keys) for name, runs in found.items() if name not in controls}
     logs = {name: [read_lines(run.job.folder / METRICS) for run in found[name]] for name in policies}
-    rows = {name: _rows(found[name]) for name in controls}
+    rows = {name: _rows(found[name], keys) for name in controls}
     verdict = describe(policies, reference)
     verdict["growth"] = growth = describe_growth(_outcomes({name: found[name] for name in policies}))
     if growth["sentence"]:
@@ -101,9 +101,15 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     }
 
 
-def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
+def _keys(results: Sequence[dict[str, Any]]) -> list[str]:
+    """What is kept of every run: what it is ranked by, and whatever else its task measured on the test set."""
+    measured = [key for result in results for key in result if key.startswith("test_")]
+    return list(dict.fromkeys(["metric", *PER_SEED, *measured]))
+
+
+def _rows(runs: Sequence[_Found], keys: Sequence[str]) -> dict[str, list[Any]]:
     found = [{**run.result, "seed_parameters": run.seed_parameters} for run in runs]
-    return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in PER_SEED}}
+    return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in keys}}
 
 
 def _outcomes(runs: dict[str, list[_Found]]) -> dict[str, Outcome]:

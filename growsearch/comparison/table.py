@@ -42,8 +42,8 @@ class TableRow:
         difference = () if self.reference is None else (self.difference(),)
         if self.seeds == 0:
             return (self.policy, "failed", *("" for _ in difference), "", "", "", "", "0")
-        scale, unit = (100, " %") if self.metric.higher_is_better else (1, "")
-        digits = 2 if self.metric.higher_is_better else 4
+        scale, unit = (100, " %") if self.metric.percent else (1, "")
+        digits = 2 if self.metric.percent else 4
         return (
             self.policy,
             f"{scale * self.mean:.{digits}f} ± {scale * self.std:.{digits}f}{unit}",

@@ -14,7 +14,7 @@ from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 
-KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds", "reference", "controls")
+KEYS = ("data", "network", "training", "growth", "task", "search", "policies", "seeds", "reference", "controls")
 POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -49,6 +49,7 @@ def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple
         ("network", _check_network),
         ("training", _check_training),
         ("growth", _check_growth),
+        ("task", _check_task),
         ("search", _check_search),
         ("seeds", _check_seeds),
         ("reference", _check_reference),
@@ -91,6 +92,10 @@ def _check_named(group: str, value: Any) -> tuple[dict[str, Any], list[Problem]]
 
 def _check_data(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     return _check_named("data", value)
+
+
+def _check_task(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    return _check_named("tasks", value)
 
 
 def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:

@@ -18,17 +18,17 @@ from growsearch.errors import ConfigError
 class RunConfig(Section):
     """A file without ranges, checked, with every default filled in.
 
-    `data` and `network` are `{"name": ..., parameter: value}` (or `{"layers": [...]}`), `policies` the overrides as
-    the file gives them, `reference` the policy that the others are tested against, `controls` what is trained beside
-    the policies that grow. `path` is the file that it came
-    from; `allow_import` whether a network may be made by any importable callable. Both are not part of the
-    configuration itself.
+    `data`, `network` and `task` (None: the data's own) are `{"name": ..., parameter: value}` (or `{"layers": [...]}`),
+    `policies` the overrides as the file gives them, `reference` the policy that the others are tested against,
+    `controls` what is trained beside the policies that grow. `path` is the file that it came from; `allow_import`
+    whether a network may be made by any importable callable. Both are not part of the configuration itself.
     """
 
     data: dict[str, Any]
     network: dict[str, Any]
     training: TrainingConfig
     growth: GrowthConfig = GrowthConfig()
+    task: dict[str, Any] | None = None
     search: SearchConfig | None = None
     policies: dict[str, dict[str, Any]] = {}
     seeds: int = Field(1, ge=1)

@@ -35,6 +35,7 @@ def file_schema() -> Schema:
             {
                 **sections,
                 "growth": _optional(sections["growth"]),
+                "task": _optional(_named("tasks", whole=True)),
                 "search": _inline(SearchConfig.model_json_schema()),
                 "policies": {"type": "object", "additionalProperties": _reference("policy"), "minProperties": 1},
                 "seeds": {"type": "integer", "minimum": 1, "description": "runs of every policy: seeds 0 to N-1"},

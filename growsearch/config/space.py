@@ -120,8 +120,10 @@ def _check_file(data: dict[str, Any], allow_import: bool) -> list[Problem]:
         problems.append(problem(("reference",), "unknown policy", found=reference, allowed=known, name=reference))
     for name, override in data["policies"].items():
         if isinstance(override, dict):
-            merged = merge(base, override)
-            problems += [one.at(origin(base, override, name, one.path)) for one in _check_ends(merged, allow_import)]
+            # What is no policy's to set is named above.
+            own = {key: value for key, value in override.items() if key in POLICY_KEYS or key not in KEYS}
+            merged = merge(base, own)
+            problems += [one.at(origin(base, own, name, one.path)) for one in _check_ends(merged, allow_import)]
     return problems
 
 

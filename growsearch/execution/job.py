@@ -11,10 +11,9 @@ from typing import Any
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.execution.trial import estimated_flops, try_growth
+from growsearch.runs.layout import FAILURE
 from growsearch.training import Progress, finished_result, run_one
 from growsearch.training.setup import set_up
-
-FAILURE = "failure.txt"
 
 Watcher = Callable[[dict[str, Any]], None]
 

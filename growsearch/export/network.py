@@ -15,9 +15,9 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.export.formats import FORMATS, Network, Run, missing
 from growsearch.graph import trace
 from growsearch.registry import nearest
+from growsearch.runs.layout import RESULT
 from growsearch.surgery import active_parameters, compact, masks_of
 from growsearch.training.artifact import load_network, read_description
-from growsearch.training.result import RESULT
 
 FOLDER = "export"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude
@@ -91,10 +91,13 @@ def _load(folder: Path, allow_import: bool) -> Network:
     if not (folder / RESULT).is_file():
         raise InputError(f"{folder}: is not the folder of a finished run: name one, such as RUN/POLICY/seed-0")
     description = {key: value for key, value in read_description(folder).items() if key not in ("shared", "packed")}
-    shape = description["input_shape"]
+    shape, tokens = description["input_shape"], description.get("input_dtype") == "int64"
 
     def examples(samples: int) -> Tensor:
-        return torch.randn(samples, *shape, generator=torch.Generator().manual_seed(samples))
+        generator = torch.Generator().manual_seed(samples)
+        if tokens:
+            return torch.randint(0, description["outputs"], (samples, *shape), generator=generator)
+        return torch.randn(samples, *shape, generator=generator)
 
     return Network(load_network(folder, allow_import), description, examples, allow_import=allow_import)
 

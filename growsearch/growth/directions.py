@@ -29,7 +29,7 @@ from growsearch.growth.starts import usual_norm
 from growsearch.growth.unit_weights import mean_norm, weight_of, zero_fills
 
 NEARLY_ZERO = 1e-5
-"""A side below this share of the existing units' mean norm counts as zero: it holds no more than an activation epsilon."""
+"""A side below this share of the existing units' mean norm counts as zero: an activation epsilon at most."""
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,8 @@ A new unit has weights on the way in (at the producers) and on the way out (at t
 function as it is, one side starts at zero. With zero *incoming* weights every activation on the way must be 0 at 0,
 and a ReLU, whose derivative at 0 is 0 in PyTorch, must see a value just above 0 to let the gradient through: the new
 units get a bias of `ACTIVATION_EPSILON` (or, without any bias, incoming weights of that relative size). With zero
-*outgoing* weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through it are
-1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0 on all
+*outgoing* weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through
+it are 1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0 on all
 of the data, where it is dead. In both cases the outgoing side is zero by default.
 """
 

@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from growsearch.runs.layout import is_trial
+
 Content = Mapping[str, Any]
 
 GROWTH, FINAL = "growth", "final"
@@ -37,7 +39,7 @@ class LoggedRun:
     def name(self) -> str:
         """The run's folder by its last parts: `RUN/POLICY/seed-K`, `RUN/trials/N/seed-K`."""
         parts = self.folder.resolve().parts
-        return "/".join(parts[-4:] if parts[-3:-2] == ("trials",) else parts[-3:])
+        return "/".join(parts[-4:] if is_trial(self.folder.resolve().parent) else parts[-3:])
 
     @property
     def parameters(self) -> dict[str, Any]:

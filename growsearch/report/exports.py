@@ -23,12 +23,10 @@ from growsearch.report.markdown import to_markdown
 from growsearch.report.page import write_report
 from growsearch.report.provenance import title_of
 from growsearch.report.results_table import ranked, results_table
-from growsearch.report.skeleton import REPORT
 from growsearch.report.spreadsheet import curves_csv, runs_csv
 from growsearch.report.tables import Table
-from growsearch.training.files import write_atomically
-
-SEARCH = "search.json"  # only the folder of a search has it
+from growsearch.runs.files import write_atomically
+from growsearch.runs.layout import CONFIG, REPORT, SEARCH
 
 
 def write_reports(
@@ -76,7 +74,7 @@ def _html(folder: Path, place: Path, allow_import: bool) -> list[Path]:
 def _markdown(folder: Path, place: Path, _: bool) -> list[Path]:
     results = read_results(folder)
     advice = advise(results, ranked(results))
-    title = title_of(results, yaml.safe_load((folder / "config.yaml").read_text()))
+    title = title_of(results, yaml.safe_load((folder / CONFIG).read_text()))
     verdict = [advice.headline]
     if advice.reasons:
         sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)

@@ -9,7 +9,8 @@ from typing import Any
 
 from growsearch.comparison.metric import metric_of
 from growsearch.growth.event import recorded_event
-from growsearch.training.metrics import read_lines
+from growsearch.runs.layout import GROWTH, METRICS, run_of
+from growsearch.runs.lines import read_lines
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ def read_logs(folder: Path, results: dict[str, Any]) -> dict[str, list[RunLog]]:
     metric = metric_of(results["policies"])
     return {
         name: [
-            _read(folder / name / f"seed-{seed}", seed, score)
+            _read(run_of(folder, name, seed), seed, score)
             for seed, score in zip(rows["seeds"], rows[metric.key], strict=True)
         ]
         for name, rows in {**results["policies"], **results.get("controls", {})}.items()
@@ -45,6 +46,6 @@ def median_run(runs: Sequence[RunLog]) -> RunLog:
 
 
 def _read(folder: Path, seed: int, score: float) -> RunLog:
-    events = [recorded_event(line) for line in read_lines(folder / "growth.jsonl")]
+    events = [recorded_event(line) for line in read_lines(folder / GROWTH)]
     done = [event for event in events if event["refused"] is None]
-    return RunLog(seed, score, folder, read_lines(folder / "metrics.jsonl"), done, len(events) - len(done))
+    return RunLog(seed, score, folder, read_lines(folder / METRICS), done, len(events) - len(done))

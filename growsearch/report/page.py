@@ -27,8 +27,9 @@ from growsearch.report.policies import policy_section
 from growsearch.report.provenance import about, failure_list, provenance, title_of
 from growsearch.report.results_table import ranked, results_html
 from growsearch.report.sizes import Choice
-from growsearch.report.skeleton import REPORT, Section, page, write_page
+from growsearch.report.skeleton import Section, page, write_page
 from growsearch.report.style import style_of
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
@@ -38,8 +39,8 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     `InputError` where the folder has no results.
     """
     results = read_results(folder)
-    text = (folder / "config.yaml").read_text()
-    config, environment = yaml.safe_load(text), json.loads((folder / "environment.json").read_text())
+    text = (folder / CONFIG).read_text()
+    config, environment = yaml.safe_load(text), json.loads((folder / ENVIRONMENT).read_text())
     rows, logs = ranked(results), read_logs(folder, results)
     names = [row.policy for row in rows]
     drawn = {name: curves(logs[name]) for name in names}

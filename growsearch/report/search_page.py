@@ -10,8 +10,9 @@ from typing import Any
 from growsearch.report.markup import note, plural, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
-from growsearch.report.skeleton import REPORT, Section, page, write_page
+from growsearch.report.skeleton import Section, page, write_page
 from growsearch.report.tables import Table
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT, RESULTS
 
 _SHOWN = 6  # parameters of a trial in the table
 
@@ -21,15 +22,15 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     from growsearch.search.run import open_folder
 
     study = open_folder(folder)
-    results = json.loads((folder / "results.json").read_text())
-    environment = json.loads((folder / "environment.json").read_text())
+    results = json.loads((folder / RESULTS).read_text())
+    environment = json.loads((folder / ENVIRONMENT).read_text())
     figures = search_figures(study.optuna(), measures_of(results))
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
         Section("verdict", "Verdict", _verdict(results)),
         *(Section(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
         Section("trials", "Trials", table(trials_table(results), best)),
-        Section("made", "How it was made", provenance((folder / "config.yaml").read_text(), environment, "Space")),
+        Section("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
     title = f"Search {results['study']}: {plural(len(results['trials']), 'trial')}"
     content = {"figures": {one.anchor: one.plain() for one in figures}}

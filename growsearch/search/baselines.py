@@ -95,5 +95,5 @@ def _size(config: RunConfig, measure: str, width: float) -> int | None:
     except InputError:
         return None
     if measure == "flops":
-        return forward_flops_per_sample(model, data.input_shape)
+        return forward_flops_per_sample(model, data.example())
     return sum(parameter.numel() for parameter in model.parameters())

@@ -18,6 +18,8 @@ import yaml
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, JOURNAL, SEARCH
 from growsearch.search.baselines import baselines
 from growsearch.search.device_slots import device_slots
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
@@ -31,13 +33,8 @@ from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
-from growsearch.training.files import write_atomically, write_json
 from growsearch.training.precision import resolve_device
 
-SEARCH = "search.json"
-JOURNAL = "study.journal"
-CONFIG = "config.yaml"
-ENVIRONMENT = "environment.json"
 _REFRESH = 0.5  # seconds between two looks of the watcher
 
 Watcher = Callable[[Snapshot], None]

@@ -21,6 +21,8 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.runs.files import write_atomically
+from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
 from growsearch.search.claims import DIVERGED, claim
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
@@ -28,15 +30,10 @@ from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
 from growsearch.search.study import Study, identity
 from growsearch.training import Interrupted, Progress, TrainingDiverged, run_one
-from growsearch.training.files import write_atomically
-from growsearch.training.loop import CHECKPOINT
-from growsearch.training.result import RESULT
 
 Result = dict[str, Any]
 Train = Callable[[RunConfig, int, Path, str, Progress], Result]
 
-CONFIG = "config.yaml"
-FAILURE = "failure.txt"
 _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _LITTLE = 1 << 20  # bytes
@@ -133,7 +130,7 @@ class TrialRunner:
         results: list[Result] = []
         for seed in range(search.seeds):
             report = Monitor(self, trial, lease, seed)
-            results.append(self.train(config, seed, folder / f"seed-{seed}", self.device, report))
+            results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
             if search.pruned_by == "wilcoxon":
                 report.value(objective_values(search, measured(results[-1:]))[0], seed)
         return results, time.perf_counter() - started
@@ -162,7 +159,7 @@ class TrialRunner:
         """Go on with what the latest of the trials that this one resumes has left."""
         for origin in self._origins(trial):
             home = self.study.trial_folder(origin)
-            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in home.glob(f"seed-*/{name}")]
+            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in in_seed_folders(home, name)]
             for folder in folders:
                 _copy_whole(folder, self.study.trial_folder(trial.number) / folder.name)
             if folders:
@@ -182,7 +179,7 @@ class TrialRunner:
     def _remove_checkpoints(self, trial: optuna.Trial) -> None:
         """Checkpoints of a trial that is over, and of those that it went on with, are of no use any more."""
         for one in (trial.number, *self._origins(trial)):
-            for path in self.study.trial_folder(one).glob(f"seed-*/{CHECKPOINT}"):
+            for path in in_seed_folders(self.study.trial_folder(one), CHECKPOINT):
                 path.unlink(missing_ok=True)
 
 

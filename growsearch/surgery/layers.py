@@ -38,7 +38,7 @@ class ResidualBlock(nn.Module):
         self.last = same_size_layer(channels, spatial, kernel)
         self.zero_last()
 
-    def silence(self) -> None:
+    def zero_last(self) -> None:
         """Make `last` zero."""
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)

@@ -2,8 +2,8 @@
 
 The mask of a weight is a boolean buffer `NAME_mask` of the module that owns `NAME`, True where a connection is alive.
 The weight itself is 0 where it is dormant, so the module computes as it always does and the gradient at dormant
-connections is there to be read; `apply_masks` puts them back to 0 after every step of the optimizer. A parameter without
-a mask is alive everywhere.
+connections is there to be read; `apply_masks` puts them back to 0 after every step of the optimizer. A parameter
+without a mask is alive everywhere.
 """
 
 from __future__ import annotations

@@ -37,7 +37,8 @@ class DataSourceLaws:
             assert len(split.inputs) == len(split.targets) > 0
             assert tuple(split.inputs.shape[1:]) == loaded.input_shape
             assert split.inputs.dtype == torch.uint8 or bool(torch.isfinite(split.inputs.float()).all())
-            if loaded.task == "classification":
+            assert loaded.task.mismatch(split.inputs[:2], split.targets[:2]) is None
+            if not split.targets.is_floating_point():
                 assert split.targets.dtype == torch.int64
                 assert int(split.targets.min()) >= 0 and int(split.targets.max()) < loaded.outputs
 

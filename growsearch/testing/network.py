@@ -21,6 +21,8 @@ class NetworkLaws:
     network: ClassVar[Network]
     input_shape: ClassVar[tuple[int, ...]] = (3, 32, 32)
     outputs: ClassVar[int] = 10
+    tokens: ClassVar[bool] = False
+    """Whether it reads token ids below `outputs`."""
 
     @pytest.fixture
     def subject(self) -> Network:
@@ -35,7 +37,7 @@ class NetworkLaws:
         assert not same(dict(one.state_dict()), dict(other.state_dict()))
 
     def test_it_maps_a_batch_to_its_outputs(self, subject: Network) -> None:
-        """`[N, *input_shape]` to `[N, outputs]`, finite, and with a gradient for every parameter."""
+        """`[N, *input_shape]` to `[N, ..., outputs]`, finite, and with a gradient for every parameter."""
         model = self._built(subject)
         out: Tensor = model(self._inputs())
         torch.autograd.backward(out.square().sum())
@@ -73,4 +75,6 @@ class NetworkLaws:
 
     def _inputs(self, dtype: torch.dtype = torch.float32) -> Tensor:
         generator = torch.Generator().manual_seed(0)
+        if self.tokens:
+            return torch.randint(0, self.outputs, (4, *self.input_shape), generator=generator)
         return torch.randn(4, *self.input_shape, generator=generator, dtype=dtype)

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.networks import build_network, initialise_network
+from growsearch.runs.layout import WEIGHTS
 from growsearch.surgery import Insertion, ResidualBlock, apply_masks, rebuild, rename
 from growsearch.surgery.masks import SUFFIX
-from growsearch.training.artifact import WEIGHTS, insertions_of, read_description
+from growsearch.training.artifact import insertions_of, read_description
 
 
 @dataclass(frozen=True, eq=False)

@@ -10,7 +10,7 @@ import torch
 from torch import nn
 
 from growsearch.errors import GrowsearchError
-from growsearch.training.files import write_atomically
+from growsearch.runs.files import write_atomically
 
 VERSION = 3
 

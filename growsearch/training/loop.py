@@ -19,25 +19,23 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import GrowthEvent
+from growsearch.runs.files import write_json
+from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RESULT
+from growsearch.runs.lines import LineLog
 from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate
-from growsearch.training.files import write_json
 from growsearch.training.gradients import Gradients
 from growsearch.training.length import steps_within
-from growsearch.training.metrics import LineLog
 from growsearch.training.optimizers import parameter_order, set_learning_rate
-from growsearch.training.result import RESULT, fingerprint
+from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
 
 Progress = Callable[[dict[str, Any]], None]
 
-CHECKPOINT = "checkpoint.pt"
-METRICS = "metrics.jsonl"
-GROWTH = "growth.jsonl"
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
 EVALUATION_SAMPLES = 1000  # of a batch
@@ -182,7 +180,7 @@ class TrainingRun:
         setup = self.setup
         self._parameters = sum(parameter.numel() for parameter in setup.model.parameters())
         with setup.soft.detached() if setup.soft is not None else nullcontext():
-            self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.input_shape)
+            self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.example())
         self._widths = _widths(setup.growing.graph) if setup.growing is not None else {}
 
     def _write_row(self) -> None:
@@ -210,14 +208,14 @@ class TrainingRun:
         self._progress({"kind": "row", "total_steps": setup.total_steps, **row})
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
-        """`NAME_loss` and, for classes, `NAME_accuracy`; nothing where there is no such split."""
+        """The task's metrics, such as `NAME_loss`; nothing where there is no such split."""
         if split is None:
             return {}
         setup = self.setup
         batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
-        found = evaluate(setup.model, batches, setup.criterion, setup.context)
+        found = evaluate(setup.model, batches, setup.data.task, setup.context)
         self._require_finite(found["loss"], name)
-        return {f"{name}_{key}": value for key, value in found.items() if value is not None}
+        return {f"{name}_{key}": value for key, value in found.items()}
 
     def _require_finite(self, loss: float | None, name: str) -> None:
         if loss is None or not math.isfinite(loss):
@@ -270,6 +268,7 @@ class TrainingRun:
             {
                 "network": setup.config.network,
                 "input_shape": setup.data.input_shape,
+                "input_dtype": str(setup.data.input_dtype).removeprefix("torch."),
                 "outputs": setup.data.outputs,
                 "normalisation": {"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
                 **self._architecture(),
@@ -282,6 +281,8 @@ class TrainingRun:
             "config": self._fingerprint,
             "seed": setup.seed,
             "samples": setup.data.samples,
+            "data_sha256": setup.data.sha256,
+            "metric": setup.data.task.ranked_by.plain(),
             "steps": counters.step,
             "train_loss": counters.train_loss,
             "test_loss": None,
@@ -289,7 +290,7 @@ class TrainingRun:
             **read,
             "parameters": self._parameters,
             "active_parameters": active_parameters(setup.model),
-            "flops": forward_flops_per_sample(setup.model, setup.data.input_shape),
+            "flops": forward_flops_per_sample(setup.model, setup.data.example()),
             "training_flops": counters.training_flops,
             "growth_flops": counters.growth_flops,
             "seconds": counters.seconds,

@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig
+from growsearch.runs.layout import RESULT
 from growsearch.training.architecture import Architecture
-
-RESULT = "result.json"
 
 
 def finished_result(

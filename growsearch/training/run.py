@@ -8,9 +8,10 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.loggers import LoggedRun, Observers
+from growsearch.runs.layout import GROWTH, METRICS
+from growsearch.runs.lines import read_lines
 from growsearch.training.architecture import Architecture
-from growsearch.training.loop import GROWTH, METRICS, Progress, TrainingRun
-from growsearch.training.metrics import read_lines
+from growsearch.training.loop import Progress, TrainingRun
 from growsearch.training.result import fingerprint, finished_result
 
 

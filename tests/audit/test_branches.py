@@ -14,9 +14,9 @@ from growsearch.audit import Audit, audit_event, parse_variants
 from growsearch.audit.branch import BranchRun
 from growsearch.audit.repeat import state_before
 from growsearch.audit.target import Target, find_run
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, run_one
 from growsearch.training.checkpoint import load_checkpoint
-from growsearch.training.metrics import read_lines
 from tests.audit.conftest import EVENTS, SMALL, Make, config
 
 

@@ -10,8 +10,8 @@ from PIL import Image
 from torch import Tensor, nn
 
 from growsearch.config import RunConfig, find_file, load_config
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, run_one
-from growsearch.training.metrics import read_lines
 from growsearch.training.optimizers import OPTIMIZERS
 
 CNN = {

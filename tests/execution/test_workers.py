@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 
 from growsearch.config import RunConfig
-from growsearch.execution.job import FAILURE, Job
+from growsearch.execution.job import Job
 from growsearch.execution.workers import _start, run_jobs
+from growsearch.runs.layout import FAILURE
 from growsearch.training import finished_result
 
 DEADLY = """

@@ -6,8 +6,10 @@ import pytest
 
 from growsearch.data.digits import Digits
 from growsearch.data.teacher_student import TeacherStudent
+from growsearch.data.text import Text
 from growsearch.growth import Initializer, Scheduler, Selector
 from growsearch.growth.policy import strategy
+from growsearch.networks.gpt import GPT
 from growsearch.networks.lenet import LeNet5
 from growsearch.networks.small_cnn import SmallCNN
 from growsearch.registry import names
@@ -42,9 +44,17 @@ class TestTeacherStudent(DataSourceLaws):
     overlaps = True  # what the study reports is the final training loss
 
 
+class TestText(DataSourceLaws):
+    source = Text()
+
+
 class TestSmallCNN(NetworkLaws):
     network, input_shape = SmallCNN(width=0.25), (1, 8, 8)
 
 
 class TestLeNet5(NetworkLaws):
     network, input_shape = LeNet5(width=0.5), (1, 28, 28)
+
+
+class TestGPT(NetworkLaws):
+    network, input_shape, tokens = GPT(depth=2, embedding=16, mlp_ratio=2), (6,), True

@@ -14,8 +14,8 @@ from growsearch import registry
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.loggers import LoggedRun, Logger, check_loggers, observers
+from growsearch.runs.lines import read_lines
 from growsearch.training import run_one
-from growsearch.training.metrics import read_lines
 from tests.loggers.conftest import ROWS
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

@@ -11,8 +11,8 @@ from mlflow import MlflowClient
 from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
 
 from growsearch.config import RunConfig
+from growsearch.runs.lines import read_lines
 from growsearch.training import run_one
-from growsearch.training.metrics import read_lines
 from tests.loggers.conftest import ROWS, interrupted
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")

@@ -10,7 +10,7 @@ import pytest
 from growsearch.comparison.results import PER_SEED
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
-from growsearch.training.metrics import read_lines
+from growsearch.runs.lines import read_lines
 
 STEPS = 40
 

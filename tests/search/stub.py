@@ -11,10 +11,9 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.layout import CHECKPOINT, RESULT
 from growsearch.training import Interrupted, Progress, TrainingDiverged
-from growsearch.training.files import write_atomically, write_json
-from growsearch.training.loop import CHECKPOINT
-from growsearch.training.result import RESULT
 
 ROWS = 4
 LOG = "trained.jsonl"

@@ -16,9 +16,9 @@ from growsearch import Grower, GrowthRefused, grow, trace
 from growsearch.config import RunConfig
 from growsearch.growth import GrowthContext, planned_edits
 from growsearch.growth.statistics.bridging import bridging_gradients
+from growsearch.runs.lines import read_lines
 from growsearch.surgery import MaskEdit, active_parameters, apply_edits, compact, masks_of, outputs_of
 from growsearch.training import TrainingRun, load_network
-from growsearch.training.metrics import read_lines
 from growsearch_strategies.nest.connections import dead, pruned, regrown
 from growsearch_strategies.nest.feature_maps import feature_maps
 from growsearch_strategies.nest.neurons import neuron_vectors, neurons, opposed

@@ -12,9 +12,9 @@ from torch import Tensor
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowthFailed
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, gradients, run_one
 from growsearch.training.gradients import WARM_UP
-from growsearch.training.metrics import read_lines
 from growsearch.training.setup import Setup
 
 Make = Callable[..., RunConfig]

@@ -9,8 +9,8 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingDiverged, load_network, run_one
-from growsearch.training.metrics import read_lines
 
 Make = Callable[..., RunConfig]
 

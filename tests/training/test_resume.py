@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from growsearch.config import RunConfig
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, load_network, run_one
-from growsearch.training.metrics import read_lines
 
 TIMES = ("seconds", "growth_seconds")
 GROWTH_STEPS = (8, 16)

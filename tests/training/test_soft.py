@@ -11,9 +11,9 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.data import evaluation_batches
+from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, load_network, run_one
 from growsearch.training.evaluation import evaluate
-from growsearch.training.metrics import read_lines
 from tests.training.test_resume import CNN, DIGITS, assert_equal, start, without_times
 
 SOFT: dict[str, dict[str, Any]] = {
@@ -122,7 +122,7 @@ def test_what_is_tested_and_exported_is_the_compact_network(
     assert setup.soft is not None
     test = setup.data.test
     batches = evaluation_batches(test, setup.data, setup.device, len(test.inputs))
-    gated = evaluate(setup.model, batches, setup.criterion, setup.context)
+    gated = evaluate(setup.model, batches, setup.data.task, setup.context)
     on = {site: max(1, int((setup.soft.gates(site) > 0).sum())) for site in setup.soft.sizes}
     result = run.finish()
     run.close()

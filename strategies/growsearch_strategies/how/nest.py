@@ -21,8 +21,8 @@ from growsearch_strategies.nest.neurons import neurons
 class NeST(Initializer):
     """A sparse seed grows connections, neurons and feature maps, then is pruned by magnitude.
 
-    The first `grow_events` events regrow the dormant connections with the largest gradient and add units; every later one
-    prunes the connections of smallest magnitude, until `density` of those at the first pruning is left, and
+    The first `grow_events` events regrow the dormant connections with the largest gradient and add units; every later
+    one prunes the connections of smallest magnitude, until `density` of those at the first pruning is left, and
     removes the units that earlier prunings have cut off. The magnitude of a weight is that after batch normalisation,
     where a layer has one right behind it. One threshold holds for the weights of all sites. What the
     paper leaves open, and how it is here: how dense the seed is (drawn per weight, every unit keeps a connection, the

@@ -8,6 +8,7 @@ import torch
 
 from growsearch.data import DataSet, DataSource
 from growsearch.data.dataset import Split
+from growsearch.tasks import Classification
 
 
 class Rings(DataSource):
@@ -27,4 +28,4 @@ class Rings(DataSource):
             Split(points[one], classes[one])
             for one in (slice(half), slice(half, half + rest), slice(half + rest, None))
         )
-        return DataSet("rings", train, held, test, 2, "classification", (), (), (2,))
+        return DataSet("rings", train, held, test, 2, Classification(), (), (), (2,))

@@ -6,8 +6,8 @@ from pathlib import Path
 import pytest
 
 from growsearch.errors import GrowsearchError
-from growsearch.training.files import write_json
-from growsearch.training.metrics import LineLog, read_lines
+from growsearch.runs.files import write_json
+from growsearch.runs.lines import LineLog, read_lines
 
 
 def test_every_row_is_in_the_file_at_once(tmp_path: Path) -> None:

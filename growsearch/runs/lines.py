@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.errors import GrowsearchError
-from growsearch.training.files import to_json
+from growsearch.runs.files import to_json
 
 
 class LineLog:
