@@ -5,8 +5,8 @@ function as it is, one side starts at zero. With zero *incoming* weights every a
 and a ReLU, whose derivative at 0 is 0 in PyTorch, must see a value just above 0 to let the gradient through: the new
 units get a bias of `ACTIVATION_EPSILON` (or, without any bias, incoming weights of that relative size). With zero
 *outgoing* weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through
-it are 1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0 on all
-of the data, where it is dead. In both cases the outgoing side is zero by default.
+it are 1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0
+on all of the data, where it is dead. In both cases the outgoing side is zero by default.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth.candidate import Candidate, FillKey
+from growsearch.growth.candidate import FillKey, NewUnit
 from growsearch.growth.starts import silent_row, start_of
 from growsearch.growth.statistics.filters import delta_filters
 from growsearch.growth.statistics.transport import Transport
@@ -104,7 +104,7 @@ class SiteEnds:
         vectors: Sequence[Tensor],
         scores: Sequence[float] | None = None,
         descent: Sequence[Tensor] | None = None,
-    ) -> list[Candidate]:
+    ) -> list[NewUnit]:
         """Candidates whose non-zero side is given: per lane one tensor `[units, length of that side]`.
 
         `descent` gives, per lane, directions for the incoming side, used where an epsilon is needed and no layer on the
@@ -116,7 +116,7 @@ class SiteEnds:
         if zero == "incoming":
             fills.update(self._activation_epsilon(descent))
         return [
-            Candidate(
+            NewUnit(
                 site=self.site.name,
                 index=i,
                 parameters=self.site.parameters_per_unit,

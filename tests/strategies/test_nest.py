@@ -81,7 +81,7 @@ def test_the_connections_with_the_largest_gradient_wake() -> None:
 
     found = regrown(context_of(grower), 0.2)
 
-    assert {(c.rewires.tensor, int(i)) for c in found for i in c.rewires.regrow} == {
+    assert {(c.edit.tensor, int(i)) for c in found for i in c.edit.regrow} == {
         (name, place) for _, name, place in sorted(dormant, reverse=True)[:count]
     }
     assert sum(-c.dormant for c in found) == count and all(c.exact for c in found)
@@ -97,14 +97,14 @@ def test_the_smallest_connections_fall_asleep_down_to_the_density() -> None:
     ]
     context = context_of(nest(model, how={"seed_density": 1.0}))
 
-    found = pruned(context, share=0.4, density=0.5)
+    found = pruned(context, share=0.4, density=0.5, state={})
 
-    cut = {(c.rewires.tensor, int(i)) for c in found for i in c.rewires.prune}
+    cut = {(c.edit.tensor, int(i)) for c in found for i in c.edit.prune}
     assert cut == {(name, place) for _, name, place in sorted(sizes)[: int(0.4 * len(sizes))]}
-    apply_edits(model, [c.rewires for c in found])
-    again = pruned(context, share=0.4, density=0.5)
+    apply_edits(model, [c.edit for c in found])
+    again = pruned(context, share=0.4, density=0.5, state={})
     assert sum(c.dormant for c in (*found, *again)) == len(sizes) // 2
-    assert not {(c.rewires.tensor, int(i)) for c in again for i in c.rewires.prune} & cut
+    assert not {(c.edit.tensor, int(i)) for c in again for i in c.edit.prune} & cut
 
 
 def test_batch_normalisation_counts_in_the_magnitude() -> None:
@@ -116,11 +116,12 @@ def test_batch_normalisation_counts_in_the_magnitude() -> None:
         model[1].running_var.copy_(torch.tensor([1.0, 1.0, 1.0, 16.0 * 16.0]))
     context = context_of(nest(model, how={"seed_density": 1.0}))
 
-    (found,) = pruned(context, share=36 / sum(p.numel() for p in model.parameters() if p.ndim > 1), density=0.01)
+    share = 36 / sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    (found,) = pruned(context, share, density=0.01, state={})
 
     # Channel 0 is 1 wide, channel 3 is 8 / 16; the others, and the other weights, are larger.
-    assert found.rewires.tensor == "conv1.weight"
-    assert sorted(found.rewires.prune.tolist()) == [*range(18), *range(54, 72)]
+    assert found.edit.tensor == "conv1.weight"
+    assert sorted(found.edit.prune.tolist()) == [*range(18), *range(54, 72)]
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid])
@@ -275,7 +276,7 @@ def test_dead_units_are_removed_with_what_they_said() -> None:
         [MaskEdit("first.weight", prune=torch.arange(4, 8)), MaskEdit("head.weight", prune=torch.tensor([2, 8, 14]))],
     )
     found = dead(context_of(nest(model)))
-    assert [(c.site, c.removes, c.dormant) for c in found] == [("first", 1, -4), ("second", 2, -3)]
+    assert [(c.site, c.removed, c.dormant) for c in found] == [("first", 1, -4), ("second", 2, -3)]
     assert list(found[0].offsets) == ["second.bias"] and not found[1].offsets
 
 

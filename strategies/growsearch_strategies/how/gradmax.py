@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, Initializer, Need, Side, SiteEnds
+from growsearch.growth import Candidate, GrowthContext, Initializer, Need, NewUnit, Side, SiteEnds
 from growsearch.growth.statistics.collect import LaneProblem
 from growsearch.growth.statistics.decompose import Triplets
 from growsearch.growth.statistics.endpoints import lanes as lanes_of
@@ -110,7 +110,7 @@ class GradMax(Initializer):
 
     def _closed_form(
         self, ends: SiteEnds, zero: End, lanes: list[Triplets], norms: list[float], units: int
-    ) -> list[Candidate]:
+    ) -> list[NewUnit]:
         if self.orient_signs and ends.transport.one_sided:
             lanes = [t.with_oriented_signs() for t in lanes]
         # Gradient descent moves the incoming weights along -u M = -sigma v: that is where active units lie.
@@ -126,7 +126,7 @@ def _linear(context: GrowthContext, name: str) -> bool:
     return Followers(context.graph, context.model, context.sites[name]).linear
 
 
-def _candidates(ends: SiteEnds, lanes: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[Candidate]:
+def _candidates(ends: SiteEnds, lanes: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[NewUnit]:
     vectors = [rows * norm for (rows, _), norm in zip(lanes, norms, strict=True)]
     scores = torch.stack([gains for _, gains in lanes]).sum(0).sqrt().tolist()
     return ends.candidates("outgoing", vectors, scores=scores)

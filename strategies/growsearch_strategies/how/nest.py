@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import Site
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, NewUnit, Removal, Rewiring
 from growsearch.growth.statistics.bridging import bridging_gradients, fully_connected
 from growsearch.surgery import Edit
 from growsearch_strategies.nest.connections import dead, pruned, regrown, seeded
@@ -44,6 +44,7 @@ class NeST(Initializer):
     usual: ClassVar[tuple[str, str]] = ("interval", "nest")
     preserves: ClassVar[str] = "the function where connections regrow; new units and pruning change it"
     exact: ClassVar[bool] = False
+    makes: ClassVar[Kinds] = frozenset({NewUnit, Removal, Rewiring})
 
     seed_density: float = Field(0.2, gt=0, le=1, description="share of the seed's connections that are alive")
     grow_events: int = Field(4, ge=0, description="events that grow, before those that prune")
@@ -60,11 +61,12 @@ class NeST(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:
             raise GrowthRefused("how: nest needs gradients: give objective=... and batches=...")
-        events = int(context.state.get("nest_events", 0))
-        context.state["nest_events"] = events + 1
-        if context.may_rewire and events >= self.grow_events:
-            return [*pruned(context, self.prune, self.density), *dead(context)]
-        found = regrown(context, self.regrow) if context.may_rewire else []
+        state = context.state_of(self)
+        events = int(state.get("events", 0))
+        state["events"] = events + 1
+        if Rewiring in context.takes and events >= self.grow_events:
+            return [*pruned(context, self.prune, self.density, state), *dead(context)]
+        found = regrown(context, self.regrow) if Rewiring in context.takes else []
         return found + self._units(plan, context)
 
     def _units(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
