@@ -3,10 +3,10 @@
 A new unit has weights on the way in (at the producers) and on the way out (at the consumers). To leave the network's
 function as it is, one side starts at zero. With zero *incoming* weights every activation on the way must be 0 at 0,
 and a ReLU, whose derivative at 0 is 0 in PyTorch, must see a value just above 0 to let the gradient through: the new
-units get a bias of `NUDGE` (or, without any bias, incoming weights of that relative size). With zero *outgoing*
-weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through it are
-1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0 on all
-of the data, where it is dead. In both cases the outgoing side is zero by default.
+units get a bias of `ACTIVATION_EPSILON` (or, without any bias, incoming weights of that relative size). With zero
+*outgoing* weights neither matters. Behind batch normalisation a channel that is 0 has variance 0, and gradients through
+it are 1 / sqrt(eps) times too large. And behind a ReLU the first noisy updates may push a unit that starts at 0 below 0
+on all of the data, where it is dead. In both cases the outgoing side is zero by default.
 """
 
 from __future__ import annotations
@@ -20,14 +20,14 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.graph.filters import delta_filters
-from growsearch.growth.candidate import Candidate, FillKey
+from growsearch.growth.candidate import FillKey, NewUnit
 from growsearch.growth.starts import silent_row, start_of
 from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.growth.trainable import named_weights, require_trained, trains
 from growsearch.growth.unit_weights import UnitWeights, fill_shape, mean_norm_of, unit_weights, weight_of
 
 Side = Literal["auto", "incoming", "outgoing"]
-NUDGE = 1e-7
+ACTIVATION_EPSILON = 1e-7
 
 
 class SiteEnds:
@@ -105,19 +105,19 @@ class SiteEnds:
         vectors: Sequence[Tensor],
         scores: Sequence[float] | None = None,
         descent: Sequence[Tensor] | None = None,
-    ) -> list[Candidate]:
+    ) -> list[NewUnit]:
         """Candidates whose non-zero side is given: per channel one tensor `[units, length of that side]`.
 
-        `descent` gives, per channel, directions for the incoming side, used where a nudge is needed and no layer on the
-        way has a bias to carry it.
+        `descent` gives, per channel, directions for the incoming side, used where an epsilon is needed and no layer on
+        the way has a bias to carry it.
         """
         moving = self.producers if zero == "outgoing" else self.consumers
         count = len(vectors[0])
         fills = {**self._common_fills(), **self._fills(moving, vectors)}
         if zero == "incoming":
-            fills.update(self._nudge(descent))
+            fills.update(self._activation_epsilon(descent))
         return [
-            Candidate(
+            NewUnit(
                 site=self.site.name,
                 index=i,
                 parameters=self.site.parameters_per_unit,
@@ -168,7 +168,7 @@ class SiteEnds:
             fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:]).expand(shape)[None].contiguous()
         return fills
 
-    def _nudge(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
+    def _activation_epsilon(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
         """A value just above 0 at every producer, and behind every layer that would take it away again."""
         if not self.path.kinked:
             return {}
@@ -195,8 +195,8 @@ class SiteEnds:
 
 
 def _smallest(weight: Tensor) -> float:
-    """`NUDGE`, or the rounding error of a finer type."""
-    return min(NUDGE, torch.finfo(weight.dtype).eps)
+    """`ACTIVATION_EPSILON`, or the rounding error of a finer type."""
+    return min(ACTIVATION_EPSILON, torch.finfo(weight.dtype).eps)
 
 
 def random_directions(count: int, length: int, generator: torch.Generator, positive: bool = False) -> Tensor:

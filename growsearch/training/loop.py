@@ -24,7 +24,7 @@ from growsearch.runs.lines import LineLog
 from growsearch.runs.progress import Grew, Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
-from growsearch.surgery import active_parameters, hold_masks
+from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
@@ -138,7 +138,7 @@ class TrainingRun:
         loss = self._gradients(inputs, targets)
         setup.optimizer.step()
         if setup.masked:
-            hold_masks(setup.model, setup.optimizer)
+            apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
         counters.step += 1

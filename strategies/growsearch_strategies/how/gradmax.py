@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, Initializer, Need, Side, SiteEnds
+from growsearch.growth import Candidate, GrowthContext, Initializer, Need, NewUnit, Side, SiteEnds
 from growsearch.growth.statistics.collect import ChannelProblem
 from growsearch.growth.statistics.decompose import Triplets
 from growsearch.growth.statistics.endpoints import unit_channels
@@ -30,7 +30,7 @@ class GradMax(Initializer):
     several producers and consumers stacked, and the path's derivative at zero included.
 
     Singular vectors have no sign of their own, but behind a ReLU the sign decides whether a unit's first update makes
-    it active or silences it, for good where its inputs are never negative. `awake` chooses the former.
+    it active or inactive, for good where its inputs are never negative. `orient_signs` chooses the former.
 
     With zero outgoing weights, the default behind batch normalisation and ReLU, the gradient is a function of the
     incoming weights. Where the path is linear, the leading right singular vectors are its optimum. Elsewhere
@@ -57,7 +57,7 @@ class GradMax(Initializer):
         "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
     )
 
-    awake: bool = Field(
+    orient_signs: bool = Field(
         True, description="signs that make new units active on average after their first update; false: arbitrary ones"
     )
 
@@ -112,9 +112,9 @@ class GradMax(Initializer):
 
     def _closed_form(
         self, ends: SiteEnds, zero: End, channels: list[Triplets], norms: list[float], units: int
-    ) -> list[Candidate]:
-        if self.awake and ends.path.one_sided:
-            channels = [t.awake() for t in channels]
+    ) -> list[NewUnit]:
+        if self.orient_signs and ends.path.one_sided:
+            channels = [t.with_oriented_signs() for t in channels]
         # Gradient descent moves the incoming weights along -u M = -sigma v: that is where active units lie.
         vectors = [
             (-t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(channels, norms, strict=True)
@@ -131,7 +131,7 @@ def _linear(context: GrowthContext, name: str) -> bool:
     return PathResponse(context.graph, context.model, context.sites[name]).linear
 
 
-def _candidates(ends: SiteEnds, channels: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[Candidate]:
+def _candidates(ends: SiteEnds, channels: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[NewUnit]:
     vectors = [rows * norm for (rows, _), norm in zip(channels, norms, strict=True)]
     scores = torch.stack([gains for _, gains in channels]).sum(0).sqrt().tolist()
     return ends.candidates("outgoing", vectors, scores=scores)

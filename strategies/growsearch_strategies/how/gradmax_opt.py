@@ -19,6 +19,7 @@ from growsearch.growth import (
     Initializer,
     LocalObjective,
     NewSlices,
+    NewUnit,
     Side,
     SiteEnds,
     edits_of,
@@ -120,7 +121,7 @@ class _Problem:
     """The new units of one site: which of their weights move, and with what momentum."""
 
     def __init__(
-        self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[Candidate], radius: float
+        self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[NewUnit], radius: float
     ) -> None:
         self.ends, self.site, self.start, self.radius = ends, ends.site, start, radius
         self._roles: tuple[Role, Role] = ("in", "out") if zero == "outgoing" else ("out", "in")
@@ -142,12 +143,12 @@ class _Problem:
         units = self._ascent.step(self.moving.matrix() / self.radius, slope, lr)
         self.moving.write_matrix(units * self.radius)
 
-    def candidates(self, gains: list[float]) -> list[Candidate]:
+    def candidates(self, gains: list[float]) -> list[NewUnit]:
         """The start with the weights that were found, largest gradient first."""
         found = self.moving.by_unit()
         order = sorted(range(len(gains)), key=lambda i: -gains[i])
         return [
-            Candidate(
+            NewUnit(
                 site=self.site.name,
                 index=rank,
                 parameters=self.start[i].parameters,

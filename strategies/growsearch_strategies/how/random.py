@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, random_directions
+from growsearch.growth import Candidate, GrowthContext, Initializer, NewUnit, Side, SiteEnds, random_directions
 
 
 class Random(Initializer):
@@ -41,7 +41,7 @@ class Random(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
-    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[NewUnit]:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
