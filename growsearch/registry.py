@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from growsearch.errors import GrowsearchError, InputError
 
-GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers")
+GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers", "operations")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
 NOUNS = {
     "when": "scheduler (when)",
@@ -21,12 +21,18 @@ NOUNS = {
     "tasks": "task",
     "optimizers": "optimizer",
     "loggers": "logger",
+    "operations": "operation",
 }
 
 
 @cache
 def _installed(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"growsearch.{group}")}
+
+
+def refresh() -> None:
+    """Look again for what is installed, as after an installation in a running notebook."""
+    _installed.cache_clear()
 
 
 def names(group: str) -> list[str]:

@@ -87,7 +87,7 @@ def address(storage: str, folder: Path) -> Iterator[str | None]:
 def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
     """Pretend: a score from the configuration, rows without work between them, each call of `progress` timed."""
     optimizer = config.training.optimizer
-    score = 1 / (1 + (optimizer.lr - 0.1) ** 2 + (optimizer.momentum or 0.0))
+    score = 1 / (1 + (optimizer["lr"] - 0.1) ** 2 + optimizer.get("momentum", 0.0))
     calls = folder.parents[2] / CALLS
     calls.mkdir(exist_ok=True)
     with (calls / f"{os.getpid()}.txt").open("a") as file:

@@ -147,8 +147,8 @@ def growth_note(line: GrowthLine) -> str:
     parts = [f"grew {grown}{more}"] if line.sites else []
     for did, count, what in (
         ("removed", sum(line.removed.values()), "units"),
-        ("woke", line.woken, "connections"),
-        ("put to sleep", line.slept, "connections"),
+        ("regrew", line.regrown, "connections"),
+        ("pruned", line.pruned, "connections"),
     ):
         parts += [f"{did} {count:,} {what}"] if count else []
     sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"

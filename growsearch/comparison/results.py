@@ -52,7 +52,7 @@ class _Found:
 
     @property
     def seed_parameters(self) -> int:
-        """Parameters that no mask puts to sleep, before the first growth."""
+        """Parameters that no mask prunes, before the first growth."""
         events = [event for event in self.events if not event["refused"]]
         return int(events[0]["active_before"] or events[0]["parameters_before"]) if events else self.final_parameters
 
@@ -93,7 +93,7 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": verdict,
-        "trajectories": trajectories(logs),
+        "trajectories": trajectories(logs, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))

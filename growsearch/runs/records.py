@@ -12,6 +12,7 @@ from growsearch.tasks.metric import Metric
 if TYPE_CHECKING:
     from growsearch.growth import GrowthEvent
 
+_RENAMED = {"woken": "regrown", "slept": "pruned"}  # fields of growth events, by their names in older versions
 _MEASURED = ("validation_", "test_")  # with what the task measures behind it
 
 
@@ -74,8 +75,8 @@ class GrowthLine:
     seconds: float
     removed: Mapping[str, int] = field(default_factory=dict)
     gradient_ratio: Mapping[str, float | None] = field(default_factory=dict)
-    woken: int = 0
-    slept: int = 0
+    regrown: int = 0
+    pruned: int = 0
     active_before: int | None = None
     active_after: int | None = None
     refused: str | None = None
@@ -90,8 +91,8 @@ class GrowthLine:
 
     @classmethod
     def of(cls, plain: Mapping[str, Any], where: str) -> Self:
-        """Return the event that a line stands for; `where` names it in the error."""
-        return record_of(cls, plain, where)
+        """Return the event that a line stands for, whichever version wrote it; `where` names it in the error."""
+        return record_of(cls, {_RENAMED.get(name, name): value for name, value in plain.items()}, where)
 
     def plain(self) -> dict[str, Any]:
         """Return the line as it is in the file."""

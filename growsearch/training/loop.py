@@ -24,12 +24,12 @@ from growsearch.runs.lines import LineLog
 from growsearch.runs.progress import Grew, Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
-from growsearch.surgery import active_parameters, hold_masks
+from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
-from growsearch.training.evaluation import evaluate
+from growsearch.training.evaluation import evaluate, evaluation_samples
 from growsearch.training.gradients import Gradients
 from growsearch.training.hooks import TrainingHooks
 from growsearch.training.length import steps_within
@@ -39,7 +39,6 @@ from growsearch.training.setup import FLOPS_PARTS, set_up
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
-EVALUATION_SAMPLES = 1000  # of a batch
 
 
 class TrainingDiverged(GrowsearchError):
@@ -139,7 +138,7 @@ class TrainingRun:
         loss = self._gradients(inputs, targets)
         setup.optimizer.step()
         if setup.masked:
-            hold_masks(setup.model, setup.optimizer)
+            apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
         counters.step += 1
@@ -253,7 +252,7 @@ class TrainingRun:
         if split is None:
             return {}
         setup = self.setup
-        batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
+        batches = evaluation_batches(split, setup.data, setup.device, evaluation_samples(setup.data))
         found = evaluate(setup.model, batches, setup.data.task, setup.context)
         self._require_finite(found["loss"], name)
         return {f"{name}_{key}": value for key, value in found.items()}

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from growsearch.config import RunConfig, find_file, load_config
+from growsearch.optimizers import offered_names
 from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, run_one
-from growsearch.training.optimizers import OPTIMIZERS
 
 CNN = {
     "data": {"name": "digits"},
@@ -130,7 +130,7 @@ def test_the_protocols_of_the_gradmax_paper_grow_to_the_big_network(file: str, t
     assert max(line["output_change"] for line in log) < 1e-4
 
 
-@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"muon"}))
+@pytest.mark.parametrize("name", sorted(set(offered_names()) - {"muon"}))
 def test_every_optimizer_follows_a_growth(name: str, tmp_path: Path) -> None:
     rate = 0.1 if name in ("sgd", "adagrad") else 0.01
     changed = config(optimizer={"name": name, "lr": rate})

@@ -66,6 +66,15 @@ def test_files_of_older_versions_have_the_defaults_of_what_came_later(tmp_path: 
     assert (line.removed, line.refused, line.widths_before, line.active_before) == ({}, None, {}, None)
 
 
+def test_events_of_older_versions_are_read_with_todays_names() -> None:
+    old = {**EVENT.plain(), "woken": 5, "slept": 2}
+    del old["regrown"], old["pruned"]
+
+    event = GrowthLine.of(old, "growth.jsonl, line 1")
+
+    assert (event.regrown, event.pruned) == (5, 2)
+
+
 def test_what_a_newer_version_adds_is_passed_over() -> None:
     assert MetricsRow.of({**ROW.plain(), "temperature": 20.5}, "metrics.jsonl") == ROW
 

@@ -25,14 +25,14 @@ LOG = "trained.jsonl"
 
 def score(config: RunConfig, seed: int) -> float:
     """Best at a learning rate of 0.1 and for `random`; seeds differ a little."""
-    distance = abs(math.log10(config.training.optimizer.lr) + 1)
+    distance = abs(math.log10(config.training.optimizer["lr"]) + 1)
     return 0.9 - 0.2 * distance + 0.05 * ("random" in config.growth.how) + 0.001 * seed
 
 
 def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
     """A run of four rows of 500,000 FLOPs each, times the network's width."""
     folder.mkdir(parents=True, exist_ok=True)
-    lr, width = config.training.optimizer.lr, config.network.get("width", 1.0)
+    lr, width = config.training.optimizer["lr"], config.network.get("width", 1.0)
     if (folder / RESULT).exists():
         note(folder, "reused", lr, ROWS)
         return RunResult.of(read_json(folder / RESULT), str(folder))
