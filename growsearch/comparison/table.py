@@ -17,7 +17,7 @@ class TableRow:
 
     `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
     alone has no reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
-    parameters that no mask puts to sleep, and `change` is what the policy does to their number, None for a fixed
+    parameters that no mask prunes, and `change` is what the policy does to their number, None for a fixed
     network.
     """
 

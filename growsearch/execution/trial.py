@@ -26,7 +26,7 @@ def try_growth(setup: Setup) -> None:
     if setup.grower is None:
         return
     graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
-    deep = setup.grower.policy.how.grows == "depth"
+    deep = setup.grower.policy.how.deepens()
     every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
     named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
     places = named[:1] if deep else named

@@ -2,7 +2,18 @@
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
 from growsearch.growth.budget import Allowance, Budget, Ledger
-from growsearch.growth.candidate import Candidate, FillKey, edits_of, planned_edits
+from growsearch.growth.candidate import (
+    ADDING,
+    Candidate,
+    FillKey,
+    Kinds,
+    NewLayer,
+    NewUnit,
+    Removal,
+    Rewiring,
+    Split,
+)
+from growsearch.growth.candidate_edits import edits_of, planned_edits
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.event import GrowthEvent
@@ -24,6 +35,7 @@ from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
 __all__ = [
+    "ADDING",
     "Allowance",
     "Budget",
     "Candidate",
@@ -37,9 +49,12 @@ __all__ = [
     "InputError",
     "Insertion",
     "Ledger",
+    "Kinds",
     "LocalObjective",
     "NewUnitSettings",
     "Need",
+    "NewLayer",
+    "NewUnit",
     "Objective",
     "NewSlices",
     "ExpandedModel",
@@ -47,12 +62,15 @@ __all__ = [
     "Probes",
     "Report",
     "Progress",
+    "Removal",
+    "Rewiring",
     "Scheduler",
     "Selector",
     "Side",
     "SiteEnds",
     "SoftGrower",
     "SoftSize",
+    "Split",
     "Strategy",
     "WithoutDropout",
     "dropout_off",

@@ -11,7 +11,8 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph
-from growsearch.growth.candidate import Candidate, planned_edits
+from growsearch.growth.candidate import Candidate, NewLayer
+from growsearch.growth.candidate_edits import planned_edits
 from growsearch.surgery import apply_edits, grown_values, rename, substituted
 
 
@@ -34,7 +35,7 @@ class ExpandedModel:
     def substituted(self, candidates: Sequence[Candidate]) -> Iterator[nn.Module]:
         """Inside, the copy computes with these candidates' tensors: the same candidates, with other values."""
         values = grown_values(self._base, planned_edits(self._graph, candidates))
-        insertions = [c.insertion for c in candidates if c.insertion is not None]
+        insertions = [c.insertion for c in candidates if isinstance(c, NewLayer)]
         # Running statistics go on from where they are.
         parameters = {name for name, _ in self._base.named_parameters(remove_duplicate=False)}
         grown = {rename(name, insertions): value for name, value in values.items() if name in parameters}

@@ -20,11 +20,11 @@ from growsearch.graph.literals import LITERAL
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.budget import Allowance, Budget, allowance_for
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
-from growsearch.growth.policy import Policy, Spec
+from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
 from growsearch.growth.refusals import refused_beforehand, refused_now
 from growsearch.growth.reporting import Report, on_terminal, silent
@@ -35,8 +35,8 @@ from growsearch.surgery import (
     Insertion,
     active_parameters,
     apply_edits,
+    apply_masks,
     changed_attributes,
-    hold_masks,
     masks_of,
     optimizers_of,
     rename,
@@ -108,7 +108,7 @@ class Grower:
         watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
         self._budget = Budget.of(budget)
-        if self._budget is not None and not self.policy.where.removes:
+        if self._budget is not None and Removal not in self.policy.where.takes:
             self._budget.check_seed(self.graph.parameters, self.graph.flops)
         if amount is not None and not amount > 0:
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
@@ -126,7 +126,7 @@ class Grower:
         self._ages = UnitAges(self.graph)
         if self._new_units.boosts:
             boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
-        if self.policy.where.rewires and not masks_of(model):  # a network that has masks goes on with them
+        if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
             apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self._generator), optimizer, companions)
 
     def step(self) -> GrowthEvent | None:
@@ -136,7 +136,7 @@ class Grower:
         where the policy cannot grow this network at all.
         """
         self.progress.step += 1
-        hold_masks(self._growing.model, self._growing.optimizer)
+        apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
         watches = self.policy.when.watches(self.progress)
@@ -210,7 +210,7 @@ class Grower:
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if not context.names:
             raise GrowthFailed(self._why_no_place())
-        if context.allowance.empty and not context.may_remove:
+        if context.allowance.empty and Removal not in context.takes:
             self.progress.exhausted = self._used_up()
             return None
         chosen: Sequence[Candidate] = ()
@@ -260,7 +260,7 @@ class Grower:
 
     def _leave_out_refused(self) -> None:
         """Before anyone trains: what the initializer refuses whatever the data; `GrowthRefused` where that is all."""
-        if self.policy.how.grows == "depth":
+        if self.policy.how.deepens():
             return
         model, sites = self._growing.model, self._sites()
         trainable = trainable_parameters(model, self._growing.optimizer)
@@ -276,13 +276,16 @@ class Grower:
         if plan and "gradient_matrix" in needs and not context.depth_sites:
             # One pass for both strategies.
             context.triplets(plan)
-        return self.policy.where.select(self.policy.how.propose(plan, context), context) if plan else []
+        if not plan:
+            return []
+        proposed = self.policy.how.propose(plan, context)
+        require_declared(self.policy, proposed)
+        return self.policy.where.select(proposed, context)
 
     def _account(self, before: NetworkGraph, chosen: Sequence[Candidate]) -> None:
         self.progress.events.append(self.progress.step)
-        self._added += sum(candidate.adds for candidate in chosen)
-        self._added -= sum(candidate.removes is not None for candidate in chosen)
-        insertions = [candidate.insertion for candidate in chosen if candidate.insertion is not None]
+        self._added += sum(candidate.gain for candidate in chosen)
+        insertions = [candidate.insertion for candidate in chosen if isinstance(candidate, NewLayer)]
         self.insertions += insertions
         # A layer behind a producer gives its site another name.
         self._seed_units = {rename(name, insertions): units for name, units in self._seed_units.items()}
@@ -292,9 +295,10 @@ class Grower:
             self._seed_units.setdefault(name, site.units)
 
     def _context(self) -> GrowthContext:
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         layers = {n: site for n, site in self.graph.depth_sites.items() if self._named(n) and n not in self.left_out}
-        places = layers if not deep and self.policy.where.inserts and self.policy.how.inserts() else {}
+        beside = self.policy.where.layers_beside_units and NewLayer in self.policy.how.made()
+        layer_sites = layers if beside and not deep else {}
         allowance = self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress))
         strategies = (self.policy.when, self.policy.where, self.policy.how)
         needed = max(self._statistics_batches, *(each.batches() for each in strategies))
@@ -304,16 +308,15 @@ class Grower:
             graph=self.graph,
             sites={} if deep else self._sites(),
             depth_sites=layers if deep else {},
-            places=places,
-            allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(places, 1)),
+            layer_sites=layer_sites,
+            allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(layer_sites, 1)),
             generator=self._generator,
             state=self._state,
             objective=self._growing.objective,
             batches=batches[:needed],
             fresh=batches[needed:],
             report=self._report,
-            may_remove=self.policy.where.removes,
-            may_rewire=self.policy.where.rewires,
+            takes=self.policy.where.takes,
             ages=self._ages.ages(self.progress.step),
             minimum_age=self._new_units.age,
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
@@ -361,12 +364,12 @@ class Grower:
             self._amount,
             events_left,
             len(self.progress.events),
-            self.policy.where.removes,
+            Removal in self.policy.where.takes,
         )
 
     def _used_up(self) -> bool:
         """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one."""
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         if self._budget is not None and len(self.progress.events) < len(self._budget.limits) - 1:
             return False
         return (self._depth_allowance() if deep else self._allowance(events_left=1)).empty
@@ -386,7 +389,7 @@ class Grower:
         return Allowance(places, places, 1, flops=limit)
 
     def _check_places(self) -> None:
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         places = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
         if places:
             return

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthFailed
 from growsearch.graph import NetworkGraph
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewLayer, Split
 from growsearch.growth.directions import Start, start
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.expanded_model import ExpandedModel
@@ -110,17 +110,17 @@ def together(candidates: Sequence[Candidate]) -> list[list[int]]:
     Layers are in a group of their own, since they fit the network as wide as it is. Further exact splits of a unit are
     in no group: beside the first there is nothing more to learn about them.
     """
-    layers = [place for place, c in enumerate(candidates) if c.insertion is not None]
+    layers = [place for place, c in enumerate(candidates) if isinstance(c, NewLayer)]
     groups: list[list[int]] = []
     seen: dict[tuple[str, int], int] = {}
     split: set[tuple[str, int]] = set()
     for place, c in enumerate(candidates):
-        if c.insertion is not None:
+        if isinstance(c, NewLayer):
             continue
         number = 0
         if c.unit is not None:
             key = (c.site, c.unit)
-            if c.adds and c.exact:
+            if isinstance(c, Split) and c.exact:
                 if key in split:
                     continue
                 split.add(key)

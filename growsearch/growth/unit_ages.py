@@ -12,7 +12,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import InputError
 from growsearch.graph import NetworkGraph
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewLayer, NewUnit, Removal, Split
 from growsearch.surgery import rename
 
 
@@ -60,16 +60,16 @@ class UnitAges:
 
     def update(self, before: NetworkGraph, after: NetworkGraph, chosen: Sequence[Candidate], step: int) -> None:
         """Follow an event: units keep their place in the order, new ones come last."""
-        insertions = [c.insertion for c in chosen if c.insertion is not None]
+        insertions = [c.insertion for c in chosen if isinstance(c, NewLayer)]
         steps = {}
         for name, site in before.sites.items():
-            own = [c for c in chosen if c.site == name and c.insertion is None]
-            split = {c.source for c in own if c.adds}
-            removed = {c.removes for c in own}
+            own = [c for c in chosen if c.site == name]
+            split = {c.source for c in own if isinstance(c, Split)}
+            removed = {c.removed for c in own if isinstance(c, Removal)}
             kept = [
                 step if unit in split else self._steps[name][unit] for unit in range(site.units) if unit not in removed
             ]
-            steps[rename(name, insertions)] = kept + [step for c in own if c.adds]
+            steps[rename(name, insertions)] = kept + [step for c in own if isinstance(c, NewUnit | Split)]
         self._steps = {
             name: steps[name] if len(steps.get(name, ())) == site.units else [step] * site.units
             for name, site in after.sites.items()

@@ -92,14 +92,14 @@ class Offset:
 
 @dataclass(frozen=True)
 class MaskEdit:
-    """Connections of a weight that wake up, at 0, or fall asleep: they become 0 and stay so.
+    """Connections of a weight that regrow, at 0, or are pruned: they become 0 and stay so.
 
-    `wake` and `sleep` are positions in the flattened tensor. A tensor without a mask gets one, all alive before.
+    `regrow` and `prune` are positions in the flattened tensor. A tensor without a mask gets one, all alive before.
     """
 
     tensor: str
-    wake: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    sleep: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    regrow: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    prune: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
 
 @dataclass(frozen=True)

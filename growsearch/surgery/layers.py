@@ -36,9 +36,9 @@ class ResidualBlock(nn.Module):
         self.norm = _NORMS[spatial](channels) if norm else nn.Identity()
         self.activation = nn.ReLU()
         self.last = same_size_layer(channels, spatial, kernel)
-        self.silence()
+        self.zero_last()
 
-    def silence(self) -> None:
+    def zero_last(self) -> None:
         """Make `last` zero."""
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)

@@ -65,7 +65,7 @@ class InitializerLaws:
 
     def test_every_new_unit_learns(self, how: Initializer, subject: Subject) -> None:
         """After a few steps no new unit is where it began: zeros on both sides would stay."""
-        if how.grows == "depth":
+        if how.deepens():
             pytest.skip("it makes layers")
         model = subject.model()
         _grow(how, subject, model)
@@ -137,7 +137,7 @@ class InitializerLaws:
 
 
 def _asked(how: Initializer, subject: Subject) -> dict[str, int]:
-    return {subject.depth_site: 1} if how.grows == "depth" else dict.fromkeys(subject.sites, _ADDED)
+    return {subject.depth_site: 1} if how.deepens() else dict.fromkeys(subject.sites, _ADDED)
 
 
 def _grow(

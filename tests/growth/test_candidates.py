@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
-from growsearch.growth import Candidate, ExpandedModel, planned_edits
+from growsearch.growth import Candidate, ExpandedModel, Removal, Split, planned_edits
 from growsearch.surgery import Transaction, apply_edits
 
 
@@ -26,12 +26,12 @@ def split(site: str, unit: int, incoming: Tensor, outgoing: Tensor | None = None
     shifts = {(f"{site}.weight", 0): (incoming, -incoming)}
     if outgoing is not None:
         shifts[f"{int(site) + 2}.weight", 1] = (outgoing, -outgoing)
-    return Candidate(site, 0, 1, 1, source=unit, shifts=shifts, exact=False)
+    return Split(site, 0, 1, 1, unit, shifts=shifts, exact=False)
 
 
 def removal(site: str, unit: int, mean: Tensor | None = None) -> Candidate:
     offsets = {} if mean is None else {f"{int(site) + 2}.bias": mean}
-    return Candidate(site, 1, -1, -1, removes=unit, offsets=offsets, exact=False)
+    return Removal(site, 1, -1, -1, unit, offsets=offsets, exact=False)
 
 
 def test_neighbouring_sites_split_and_lose_units_at_once() -> None:

@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growsearch import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext
+from growsearch.growth import ADDING, Allowance, Candidate, GrowthContext, Removal
 from growsearch.growth.budget import UNLIMITED
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
@@ -82,7 +82,7 @@ def context_of(
         state={},
         objective=objective,
         batches=batches,
-        may_remove=True,
+        takes=ADDING | {Removal},
     )
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 import growsearch
 from growsearch import GrowthFailed, GrowthRefused
 from growsearch.graph import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, Selector
+from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, NewUnit, Selector, Split
 from growsearch.growth.policy import strategy
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
 
@@ -34,7 +35,7 @@ def proposed(event: GrowthContext, units: int = 2, **parameters: Any) -> list[Ca
 
 
 def norms(candidates: list[Candidate], key: tuple[str, int]) -> Tensor:
-    return torch.stack([c.fills[key].flatten() for c in candidates if c.source is None]).norm(dim=1)
+    return torch.stack([c.fills[key].flatten() for c in candidates if isinstance(c, NewUnit)]).norm(dim=1)
 
 
 def test_no_more_are_proposed_than_planned_best_first() -> None:
@@ -59,27 +60,27 @@ def test_a_larger_pool_has_better_units() -> None:
 def test_splits_share_the_pool_and_move_both_units_apart() -> None:
     event = context(mlp())
     candidates = proposed(event, units=8, pool=1, splits=0.5)
-    assert Counter((c.site, c.source is None) for c in candidates) == {
+    assert Counter((c.site, isinstance(c, NewUnit)) for c in candidates) == {
         ("first", True): 4,
         ("first", False): 4,
         ("second", True): 4,
         ("second", False): 4,
     }
     for site in event.sites:
-        sources = [c.source for c in candidates if c.site == site and c.source is not None]
+        sources = [c.source for c in candidates if c.site == site and isinstance(c, Split)]
         assert len(set(sources)) == len(sources)
     for c in candidates:
-        if c.source is not None:
+        if isinstance(c, Split):
             first, second = c.shifts[f"{c.site}.weight", 0]
             assert torch.equal(first, -second) and float(first.norm()) > 0
-    assert all(c.source is None for c in proposed(event, splits=0.0))
+    assert all(isinstance(c, NewUnit) for c in proposed(event, splits=0.0))
 
 
 def test_only_old_enough_units_are_split() -> None:
     ages = {"first": [9, 1, 1, 9], "second": [1] * 6}
     event = context(mlp(), ages=ages, minimum_age=5)
     candidates = proposed(event, units=6, pool=1, splits=1.0)
-    assert {(c.site, c.source) for c in candidates if c.source is not None} == {("first", 0), ("first", 3)}
+    assert {(c.site, c.source) for c in candidates if isinstance(c, Split)} == {("first", 0), ("first", 3)}
     # New units take the place of splits that may not be made.
     assert len(candidates) == 12
 
@@ -185,13 +186,13 @@ def test_cost_aware_ranking_takes_the_cheaper_of_two_equals() -> None:
 
 
 def _at_cost(candidate: Candidate, times: int) -> Candidate:
-    return Candidate(**{**candidate.__dict__, "parameters": times * candidate.parameters})
+    return replace(candidate, parameters=times * candidate.parameters)
 
 
 def test_a_unit_is_split_once_in_an_event() -> None:
     event = context(mlp())
     how = strategy(Initializer, "how", "split")
-    copies = [Candidate(**{**c.__dict__, "source": 0}) for c in how.propose({"second": 4}, event)]
+    copies = [replace(c, source=0) for c in how.propose({"second": 4}, event)]
     where = strategy(Selector, "where", {"firefly": {"step": 0.3}})
     assert len(where.select(copies, event)) <= 1
 

@@ -12,7 +12,7 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from growsearch.growth import Candidate, GrowthContext
+from growsearch.growth import Candidate, GrowthContext, Removal
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.surgery import undisturbed
 from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
@@ -148,7 +148,7 @@ def test_signed_splits_and_removals_are_exact_where_the_loss_is_quadratic() -> N
     removal = own.removal.change()
     for unit in problem.units:
         compensation = {f.tensor: f.offset(unit) for f in compensations[problem.site.name]}
-        candidate = Candidate(problem.site.name, 0, 0, 0, removes=unit, offsets=compensation, exact=False)
+        candidate = Removal(problem.site.name, 0, 0, 0, unit, offsets=compensation, exact=False)
         assert measured(context, candidate) == pytest.approx(float(removal[unit]), rel=0.05)
 
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from growsearch.growth import Candidate
+from growsearch.growth import Candidate, Removal, Split
 from growsearch.growth.candidate import FillKey
 from growsearch_strategies.gauss_newton.bias_compensation import BiasCompensation
 from growsearch_strategies.gauss_newton.normalisation import Rescaling, unit_rescaling
@@ -98,12 +98,12 @@ def removals(problem: SiteProblem, effect: SampleEffects, compensations: Sequenc
             own = compensation.offset(unit)
             offsets[compensation.tensor] = offsets[compensation.tensor] + own if compensation.tensor in offsets else own
         found.append(
-            Candidate(
+            Removal(
                 site=site.name,
                 index=unit,
                 parameters=-site.parameters_per_unit,
                 flops=-site.flops_per_unit,
-                removes=unit,
+                removed=unit,
                 offsets=offsets,
                 score=-float(change[unit]),
                 exact=False,
@@ -128,7 +128,7 @@ def _split(
 ) -> Candidate:
     r, q = effect.r[:, unit], effect.q[:, unit]
     change = float(r.mean() + 0.5 * q.square().mean())
-    return Candidate(
+    return Split(
         site=problem.site.name,
         index=unit,
         parameters=problem.site.parameters_per_unit,

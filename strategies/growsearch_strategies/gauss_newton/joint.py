@@ -9,7 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from growsearch.growth import Candidate, GrowthContext
+from growsearch.growth import Candidate, GrowthContext, Split
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 
@@ -44,7 +44,7 @@ def shared_amplitude(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def is_signed(candidate: Candidate) -> bool:
     """Whether a split shifts outgoing weights (axis 1 of consumers), by an amplitude that is free."""
-    return candidate.adds and any(axis == 1 for _, axis in candidate.shifts)
+    return isinstance(candidate, Split) and any(axis == 1 for _, axis in candidate.shifts)
 
 
 def scaled(candidate: Candidate, amplitude: float) -> Candidate:
@@ -52,7 +52,7 @@ def scaled(candidate: Candidate, amplitude: float) -> Candidate:
 
     Its effects are taken as linear in the amplitude: what is left at 0 is of second order in the incoming shifts.
     """
-    if not is_signed(candidate) or amplitude == 1.0 or candidate.effects is None:
+    if not isinstance(candidate, Split) or not is_signed(candidate) or amplitude == 1.0 or candidate.effects is None:
         return candidate
     shifts = {
         key: (amplitude * first, amplitude * second) if key[1] == 1 else (first, second)

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, Removal, Split
 from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
 from growsearch_strategies.gauss_newton.candidates import Learned, removals, splits
 from growsearch_strategies.gauss_newton.division import divided
@@ -51,6 +51,7 @@ class GaussNewton(Initializer):
     why: ClassVar[str] = "every unit of every layer judged at once, and capacity that moves from layer to layer"
     usual: ClassVar[tuple[str, str]] = ("phases", "gauss_newton")
     exact: ClassVar[bool] = False
+    makes: ClassVar[Kinds] = frozenset({Split, Removal})
 
     data: int = Field(8, ge=1, description="batches of statistics: to learn from, to judge on, and a held-out one")
     steps: int = Field(40, ge=1, description="steps of Adam for the symmetric splits")
@@ -81,10 +82,14 @@ class GaussNewton(Initializer):
         for problem in problems:
             name = problem.site.name
             found += splits(problem, learned, self.damping, self.reach)[: plan[name]]
-            if context.may_remove:
+            if Removal in context.takes:
                 found += removals(problem, learned.predictions[name].removal, learned.compensations[name])
         # A selector that understands removals checks what it chooses.
-        return found if context.may_remove else guarded(found, context, self.tolerance, lambda _, change: change <= 0)
+        return (
+            found
+            if Removal in context.takes
+            else guarded(found, context, self.tolerance, lambda _, change: change <= 0)
+        )
 
     def learn(self, surrogate: SurrogateProblem, context: GrowthContext) -> Learned:
         """Directions from one half of the batches, and what they do on the other; inside `eval_no_dropout`."""

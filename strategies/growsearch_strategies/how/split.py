@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, require_distinct_copies
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, require_distinct_copies
+from growsearch.growth import Split as UnitSplit
 
 
 class Split(Initializer):
@@ -22,6 +23,7 @@ class Split(Initializer):
     summary: ClassVar[str] = "copies of random units, which share their outgoing weights"
     why: ClassVar[str] = "more capacity for what was learned already"
     source: ClassVar[str] = "Chen et al. 2016, Net2Net: Net2WiderNet"
+    makes: ClassVar[Kinds] = frozenset({UnitSplit})
     preserves: ClassVar[str] = "the function, exactly, behind any activation"
 
     noise: float = Field(0.1, ge=0, lt=1, description="largest deviation of a copy's share from 1")
@@ -44,7 +46,7 @@ class Split(Initializer):
             sources += [eligible[i] for i in torch.randperm(len(eligible), generator=context.generator).tolist()]
         deviations = (torch.rand(units, generator=context.generator) * 2 - 1) * self.noise
         return [
-            Candidate(
+            UnitSplit(
                 site=name,
                 index=i,
                 parameters=site.parameters_per_unit,

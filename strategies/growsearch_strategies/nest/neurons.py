@@ -8,21 +8,19 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from growsearch.growth import Candidate, GrowthContext, SiteEnds
+from growsearch.growth import GrowthContext, NewUnit, SiteEnds
 from growsearch.surgery import masks_of
 from growsearch_strategies.nest.connections import dormant_in
 
 
-def neurons(
-    context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float
-) -> list[Candidate]:
+def neurons(context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float) -> list[NewUnit]:
     """Up to `units` neurons at a site, each from the next share `beta` of the entries of B, the largest first."""
     ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     vectors = neuron_vectors(bridge.double().cpu(), units, beta, context.generator)
     if vectors is None:
         return []
     incoming, outgoing, scores = vectors
-    if ends.transport.one_sided:
+    if ends.path.one_sided:
         incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
     outgoing = outgoing * (alpha * _mean_size(context, ends, "outgoing"))

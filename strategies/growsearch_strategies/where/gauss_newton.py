@@ -11,7 +11,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Removal, Selector
 from growsearch.growth.budget import UNLIMITED, Ledger
 from growsearch_strategies.gauss_newton.division import divided
 from growsearch_strategies.gauss_newton.external_candidates import with_effects
@@ -47,7 +47,7 @@ class GaussNewton(Selector):
     )
     why: ClassVar[str] = "a network that uses its parameters, or its FLOPs, where they lower the loss most"
     finds_size: ClassVar[str] = "with a penalty: what no longer pays for itself is not added"
-    removes: ClassVar[bool] = True
+    takes: ClassVar[Kinds] = ADDING | {Removal}
 
     penalty: float | None = Field(None, ge=0, description="loss that one of `cost` may cost; null: by budget")
     cost: Literal["parameters", "flops"] = Field("parameters", description="what the penalty is for")
@@ -211,17 +211,15 @@ def _measure(
         return [float(c.parameters) for c in candidates], lambda chosen: not _ledger(chosen, context).over
     if allowance.flops < UNLIMITED:
         return [float(c.flops) for c in candidates], lambda chosen: not _ledger(chosen, context).over
-    gained = [1.0 if c.adds else -1.0 for c in candidates]
-    return gained, lambda chosen: sum(1 if c.adds else -1 for c in chosen) <= allowance.units
+    gained = [float(c.gain) for c in candidates]
+    return gained, lambda chosen: sum(c.gain for c in chosen) <= allowance.units
 
 
 def _ledger(chosen: Sequence[Candidate], context: GrowthContext) -> Ledger:
     """All of them, whether the allowance covers them or not."""
     ledger = context.ledger()
     for c in chosen:
-        ledger.units[c.site] = ledger.units.get(c.site, 0) + (1 if c.adds else -1) * (c.insertion is None)
-        ledger.layers += c.parameters if c.insertion else 0
-        ledger.flops += c.flops
+        ledger.count(c)
     return ledger
 
 

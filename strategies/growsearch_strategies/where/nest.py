@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, GrowthRefused, Kinds, Removal, Rewiring, Selector
 from growsearch.growth.statistics.bridging import bridging_gradients
 
 
@@ -25,8 +25,7 @@ class NeST(Selector):
         "Dai, Yin and Jha 2017, NeST: A Neural Network Synthesis Tool Based on a Grow-and-Prune Paradigm"
     )
     why: ClassVar[str] = "units between layers that have something to tell each other"
-    removes: ClassVar[bool] = True
-    rewires: ClassVar[bool] = True
+    takes: ClassVar[Kinds] = ADDING | {Removal, Rewiring}
 
     multiplier: float = Field(
         4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
@@ -37,8 +36,8 @@ class NeST(Selector):
         return {name: max(1, units) for name, units in context.pool(self.multiplier).items()}
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-        rewiring = [c for c in candidates if c.rewires is not None]
-        removals = [c for c in candidates if c.removes is not None and c.exact]
+        rewiring = [c for c in candidates if isinstance(c, Rewiring)]
+        removals = [c for c in candidates if isinstance(c, Removal) and c.exact]
         shrinking = [c for c in rewiring if c.dormant > 0] + removals
         regrowing = [c for c in rewiring if c.dormant <= 0]
         units = [c for c in candidates if c.adds]
@@ -75,11 +74,10 @@ def _fitting(candidates: Sequence[Candidate], context: GrowthContext) -> list[Ca
     changed: dict[tuple[str, int], bool] = {}
     chosen = []
     for c in candidates:
-        only = bool(c.shifts) or c.removes is not None
-        if c.unit is not None and (c.site, c.unit) in changed and (only or changed[c.site, c.unit]):
+        if c.unit is not None and (c.site, c.unit) in changed and (c.alone or changed[c.site, c.unit]):
             continue
         if ledger.take(c):
             chosen.append(c)
             if c.unit is not None:
-                changed[c.site, c.unit] = only
+                changed[c.site, c.unit] = c.alone
     return chosen

@@ -17,7 +17,7 @@ class RoundRobin(Selector):
     def plan(self, context: GrowthContext) -> dict[str, int]:
         """The next site with room; where a budget is spread over the events, further ones once that is full."""
         allowance, names = context.allowance, context.names
-        start = int(context.state.get("turn", 0)) % len(names)
+        start = int(context.state_of(self).get("turn", 0)) % len(names)
         left = allowance.units
         plan: dict[str, int] = {}
         for name in names[start:] + names[:start]:
@@ -33,5 +33,5 @@ class RoundRobin(Selector):
         ledger = context.ledger()
         chosen = [c for c in candidates if ledger.take(c)]
         if candidates:
-            context.state["turn"] = context.names.index(candidates[-1].site) + 1
+            context.state_of(self)["turn"] = context.names.index(candidates[-1].site) + 1
         return chosen

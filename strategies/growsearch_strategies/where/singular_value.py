@@ -34,9 +34,9 @@ class SingularValue(Selector):
         return context.pool(self.multiplier)
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-        values = self._values(candidates, context)
-        largest = max([*values, float(context.state.get("largest", 0.0))])
-        context.state["largest"] = largest
+        values, state = self._values(candidates, context), context.state_of(self)
+        largest = max([*values, float(state.get("largest", 0.0))])
+        state["largest"] = largest
         bar = (self.threshold or 0.0) * (largest if self.relative else 1.0)
         ranked = sorted(zip(values, candidates, strict=True), key=lambda pair: (-pair[0], pair[1].site, pair[1].index))
         ledger = context.ledger()
