@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.audit.calibration import Calibration
-from growsearch.comparison.pairs import Pair
+from growsearch.comparison.pairs import Pair, read_pair
 
 RESULTS = "results.json"
 SUMMARY = "summary.json"
@@ -191,7 +191,8 @@ def audit_from(plain: Mapping[str, Any]) -> Audit:
                 for one in plain["branches"]
             ],
             "comparisons": [
-                Comparison(**{**one, "pairs": [_pair(pair) for pair in one["pairs"]]}) for one in plain["comparisons"]
+                Comparison(**{**one, "pairs": [read_pair(pair) for pair in one["pairs"]]})
+                for one in plain["comparisons"]
             ],
             "along": [
                 Along(**{**one, "interval": [_interval(two) for two in one["interval"]]}) for one in plain["along"]
@@ -219,10 +220,6 @@ def effect_from(plain: Mapping[str, Any]) -> Effect:
     """Inverse of `dataclasses.asdict` and JSON."""
     first = plain["first_step"]
     return Effect(**{**plain, "first_step": first and FirstStep(**first)})
-
-
-def _pair(plain: Mapping[str, Any]) -> Pair:
-    return Pair(**{**plain, "interval": _interval(plain["interval"])})
 
 
 def _interval(plain: Any) -> tuple[float, float] | None:

@@ -12,8 +12,9 @@ from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.measure import FRESH_BATCHES, Measurement
 from growsearch.audit.repeat import compared, threads, watched
 from growsearch.audit.results import SUMMARY, Effect, Repetition, Summary, SummaryRow, summary_from
-from growsearch.audit.sentence import ROUNDING, count_words
+from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
+from growsearch.comparison.wording import plural
 from growsearch.growth import GrowthEvent
 from growsearch.training import Progress, TrainingRun
 from growsearch.training.files import write_json
@@ -132,7 +133,7 @@ def _both(prediction: str, values: Sequence[tuple[float, float | None, float | N
 
 def _sentence(target: Target, rows: Sequence[SummaryRow], calibrations: Sequence[Calibration]) -> str:
     parts = [
-        f"{target.name} had {count_words(len(target.events), 'growth event')}.",
+        f"{target.name} had {plural(len(target.events), 'growth event')}.",
         _said(rows, [one for one in calibrations if one.prediction == CHANGE]),
     ]
     first = [one for one in calibrations if one.prediction == FIRST_STEP]

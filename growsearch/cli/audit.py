@@ -10,7 +10,7 @@ import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
-from growsearch.cli.output import emit, say, show
+from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.errors import InputError
 
 if TYPE_CHECKING:
@@ -68,7 +68,7 @@ def audit(
         _summarize(target, device, as_json, quiet)
         return
     from growsearch.audit import audit_event
-    from growsearch.cli.audit_table import AuditProgress
+    from growsearch.cli.audit_progress import AuditProgress
 
     try:
         with AuditProgress(quiet=quiet) as progress:
@@ -86,7 +86,8 @@ def audit(
 
 def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> None:
     from growsearch.audit import summarize
-    from growsearch.cli.audit_table import AuditProgress, calibration_table, summary_table
+    from growsearch.cli.audit_progress import AuditProgress
+    from growsearch.report.audits import calibration_table, events_table
 
     with AuditProgress(quiet=quiet) as progress:
         found = summarize(target, device.value, lambda event: progress({"policy": "repeat", **event}))
@@ -94,15 +95,16 @@ def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> No
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:
-        show(found.sentence, summary_table(found), *([calibration_table(found)] if found.calibrations else []))
+        tables = [events_table(found), *([calibration_table(found)] if found.calibrations else [])]
+        show(found.sentence, *map(as_rich, tables))
         _warn(found.repetition)
         show(f"results: {path}")
 
 
 def _show(found: Audit, path: Path) -> None:
-    from growsearch.cli.audit_table import audit_table
+    from growsearch.report.audits import audit_table
 
-    show(found.sentence, audit_table(found))
+    show(found.sentence, as_rich(audit_table(found)))
     _warn(found.repetition)
     if found.repetition.equal and found.reproduced is False:
         say(

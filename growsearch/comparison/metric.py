@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,9 +32,15 @@ class Metric:
         shown = f"{100 * value:+.2f}".replace("-0.00", "+0.00")
         return f"{shown}{' points' if unit else ''}".replace("-", "−")
 
+    def show_interval(self, interval: Sequence[float]) -> str:
+        """An interval of such differences: `+0.1 to +2.3`."""
+        low, high = (self.show_change(end, unit=False) for end in interval)
+        return f"{low} to {high}"
+
 
 ACCURACY = Metric("test_accuracy", "test accuracy", True)
 LOSS = Metric("test_loss", "test loss", False)
+TEST = {metric.key: metric for metric in (ACCURACY, LOSS)}
 VALIDATION = {
     "validation_accuracy": Metric("validation_accuracy", "validation accuracy", True),
     "validation_loss": Metric("validation_loss", "validation loss", False),

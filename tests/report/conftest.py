@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from growsearch.comparison.conclusions import conclude
 from growsearch.comparison.results import PER_SEED
 from growsearch.comparison.trajectory import trajectories
-from growsearch.comparison.verdict import describe
 from growsearch.training.metrics import read_lines
 
 STEPS = 40
@@ -62,7 +62,7 @@ def write_comparison(
     }
     results = {
         "policies": policies,
-        "verdict": describe(policies),
+        "verdict": conclude(policies).plain(),
         "trajectories": trajectories(logs),
         "failures": [{"policy": "grown", "seed": 9, "reason": "diverged <at once>"}],
     }
