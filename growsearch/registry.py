@@ -1,4 +1,4 @@
-"""Strategies, networks and data sets by name, found through entry points."""
+"""Strategies, networks, data sets, tasks and optimizers by name, found through entry points."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from growsearch.errors import GrowsearchError, InputError
 
-GROUPS = ("when", "where", "how", "soft", "networks", "data", "loggers")
+GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers", "operations")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
 NOUNS = {
     "when": "scheduler (when)",
@@ -18,13 +18,21 @@ NOUNS = {
     "soft": "differentiable size (soft)",
     "networks": "network",
     "data": "data set",
+    "tasks": "task",
+    "optimizers": "optimizer",
     "loggers": "logger",
+    "operations": "operation",
 }
 
 
 @cache
 def _installed(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"growsearch.{group}")}
+
+
+def refresh() -> None:
+    """Look again for what is installed, as after an installation in a running notebook."""
+    _installed.cache_clear()
 
 
 def names(group: str) -> list[str]:

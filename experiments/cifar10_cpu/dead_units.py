@@ -27,7 +27,7 @@ POLICIES: dict[str, dict[str, dict[str, Any]]] = {
     "random, incoming 0": {"random": {"scale": 0.5, "norm": "fixed", "side": "incoming"}},
     "gradmax, incoming 0": {"gradmax": {"scale": 0.5, "norm": "fixed", "side": "incoming"}},
     "gradmax, incoming 0, arbitrary signs": {
-        "gradmax": {"scale": 0.5, "norm": "fixed", "side": "incoming", "awake": False}
+        "gradmax": {"scale": 0.5, "norm": "fixed", "side": "incoming", "orient_signs": False}
     },
     "random, outgoing 0": {"random": {"scale": 0.25, "side": "outgoing"}},
     "gradmax, outgoing 0": {"gradmax": {"scale": 0.25, "side": "outgoing"}},

@@ -23,8 +23,9 @@ from torch import Tensor, nn
 
 from growsearch.growth.statistics.endpoints import layer_weight_gradient
 from growsearch_strategies.gauss_newton.candidates import symmetric_splits
-from growsearch_strategies.gauss_newton.passes import at_rest, incoming_norms
-from growsearch_strategies.gauss_newton.pricing import Effect
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
+from growsearch_strategies.gauss_newton.predicted_changes import SampleEffects
+from growsearch_strategies.gauss_newton.surrogate_problem import incoming_norms
 from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
 STEPS, LR, CAP, SHARPNESS, ITERATIONS = 96, 0.1, 0.5, 5.0, 10
@@ -116,24 +117,26 @@ def measure(network: Path, data: str, out: Path, images: int, per_layer: int) ->
         record = {"settings": settings, "layers": {}}
     setting = Setting(network, data, images, learn=FEW)
     started = time.perf_counter()
-    with at_rest(setting.model):
-        learned = learn_symmetric(setting.scene, setting.learn, STEPS, LR, CAP, setting.generator, renew=1)
+    with eval_no_dropout(setting.model):
+        learned = learn_symmetric(setting.surrogate, setting.learn, STEPS, LR, CAP, setting.generator, renew=1)
         gradient, steepest = gradient_and_steepest(setting)
     drawn = {k: torch.randn(v.shape, generator=setting.generator) for k, v in learned.items()}
     kinds = {"learned": learned, "random": drawn, "gradient": gradient, "steepest": steepest}
     print(f"directions after {time.perf_counter() - started:.0f} s", flush=True)
-    for place in setting.scene.places:
-        name = place.site.name
+    for problem in setting.surrogate.problems:
+        name = problem.site.name
         if name in record["layers"]:
             continue
-        units = torch.randperm(place.site.units, generator=torch.Generator().manual_seed(0))[:per_layer]
-        nothing = Effect(torch.zeros(1, place.site.units), torch.zeros(1, place.site.units))
+        units = torch.randperm(problem.site.units, generator=torch.Generator().manual_seed(0))[:per_layer]
+        nothing = SampleEffects(torch.zeros(1, problem.site.units), torch.zeros(1, problem.site.units))
         row: dict[str, Any] = {
-            "norm": round(float((norms(learned[name]).flatten() / incoming_norms(setting.scene, place)).mean()), 3)
+            "norm": round(
+                float((norms(learned[name]).flatten() / incoming_norms(setting.surrogate, problem)).mean()), 3
+            )
         }
         for kind, values in kinds.items():
             same = {name: unit(values[name]) * norms(learned[name])}
-            candidates = symmetric_splits(place, nothing, same)
+            candidates = symmetric_splits(problem, nothing, same)
             chosen = [candidates[int(u)] for u in units]
             row[kind] = setting.changes(name, chosen, setting.learn[: images // 128])
             row[f"{kind}, unseen"] = setting.changes(name, chosen, setting.train)

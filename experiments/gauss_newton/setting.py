@@ -18,10 +18,10 @@ from growsearch.data import DataSet, Split, evaluation_batches
 from growsearch.data.load import load_data
 from growsearch.execution.environment import describe_environment
 from growsearch.growth import Candidate
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.training import load_network
-from growsearch_strategies.gauss_newton.passes import Scene
-from growsearch_strategies.gauss_newton.places import places_of
+from growsearch_strategies.gauss_newton.site_problems import site_problems
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 HERE = Path(__file__).parent
 BATCH = 125
@@ -46,8 +46,8 @@ class Setting:
         self.held = self._batches(found, found.test, torch.arange(len(found.test))[:images], BATCH)
         self.graph = trace(self.model, self.train[0][0][:2])
         sites = [site for site in self.graph.sites.values() if site.kind == "exact"]
-        places = places_of(self.model, self.graph, sites, {s.name: range(s.units) for s in sites})
-        self.scene = Scene(self.model, objective, places, "classes")
+        problems = site_problems(self.model, self.graph, sites, {s.name: range(s.units) for s in sites})
+        self.surrogate = SurrogateProblem(self.model, objective, problems, "classes")
         self.generator = torch.Generator().manual_seed(0)
 
     @staticmethod
@@ -63,7 +63,7 @@ class Setting:
         with torch.no_grad():
             inputs = [(self.model.features[:start](x), y) for x, y in batches]  # type: ignore[index]
             before = _tail_loss(self.model, start, inputs)
-            grown = (Overgrown(self.model, self.graph, [c]).model for c in candidates)
+            grown = (ExpandedModel(self.model, self.graph, [c]).model for c in candidates)
             return [_tail_loss(model, start, inputs) - before for model in grown]
 
 

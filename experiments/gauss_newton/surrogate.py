@@ -16,11 +16,12 @@ from setting import HERE, Setting, read, write
 from svg import scatter
 
 from growsearch.growth import Candidate
+from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
 from growsearch_strategies.gauss_newton.candidates import removals, signed_splits, symmetric_splits
-from growsearch_strategies.gauss_newton.folding import folds_of
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.joint import is_signed
-from growsearch_strategies.gauss_newton.passes import at_rest, observe
-from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.passes import observe
+from growsearch_strategies.gauss_newton.predicted_changes import PredictedChanges, predict_changes
 from growsearch_strategies.gauss_newton.signed import SignedSplits
 from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
@@ -29,32 +30,32 @@ STEPS, LR, CAP, SIZE, REACH, DAMPING, ITERATIONS = 60, 0.1, 0.5, 0.1, 1.0, 0.1, 
 
 def proposals(setting: Setting, per_layer: int, draws: int) -> dict[str, list[Candidate]]:
     """Per site: `per_layer` units of each kind, drawn at random."""
-    scene, generator = setting.scene, setting.generator
-    with at_rest(setting.model):
-        symmetric = learn_symmetric(scene, setting.learn, STEPS, LR, CAP, generator)
-        signed = SignedSplits(scene, SIZE, DAMPING, generator)
-        seen = [observe(scene, batch, generator) for batch in setting.learn]
+    surrogate, generator = setting.surrogate, setting.generator
+    with eval_no_dropout(setting.model):
+        symmetric = learn_symmetric(surrogate, setting.learn, STEPS, LR, CAP, generator)
+        signed = SignedSplits(surrogate, SIZE, DAMPING, generator)
+        seen = [observe(surrogate, batch, generator) for batch in setting.learn]
         signed.learn(seen, ITERATIONS)
-        folds = {p.site.name: folds_of(scene, setting.graph, p, seen) for p in scene.places}
+        compensations = {p.site.name: bias_compensations(surrogate, setting.graph, p, seen) for p in surrogate.problems}
         found = [
-            price(scene, observe(scene, batch, generator), symmetric, signed, folds)
+            predict_changes(surrogate, observe(surrogate, batch, generator), symmetric, signed, compensations)
             for _ in range(draws)
             for batch in setting.train
         ]
-    prices = {name: Prices.joined([p[name] for p in found]) for name in found[0]}
+    predictions = {name: PredictedChanges.joined([p[name] for p in found]) for name in found[0]}
     chosen: dict[str, list[Candidate]] = {}
-    for place in scene.places:
-        name = place.site.name
-        own = prices[name]
+    for problem in surrogate.problems:
+        name = problem.site.name
+        own = predictions[name]
         kinds = [
-            symmetric_splits(place, own.symmetric, symmetric),
-            signed_splits(place, own, signed, own.amplitudes(0.0, REACH)),
-            removals(place, own.removal, folds[name]),
+            symmetric_splits(problem, own.symmetric, symmetric),
+            signed_splits(problem, own, signed, own.amplitudes(0.0, REACH)),
+            removals(problem, own.removal, compensations[name]),
         ]
         chosen[name] = []
         for kind in kinds:
             by_unit = sorted(kind, key=lambda c: c.unit if c.unit is not None else -1)
-            units = torch.randperm(place.site.units, generator=generator)[:per_layer].tolist()
+            units = torch.randperm(problem.site.units, generator=generator)[:per_layer].tolist()
             chosen[name] += [by_unit[unit] for unit in units]
     return chosen
 
@@ -101,7 +102,14 @@ def measure(network: Path, data: str, out: Path, images: int, draws: int, per_la
         train = setting.changes(site, candidates, setting.train)
         held = setting.changes(site, candidates, setting.held)
         record["rows"] += [
-            {"site": site, "unit": c.unit, "kind": kind_of(c), "predicted": c.predicted, "measured": t, "held_out": h}
+            {
+                "site": site,
+                "unit": c.unit,
+                "kind": kind_of(c),
+                "predicted": c.predicted_change,
+                "measured": t,
+                "held_out": h,
+            }
             for c, t, h in zip(candidates, train, held, strict=True)
         ]
         write(out, "surrogate", record)

@@ -18,11 +18,11 @@ def scatter(path: Path, panels: Mapping[str, Sequence[tuple[float, float]]], x_l
         sizes = sorted(abs(v) for point in points for v in point if v)
         unit = sizes[len(sizes) // 10]
 
-        def place(value: float, unit: float = unit) -> float:
+        def problem(value: float, unit: float = unit) -> float:
             return asinh(value / unit)
 
-        low = min(place(v) for point in points for v in point)
-        high = max(place(v) for point in points for v in point)
+        low = min(problem(v) for point in points for v in point)
+        high = max(problem(v) for point in points for v in point)
         low, high = low - 0.05 * (high - low), high + 0.05 * (high - low)
 
         def at(value: float, low: float = low, high: float = high) -> float:
@@ -31,13 +31,13 @@ def scatter(path: Path, panels: Mapping[str, Sequence[tuple[float, float]]], x_l
         parts.append(f'<g transform="translate({left},30)"><text x="{PANEL / 2}" y="-10">{title}</text>')
         parts.append(f'<rect width="{PANEL}" height="{PANEL}" fill="none" stroke="#888"/>')
         parts.append(f'<line x1="0" y1="{PANEL}" x2="{PANEL}" y2="0" stroke="#bbb"/>')
-        for tick in _ticks(unit, low, high, place):
-            along = at(place(tick))
+        for tick in _ticks(unit, low, high, problem):
+            along = at(problem(tick))
             label = f"{tick:.0e}".replace("e-0", "e-") if tick else "0"
             parts.append(f'<text x="{along:.1f}" y="{PANEL + 14}" font-size="9">{label}</text>')
             parts.append(f'<text x="-4" y="{PANEL - along + 3:.1f}" font-size="9" text-anchor="end">{label}</text>')
         for x, y in points:
-            spot = f'cx="{at(place(x)):.1f}" cy="{PANEL - at(place(y)):.1f}"'
+            spot = f'cx="{at(problem(x)):.1f}" cy="{PANEL - at(problem(y)):.1f}"'
             parts.append(f'<circle {spot} r="3" fill="{COLOURS[number]}" fill-opacity="0.6"/>')
         parts.append(f'<text x="{PANEL / 2}" y="{PANEL + 32}">{x_label}</text>')
         parts.append(f'<text transform="translate(-44,{PANEL / 2}) rotate(-90)">{y_label}</text></g>')
@@ -45,7 +45,7 @@ def scatter(path: Path, panels: Mapping[str, Sequence[tuple[float, float]]], x_l
 
 
 def lines(path: Path, series: Mapping[str, Sequence[float]], names: Sequence[str], y_label: str) -> None:
-    """One line a series over named places, logarithmic."""
+    """One line a series over named problems, logarithmic."""
     width, height, left = 640, 300, 70
     values = [v for row in series.values() for v in row if v > 0]
     low, high = floor(log10(min(values))), ceil(log10(max(values)))
@@ -71,7 +71,7 @@ def lines(path: Path, series: Mapping[str, Sequence[float]], names: Sequence[str
     _write(path, parts, left + width + 180, height + 60)
 
 
-def _ticks(unit: float, low: float, high: float, place: object) -> list[float]:
+def _ticks(unit: float, low: float, high: float, problem: object) -> list[float]:
     powers = [10.0**p for p in range(floor(log10(unit)) + 1, 2)]
     found = [0.0, *powers, *(-p for p in powers)]
     return [t for t in found if low <= asinh(t / unit) <= high]

@@ -24,10 +24,9 @@ steps of a VGG11 of a quarter of its width (batch 128, a quarter of the units ad
 [experiments/method_table](../experiments/method_table). The page is made from there and from what
 `growsearch strategies` prints.
 
-The costs of `gradmax` and `gradmax_opt` are of older code. `gradmax` finds its units by an ascent behind batch
-normalisation and ReLU since: 52 training steps by the same clock (16 by
-[counted FLOPs](../experiments/gradmax_batch_norm), its small convolutions being slower than their FLOPs).
-`gradmax_opt` was not measured again.
+The cost is by the clock. `gradmax`'s ascent behind batch normalisation and ReLU is 16 training steps by
+[counted FLOPs](../experiments/gradmax_batch_norm): its convolutions are small, and slower than their FLOPs.
+`gradmax_opt` optimises all sites of this event together, each step through the whole network.
 
 """
 

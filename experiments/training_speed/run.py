@@ -16,8 +16,8 @@ from typing import Any
 
 from growsearch.config import load_config
 from growsearch.execution.environment import describe_environment
+from growsearch.runs.lines import read_lines
 from growsearch.training import run_one
-from growsearch.training.metrics import read_lines
 
 NETWORKS = {"vgg11": ("cifar10_vgg11", (0.25, 1.0)), "wrn28": ("cifar10_wrn28", (0.25, 1.0))}
 EPOCHS = 2

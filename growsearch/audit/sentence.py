@@ -41,10 +41,10 @@ def event_words(recorded: Mapping[str, Any]) -> str:
     units = [f"+{count} in {name}" for name, count in sites.items()]
     units[:1] = [f"+{count} unit{'' if count == 1 else 's'} in {name}" for name, count in list(sites.items())[:1]]
     parts = units[:_SITES] + ([f"more in {len(units) - _SITES} others"] if len(units) > _SITES else [])
-    removed, woken, slept = sum(recorded["removed"].values()), recorded.get("woken"), recorded.get("slept")
+    removed, regrown, pruned = sum(recorded["removed"].values()), recorded.get("regrown"), recorded.get("pruned")
     parts += [f"{removed} units removed"] if removed else []
-    parts += [f"{woken:,} connections woken"] if woken else []
-    parts += [f"{slept:,} connections put to sleep"] if slept else []
+    parts += [f"{regrown:,} connections regrown"] if regrown else []
+    parts += [f"{pruned:,} connections pruned"] if pruned else []
     return ", ".join([*parts, recorded["how"]])
 
 

@@ -12,6 +12,7 @@ from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
 from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.errors import InputError
+from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
 
 if TYPE_CHECKING:
     from growsearch.audit import Audit, Repetition, Target
@@ -68,15 +69,15 @@ def audit(
         _summarize(target, device, as_json, quiet)
         return
     from growsearch.audit import audit_event
-    from growsearch.cli.audit_progress import AuditProgress
+    from growsearch.cli.progress import RunProgress
 
     try:
-        with AuditProgress(quiet=quiet) as progress:
+        with RunProgress(quiet=quiet) as progress:
             found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress)
     except KeyboardInterrupt as interrupt:
         say("interrupted; the branches that are finished are kept: the same command goes on")
         raise typer.Exit(INTERRUPTED) from interrupt
-    path = target.audit_folder(event) / "results.json"
+    path = target.audit_folder(event) / RESULTS
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:
@@ -86,12 +87,14 @@ def audit(
 
 def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> None:
     from growsearch.audit import summarize
-    from growsearch.cli.audit_progress import AuditProgress
+    from growsearch.audit.event import REPEAT
+    from growsearch.cli.progress import RunProgress
+    from growsearch.execution.job import OfRun
     from growsearch.report.audits import calibration_table, events_table
 
-    with AuditProgress(quiet=quiet) as progress:
-        found = summarize(target, device.value, lambda event: progress({"policy": "repeat", **event}))
-    path = target.folder / "audit" / "summary.json"
+    with RunProgress(quiet=quiet) as progress:
+        found = summarize(target, device.value, lambda event: progress(OfRun(REPEAT, target.seed, event)))
+    path = audit_folder(target.folder) / SUMMARY
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:

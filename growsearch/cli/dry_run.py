@@ -5,8 +5,6 @@ from __future__ import annotations
 from fnmatch import fnmatchcase
 from typing import Any
 
-import torch
-
 from growsearch.cli.output import emit, show
 from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.forecast import Forecast, forecast_warnings, forecasts
@@ -93,7 +91,7 @@ def _may_grow(site: str, patterns: tuple[str, ...] | None) -> bool:
 
 def _graph(config: RunConfig, network: dict[str, Any], data: Any) -> NetworkGraph:
     model = build_network(network, data.input_shape, data.outputs, config.allow_import)
-    return trace(model, torch.zeros(2, *data.input_shape))
+    return trace(model, data.example())
 
 
 def _shown(limit: Any) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -11,6 +11,9 @@ from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Json, Sets
 from growsearch.cli.output import emit, say, show
 from growsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from torch import Tensor
 
 File = Annotated[
     str | None, typer.Argument(metavar="[FILE]", help="A YAML file or the name of a shipped search space.")
@@ -43,15 +46,13 @@ def inspect(
     if (file is None) == (network is None):
         raise InputError("inspect needs a FILE or a --network, and not both")
     if file is not None:
-        spec, shape, outputs = _from_file(file, set_ or [], policy, allow_import)
+        spec, example, outputs = _from_file(file, set_ or [], policy, allow_import)
     else:
-        spec, shape = _parse_network(str(network)), _parse_shape(input_)
-    import torch
-
+        spec, example = _parse_network(str(network)), _example(input_)
     from growsearch.graph import network_tree, site_table, to_json, to_svg, trace
     from growsearch.networks import build_network
 
-    graph = trace(build_network(spec, shape, outputs, allow_import), torch.zeros(2, *shape))
+    graph = trace(build_network(spec, tuple(example.shape[1:]), outputs, allow_import), example)
     if svg is not None:
         _write(svg, to_svg(graph))
     if as_json:
@@ -62,8 +63,8 @@ def inspect(
 
 def _from_file(
     file: str, overrides: list[str], policy: str | None, allow_import: bool
-) -> tuple[dict[str, Any], tuple[int, ...], int]:
-    """Network, input shape and outputs of a file; ranges stand at their low end."""
+) -> tuple[dict[str, Any], Tensor, int]:
+    """Network, example inputs and outputs of a file; ranges stand at their low end."""
     from growsearch.config import load_space
     from growsearch.data import load_data
 
@@ -73,7 +74,7 @@ def _from_file(
 
         config = choose(config, policy, file)
     data = load_data(config.data, 0)
-    return config.network, data.input_shape, data.outputs
+    return config.network, data.example(), data.outputs
 
 
 def _parse_network(text: str) -> dict[str, Any]:
@@ -83,11 +84,13 @@ def _parse_network(text: str) -> dict[str, Any]:
     return {"name": value} if isinstance(value, str) else dict(value)
 
 
-def _parse_shape(text: str) -> tuple[int, ...]:
+def _example(text: str) -> Tensor:
+    import torch
+
     parts = text.lower().split("x")
     if not all(part.isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"--input {text}: not a shape (allowed: sizes joined by x, such as 3x32x32 or 20)")
-    return tuple(map(int, parts))
+    return torch.zeros(2, *map(int, parts))
 
 
 def _write(path: Path, text: str) -> None:

@@ -9,6 +9,7 @@ import typer
 
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Device, Json, Log, OnDevice, Quiet, Workers
+from growsearch.runs.layout import CONFIG, SEARCH
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
 
@@ -27,12 +28,12 @@ def resume(
     from growsearch.config import load_config, load_space
     from growsearch.errors import InputError
 
-    path = run / "config.yaml"
+    path = run / CONFIG
     if not path.is_file():
         raise InputError(
             f"{run}: is not a run folder: there is no {path} (allowed: one made by run, compare or search)"
         )
-    if (run / "search.json").is_file():
+    if (run / SEARCH).is_file():
         from growsearch.cli.search import Where, run_search
 
         run_search(load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log)

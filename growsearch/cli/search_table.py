@@ -97,27 +97,27 @@ _WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}
 
 
 def share_done(trial: FrozenTrial, seeds: int) -> float:
-    """How much of a running trial is done, by its worker's last sign: seeds, and steps of the present one."""
-    from growsearch.search.snapshot import last_sign
+    """How much of a running trial is done, by its worker's last heartbeat: seeds, and steps of the present one."""
+    from growsearch.search.snapshot import last_heartbeat
 
-    sign = last_sign(trial)
-    if not sign.get("total_steps"):
+    heartbeat = last_heartbeat(trial)
+    if not heartbeat.get("total_steps"):
         return 0.0
-    return (int(sign.get("seed") or 0) + float(sign.get("step", 0)) / float(sign["total_steps"])) / seeds
+    return (int(heartbeat.get("seed") or 0) + float(heartbeat.get("step", 0)) / float(heartbeat["total_steps"])) / seeds
 
 
 def _running_table(now: Snapshot) -> Table:
-    from growsearch.search.snapshot import last_sign
+    from growsearch.search.snapshot import last_heartbeat
 
     measure = now.search.aims[0][1]
     table = Table("running", "seed", "step", measure, "worker", box=None, padding=(0, 2))
     for trial in now.running[:_SHOWN]:
-        sign = last_sign(trial)
-        steps = f"{sign['step']} of {sign['total_steps']}" if "step" in sign else ""
-        value = f"{sign[measure]:.4g}" if measure in sign else ""
-        machine, _, process = str(sign.get("worker", "")).rpartition(":")[0].partition("/")
+        heartbeat = last_heartbeat(trial)
+        steps = f"{heartbeat['step']} of {heartbeat['total_steps']}" if "step" in heartbeat else ""
+        value = f"{heartbeat[measure]:.4g}" if measure in heartbeat else ""
+        machine, _, process = str(heartbeat.get("worker", "")).rpartition(":")[0].partition("/")
         worker = f"{machine} {process.rpartition(':')[2]}"
-        table.add_row(f"trial {trial.number}", str(sign.get("seed", "")), steps, value, worker)
+        table.add_row(f"trial {trial.number}", str(heartbeat.get("seed", "")), steps, value, worker)
     return table
 
 

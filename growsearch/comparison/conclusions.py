@@ -2,18 +2,17 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
-
-from pydantic import TypeAdapter
 
 from growsearch.comparison.advice import Advice, Evidence, advise
 from growsearch.comparison.benefit import Benefit, benefits
 from growsearch.comparison.control_differences import ControlConclusions, ControlRuns, Differences, conclude_controls
 from growsearch.comparison.controls import Control
-from growsearch.comparison.metric import TEST, Metric, Policies, metric_of
+from growsearch.comparison.metric import Metric, Policies, metric_of
 from growsearch.comparison.outcome import GrowthOutcome
 from growsearch.comparison.pairs import Pair, all_pairs
 from growsearch.comparison.sentence import verdict_sentence
@@ -21,6 +20,8 @@ from growsearch.comparison.sizes import best_by_size
 from growsearch.comparison.table import best_first, policy_rows
 from growsearch.errors import InputError
 from growsearch.registry import nearest
+from growsearch.runs.files import to_json
+from growsearch.runs.reading import record_of
 from growsearch.statistics import LEVEL, interquartile_mean, seeds_needed, standard_deviation
 
 DEFAULT_REFERENCE = "random"  # growing at the same times by the same amounts, with nothing learnt about how
@@ -39,12 +40,15 @@ class PolicySummary:
 class Conclusions:
     """What a comparison found: its fields are those of the verdict in `results.json`.
 
-    `metric` is the key that policies are ranked by. `better` and `worse` are the policies that differ significantly
-    from the `reference`. `seeds_needed` is None where nothing is tested. `policies` are those with a finished seed.
+    `metric` is the key that policies are ranked by, `metric_words` its name, `percent` how its values are shown.
+    `better` and `worse` are the policies that differ significantly from the `reference`. `seeds_needed` is None where
+    nothing is tested. `policies` are those with a finished seed.
     """
 
     metric: str
+    metric_words: str
     higher_is_better: bool
+    percent: bool
     reference: str
     level: float
     seeds_needed: int | None
@@ -60,13 +64,13 @@ class Conclusions:
 
     def plain(self) -> dict[str, Any]:
         """Return them as JSON has them."""
-        plain: dict[str, Any] = TypeAdapter(Conclusions).dump_python(self, mode="json")
+        plain: dict[str, Any] = json.loads(to_json(asdict(self)))
         return plain
 
     @property
     def ranked_by(self) -> Metric:
         """The metric itself."""
-        return TEST[self.metric]
+        return Metric(self.metric, self.metric_words, self.higher_is_better, self.percent)
 
     @property
     def tested(self) -> tuple[Pair, ...]:
@@ -122,7 +126,9 @@ def conclude(
         advice = advise(Evidence(metric, tuple(rows), reference, needed, growth, said, worth, sizes))
     return Conclusions(
         metric=metric.key,
+        metric_words=metric.words,
         higher_is_better=metric.higher_is_better,
+        percent=metric.percent,
         reference=reference,
         level=LEVEL,
         seeds_needed=needed,
@@ -142,15 +148,15 @@ def conclude(
     )
 
 
-def conclusions_of(results: Mapping[str, Any]) -> Conclusions:
+def conclusions_of(results: Mapping[str, Any], where: str) -> Conclusions:
     """Return the conclusions that a `results.json` holds; those of before they were stored are drawn anew.
 
     Drawn from the numbers of its policies and controls; what only the runs' logs and the file tell (which policies did
-    not grow, which policy is which control) is taken from the verdict, as far as it is there.
+    not grow, which policy is which control) is taken from the verdict, as far as it is there. `where` names the file.
     """
     verdict = results["verdict"]
     if "advice" in verdict:
-        return TypeAdapter(Conclusions).validate_python(verdict)
+        return record_of(Conclusions, verdict, f"{where}: verdict")
     growth, controls = verdict.get("growth") or {}, results.get("controls") or {}
     return conclude(
         results["policies"],

@@ -124,7 +124,7 @@ def _sentence(metric: Metric, control: Control, rows: Mapping[str, dict[str, lis
     seeds = [seed for seed in ours if seed in theirs]
     change = metric.show_change(-pair.mean_difference, unit=False)
     error = "" if pair.standard_error is None else metric.show_change(pair.standard_error, unit=False)
-    unit = " points" if metric.higher_is_better else ""
+    unit = " points" if metric.percent else ""
     sure = show_p(pair.adjusted_p_value) if pair.direction and pair.adjusted_p_value is not None else "not significant"
     return (
         f"{control.of} reaches {metric.show(fmean(ours[seed] for seed in seeds))}; {control.words} "

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from growsearch.config import RunConfig
 from growsearch.data import DataSet
 from growsearch.errors import GrowthFailed
-from growsearch.growth import Grower
+from growsearch.growth import Grower, Removal, Rewiring
 from growsearch.growth.firing import Firing, firing
 from growsearch.registry import lookup
 from growsearch.training.compute import training_flops_per_sample
@@ -75,7 +75,7 @@ def _forecast(config: RunConfig, data: DataSet | None) -> Forecast:
     if not found.most:
         graph = setup.grower.graph
         return Forecast(found, graph.parameters, graph.flops, setup.grower.full)
-    if found.events is None or setup.grower.policy.where.removes:
+    if found.events is None or Removal in setup.grower.policy.where.takes:
         return Forecast(found)
     if setup.flops_limit is not None:
         return _by_flops(setup, found, setup.flops_limit)
@@ -107,7 +107,7 @@ def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
     grower, stands_in = _blank_grower(setup)
     samples, size = len(setup.data.train), setup.config.training.batch_size
     left, last, events, total = limit, 0, list[int](), setup.total_steps
-    cost = training_flops_per_sample(setup.model, setup.data.input_shape)
+    cost = training_flops_per_sample(setup.model, setup.data.example())
     while len(events) < _MOST_EVENTS:
         coming = firing(grower.policy.when, total, setup.steps_per_epoch, setup.rows_every).events or ()
         step = next((one for one in coming if one > last), None)
@@ -120,7 +120,7 @@ def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
         except GrowthFailed:
             return Forecast(seed_sized)
         events.append(step)
-        last, cost = step, training_flops_per_sample(setup.model, setup.data.input_shape)
+        last, cost = step, training_flops_per_sample(setup.model, setup.data.example())
         total = step + steps_within(left, cost, samples, size, step % setup.steps_per_epoch * (size or samples))
         grower.progress.total_steps = total
     found = Firing(total, tuple(events), len(events), seed_sized.wanted)
@@ -128,14 +128,14 @@ def _by_flops(setup: Setup, seed_sized: Firing, limit: float) -> Forecast:
 
 
 def _deep(grower: Grower) -> bool:
-    return grower.policy.how.grows == "depth"
+    return grower.policy.how.deepens()
 
 
 def _blank_grower(setup: Setup) -> tuple[Grower, bool]:
     """A grower of the setup's network that needs no data, and whether it grows evenly in place of the selector."""
     assert setup.grower is not None
     growth, policy, width = setup.config.growth, setup.grower.policy, setup.config.grown_width()
-    own = not policy.where.needs and not policy.where.inserts and not policy.where.rewires
+    own = not policy.where.needs and not policy.where.layers_beside_units and Rewiring not in policy.where.takes
     grower = Grower(
         setup.model,
         None,

@@ -8,6 +8,7 @@ from typing import Any
 
 from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE, Control
 from growsearch.config import RunConfig
+from growsearch.growth import Initializer
 from growsearch.registry import lookup
 
 SMALL, BIG, RANDOM = "small", "big", "random"
@@ -104,7 +105,8 @@ def _as_long(fixed: Mapping[str, Grown], one: Grown) -> dict[str, Grown]:
 def _needs_random(config: RunConfig) -> bool:
     """Random units are a control of growth in units: not of layers, nor of sizes that gradient descent chooses."""
     how = next(iter(config.growth.how))
-    return config.growth.grows and getattr(lookup("how", how), "grows", "width") == "width"
+    found = lookup("how", how)
+    return config.growth.grows and not (issubclass(found, Initializer) and found.deepens())
 
 
 def _random_of(config: RunConfig, other: RunConfig) -> bool:

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any
+
+from growsearch import tasks
 
 Policies = dict[str, dict[str, list[Any]]]
 
@@ -16,6 +18,13 @@ class Metric:
     key: str
     words: str
     higher_is_better: bool
+    percent: bool = False
+
+    def on_validation(self) -> Metric:
+        """Return the same on the validation split, for a metric of the test set."""
+        return replace(
+            self, key=self.key.replace("test_", "validation_", 1), words=self.words.replace("test ", "validation ", 1)
+        )
 
     def better(self, one: float, other: float) -> bool:
         """Whether `one` is the better value."""
@@ -23,11 +32,11 @@ class Metric:
 
     def show(self, value: float) -> str:
         """A value as the reader sees it."""
-        return f"{100 * value:.2f} %" if self.higher_is_better else f"{value:.4g}"
+        return f"{100 * value:.2f} %" if self.percent else f"{value:.4g}"
 
     def show_change(self, value: float, unit: bool = True) -> str:
         """A difference between two values, with its sign."""
-        if not self.higher_is_better:
+        if not self.percent:
             return f"{value:+.3g}".replace("-", "−")
         shown = f"{100 * value:+.2f}".replace("-0.00", "+0.00")
         return f"{shown}{' points' if unit else ''}".replace("-", "−")
@@ -38,19 +47,34 @@ class Metric:
         return f"{low} to {high}"
 
 
-ACCURACY = Metric("test_accuracy", "test accuracy", True)
+ACCURACY = Metric("test_accuracy", "test accuracy", True, True)
 LOSS = Metric("test_loss", "test loss", False)
-TEST = {metric.key: metric for metric in (ACCURACY, LOSS)}
 VALIDATION = {
-    "validation_accuracy": Metric("validation_accuracy", "validation accuracy", True),
+    "validation_accuracy": Metric("validation_accuracy", "validation accuracy", True, True),
     "validation_loss": Metric("validation_loss", "validation loss", False),
 }
 
 
 def metric_of(policies: Policies) -> Metric:
-    """Test accuracy where the runs have one, otherwise test loss."""
+    """Return what the runs' task ranks them by, on the test set; the loss where their tasks differ.
+
+    Runs of before that was recorded: accuracy where they have one, otherwise the loss.
+    """
+    recorded = [one for rows in policies.values() for one in rows.get("metric", ())]
+    if recorded and None not in recorded:
+        return _tested(tasks.Metric(**recorded[0])) if all(one == recorded[0] for one in recorded) else LOSS
     values = [value for rows in policies.values() for value in rows["test_accuracy"]]
     return ACCURACY if values and None not in values else LOSS
+
+
+def metric_of_result(result: Mapping[str, Any]) -> Metric:
+    """Return what one run is ranked by."""
+    keys = ("metric", "test_accuracy")
+    return metric_of({"run": {key: [result[key]] for key in keys if key in result}})
+
+
+def _tested(metric: tasks.Metric) -> Metric:
+    return Metric(f"test_{metric.name}", f"test {metric.words}", metric.higher_is_better, metric.percent)
 
 
 def show_p(p_value: float) -> str:

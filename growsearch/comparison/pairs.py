@@ -55,10 +55,9 @@ class Pair:
         )
 
 
-def read_pair(plain: Mapping[str, Any]) -> Pair:
-    """Return the pair of an entry of a `results.json`; in files of before, `direction` was named `call`."""
-    known = {("direction" if key == "call" else key): value for key, value in plain.items()}
-    return Pair(**{**known, "interval": known["interval"] and tuple(known["interval"])})
+def renamed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded pair with the names that its fields have now: `direction` was `call` in older versions."""
+    return {("direction" if key == "call" else key): value for key, value in plain.items()}
 
 
 def all_pairs(metric: Metric, policies: Policies, reference: str) -> list[Pair]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -13,16 +12,16 @@ from growsearch.comparison.conclusions import Conclusions, conclude, conclusions
 from growsearch.comparison.control_differences import ControlRuns
 from growsearch.comparison.control_job import ControlJob
 from growsearch.comparison.found_controls import Grown, find_controls
-from growsearch.comparison.metric import Policies
+from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.outcome import GrowthOutcome, Outcome, growth_outcome
 from growsearch.comparison.table import TableRow, best_first, control_rows, policy_rows
 from growsearch.comparison.trajectory import trajectories
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
-from growsearch.training.loop import GROWTH, METRICS
-from growsearch.training.metrics import read_lines
+from growsearch.runs.layout import RESULTS
+from growsearch.runs.reading import DamagedFile, read_json
+from growsearch.runs.store import read_growth, read_rows
 
-RESULTS = "results.json"
 PER_SEED = (
     "test_accuracy",
     "test_loss",
@@ -63,12 +62,12 @@ class ComparisonResults:
         return control_rows(self.policies, self.controls)
 
 
-def results_from(plain: Mapping[str, Any]) -> ComparisonResults:
-    """Return what a `results.json` says; conclusions that it lacks are drawn anew."""
+def results_from(plain: Mapping[str, Any], where: str = RESULTS) -> ComparisonResults:
+    """Return what a `results.json` says, `where` in errors; conclusions that it lacks are drawn anew."""
     return ComparisonResults(
         policies=plain["policies"],
         controls=plain.get("controls") or {},
-        conclusions=conclusions_of(plain),
+        conclusions=conclusions_of(plain, where),
         trajectories=plain.get("trajectories"),
         failures=plain.get("failures") or [],
         samples=plain.get("samples"),
@@ -76,14 +75,18 @@ def results_from(plain: Mapping[str, Any]) -> ComparisonResults:
 
 
 def read_results(folder: Path) -> ComparisonResults:
-    """Return the results in a run folder; raises `InputError` where there are none, or none of a comparison."""
+    """Return the results in a run folder; raises `InputError` where there are none.
+
+    Raises `DamagedFile` where the file does not hold the results of a comparison.
+    """
     path = folder / RESULTS
     if not path.exists():
         raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
+    plain = read_json(path)
     try:
-        return results_from(json.loads(path.read_text()))
-    except (ValueError, KeyError) as error:
-        raise InputError(f"{path} does not hold the results of a comparison: {error}") from error
+        return results_from(plain, str(path))
+    except KeyError as error:
+        raise DamagedFile(f"{path}: is damaged: no results of a comparison, without {error}") from error
 
 
 @dataclass(frozen=True)
@@ -96,11 +99,11 @@ class _Found:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The growth log, with events that were rolled back."""
-        return read_lines(self.job.folder / GROWTH)
+        return [line.plain() for line in read_growth(self.job.folder)]
 
     @property
     def seed_parameters(self) -> int:
-        """Parameters that no mask puts to sleep, before the first growth."""
+        """Parameters that no mask prunes, before the first growth."""
         events = [event for event in self.events if not event["refused"]]
         return int(events[0]["active_before"] or events[0]["parameters_before"]) if events else self.final_parameters
 
@@ -120,23 +123,24 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     for job in sorted(jobs, key=lambda job: job.seed):
         result = job.finished()
         if result is not None:
-            found[job.policy].append(_Found(job, result))
+            found[job.policy].append(_Found(job, result.plain()))
     controls = {job.policy: job.control for job in jobs if isinstance(job, ControlJob)}
     runs = {name: own for name, own in found.items() if name not in controls}
-    policies = {name: _rows(own) for name, own in runs.items()}
-    rows = {name: _rows(found[name]) for name in controls}
+    keys = _keys([run.result for own in found.values() for run in own])
+    policies = {name: _rows(own, keys) for name, own in runs.items()}
+    rows = {name: _rows(found[name], keys) for name in controls}
     growth = growth_outcome(_outcomes(runs))
     made = {name: control for name, control in controls.items() if rows[name]["seeds"]}
     there = find_controls(_grown(runs, growth), made)
     conclusions = conclude(policies, reference, growth, ControlRuns(tuple(controls.values()), rows, there))
-    logs = {name: [read_lines(run.job.folder / METRICS) for run in own] for name, own in runs.items()}
+    logs = {name: [[row.plain() for row in read_rows(run.job.folder)] for run in own] for name, own in runs.items()}
     samples = [run.result.get("samples") for own in found.values() for run in own]
     return {
         "samples": samples[0] if samples and all(one == samples[0] for one in samples) else None,
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": conclusions.plain(),
-        "trajectories": trajectories(logs),
+        "trajectories": trajectories(logs, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))
@@ -144,9 +148,15 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     }
 
 
-def _rows(runs: Sequence[_Found]) -> dict[str, list[Any]]:
+def _keys(results: Sequence[dict[str, Any]]) -> list[str]:
+    """What is kept of every run: what it is ranked by, and whatever else its task measured on the test set."""
+    measured = [key for result in results for key in result if key.startswith("test_")]
+    return list(dict.fromkeys(["metric", *PER_SEED, *measured]))
+
+
+def _rows(runs: Sequence[_Found], keys: Sequence[str]) -> dict[str, list[Any]]:
     found = [{**run.result, "seed_parameters": run.seed_parameters} for run in runs]
-    return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in PER_SEED}}
+    return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in keys}}
 
 
 def _outcomes(runs: Mapping[str, list[_Found]]) -> dict[str, Outcome]:

@@ -20,7 +20,7 @@ class TableRow:
 
     `pair` is the policy against the `reference`, None for the reference itself; a policy that is alone has no
     reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
-    parameters that no mask puts to sleep, and `change` is what the policy does to their number, None for a fixed
+    parameters that no mask prunes, and `change` is what the policy does to their number, None for a fixed
     network.
     """
 
@@ -45,8 +45,8 @@ class TableRow:
         difference = () if self.reference is None else (self.difference(),)
         if self.seeds == 0:
             return (self.policy, "failed", *("" for _ in difference), "", "", "", "", "0")
-        scale, unit = (100, " %") if self.metric.higher_is_better else (1, "")
-        digits = 2 if self.metric.higher_is_better else 4
+        scale, unit = (100, " %") if self.metric.percent else (1, "")
+        digits = 2 if self.metric.percent else 4
         return (
             self.policy,
             f"{scale * self.mean:.{digits}f} ± {scale * self.std:.{digits}f}{unit}",

@@ -3,33 +3,40 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.problems import Problem, check_model, problem, show
-from growsearch.config.run_config import CONTROL_KINDS, RunConfig, is_imported
-from growsearch.errors import ConfigError, InputError
+from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 
-KEYS = ("data", "network", "training", "growth", "search", "policies", "seeds", "reference", "controls")
+KEYS = ("data", "network", "training", "growth", "task", "search", "policies", "seeds", "reference", "controls")
 POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
 
-def normalized(data: Mapping[str, Any], allow_import: bool = False) -> RunConfig:
-    """The configuration that plain data gives; `ConfigError` lists all problems, by path."""
-    config, problems = check(data, allow_import)
-    if config is None:
-        raise ConfigError("\n".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems))
-    return config
+def is_imported(network: Any) -> bool:
+    """Whether a network, well described or not, is any importable callable."""
+    name = str(network.get("name")) if isinstance(network, Mapping) else ""
+    return ":" in name and not name.startswith("torchvision:")
 
 
-def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfig | None, list[Problem]]:
-    """The configuration that plain data gives with all defaults filled in, or all that is wrong with it.
+def grown_width(growth: GrowthConfig, network: Mapping[str, Any]) -> float | None:
+    """The budget's width as a multiple of the seed network's widths; None where the budget is no width.
+
+    A file gives it on the scale of `network.width`: a network of width 0.25 with a budget of width 1.0 grows to
+    4 times its size.
+    """
+    width = (growth.budget or {}).get("width")
+    return None if width is None else width / network.get("width", 1.0)
+
+
+def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple[dict[str, Any], list[Problem]]:
+    """The sections of a plain file with all defaults filled in, by key, and all that is wrong with them.
 
     The overrides in `policies` are taken as they are: each has to be merged and checked as a file of its own.
     `allow_import`: whether the network may be any importable callable, which runs code.
@@ -42,6 +49,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         ("network", _check_network),
         ("training", _check_training),
         ("growth", _check_growth),
+        ("task", _check_task),
         ("search", _check_search),
         ("seeds", _check_seeds),
         ("reference", _check_reference),
@@ -55,7 +63,7 @@ def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfi
         problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
         problems += _check_budget(sections) + _check_length(sections)
-    return (None, problems) if problems else (RunConfig(**sections), [])
+    return sections, problems
 
 
 def named(value: Any) -> Any:
@@ -70,27 +78,31 @@ def _registered(group: str, name: str, parameters: Any, path: KeyPath) -> tuple[
     return check_model(lookup(group, name), parameters, path)
 
 
-def _check_named(group: str, value: Any) -> tuple[dict[str, Any], list[Problem]]:
-    path = (group.removesuffix("s"),)
+def _check_named(group: str, value: Any, path: KeyPath, known: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
+    """`{"name": NAME, **parameters}` with defaults filled in, or what is wrong; `known` are the names to choose."""
     value = named(value)
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        return {}, [problem(path, "needs a name", found=show(value), allowed=[f"{{name: {n}}}" for n in names(group)])]
+        return {}, [problem(path, "needs a name", found=show(value), allowed=[f"{{name: {n}}}" for n in known])]
     name = value["name"]
     if name not in names(group):
-        return {}, [problem((*path, "name"), f"unknown {NOUNS[group]}", found=name, allowed=names(group), name=name)]
+        return {}, [problem((*path, "name"), f"unknown {NOUNS[group]}", found=name, allowed=known, name=name)]
     model, problems = _registered(group, name, {k: v for k, v in value.items() if k != "name"}, path)
     return ({"name": name, **model.model_dump(mode="json", exclude_none=True)} if model else {}), problems
 
 
 def _check_data(value: Any) -> tuple[dict[str, Any], list[Problem]]:
-    return _check_named("data", value)
+    return _check_named("data", value, ("data",), names("data"))
+
+
+def _check_task(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    return _check_named("tasks", value, ("task",), names("tasks"))
 
 
 def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     value = named(value)
     name = str(value.get("name")) if isinstance(value, Mapping) else ""
     if ":" not in name and (not isinstance(value, Mapping) or "layers" not in value):
-        return _check_named("networks", value)
+        return _check_named("networks", value, ("network",), names("networks"))
     from growsearch.networks import validate_network
 
     try:
@@ -103,7 +115,22 @@ def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
 def _check_training(value: Any) -> tuple[TrainingConfig | None, list[Problem]]:
     if isinstance(value, Mapping) and isinstance(value.get("schedule"), str):
         value = {**value, "schedule": named(value["schedule"])}
-    return check_model(TrainingConfig, _without_nulls(value), ("training",))
+    value, problems = _without_nulls(value), list[Problem]()
+    if isinstance(value, Mapping) and "optimizer" in value:
+        optimizer, problems = _check_optimizer(value["optimizer"])
+        value = {**value, "optimizer": optimizer}
+    training, more = check_model(TrainingConfig, value, ("training",))
+    return (None if problems else training), problems + more
+
+
+def _check_optimizer(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    from growsearch.optimizers import offered_names
+
+    path: KeyPath = ("training", "optimizer")
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if name in names("optimizers") and (reason := getattr(lookup("optimizers", name), "refused", None)):
+        return {}, [problem((*path, "name"), f"{name} cannot follow a growth: {reason}", allowed=offered_names())]
+    return _check_named("optimizers", value, path, offered_names())
 
 
 def _check_search(value: Any) -> tuple[SearchConfig | None, list[Problem]]:
@@ -185,8 +212,7 @@ def _check_strategy(group: str, value: Any) -> tuple[dict[str, dict[str, Any]], 
 
 def _check_budget(sections: Mapping[str, Any]) -> list[Problem]:
     growth: GrowthConfig = sections.get("growth", GrowthConfig())
-    config = RunConfig(**{key: sections[key] for key in ("data", "network", "training")}, growth=growth)
-    share = config.grown_width()
+    share = grown_width(growth, sections["network"])
     if share is None or share >= 1 or not growth.grows:
         return []
     seed = sections["network"].get("width", 1.0)

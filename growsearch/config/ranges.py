@@ -95,8 +95,8 @@ _SIGNS = {"low", "high", "values", "options"}
 
 
 def find_ranges(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mapping[str, Any]]]:
-    """The ranges of a tree with their paths, not those inside another range's options."""
-    if is_range(value):
+    """The ranges of a tree with their paths, not those inside another range's options; a file itself is none."""
+    if path and is_range(value):
         yield path, value
     elif isinstance(value, Mapping):
         for key, child in value.items():
@@ -109,10 +109,10 @@ def find_ranges(value: Any, path: KeyPath = ()) -> Iterator[tuple[KeyPath, Mappi
 def check_range(value: Mapping[str, Any], path: KeyPath) -> list[Problem]:
     """What is wrong with a range itself."""
     kind = value.get("type")
-    if kind not in RANGES:
+    if not isinstance(kind, str) or kind not in RANGES:
         found = show(kind) if kind is not None else "no type"
         return [problem((*path, "type"), "unknown type of range", found=found, allowed=RANGES, name=str(kind))]
-    _, problems = check_model(RANGES[str(kind)], value, path)
+    _, problems = check_model(RANGES[kind], value, path)
     if not problems and "options" in value and path not in KEYED | NAMED:
         message = "options stand where a strategy, network, data set, optimizer or schedule is named; use values here"
         return [Problem((*path, "options"), message)]
@@ -178,7 +178,7 @@ def _visit(data: dict[str, Any], rewrites: tuple[_Rewrite, ...]) -> Iterator[Var
 
 
 def _settle(value: Any, path: KeyPath) -> tuple[Any, tuple[_Rewrite, ...]]:
-    if is_range(value):
+    if path and is_range(value):
         alternative, rewrite = _alternatives(value, path)[0]
         plain, more = _settle(alternative, path)
         return plain, (rewrite, *more)

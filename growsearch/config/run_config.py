@@ -4,37 +4,31 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any
 
 from pydantic import Field
 
+from growsearch.config.check import check_sections, grown_width
 from growsearch.config.merge import merge
-from growsearch.config.models import GrowthConfig, SearchConfig, Section, TrainingConfig
-
-ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
-CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
-
-
-def is_imported(network: Any) -> bool:
-    """Whether a network, well described or not, is any importable callable."""
-    name = str(network.get("name")) if isinstance(network, Mapping) else ""
-    return ":" in name and not name.startswith("torchvision:")
+from growsearch.config.models import ControlKind, GrowthConfig, SearchConfig, Section, TrainingConfig
+from growsearch.config.problems import Problem
+from growsearch.errors import ConfigError
 
 
 class RunConfig(Section):
     """A file without ranges, checked, with every default filled in.
 
-    `data` and `network` are `{"name": ..., parameter: value}` (or `{"layers": [...]}`), `policies` the overrides as
-    the file gives them, `reference` the policy that the others are tested against, `controls` what is trained beside
-    the policies that grow. `path` is the file that it came
-    from; `allow_import` whether a network may be made by any importable callable. Both are not part of the
-    configuration itself.
+    `data`, `network` and `task` (None: the data's own) are `{"name": ..., parameter: value}` (or `{"layers": [...]}`),
+    `policies` the overrides as the file gives them, `reference` the policy that the others are tested against,
+    `controls` what is trained beside the policies that grow. `path` is the file that it came from; `allow_import`
+    whether a network may be made by any importable callable. Both are not part of the configuration itself.
     """
 
     data: dict[str, Any]
     network: dict[str, Any]
     training: TrainingConfig
     growth: GrowthConfig = GrowthConfig()
+    task: dict[str, Any] | None = None
     search: SearchConfig | None = None
     policies: dict[str, dict[str, Any]] = {}
     seeds: int = Field(1, ge=1)
@@ -50,8 +44,6 @@ class RunConfig(Section):
 
     def policy_configs(self) -> dict[str, RunConfig]:
         """One configuration without policies for every policy; the file itself as `run` where it has none."""
-        from growsearch.config.check import normalized
-
         base = self.to_dict()
         base.pop("reference", None)
         base.pop("controls", None)
@@ -62,13 +54,8 @@ class RunConfig(Section):
         }
 
     def grown_width(self) -> float | None:
-        """The budget's width as a multiple of the seed network's widths; None where the budget is no width.
-
-        A file gives it on the scale of `network.width`: a network of width 0.25 with a budget of width 1.0 grows to
-        4 times its size.
-        """
-        width = (self.growth.budget or {}).get("width")
-        return None if width is None else width / self.network.get("width", 1.0)
+        """The budget's width as a multiple of the seed network's widths; None where the budget is no width."""
+        return grown_width(self.growth, self.network)
 
     def to_dict(self) -> dict[str, Any]:
         """Plain data that, written as YAML and loaded, gives this configuration again."""
@@ -80,3 +67,17 @@ class RunConfig(Section):
         if not self.controls:
             del plain["controls"]
         return plain
+
+
+def check(data: Mapping[str, Any], allow_import: bool = False) -> tuple[RunConfig | None, list[Problem]]:
+    """The configuration that plain data gives, or all that is wrong with it; see `check_sections`."""
+    sections, problems = check_sections(data, allow_import)
+    return (None, problems) if problems else (RunConfig(**sections), [])
+
+
+def normalized(data: Mapping[str, Any], allow_import: bool = False) -> RunConfig:
+    """The configuration that plain data gives; `ConfigError` lists all problems, by path."""
+    config, problems = check(data, allow_import)
+    if config is None:
+        raise ConfigError("\n".join(f"{'.'.join(map(str, one.path))}: {one.message}" for one in problems))
+    return config

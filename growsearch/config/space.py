@@ -7,12 +7,12 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME, check, normalized
+from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME
 from growsearch.config.merge import merge, origin
 from growsearch.config.overrides import Overridden, apply_overrides
 from growsearch.config.problems import Problem, problem, show
 from growsearch.config.ranges import Variant, check_range, find_ranges, first_variant, variants
-from growsearch.config.run_config import RunConfig
+from growsearch.config.run_config import RunConfig, check, normalized
 from growsearch.errors import ConfigError
 from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath, read_source
@@ -120,8 +120,10 @@ def _check_file(data: dict[str, Any], allow_import: bool) -> list[Problem]:
         problems.append(problem(("reference",), "unknown policy", found=reference, allowed=known, name=reference))
     for name, override in data["policies"].items():
         if isinstance(override, dict):
-            merged = merge(base, override)
-            problems += [one.at(origin(base, override, name, one.path)) for one in _check_ends(merged, allow_import)]
+            # What is no policy's to set is named above.
+            own = {key: value for key, value in override.items() if key in POLICY_KEYS or key not in KEYS}
+            merged = merge(base, own)
+            problems += [one.at(origin(base, own, name, one.path)) for one in _check_ends(merged, allow_import)]
     return problems
 
 

@@ -51,7 +51,7 @@ class Batches:
         if augment is not None and split.inputs.dtype != torch.uint8:
             raise InputError(f"training.augment crops and mirrors images, but data {dataset.name!r} has none")
         self._device = torch.device(device)
-        self._split = _resident(split, self._device)
+        self._split = self._epoch = _resident(split, self._device)
         self._batch_size = batch_size or len(split)
         self._whole = batch_size == 0
         self._augment = augment
@@ -89,13 +89,14 @@ class Batches:
         samples = len(self._split)
         self._position = 0
         self._drawn_from = {name: generator.get_state() for name, generator in self._generators.items()}
-        order = torch.arange(samples) if self._whole else torch.randperm(samples, generator=self._generators["order"])
-        self._order = order.to(self._split.inputs.device)
+        if not self._whole:
+            self._epoch, order = self._split.epoch(self._generators["order"])
+            self._order = order.to(self._epoch.inputs.device)
         if self._augment is not None:
             self._choices = self._augment.draw(samples, self._generators["augment"]).to(self._device)
 
     def _batch(self, window: slice) -> tuple[Tensor, Tensor]:
-        inputs, targets = self._split.inputs, self._split.targets
+        inputs, targets = self._epoch.inputs, self._epoch.targets
         if not self._whole:
             order = self._order[window]
             inputs, targets = inputs.index_select(0, order), targets.index_select(0, order)

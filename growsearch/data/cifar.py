@@ -11,6 +11,7 @@ from torch import Tensor
 from growsearch.data.dataset import DataSet, DataSource, Split, Validation, fixed_order, split_off, validation_count
 from growsearch.data.outline import Outline, blank_images
 from growsearch.errors import DataError
+from growsearch.tasks import Classification
 
 
 class CIFAR(DataSource):
@@ -42,7 +43,7 @@ class CIFAR(DataSource):
             validation=validation,
             test=Split(*self._read(train=False)),
             outputs=self.classes,
-            task="classification",
+            task=Classification(),
             mean=self.mean,
             std=self.std,
             input_shape=(3, 32, 32),

@@ -4,18 +4,18 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar, Literal
+from typing import TYPE_CHECKING, Annotated, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
 from torch import Tensor
 
 from growsearch.errors import DataError
+from growsearch.tasks import Task
 
 if TYPE_CHECKING:
     from growsearch.data.outline import Outline
 
-Task = Literal["classification", "regression"]
 Validation = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
 
 _STATISTICS_IMAGES = 10_000
@@ -26,8 +26,8 @@ _CHUNK = 1_000
 class Split:
     """Inputs with their targets.
 
-    `inputs`: uint8 `[N, channels, height, width]` for images, else float32 `[N, ...]`. `targets`: int64 `[N]` for
-    classification, float32 `[N, outputs]` for regression. Either may be a view of a memory-mapped file.
+    `inputs`: uint8 `[N, channels, height, width]` for images, int64 `[N, ...]` for tokens, else float32 `[N, ...]`.
+    `targets`: what the task takes. Either may be a view of a memory-mapped file.
     """
 
     inputs: Tensor
@@ -40,12 +40,17 @@ class Split:
         """The same split on another device."""
         return Split(self.inputs.to(device), self.targets.to(device))
 
+    def epoch(self, generator: torch.Generator) -> tuple[Split, Tensor]:
+        """Return the samples of one epoch of training and their order `[N]`, drawn from `generator`, on the CPU."""
+        return self, torch.randperm(len(self), generator=generator)
+
 
 @dataclass(frozen=True, eq=False)
 class DataSet:
     """Splits, and what a network and a loop have to know about them.
 
-    `mean` and `std` are per channel, of images scaled to [0, 1]; () for float inputs. `input_shape` is one sample's.
+    `mean` and `std` are per channel, of images scaled to [0, 1]; () for other inputs. `input_shape` is one sample's,
+    `input_dtype` what a network is given (int64 for tokens). `sha256` is that of a text.
     """
 
     name: str
@@ -57,12 +62,18 @@ class DataSet:
     mean: tuple[float, ...]
     std: tuple[float, ...]
     input_shape: tuple[int, ...]
+    input_dtype: torch.dtype = torch.float32
+    sha256: str | None = None
 
     @property
     def samples(self) -> dict[str, int]:
         """Number of samples of each split."""
         held_out = 0 if self.validation is None else len(self.validation)
         return {"training": len(self.train), "validation": held_out, "test": len(self.test)}
+
+    def example(self, samples: int = 2) -> Tensor:
+        """Return zeros of the shape and type of a batch of inputs: `[samples, *input_shape]`."""
+        return torch.zeros(samples, *self.input_shape, dtype=self.input_dtype)
 
 
 class DataSource(BaseModel, ABC):

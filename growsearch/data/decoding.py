@@ -7,10 +7,13 @@ from pathlib import Path
 
 import numpy as np
 import numpy.typing as npt
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, UnidentifiedImageError
 
 from growsearch.errors import DataError
 
+_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+"""What is decoded, whatever a file is called: some of Pillow's other formats start programs."""
+_MOST_PIXELS = 89_478_485  # Pillow's own limit, where it begins to warn
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
 
 Pixels = npt.NDArray[np.uint8]
@@ -31,8 +34,18 @@ class Decoding:
     def read(self, path: Path) -> Pixels:
         """Pixels `[channels, height, width]`; `DataError` names a file that cannot be decoded."""
         try:
-            with Image.open(path) as file:
+            with Image.open(path, formats=_FORMATS) as file:
+                if file.width * file.height > _MOST_PIXELS:
+                    raise Image.DecompressionBombError(f"{file.width} x {file.height} pixels")
                 image: Image.Image = file.convert("L" if self.grayscale else "RGB")
+        except (Image.DecompressionBombError, Image.DecompressionBombWarning) as error:
+            raise DataError(
+                f"image {path} has more than {_MOST_PIXELS:,} pixels ({error}): resize it, or remove it"
+            ) from error
+        except UnidentifiedImageError as error:
+            raise DataError(
+                f"cannot decode the image {path}: it is none of {', '.join(_FORMATS)}; convert or remove it"
+            ) from error
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
             raise DataError(f"cannot decode the image {path}: {error}; replace or remove it") from error
         if self.size is not None:

@@ -9,6 +9,7 @@ from sklearn.datasets import load_digits
 from sklearn.model_selection import train_test_split
 
 from growsearch.data.dataset import DataSet, DataSource, Split, channel_statistics
+from growsearch.tasks import Classification
 
 _VALIDATION = 300
 _TEST = 400
@@ -34,7 +35,7 @@ class Digits(DataSource):
             validation=Split(images[validation], targets[validation]),
             test=Split(images[test], targets[test]),
             outputs=10,
-            task="classification",
+            task=Classification(),
             mean=mean,
             std=std,
             input_shape=(1, 8, 8),

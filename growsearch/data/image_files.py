@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import stat
 import uuid
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -42,7 +43,7 @@ class ImageFiles:
         paths: list[str] = []
         targets: list[int] = []
         for number, name in enumerate(classes):
-            found = sorted(_images(folder / name))
+            found = sorted(_images(folder, name))
             if not found:
                 raise DataError(f"class folder {folder / name} has no images: allowed are {', '.join(SUFFIXES)}")
             paths += [path for path, _, _ in found]
@@ -125,23 +126,49 @@ class ImageFiles:
 
 def class_names(folder: Path) -> list[str]:
     """Names of the class folders, sorted."""
-    return sorted(entry.name for entry in os.scandir(folder) if entry.is_dir() and not entry.name.startswith("."))
+    entries = [entry for entry in os.scandir(folder) if not entry.name.startswith(".") and entry.is_dir()]
+    for entry in entries:
+        _require_no_link(entry)
+    return sorted(entry.name for entry in entries)
 
 
-def _images(folder: Path, prefix: str = "") -> list[tuple[str, int, int]]:
-    """(path from the split's folder, bytes, time of the last change) of every image under `folder`."""
+def _images(split: Path, below: str) -> list[tuple[str, int, int]]:
+    """(path from the split's folder, bytes, time of the last change) of every image under `split / below`."""
+    folder = split / below
     if not folder.is_dir():
         return []
-    prefix = prefix or folder.name
     found: list[tuple[str, int, int]] = []
     with os.scandir(folder) as entries:
         for entry in entries:
             if entry.is_dir():
-                found += _images(Path(entry.path), f"{prefix}/{entry.name}")
+                _require_no_link(entry)
+                found += _images(split, f"{below}/{entry.name}")
             elif entry.name.lower().endswith(SUFFIXES) and not entry.name.startswith("."):
-                status = entry.stat()
-                found.append((f"{prefix}/{entry.name}", status.st_size, status.st_mtime_ns))
+                status = _status(entry, split)
+                found.append((f"{below}/{entry.name}", status.st_size, status.st_mtime_ns))
     return found
+
+
+def _require_no_link(entry: os.DirEntry[str]) -> None:
+    """Raise `DataError` for a folder that is a link: its images could be in two splits, or it could hold itself."""
+    if entry.is_symlink():
+        raise DataError(f"{entry.path} is a link to a folder: put the images themselves, or links to each, there")
+
+
+def _status(entry: os.DirEntry[str], split: Path) -> os.stat_result:
+    """Of an image; `DataError` for what is no regular file, and for links that are broken or lead elsewhere."""
+    if entry.is_symlink():
+        root, target = split.parent.resolve(), Path(entry.path).resolve()
+        if not target.exists():
+            raise DataError(f"{entry.path} is a broken link to {target}: mend or remove it")
+        if not target.is_relative_to(root):
+            raise DataError(f"{entry.path} is a link to {target}, outside of {root}: copy the image")
+        if not target.is_relative_to(split.resolve()):
+            raise DataError(f"{entry.path} is a link to {target}, in another split: an image must be in one only")
+    status = entry.stat()
+    if not stat.S_ISREG(status.st_mode):
+        raise DataError(f"{entry.path} is no regular file: remove it")
+    return status
 
 
 def _pixels(shape: tuple[int, ...]) -> str:

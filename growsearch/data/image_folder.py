@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 import os
 from pathlib import Path
 from typing import ClassVar
@@ -21,6 +22,7 @@ from growsearch.data.decoding import Decoding
 from growsearch.data.image_files import ImageFiles, class_names
 from growsearch.data.outline import Outline, blank_images
 from growsearch.errors import DataError
+from growsearch.tasks import Classification
 
 _TRIED = 2_000  # images of a split that are decoded to see that they can be: seconds
 
@@ -63,7 +65,7 @@ class ImageFolder(DataSource):
             validation=splits.get("validation") or validation,
             test=splits["test"],
             outputs=len(classes),
-            task="classification",
+            task=Classification(),
             mean=mean,
             std=std,
             input_shape=tuple(train.inputs.shape[1:]),
@@ -107,9 +109,9 @@ class ImageFolder(DataSource):
             found = ", ".join(sorted(os.listdir(self.folder))[:10]) or "nothing"
             raise DataError(f"data folder {self.folder.absolute()} holds {found}: {_LAYOUT}")
         if not test.is_dir():
-            return {"train": train, "test": other}
+            return _apart({"train": train, "test": other})
         held_out = {"validation": other} if other.is_dir() and not self.validation else {}
-        return {"train": train, "test": test, **held_out}
+        return _apart({"train": train, "test": test, **held_out})
 
     def _split(self, folder: Path, classes: list[str]) -> Split:
         files = ImageFiles.scan(folder, classes)
@@ -123,6 +125,14 @@ class ImageFolder(DataSource):
         if os.access(beside if beside.exists() else root.parent, os.W_OK):
             return beside
         return Path(os.environ.get("XDG_CACHE_HOME", Path.home() / ".cache")) / "growsearch"
+
+
+def _apart(folders: dict[str, Path]) -> dict[str, Path]:
+    """The folders; `DataError` where links make two of them one, or one part of another."""
+    for one, other in itertools.permutations(folders.values(), 2):
+        if one.resolve().is_relative_to(other.resolve()):
+            raise DataError(f"{one} is in {other}, by a link: images of one split must not be in another")
+    return folders
 
 
 _LAYOUT = "needed are train/CLASS/IMAGE and test/CLASS/IMAGE (or val/CLASS/IMAGE) in it"

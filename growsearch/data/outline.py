@@ -7,7 +7,8 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from growsearch.data.dataset import DataSet, Split, Task
+from growsearch.data.dataset import DataSet, Split
+from growsearch.tasks import Classification
 
 
 @dataclass(frozen=True, eq=False)
@@ -18,9 +19,7 @@ class Outline:
     unseen: tuple[str, ...] = ()
 
 
-def blank_images(
-    name: str, counts: dict[str, int], outputs: int, input_shape: tuple[int, ...], task: Task = "classification"
-) -> DataSet:
+def blank_images(name: str, counts: dict[str, int], outputs: int, input_shape: tuple[int, ...]) -> DataSet:
     """A data set of black images, `counts` of them in `train`, `validation` (0: none) and `test`; it takes no memory.
 
     The targets run through all classes.
@@ -33,7 +32,7 @@ def blank_images(
         validation=_blank(validation, outputs, input_shape) if validation else None,
         test=_blank(counts["test"], outputs, input_shape),
         outputs=outputs,
-        task=task,
+        task=Classification(),
         mean=(0.5,) * channels,
         std=(0.25,) * channels,
         input_shape=input_shape,

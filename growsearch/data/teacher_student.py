@@ -8,6 +8,7 @@ import torch
 from pydantic import Field
 
 from growsearch.data.dataset import DataSet, DataSource, Split
+from growsearch.tasks import Regression
 
 
 class TeacherStudent(DataSource):
@@ -37,7 +38,7 @@ class TeacherStudent(DataSource):
             validation=None,
             test=split,
             outputs=self.outputs,
-            task="regression",
+            task=Regression(),
             mean=(),
             std=(),
             input_shape=(self.inputs,),

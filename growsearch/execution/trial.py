@@ -18,7 +18,7 @@ def estimated_flops(setup: Setup) -> float:
     """Training FLOPs of a run, roughly: a network that grows k-fold in width costs k times its seed on the way."""
     samples = setup.total_steps * len(setup.data.train) / setup.steps_per_epoch
     growth = setup.config.grown_width() or 1.0 if setup.grower is not None else 1.0
-    return training_flops_per_sample(setup.model, setup.data.input_shape) * samples * growth
+    return training_flops_per_sample(setup.model, setup.data.example()) * samples * growth
 
 
 def try_growth(setup: Setup) -> None:
@@ -26,7 +26,7 @@ def try_growth(setup: Setup) -> None:
     if setup.grower is None:
         return
     graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
-    deep = setup.grower.policy.how.grows == "depth"
+    deep = setup.grower.policy.how.deepens()
     every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
     named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
     places = named[:1] if deep else named

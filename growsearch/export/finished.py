@@ -2,15 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from growsearch.errors import InputError
-from growsearch.training.result import RESULT
-
-_SEARCH, _CONFIG, _RESULTS = "search.json", "config.yaml", "results.json"
+from growsearch.runs.layout import CONFIG, RESULTS, SEARCH, results_below, trial_folder
+from growsearch.runs.reading import read_json
+from growsearch.runs.records import RunResult
 
 
 @dataclass(frozen=True)
@@ -24,12 +23,8 @@ class Finished:
 
 def finished_networks(run: Path) -> list[Finished]:
     """The finished runs in `run`: those of a comparison, of one policy or trial, or the one that it is itself."""
-    for pattern in (RESULT, f"seed-*/{RESULT}", f"*/seed-*/{RESULT}"):
-        paths = list(run.glob(pattern))
-        if paths:
-            found = [Finished(path.parent.parent.name, _seed(path), path.parent) for path in paths]
-            return sorted(found, key=lambda one: (one.policy, one.seed))
-    return []
+    found = [Finished(path.parent.parent.name, _seed(path), path.parent) for path in results_below(run)]
+    return sorted(found, key=lambda one: (one.policy, one.seed))
 
 
 def find_network(run: Path, policy: str | None = None, seed: int | None = None) -> Path:
@@ -48,17 +43,17 @@ def find_network(run: Path, policy: str | None = None, seed: int | None = None) 
 
 
 def _seed(path: Path) -> int:
-    return int(json.loads(path.read_text())["seed"])
+    return RunResult.of(read_json(path), str(path)).seed
 
 
 def _why_none(run: Path) -> str:
     """What a folder without finished networks is, and what to do."""
-    if (run / _SEARCH).is_file():
-        results = json.loads((run / _RESULTS).read_text()) if (run / _RESULTS).is_file() else {}
-        best = ", ".join(f"{run}/trials/{number}" for number in results.get("best", []))
+    if (run / SEARCH).is_file():
+        results = read_json(run / RESULTS) if (run / RESULTS).is_file() else {}
+        best = ", ".join(str(trial_folder(run, number)) for number in results.get("best", []))
         advice = f"the best: {best}" if best else f"{run}/trials/N"
         return f"{run}: is a search: name one of its trials ({advice})"
-    if (run / _CONFIG).is_file():
+    if (run / CONFIG).is_file():
         return f"{run}: no run is finished: finish it with: growsearch resume {run}"
     return f"{run}: holds no finished run (allowed: a folder made by run or compare, or its POLICY/seed-K)"
 

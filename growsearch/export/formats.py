@@ -17,9 +17,10 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError
+from growsearch.runs.layout import DESCRIPTION, WEIGHTS
 from growsearch.surgery import masks_of
 from growsearch.surgery.masks import SUFFIX
-from growsearch.training.artifact import DESCRIPTION, WEIGHTS, load_network, save_network
+from growsearch.training.artifact import load_network, save_network
 
 Run = Callable[[Tensor], Tensor]
 

@@ -15,9 +15,9 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.export.formats import FORMATS, Network, Run, missing
 from growsearch.graph import trace
 from growsearch.registry import nearest
+from growsearch.runs.layout import RESULT
 from growsearch.surgery import active_parameters, compact, masks_of
 from growsearch.training.artifact import load_network, read_description
-from growsearch.training.result import RESULT
 
 FOLDER = "export"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude
@@ -50,6 +50,13 @@ def export_network(
     Raises `InputError` for unknown formats, missing packages, folders without a network or that cannot be written, and
     for `sparse` where nothing is dormant; `GrowsearchError` where an exporter fails, or its file computes something
     else.
+
+    Args:
+        folder: a finished run's, `RUN/POLICY/seed-K`.
+        formats: names of formats.
+        out: where the files go; None: `export` in the run's folder.
+        sparse: whether dormant connections are left out.
+        allow_import: whether a network that is named by import path may be imported.
     """
     folder = Path(folder)
     chosen = _require_formats(formats)
@@ -84,10 +91,13 @@ def _load(folder: Path, allow_import: bool) -> Network:
     if not (folder / RESULT).is_file():
         raise InputError(f"{folder}: is not the folder of a finished run: name one, such as RUN/POLICY/seed-0")
     description = {key: value for key, value in read_description(folder).items() if key not in ("shared", "packed")}
-    shape = description["input_shape"]
+    shape, tokens = description["input_shape"], description.get("input_dtype") == "int64"
 
     def examples(samples: int) -> Tensor:
-        return torch.randn(samples, *shape, generator=torch.Generator().manual_seed(samples))
+        generator = torch.Generator().manual_seed(samples)
+        if tokens:
+            return torch.randint(0, description["outputs"], (samples, *shape), generator=generator)
+        return torch.randn(samples, *shape, generator=generator)
 
     return Network(load_network(folder, allow_import), description, examples, allow_import=allow_import)
 

@@ -2,17 +2,27 @@
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
 from growsearch.growth.budget import Allowance, Budget, Ledger
-from growsearch.growth.candidate import Candidate, FillKey, edits_of, planned_edits
+from growsearch.growth.candidate import (
+    ADDING,
+    Candidate,
+    FillKey,
+    Kinds,
+    NewLayer,
+    NewUnit,
+    Removal,
+    Rewiring,
+    Split,
+)
+from growsearch.growth.candidate_edits import edits_of, planned_edits
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
 from growsearch.growth.local_objective import LocalObjective
-from growsearch.growth.maturity import Maturity
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
-from growsearch.growth.overgrown import Overgrown
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Objective, Probes, gate_scores
 from growsearch.growth.progress import Progress
@@ -20,10 +30,12 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
+from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
 __all__ = [
+    "ADDING",
     "Allowance",
     "Budget",
     "Candidate",
@@ -37,22 +49,28 @@ __all__ = [
     "InputError",
     "Insertion",
     "Ledger",
+    "Kinds",
     "LocalObjective",
-    "Maturity",
+    "NewUnitSettings",
     "Need",
+    "NewLayer",
+    "NewUnit",
     "Objective",
     "NewSlices",
-    "Overgrown",
+    "ExpandedModel",
     "Policy",
     "Probes",
     "Report",
     "Progress",
+    "Removal",
+    "Rewiring",
     "Scheduler",
     "Selector",
     "Side",
     "SiteEnds",
     "SoftGrower",
     "SoftSize",
+    "Split",
     "Strategy",
     "WithoutDropout",
     "dropout_off",

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Literal
 
 from growsearch.errors import InputError
@@ -68,9 +68,9 @@ class Allowance:
     """What one event may add.
 
     `requests` is each site's even share, `caps` the most that it may gain, both in units; `units` the most of all
-    sites together; `parameters` and `flops` limit the whole network after the event. `spread` tells that `units` is the
-    event's part of a budget, which all events together are to use up. Removals are not limited, but every site keeps
-    a unit.
+    sites together; `parameters` and `flops` limit the whole network after the event. `over_events` tells that `units`
+    is the event's part of a budget, which all events together are to use up. Removals are not limited, but every site
+    keeps a unit.
     """
 
     requests: dict[str, int]
@@ -78,7 +78,7 @@ class Allowance:
     units: int
     parameters: int = UNLIMITED
     flops: int = UNLIMITED
-    spread: bool = False
+    over_events: bool = False
 
     @property
     def empty(self) -> bool:
@@ -88,54 +88,69 @@ class Allowance:
 
 @dataclass
 class Ledger:
-    """Takes candidates one by one, as long as the allowance covers them."""
+    """Takes candidates one by one, as long as the allowance covers them.
+
+    `units` counts new layers too, `widths` does not.
+    """
 
     allowance: Allowance
     cost: NetworkCost
     flops: int
     units: dict[str, int] = field(default_factory=dict)
+    widths: dict[str, int] = field(default_factory=dict)
     layers: int = 0
     dormant: int = 0
 
     def take(self, candidate: Candidate) -> bool:
         """Whether the candidate fits beside those taken before; if so it is taken. Removals make room for others."""
-        allowance = self.allowance
-        mine = self.units.get(candidate.site, 0)
-        if candidate.rewires is not None:
-            if candidate.dormant < 0 and self.parameters - candidate.dormant > allowance.parameters:
-                return False
-            self.dormant += candidate.dormant
-            return True
-        if candidate.removes is not None:
-            if self.cost.units[candidate.site] + mine <= 1:
-                return False
-            self.units[candidate.site] = mine - 1
-            self.flops += candidate.flops
-            self.dormant += candidate.dormant
-            return True
+        took: bool = (self._remove, self._rewire, self._add)[candidate.gain + 1](candidate)
+        return took
+
+    def count(self, candidate: Candidate) -> None:
+        """Take the candidate, whether the allowance covers it or not."""
+        self.units[candidate.site] = self.units.get(candidate.site, 0) + candidate.gain
+        if not candidate.layer_parameters:
+            self.widths[candidate.site] = self.widths.get(candidate.site, 0) + candidate.gain
+        self.layers += candidate.layer_parameters
+        self.flops += candidate.flops
+        self.dormant += candidate.dormant
+
+    def _add(self, candidate: Candidate) -> bool:
+        allowance, mine = self.allowance, self.units.get(candidate.site, 0)
         if mine >= allowance.caps.get(candidate.site, 0) or sum(self.units.values()) >= allowance.units:
             return False
-        units = {**self.units, candidate.site: mine + 1}
-        flops = self.flops + candidate.flops
-        if allowance.flops < UNLIMITED and flops + self.cost.shared_flops(units) > allowance.flops:
+        after = replace(self, units=dict(self.units), widths=dict(self.widths))
+        after.count(candidate)
+        if after.over:
             return False
-        layers = self.layers + (candidate.parameters if candidate.insertion else 0)
-        dormant = self.dormant + candidate.dormant
-        if allowance.parameters < UNLIMITED and self.cost.parameters(units, layers) - dormant > allowance.parameters:
+        self.count(candidate)
+        return True
+
+    def _remove(self, candidate: Candidate) -> bool:
+        """Every site keeps a unit."""
+        if self.cost.units[candidate.site] + self.units.get(candidate.site, 0) <= 1:
             return False
-        self.units, self.layers, self.flops, self.dormant = units, layers, flops, dormant
+        self.count(candidate)
+        return True
+
+    def _rewire(self, candidate: Candidate) -> bool:
+        if candidate.dormant < 0 and self.parameters - candidate.dormant > self.allowance.parameters:
+            return False
+        self.dormant += candidate.dormant
         return True
 
     @property
     def parameters(self) -> int:
         """Parameters, without dormant ones, of the network with all that was taken."""
-        return self.cost.parameters(self.units, self.layers) - self.dormant
+        return self.cost.parameters(self.widths, self.layers) - self.dormant
 
     @property
     def over(self) -> bool:
         """Whether the network with all that was taken is above the limits."""
-        flops = self.flops + self.cost.shared_flops(self.units) if self.allowance.flops < UNLIMITED else 0
-        return self.parameters > self.allowance.parameters or flops > self.allowance.flops
+        allowance = self.allowance
+        if allowance.flops < UNLIMITED and self.flops + self.cost.shared_flops(self.widths) > allowance.flops:
+            return True
+        return allowance.parameters < UNLIMITED and self.parameters > allowance.parameters
 
 
 def allowance_for(
@@ -159,28 +174,28 @@ def allowance_for(
     sites may gain is not limited by what the budget leaves.
     """
     even = {name: max(1, round((amount or DEFAULT_AMOUNT) * seed[name])) for name in current}
-    spread = events_left if amount is None and (budget is None or len(budget.limits) == 1) else None
+    shares = events_left if amount is None and (budget is None or len(budget.limits) == 1) else None
     if budget is None:
         return Allowance(even, dict.fromkeys(current, UNLIMITED), sum(even.values()))
     if budget.measure == "width":
         limit = budget.at(events)
         caps = {name: max(0, round(seed[name] * limit) - units) for name, units in current.items()}
-        if spread:
-            even = {name: _part(caps[name], spread) for name in caps}
+        if shares:
+            even = {name: _part(caps[name], shares) for name in caps}
         requests = {name: min(even[name], caps[name]) for name in caps}
-        return Allowance(requests, caps, sum(requests.values()), spread=spread is not None)
+        return Allowance(requests, caps, sum(requests.values()), over_events=shares is not None)
     caps = dict.fromkeys(current, UNLIMITED)
     if budget.measure == "units":
         left = max(0, int(budget.at(events)) - added)
-        units = _part(left, spread) if spread else min(left, sum(even.values()))
+        units = _part(left, shares) if shares else min(left, sum(even.values()))
         total = sum(seed[name] for name in current)
-        requests = {name: math.ceil(units * seed[name] / total) for name in current} if spread else even
-        return Allowance(requests, caps, units, spread=spread is not None)
+        requests = {name: math.ceil(units * seed[name] / total) for name in current} if shares else even
+        return Allowance(requests, caps, units, over_events=shares is not None)
     limit = int(budget.at(events))
     left = max(0, limit - used[budget.measure])
     units = sum(even.values())
-    if spread:
-        left = _part(left, spread)
+    if shares:
+        left = _part(left, shares)
         share = left / max(1.0, sum(unit_cost[name] * seed[name] for name in current))
         even = {name: math.ceil(share * seed[name]) for name in current}
         units = UNLIMITED

@@ -1,142 +1,151 @@
-"""A candidate: one morphism with the tensors that it would install."""
+"""A candidate: one change of the network with the tensors that it would install; one type for each kind of change."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import ClassVar
 
-import torch
 from torch import Tensor
 
-from growsearch.errors import GrowthRefused
-from growsearch.graph import AxisUse, NetworkGraph, Site
-from growsearch.surgery import AxisEdit, Edit, Insertion, MaskEdit, Offset, SiteEdit, site_edits
+from growsearch.surgery import Insertion, MaskEdit
 
 FillKey = tuple[str, int]
 
 
 @dataclass(frozen=True)
 class Candidate:
-    """One change: a new unit, a split of a unit or its removal at a site, or a new layer at a depth site.
+    """What all kinds of change have; `site` is where, `index` its rank among those of its kind at the site.
 
-    A new unit's `fills` give, for `(tensor, axis)`, its values at its new positions on that axis (run after run). A
-    split copies the unit `source`; `share` is its part of the outgoing weights before those of all copies are scaled to
-    sum 1, and `shifts` are added to (the source, the copy) afterwards, laid out as fills. A removal takes out the unit
-    `removes`; its `offsets` are added to whole tensors as they were before the event (the bias that takes over the
-    unit's mean). Where weights have masks, a new unit that is `sparse` starts with its connections that hold 0 dormant;
-    `rewires` wakes connections of one weight or puts them to sleep, and is no unit. `dormant` is by how many dormant
-    connections there are more.
+    `parameters` and `flops` are what it costs, negative where it frees them; `dormant` is by how many dormant
+    connections there are more. `exact` tells that the network's function stays as it is; elsewhere `predicted_change`
+    is by how much it is expected to change the objective. `effects` are, where known, what it does to the loss of
+    single samples: two numbers each, first order and root of the curvature. `score` is the initializer's own estimate,
+    larger is better.
 
-    `parameters` and `flops` are what it costs, negative where it frees them. `exact` tells that the network's function
-    stays as it is; elsewhere `predicted` is by how much it is expected to change the objective. `effects` are, where
-    known, what it does to the loss of single samples: two numbers each, first order and root of the curvature. `score`
-    is the initializer's own estimate of its worth, larger is better.
+    `gain` is how many units or layers it adds: -1 for a removal.
     """
 
     site: str
     index: int
     parameters: int
     flops: int
-    fills: Mapping[FillKey, Tensor] = field(default_factory=dict)
-    source: int | None = None
-    share: float = 1.0
-    shifts: Mapping[FillKey, tuple[Tensor, Tensor]] = field(default_factory=dict)
-    removes: int | None = None
-    offsets: Mapping[str, Tensor] = field(default_factory=dict)
-    score: float | None = None
-    insertion: Insertion | None = None
-    exact: bool = True
-    predicted: float | None = None
-    effects: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False)
-    rewires: MaskEdit | None = None
-    sparse: bool = False
-    dormant: int = 0
+    dormant: int = field(default=0, kw_only=True)
+    score: float | None = field(default=None, kw_only=True)
+    exact: bool = field(default=True, kw_only=True)
+    predicted_change: float | None = field(default=None, kw_only=True)
+    effects: tuple[Tensor, Tensor] | None = field(default=None, repr=False, compare=False, kw_only=True)
+
+    gain: ClassVar[int] = 1
 
     @property
     def adds(self) -> bool:
         """Whether it adds a unit or a layer."""
-        return self.removes is None and self.rewires is None
+        return self.gain > 0
 
     @property
     def unit(self) -> int | None:
         """The existing unit that it changes: splits or removes."""
-        return self.source if self.removes is None else self.removes
-
-
-def edits_of(site: Site, candidates: Sequence[Candidate]) -> list[Edit]:
-    """The edits that install all `candidates` of `site`: what stays of its units in order, and the new ones behind.
-
-    Raises `GrowthRefused` where a unit is removed and split, or split with shifts and split again.
-    """
-    _check_compatible(site, candidates)
-    removed = {c.removes for c in candidates if c.removes is not None}
-    kept = [unit for unit in range(site.units) if unit not in removed]
-    adding = [c for c in candidates if c.adds]
-    source = [*kept, *(-1 if c.source is None else c.source for c in adding)]
-    new = [c for c in adding if c.source is None]
-    fills = {}
-    for use in site.axes:
-        parts = [c.fills[use.tensor, use.axis] for c in new if (use.tensor, use.axis) in c.fills]
-        if parts:
-            fills[use.tensor, use.axis] = _joined(use, parts)
-    shares = _shares(kept, adding)
-    scales = {(u.tensor, u.axis): shares for u in site.axes if u.role == "in"} if shares else {}
-    offsets = [Offset(name, value) for c in candidates for name, value in c.offsets.items()]
-    edits = site_edits(site, source, fills, scales, _shifts(kept, adding))
-    return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
-
-
-def _thinned(edits: Sequence[SiteEdit], new: Sequence[Candidate]) -> list[SiteEdit]:
-    """The edits whose new positions are dormant where they hold 0."""
-    keys = {key for c in new if c.sparse for key in c.fills}
-    return [
-        replace(edit, sparse=(edit.tensor, edit.axis) in keys) if isinstance(edit, AxisEdit) else edit for edit in edits
-    ]
-
-
-def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
-    """All edits of `chosen`: those of masks, site by site, then the insertions."""
-    by_site: dict[str, list[Candidate]] = {}
-    for c in chosen:
-        if c.insertion is None and c.rewires is None:
-            by_site.setdefault(c.site, []).append(c)
-    edits: list[Edit] = [c.rewires for c in chosen if c.rewires is not None]
-    for name, group in by_site.items():
-        edits += edits_of(graph.sites[name], group)
-    return edits + [c.insertion for c in chosen if c.insertion is not None]
-
-
-def _check_compatible(site: Site, candidates: Sequence[Candidate]) -> None:
-    uses = Counter(c.unit for c in candidates if c.unit is not None)
-    for c in candidates:
-        if c.unit is not None and uses[c.unit] > 1 and (c.shifts or not c.adds):
-            raise GrowthRefused(f"site {site.name!r}: unit {c.unit} is changed twice in one event; choose one change")
-
-
-def _shifts(kept: Sequence[int], adding: Sequence[Candidate]) -> dict[FillKey, dict[int, Tensor]]:
-    """What is added to a unit, by its place among the units of after."""
-    shifts: dict[FillKey, dict[int, Tensor]] = {}
-    for place, c in enumerate(adding, len(kept)):
-        for key, (first, second) in c.shifts.items():
-            assert c.source is not None
-            shifts.setdefault(key, {}).update({kept.index(c.source): first, place: second})
-    return shifts
-
-
-def _joined(use: AxisUse, parts: Sequence[Tensor]) -> Tensor:
-    """The units' values in the order of the axis: run after run, within a run unit after unit."""
-    runs = [torch.split(part, [run.repeat for run in use.runs], use.axis) for part in parts]
-    return torch.cat([unit[run] for run in range(len(use.runs)) for unit in runs], use.axis)
-
-
-def _shares(kept: Sequence[int], adding: Sequence[Candidate]) -> tuple[float, ...] | None:
-    """Factor of every unit's outgoing weights, kept units first; the copies of a unit sum to 1."""
-    copies = [c for c in adding if c.source is not None]
-    if not copies:
         return None
-    totals = {c.source: 1.0 for c in copies}
-    for c in copies:
-        totals[c.source] += c.share
-    old = [1.0 / totals.get(unit, 1.0) for unit in kept]
-    return (*old, *(1.0 if c.source is None else c.share / totals[c.source] for c in adding))
+
+    @property
+    def alone(self) -> bool:
+        """Whether no other change of its unit fits beside it."""
+        return False
+
+    @property
+    def layer_parameters(self) -> int:
+        """Parameters of a layer that it inserts."""
+        return 0
+
+
+@dataclass(frozen=True)
+class NewUnit(Candidate):
+    """A new unit: `fills` give, for `(tensor, axis)`, its values at its new positions on that axis (run after run).
+
+    Where weights have masks, a unit that is `sparse` starts with its connections that hold 0 dormant.
+    """
+
+    fills: Mapping[FillKey, Tensor] = field(default_factory=dict)
+    sparse: bool = False
+
+
+@dataclass(frozen=True)
+class Split(Candidate):
+    """A copy of the unit `source`.
+
+    `share` is its part of the outgoing weights before those of all copies are scaled to sum 1. Afterwards `shifts` are
+    added to (the source, the copy), laid out as fills of a new unit, and before everything `offsets` to whole tensors.
+    """
+
+    source: int
+    share: float = 1.0
+    shifts: Mapping[FillKey, tuple[Tensor, Tensor]] = field(default_factory=dict)
+    offsets: Mapping[str, Tensor] = field(default_factory=dict)
+
+    @property
+    def unit(self) -> int:
+        """The unit that it splits."""
+        return self.source
+
+    @property
+    def alone(self) -> bool:
+        """Plain copies of one unit fit beside each other, shifted ones do not."""
+        return bool(self.shifts)
+
+
+@dataclass(frozen=True)
+class Removal(Candidate):
+    """Takes out the unit `removed`.
+
+    `offsets` are added to whole tensors as they were before the event: the bias that takes over the unit's mean.
+    """
+
+    removed: int
+    offsets: Mapping[str, Tensor] = field(default_factory=dict)
+
+    gain: ClassVar[int] = -1
+
+    @property
+    def unit(self) -> int:
+        """The unit that it removes."""
+        return self.removed
+
+    @property
+    def alone(self) -> bool:
+        """Always."""
+        return True
+
+
+@dataclass(frozen=True)
+class NewLayer(Candidate):
+    """A new layer at a depth site."""
+
+    insertion: Insertion
+
+    @property
+    def layer_parameters(self) -> int:
+        """All that it costs."""
+        return self.parameters
+
+
+@dataclass(frozen=True)
+class Rewiring(Candidate):
+    """Regrows or prunes connections of one weight; no unit comes or goes."""
+
+    edit: MaskEdit
+
+    gain: ClassVar[int] = 0
+
+
+Kinds = frozenset[type[Candidate]]
+"""What an initializer makes, or a selector takes."""
+
+WidthChange = NewUnit | Split | Removal
+ADDING: Kinds = frozenset({NewUnit, Split, NewLayer})
+"""What every selector takes unless it says otherwise."""
+
+
+def named(kinds: Kinds) -> str:
+    """The kinds by name."""
+    return ", ".join(sorted(kind.__name__ for kind in kinds))

@@ -12,10 +12,12 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
 from growsearch.growth.budget import Allowance, Ledger
+from growsearch.growth.candidate import ADDING, Kinds
 from growsearch.growth.cost import NetworkCost
 from growsearch.growth.reporting import Report, silent
 from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.growth.statistics.decompose import Triplets
+from growsearch.growth.strategy import Strategy
 
 
 @dataclass
@@ -23,11 +25,12 @@ class GrowthContext:
     """One event: the network, the sites it may change, and what it may add.
 
     `sites` are the candidates for widening, `depth_sites` those for deepening; only one of the two is not empty.
-    `places` are the depth sites at which an initializer that widens may propose layers beside.
-    `generator` is the growth's own source of random numbers; `state` what the strategies remember between events.
+    `layer_sites` are the depth sites at which an initializer that widens may propose layers beside.
+    `generator` is the growth's own source of random numbers; `state` what the strategies remember between events,
+    by their group.
     `fresh` are batches that the strategies leave alone: what they did is measured there. `report(done, total, what)` is
-    for strategies that work for long. `may_remove` tells that the selector understands
-    candidates that remove units, `may_rewire` that it understands those that change masks. `ages` are the steps since
+    for strategies that work for long. `takes` are the kinds of candidates that the
+    selector takes. `ages` are the steps since
     each unit of a site was new or split, `minimum_age` the least at which a unit may be split or removed. `trainable`
     are the names of the parameters that train (None: all).
     """
@@ -38,12 +41,11 @@ class GrowthContext:
     depth_sites: Mapping[str, DepthSite]
     allowance: Allowance
     generator: torch.Generator
-    state: dict[str, Any]
+    state: dict[str, dict[str, Any]]
     objective: Callable[[nn.Module, Any], Tensor] | None = None
     batches: Sequence[Any] = ()
-    may_remove: bool = False
-    places: Mapping[str, DepthSite] = field(default_factory=dict)
-    may_rewire: bool = False
+    takes: Kinds = ADDING
+    layer_sites: Mapping[str, DepthSite] = field(default_factory=dict)
     ages: Mapping[str, Sequence[int]] = field(default_factory=dict)
     minimum_age: int = 0
     trainable: frozenset[str] | None = None
@@ -57,26 +59,31 @@ class GrowthContext:
         """Names of the sites that may change, in the order of the network."""
         return list(self.sites) + list(self.depth_sites)
 
+    def state_of(self, strategy: Strategy) -> dict[str, Any]:
+        """What one strategy remembers between events: plain data, which checkpoints hold; it is its own to change."""
+        own: dict[str, Any] = self.state.setdefault(strategy.group, {})
+        return own
+
     def ledger(self) -> Ledger:
         """A new ledger of this event's allowance."""
         return Ledger(self.allowance, NetworkCost(self.model, self.graph), self.graph.flops)
 
-    def pool(self, spread: float) -> dict[str, int]:
-        """For every site, `spread` times its even share, as far as it may gain so much: what a selector ranks."""
+    def pool(self, multiplier: float) -> dict[str, int]:
+        """For every site, `multiplier` times its even share, as far as it may gain so much: what a selector ranks."""
         allowance = self.allowance
         return {
-            name: min(int(spread * max(1, allowance.requests[name])), allowance.caps[name], allowance.units)
+            name: min(int(multiplier * max(1, allowance.requests[name])), allowance.caps[name], allowance.units)
             for name in self.names
         }
 
-    def mature(self, site: str) -> list[int]:
+    def eligible(self, site: str) -> list[int]:
         """The units of a site that are old enough to be split or removed."""
         ages = self.ages.get(site)
         units = range(self.sites[site].units)
         return list(units) if ages is None else [unit for unit in units if ages[unit] >= self.minimum_age]
 
     def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
-        """Leading singular triplets of the gradient matrices: per site one entry for each lane.
+        """Leading singular triplets of the gradient matrices: per site one entry for each channel.
 
         The first call collects for all sites of `plan` at once; later calls are answered from memory. Raises
         `GrowthRefused` without objective and batches, and where a site has no gradient matrix.

@@ -15,11 +15,11 @@ class GrowthEvent:
     `predicted_change` and `measured_change` are of the objective on the statistics batch, by the growth itself, before
     any training (None without an objective). `gradient_ratio` is, by site, the mean gradient norm of the new units over
     that of the old ones right after the event, on a batch that no strategy has seen (empty where there was none).
-    `growth_flops` is what the event itself computed, in all its forward and backward passes (see `FlopMeter`). `woken`
-    and `slept` count connections, `active_before` and `active_after` the parameters that are not dormant. `left_out`
-    are the sites that did not pass their checks, with the reason: growing leaves them out from then on. `refused` is
-    the reason where the event was rolled back. `edits` are the structural changes as plain data, in the coordinates
-    before the event.
+    `growth_flops` is what the event itself computed, in all its forward and backward passes (see `FlopMeter`).
+    `regrown` and `pruned` count connections, `active_before` and `active_after` the parameters that are not dormant.
+    `left_out` are the sites that did not pass their checks, with the reason: growing leaves them out from then on.
+    `refused` is the reason where the event was rolled back. `edits` are the structural changes as plain data, in the
+    coordinates before the event.
     """
 
     step: int
@@ -38,8 +38,8 @@ class GrowthEvent:
     seconds: float
     removed: dict[str, int] = field(default_factory=dict)
     gradient_ratio: dict[str, float] = field(default_factory=dict)
-    woken: int = 0
-    slept: int = 0
+    regrown: int = 0
+    pruned: int = 0
     active_before: int | None = None
     active_after: int | None = None
     refused: str | None = None

@@ -51,7 +51,7 @@ def grow(
     """
     initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     graph = trace(model, example_inputs)
-    deep = initializer.grows == "depth"
+    deep = initializer.deepens()
     places: Mapping[str, Any] = graph.depth_sites if deep else graph.sites
     plan: dict[str, int] = {}
     for name, count in units.items():

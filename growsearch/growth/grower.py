@@ -20,23 +20,23 @@ from growsearch.graph.literals import LITERAL
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.budget import Allowance, Budget, allowance_for
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
-from growsearch.growth.maturity import Births, Maturity, boost_new_units, marks
-from growsearch.growth.policy import Policy, Spec
+from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
 from growsearch.growth.refusals import refused_beforehand, refused_now
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
+from growsearch.growth.unit_ages import NewUnitSettings, UnitAges, boost_new_units, marks
 from growsearch.surgery import (
     Insertion,
     active_parameters,
     apply_edits,
+    apply_masks,
     changed_attributes,
-    hold_masks,
     masks_of,
     optimizers_of,
     rename,
@@ -61,7 +61,7 @@ class Grower:
             over the scheduler's remaining events, or takes 0.25 where their number is not known.
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function.
         companions: modules of the same architecture that follow, such as an EMA copy.
-        maturity: how long new units are spared, and how fast they learn meanwhile.
+        new_units: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
         total_steps, steps_per_epoch: of the training, for schedulers that need them.
         report: called as `report(done, total, what)` by strategies that work for long; by default a line on a terminal,
@@ -86,7 +86,7 @@ class Grower:
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
         statistics_batches: int = 1,
-        maturity: Maturity | None = None,
+        new_units: NewUnitSettings | None = None,
         seed: int = 0,
         total_steps: int | None = None,
         steps_per_epoch: int | None = None,
@@ -108,7 +108,7 @@ class Grower:
         watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
         self._budget = Budget.of(budget)
-        if self._budget is not None and not self.policy.where.removes:
+        if self._budget is not None and Removal not in self.policy.where.takes:
             self._budget.check_seed(self.graph.parameters, self.graph.flops)
         if amount is not None and not amount > 0:
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
@@ -122,11 +122,11 @@ class Grower:
         self._state: dict[str, Any] = {}
         self._check_places()
         self._leave_out_refused()
-        self._maturity = maturity or Maturity()
-        self._births = Births(self.graph)
-        if self._maturity.boosts:
-            boost_new_units(self._maturity, optimizer, model, self._young)
-        if self.policy.where.rewires and not masks_of(model):  # a network that has masks goes on with them
+        self._new_units = new_units or NewUnitSettings()
+        self._ages = UnitAges(self.graph)
+        if self._new_units.boosts:
+            boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
+        if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
             apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self._generator), optimizer, companions)
 
     def step(self) -> GrowthEvent | None:
@@ -136,7 +136,7 @@ class Grower:
         where the policy cannot grow this network at all.
         """
         self.progress.step += 1
-        hold_masks(self._growing.model, self._growing.optimizer)
+        apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
         watches = self.policy.when.watches(self.progress)
@@ -188,7 +188,7 @@ class Grower:
             "generator": self._generator.get_state(),
             "seed_units": dict(self._seed_units),
             "added": self._added,
-            "births": self._births.state_dict(),
+            "ages": self._ages.state_dict(),
             "state": dict(self._state),
             "left_out": dict(self.left_out),
             **self.architecture(),
@@ -201,7 +201,7 @@ class Grower:
         self._generator.set_state(state["generator"].cpu())
         self._seed_units = dict(state["seed_units"])
         self._added = int(state["added"])
-        self._births.load_state_dict(state["births"])
+        self._ages.load_state_dict(state["ages"])
         self._state = dict(state["state"])
         self.left_out = dict(state["left_out"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
@@ -210,7 +210,7 @@ class Grower:
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if not context.names:
             raise GrowthFailed(self._why_no_place())
-        if context.allowance.empty and not context.may_remove:
+        if context.allowance.empty and Removal not in context.takes:
             self.progress.exhausted = self._used_up()
             return None
         chosen: Sequence[Candidate] = ()
@@ -260,7 +260,7 @@ class Grower:
 
     def _leave_out_refused(self) -> None:
         """Before anyone trains: what the initializer refuses whatever the data; `GrowthRefused` where that is all."""
-        if self.policy.how.grows == "depth":
+        if self.policy.how.deepens():
             return
         model, sites = self._growing.model, self._sites()
         trainable = trainable_parameters(model, self._growing.optimizer)
@@ -276,25 +276,29 @@ class Grower:
         if plan and "gradient_matrix" in needs and not context.depth_sites:
             # One pass for both strategies.
             context.triplets(plan)
-        return self.policy.where.select(self.policy.how.propose(plan, context), context) if plan else []
+        if not plan:
+            return []
+        proposed = self.policy.how.propose(plan, context)
+        require_declared(self.policy, proposed)
+        return self.policy.where.select(proposed, context)
 
     def _account(self, before: NetworkGraph, chosen: Sequence[Candidate]) -> None:
         self.progress.events.append(self.progress.step)
-        self._added += sum(candidate.adds for candidate in chosen)
-        self._added -= sum(candidate.removes is not None for candidate in chosen)
-        insertions = [candidate.insertion for candidate in chosen if candidate.insertion is not None]
+        self._added += sum(candidate.gain for candidate in chosen)
+        insertions = [candidate.insertion for candidate in chosen if isinstance(candidate, NewLayer)]
         self.insertions += insertions
         # A layer behind a producer gives its site another name.
         self._seed_units = {rename(name, insertions): units for name, units in self._seed_units.items()}
         self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
-        self._births.update(before, self.graph, chosen, self.progress.step)
+        self._ages.update(before, self.graph, chosen, self.progress.step)
         for name, site in self.graph.sites.items():
             self._seed_units.setdefault(name, site.units)
 
     def _context(self) -> GrowthContext:
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         layers = {n: site for n, site in self.graph.depth_sites.items() if self._named(n) and n not in self.left_out}
-        places = layers if not deep and self.policy.where.inserts and self.policy.how.inserts() else {}
+        beside = self.policy.where.layers_beside_units and NewLayer in self.policy.how.made()
+        layer_sites = layers if beside and not deep else {}
         allowance = self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress))
         strategies = (self.policy.when, self.policy.where, self.policy.how)
         needed = max(self._statistics_batches, *(each.batches() for each in strategies))
@@ -304,24 +308,23 @@ class Grower:
             graph=self.graph,
             sites={} if deep else self._sites(),
             depth_sites=layers if deep else {},
-            places=places,
-            allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(places, 1)),
+            layer_sites=layer_sites,
+            allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(layer_sites, 1)),
             generator=self._generator,
             state=self._state,
             objective=self._growing.objective,
             batches=batches[:needed],
             fresh=batches[needed:],
             report=self._report,
-            may_remove=self.policy.where.removes,
-            may_rewire=self.policy.where.rewires,
-            ages=self._births.ages(self.progress.step),
-            minimum_age=self._maturity.age,
+            takes=self.policy.where.takes,
+            ages=self._ages.ages(self.progress.step),
+            minimum_age=self._new_units.age,
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
 
-    def _young(self) -> dict[str, Tensor]:
+    def _marked_new_units(self) -> dict[str, Tensor]:
         """By parameter, a mark at what belongs to units that are not yet as old as the boost lasts."""
-        units = self._births.young(self.progress.step, self._maturity.steps)
+        units = self._ages.new_units(self.progress.step, self._new_units.steps)
         return marks(self._growing.model, self.graph, units)
 
     def _draw_batches(self, count: int) -> list[Any]:
@@ -361,12 +364,12 @@ class Grower:
             self._amount,
             events_left,
             len(self.progress.events),
-            self.policy.where.removes,
+            Removal in self.policy.where.takes,
         )
 
     def _used_up(self) -> bool:
         """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one."""
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         if self._budget is not None and len(self.progress.events) < len(self._budget.limits) - 1:
             return False
         return (self._depth_allowance() if deep else self._allowance(events_left=1)).empty
@@ -386,7 +389,7 @@ class Grower:
         return Allowance(places, places, 1, flops=limit)
 
     def _check_places(self) -> None:
-        deep = self.policy.how.grows == "depth"
+        deep = self.policy.how.deepens()
         places = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
         if places:
             return

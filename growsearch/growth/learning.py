@@ -8,7 +8,7 @@ from torch import nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Role, Site
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewUnit, Split
 from growsearch.growth.directions import NEARLY_ZERO, fill_norm
 from growsearch.growth.trainable import named_weights, require_distinct_copies, require_trained, trains
 from growsearch.growth.unit_weights import mean_norm
@@ -19,12 +19,11 @@ def require_learning(
 ) -> None:
     """`GrowthRefused` where one of `chosen` adds a unit that could never learn."""
     for c in chosen if trainable is not None else ():
-        if not c.adds or c.insertion is not None:
+        if isinstance(c, Split):
+            (require_trained if c.shifts else require_distinct_copies)(graph.sites[c.site], trainable)
+        if not isinstance(c, NewUnit):
             continue
         site = graph.sites[c.site]
-        if c.source is not None:
-            (require_trained if c.shifts else require_distinct_copies)(site, trainable)
-            continue
         # A side learns where it is trained and the other one is not zero.
         incoming = trains(site, "out", trainable) and not _empty(model, site, c, "in")
         outgoing = trains(site, "in", trainable) and not _empty(model, site, c, "out")
@@ -36,5 +35,5 @@ def require_learning(
             )
 
 
-def _empty(model: nn.Module, site: Site, c: Candidate, role: Role) -> bool:
+def _empty(model: nn.Module, site: Site, c: NewUnit, role: Role) -> bool:
     return fill_norm(site, c.fills, role) <= NEARLY_ZERO * mean_norm(model, site, role)

@@ -8,7 +8,7 @@ from typing import Literal
 import torch
 
 from growsearch.graph import DepthSite
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import NewLayer
 from growsearch.surgery import Insertion
 
 
@@ -18,7 +18,7 @@ def new_layer(
     generator: torch.Generator,
     layer: Literal["auto", "identity", "residual"] = "auto",
     kernel: int = 3,
-) -> Candidate | None:
+) -> NewLayer | None:
     """A layer behind the module at depth site `name` that leaves the function as it is.
 
     `auto` is an identity layer behind an idempotent activation, else a residual block; None where an identity layer is
@@ -30,7 +30,7 @@ def new_layer(
     seed = int(torch.randint(2**31, (1,), generator=generator))
     insertion = Insertion(name, kind, place.channels, place.spatial, kernel if place.spatial else 1, seed)
     parameters, flops = layer_cost(insertion, place)
-    return Candidate(name, 0, parameters, flops, insertion=insertion)
+    return NewLayer(name, 0, parameters, flops, insertion)
 
 
 def layer_cost(insertion: Insertion, place: DepthSite) -> tuple[int, int]:

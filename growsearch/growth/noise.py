@@ -43,11 +43,11 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         packet = func.overloadpacket
         if packet in _FILLS:
-            return args[0].copy_(_spread(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs)))
+            return args[0].copy_(_per_sample(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs)))
         if packet in _LIKE:
-            return _spread(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs))
+            return _per_sample(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs))
         if packet in _SIZED and (place := _size_argument(func)) is not None and place < len(args):
-            return _spread(args[place], func(*args[:place], [_DRAWN], *args[place + 1 :], **kwargs))
+            return _per_sample(args[place], func(*args[:place], [_DRAWN], *args[place + 1 :], **kwargs))
         if packet is _aten.normal and any(isinstance(argument, Tensor) for argument in args):
             return _normal(*args, **kwargs)
         if packet in _BERNOULLI:
@@ -59,7 +59,7 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
         return func(*args, **kwargs)
 
 
-def _spread(shape: Sequence[int], numbers: Tensor) -> Tensor:
+def _per_sample(shape: Sequence[int], numbers: Tensor) -> Tensor:
     """A tensor of `shape` with one of the numbers for each place on its first axis: the extremes, then the others."""
     numbers = numbers.clone()
     for place, extreme in ((0, int(numbers.argmin())), (1, int(numbers.argmax()))):
@@ -79,13 +79,13 @@ def _normal(mean: Tensor | float, std: Tensor | float = 1.0, generator: torch.Ge
     like = mean if isinstance(mean, Tensor) else std
     assert isinstance(like, Tensor)
     numbers = torch.randn(_DRAWN, generator=generator, dtype=like.dtype, device=like.device)
-    return mean + std * _spread(like.shape, numbers)
+    return mean + std * _per_sample(like.shape, numbers)
 
 
 def _bernoulli(
     packet: Callable[..., Any], x: Tensor, p: Tensor | float | None = None, generator: torch.Generator | None = None
 ) -> Tensor:
     """`bernoulli(x)` takes its probabilities from `x`, all other forms from `p`."""
-    numbers = _spread(x.shape, torch.rand(_DRAWN, generator=generator, device=x.device))
+    numbers = _per_sample(x.shape, torch.rand(_DRAWN, generator=generator, device=x.device))
     values = (numbers < (x if p is None else p)).to(x.dtype)
     return x.copy_(values) if packet is _aten.bernoulli_ else values

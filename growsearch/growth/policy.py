@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 
 from growsearch.errors import InputError
+from growsearch.growth.candidate import Candidate, named
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
 from growsearch.registry import lookup, names, nearest
@@ -36,7 +37,11 @@ def strategy(kind: type[S], group: str, spec: Spec) -> S:
             for e in error.errors()
         )
         raise InputError(f"{group} {name}: {problems} (parameters: {', '.join(fields) or 'none'})") from None
-    assert isinstance(made, kind)
+    if not isinstance(made, kind):
+        raise InputError(
+            f"{group} {name}: its class {found.__qualname__} is no {kind.__name__}: its entry point belongs to another "
+            f"group than growsearch.{group}"
+        )
     return made
 
 
@@ -55,16 +60,33 @@ class Policy:
 
     @staticmethod
     def of(when: Spec, where: Spec, how: Spec) -> Policy:
-        """From three specifications; see `strategy`."""
-        return Policy(
+        """From three specifications; see `strategy`. `InputError` where the selector takes nothing of what is made."""
+        policy = Policy(
             strategy(Scheduler, "when", when),  # type: ignore[type-abstract]  # only used for isinstance
             strategy(Selector, "where", where),  # type: ignore[type-abstract]  # only used for isinstance
             strategy(Initializer, "how", how),  # type: ignore[type-abstract]  # only used for isinstance
         )
+        made, takes, names = policy.how.made(), policy.where.takes, policy.names
+        if not made & takes:
+            raise InputError(
+                f"where {names.where} takes {named(takes)}, and how {names.how} makes {named(made)}: choose another of "
+                "the two"
+            )
+        return policy
 
     @property
     def names(self) -> Names:
         """Their names."""
         return Names(
             strategy_name("when", self.when), strategy_name("where", self.where), strategy_name("how", self.how)
+        )
+
+
+def require_declared(policy: Policy, proposed: Sequence[Candidate]) -> None:
+    """`InputError` where the initializer proposed a kind of candidate that is not among those it `makes`."""
+    kinds = frozenset(type(c) for c in proposed)
+    if kinds - policy.how.makes:
+        raise InputError(
+            f"how {policy.names.how} proposed {named(kinds - policy.how.makes)}, and says that it makes "
+            f"{named(policy.how.makes)}: declare all kinds in `makes`"
         )

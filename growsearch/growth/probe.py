@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthFailed
 from growsearch.graph import NetworkGraph
-from growsearch.growth.candidate import Candidate
+from growsearch.growth.candidate import Candidate, NewLayer, Split
 from growsearch.growth.directions import Start, start
 from growsearch.growth.dropout import WithoutDropout, dropout_off
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.surgery import substituted, undisturbed
 
 STEP = 0.01
@@ -40,8 +40,8 @@ class Probes:
     ) -> None:
         self._objective = objective
         starts = [start(model, graph, c) for c in candidates]
-        self.overgrown = Overgrown(model, graph, [each.probe.base for each in starts])
-        dropout_off(self.overgrown.model)
+        self.expanded = ExpandedModel(model, graph, [each.probe.base for each in starts])
+        dropout_off(self.expanded.model)
         self.probes = [each.probe for each in starts]
         self._descend(starts, batches, step)
 
@@ -53,12 +53,12 @@ class Probes:
     def substituted(self, gates: Tensor) -> Iterator[nn.Module]:
         """Inside, the copy computes with the candidates at `gates`; differentiable in them."""
         inserted = {
-            name: self.overgrown.model.get_parameter(name).detach() + gate * value
+            name: self.expanded.model.get_parameter(name).detach() + gate * value
             for probe, gate in zip(self.probes, gates.unbind(), strict=True)
             for name, value in probe.direction.inserted.items()
         }
         with (
-            self.overgrown.substituted(self.candidates(gates)) as model,
+            self.expanded.substituted(self.candidates(gates)) as model,
             substituted(model, inserted),
             WithoutDropout(),
         ):
@@ -73,7 +73,7 @@ class Probes:
         """Derivative `[candidates]` of the mean loss over `batches` by each gate, at `gates`."""
         gates = gates.detach().requires_grad_()
         total = torch.zeros_like(gates, requires_grad=False)
-        with undisturbed(self.overgrown.model):
+        with undisturbed(self.expanded.model):
             for batch in batches:
                 loss = self.loss(gates, batch)
                 if loss.requires_grad:
@@ -82,7 +82,7 @@ class Probes:
 
     def gates(self, value: float) -> Tensor:
         """All gates at one value, in the network's type and on its device."""
-        weight = next(self.overgrown.model.parameters())
+        weight = next(self.expanded.model.parameters())
         return torch.full((len(self.probes),), value, dtype=weight.dtype, device=weight.device)
 
     def _descend(self, starts: Sequence[Start], batches: Sequence[Any], step: float) -> None:
@@ -93,7 +93,7 @@ class Probes:
         gates = self.gates(0.0)
         gates[[place for place, each in enumerate(starts) if each.free]] = 1.0
         total = [torch.zeros_like(tensor) for tensor in free]
-        with undisturbed(self.overgrown.model):
+        with undisturbed(self.expanded.model):
             for batch in batches:
                 loss = self.loss(gates, batch)
                 if not torch.isfinite(loss.detach()).all():
@@ -110,17 +110,17 @@ def together(candidates: Sequence[Candidate]) -> list[list[int]]:
     Layers are in a group of their own, since they fit the network as wide as it is. Further exact splits of a unit are
     in no group: beside the first there is nothing more to learn about them.
     """
-    layers = [place for place, c in enumerate(candidates) if c.insertion is not None]
+    layers = [place for place, c in enumerate(candidates) if isinstance(c, NewLayer)]
     groups: list[list[int]] = []
     seen: dict[tuple[str, int], int] = {}
     split: set[tuple[str, int]] = set()
     for place, c in enumerate(candidates):
-        if c.insertion is not None:
+        if isinstance(c, NewLayer):
             continue
         number = 0
         if c.unit is not None:
             key = (c.site, c.unit)
-            if c.adds and c.exact:
+            if isinstance(c, Split) and c.exact:
                 if key in split:
                     continue
                 split.add(key)

@@ -36,7 +36,7 @@ def start_of(model: nn.Module, use: AxisUse) -> Start:
     """How the weight of `use` begins.
 
     As PyTorch makes it in its own layers and in subclasses that keep `reset_parameters`; elsewhere Gaussian with the
-    spread of the weight as it is, and where that is 0, by fan-in as in a linear layer.
+    standard deviation of the weight as it is, and where that is 0, by fan-in as in a linear layer.
     """
     owner = model.get_submodule(use.module)
     weight = getattr(owner, use.tensor.rpartition(".")[2]).detach()
@@ -44,9 +44,9 @@ def start_of(model: nn.Module, use: AxisUse) -> Start:
         return Start(1.0, gaussian=True)
     if _like_linear(owner):
         return Start(default_bound(weight), gaussian=False)
-    spread = float(weight.double().square().mean().sqrt())
-    if spread > 0:
-        return Start(spread, gaussian=True)
+    std = float(weight.double().square().mean().sqrt())
+    if std > 0:
+        return Start(std, gaussian=True)
     others = [axis for axis in range(weight.ndim) if axis != use.axis]
     outputs = use.axis if use.role == "out" or not others else others[0]
     return Start(float((weight.numel() // weight.shape[outputs]) ** -0.5), gaussian=False)

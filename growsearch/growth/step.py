@@ -14,11 +14,12 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
-from growsearch.growth.candidate import Candidate, planned_edits
+from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
+from growsearch.growth.candidate_edits import planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.gradient_ratio import gradient_ratios
 from growsearch.growth.learning import require_learning
-from growsearch.growth.maturity import gradient_ratios
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed
@@ -39,7 +40,7 @@ class Names:
 class Growing:
     """What a growth acts on: the model, all that follows it, and the data it is checked with.
 
-    `trace_inputs` are the example inputs of the user; `objective` and `batches` measure the change of the loss.
+    `example_inputs` are the user's; `objective` measures the change of the loss.
     """
 
     model: nn.Module
@@ -79,11 +80,11 @@ def install(
     event = GrowthEvent(
         **facts(graph, grown.graph, names, step, started),
         sites=dict(added),
-        removed=dict(Counter(c.site for c in chosen if c.removes is not None)),
+        removed=dict(Counter(c.site for c in chosen if isinstance(c, Removal))),
         active_before=active,
         active_after=active_parameters(model),
-        woken=sum(len(c.rewires.wake) for c in chosen if c.rewires is not None),
-        slept=sum(len(c.rewires.sleep) for c in chosen if c.rewires is not None),
+        regrown=sum(len(c.edit.regrow) for c in chosen if isinstance(c, Rewiring)),
+        pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
         predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
         measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
         output_change=max(grown.output_change),
@@ -141,7 +142,8 @@ def _apply(
 
 
 def _is_exact(graph: NetworkGraph, chosen: Sequence[Candidate]) -> bool:
-    return all(c.exact for c in chosen) and all(graph.sites[c.site].kind == "exact" for c in chosen if not c.insertion)
+    inside = [graph.sites[c.site] for c in chosen if not isinstance(c, NewLayer)]
+    return all(c.exact for c in chosen) and all(site.kind == "exact" for site in inside)
 
 
 def refused_event(graph: NetworkGraph, names: Names, step: int, reason: str, started: float) -> GrowthEvent:
@@ -176,7 +178,7 @@ def _predicted(chosen: Sequence[Candidate], exact: bool) -> float | None:
     """The sum of what the candidates predict; None where one that changes the function does not say."""
     if exact:
         return 0.0
-    found = [0.0 if c.exact else c.predicted for c in chosen]
+    found = [0.0 if c.exact else c.predicted_change for c in chosen]
     return None if any(value is None for value in found) else sum(value for value in found if value is not None)
 
 

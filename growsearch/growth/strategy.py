@@ -1,7 +1,7 @@
 """What a strategy is: a frozen pydantic model whose fields are its parameters.
 
 A strategy holds no state. What it has to remember between events (the turn of a round robin, say) is a plain `dict`
-that the core hands to it and writes into checkpoints.
+of its own, `context.state_of(self)`, that the core writes into checkpoints.
 """
 
 from __future__ import annotations
@@ -14,9 +14,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
+from growsearch.growth.candidate import ADDING, Candidate, Kinds, NewLayer, NewUnit
+
 if TYPE_CHECKING:
     from growsearch.graph import NetworkGraph, Site
-    from growsearch.growth.candidate import Candidate
     from growsearch.growth.context import GrowthContext
     from growsearch.growth.progress import Progress
     from growsearch.surgery import Edit
@@ -27,12 +28,14 @@ Need = Literal["gradient_matrix"]
 class Strategy(BaseModel, ABC):
     """Base of all kinds; what it says of itself is shown by `growsearch strategies` and in the docs.
 
-    `summary`: what it does. `why`: what it is good for. `source`: paper and equation. `needs`: what the core collects
-    for it. `finds_size`: whether, and how, it decides by itself how large the network becomes.
+    `group`: when, where or how. `summary`: what it does. `why`: what it is good for. `source`: paper and equation.
+    `needs`: what the core collects for it. `finds_size`: whether, and how, it decides by itself how large the network
+    becomes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
 
+    group: ClassVar[str]
     summary: ClassVar[str]
     source: ClassVar[str]
     why: ClassVar[str] = ""
@@ -46,6 +49,8 @@ class Strategy(BaseModel, ABC):
 
 class Scheduler(Strategy):
     """When to grow."""
+
+    group: ClassVar[str] = "when"
 
     @abstractmethod
     def due(self, progress: Progress) -> bool:
@@ -67,13 +72,13 @@ class Scheduler(Strategy):
 class Selector(Strategy):
     """Where to grow.
 
-    `removes` tells that it understands candidates that remove units, `inserts` that it understands new layers beside
-    candidates that widen, `rewires` that it understands candidates that change masks.
+    `takes` are the kinds of candidates that it can choose among; `layers_beside_units` tells that it also can where
+    new layers are proposed beside candidates that widen.
     """
 
-    removes: ClassVar[bool] = False
-    inserts: ClassVar[bool] = False
-    rewires: ClassVar[bool] = False
+    group: ClassVar[str] = "where"
+    takes: ClassVar[Kinds] = ADDING
+    layers_beside_units: ClassVar[bool] = False
 
     @abstractmethod
     def plan(self, context: GrowthContext) -> dict[str, int]:
@@ -85,7 +90,7 @@ class Selector(Strategy):
 
 
 class Initializer(Strategy):
-    """How new parts start; `exact` tells that they leave the network's function as it is.
+    """How new parts start: `makes` are the kinds of its candidates, `exact` tells that they keep the function.
 
     `usual` names the scheduler and the selector that go with it in its source.
     """
@@ -93,14 +98,20 @@ class Initializer(Strategy):
     exact: ClassVar[bool] = True
     usual: ClassVar[tuple[str, str]] = ("interval", "uniform")
     preserves: ClassVar[str]
-    grows: ClassVar[Literal["width", "depth"]] = "width"
+    group: ClassVar[str] = "how"
+    makes: ClassVar[Kinds] = frozenset({NewUnit})
 
-    def inserts(self) -> bool:
-        """Whether it also proposes layers, at `context.places`, where the selector understands that."""
-        return False
+    @classmethod
+    def deepens(cls) -> bool:
+        """Whether it makes layers and nothing else: it is asked about depth sites then."""
+        return cls.makes == {NewLayer}
+
+    def made(self) -> Kinds:
+        """What it makes with these parameters; layers beside units at `context.layer_sites`."""
+        return self.makes
 
     def seed_edits(self, model: nn.Module, sites: Mapping[str, Site], generator: torch.Generator) -> list[Edit]:
-        """What makes the seed network sparse, before it trains; asked for where the selector `rewires`."""
+        """What makes the seed network sparse, before it trains; asked for where the selector takes `Rewiring`."""
         return []
 
     def require(
@@ -116,5 +127,5 @@ class Initializer(Strategy):
         """
 
     @abstractmethod
-    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
+    def propose(self, plan: Mapping[str, int], context: GrowthContext) -> Sequence[Candidate]:
         """Candidates for up to `plan[site]` units at each site, best first within a site."""

@@ -40,7 +40,7 @@ def control_differences_table(results: ComparisonResults) -> Table:
     kinds = [kind for kind in _KINDS if any(kind in own for own in found.values())]
     order = [row.policy for row in results.rows() if row.policy in found]
     rows = tuple((name, *(_difference(metric, name, found[name], kind) for kind in kinds)) for name in order)
-    unit = "points of " if metric.higher_is_better else ""
+    unit = "points of " if metric.percent else ""
     caption = (
         f"Each growing policy minus each of its controls on the same seeds, in {unit}{metric.words}, with the 95 % "
         "interval of this difference alone (from six seeds on), the control's name, and the policy's training FLOPs as "

@@ -14,7 +14,7 @@ def costs_table(results: ComparisonResults) -> Table | None:
     tracks, found = results.trajectories, results.conclusions
     if not tracks:
         return None
-    metric, kind = found.ranked_by, VALIDATION[tracks["metric"]]
+    metric, kind = found.ranked_by, VALIDATION.get(tracks["metric"], found.ranked_by.on_validation())
     rows = tuple(
         (
             one.policy,

@@ -8,7 +8,6 @@ from pathlib import Path
 import yaml
 
 from growsearch.comparison import ComparisonResults, read_results
-from growsearch.comparison.results import RESULTS
 from growsearch.errors import InputError
 from growsearch.registry import nearest
 from growsearch.report.control_section import control_differences_table, controls_table
@@ -21,13 +20,11 @@ from growsearch.report.markdown import to_markdown
 from growsearch.report.page import write_report
 from growsearch.report.provenance import title_of
 from growsearch.report.results_table import results_table
-from growsearch.report.skeleton import REPORT
 from growsearch.report.spreadsheet import curves_csv, runs_csv
 from growsearch.report.tables import Table
 from growsearch.report.verdict import verdict_lines
-from growsearch.training.files import write_atomically
-
-SEARCH = "search.json"  # only the folder of a search has it
+from growsearch.runs.files import write_atomically
+from growsearch.runs.layout import CONFIG, REPORT, RESULTS, SEARCH
 
 
 def write_reports(
@@ -75,7 +72,7 @@ def _html(folder: Path, target: Path, allow_import: bool) -> list[Path]:
 
 def _markdown(folder: Path, target: Path, _: bool) -> list[Path]:
     results = read_results(folder)
-    title = title_of(results, yaml.safe_load((folder / "config.yaml").read_text()))
+    title = title_of(results, yaml.safe_load((folder / CONFIG).read_text()))
     headline, *others = verdict_lines(results.conclusions)
     verdict = [f"**{headline}**" if others else headline, *others]
     return [_write(target / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]

@@ -87,7 +87,7 @@ def growth_words(policy: str, run: RunLog) -> str:
     parts = [f"{_units(run.events, 'sites'):,} units added"]
     for key, words in (("removed", "units removed"),):
         parts += [f"{count:,} {words}"] if (count := _units(run.events, key)) else []
-    for key, words in (("woken", "connections woken"), ("slept", "connections put to sleep")):
+    for key, words in (("regrown", "connections regrown"), ("pruned", "connections pruned")):
         parts += [f"{count:,} {words}"] if (count := sum(event.get(key) or 0 for event in run.events)) else []
     text = f"{policy}, seed {run.seed} (the median one): {len(run.events)} events, {', '.join(parts)}"
     if "parameters_before" in first and "parameters_after" in last:

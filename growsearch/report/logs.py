@@ -8,7 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.comparison import ComparisonResults
-from growsearch.training.metrics import read_lines
+from growsearch.runs.layout import run_of
+from growsearch.runs.store import read_growth, read_rows
 
 
 @dataclass(frozen=True)
@@ -31,7 +32,7 @@ def read_logs(folder: Path, results: ComparisonResults) -> dict[str, list[RunLog
     metric = results.conclusions.ranked_by
     return {
         name: [
-            _read(folder / name / f"seed-{seed}", seed, score)
+            _read(run_of(folder, name, seed), seed, score)
             for seed, score in zip(rows["seeds"], rows[metric.key], strict=True)
         ]
         for name, rows in {**results.policies, **results.controls}.items()
@@ -44,6 +45,6 @@ def median_run(runs: Sequence[RunLog]) -> RunLog:
 
 
 def _read(folder: Path, seed: int, score: float) -> RunLog:
-    events = read_lines(folder / "growth.jsonl")
+    events = [line.plain() for line in read_growth(folder)]
     done = [event for event in events if event["refused"] is None]
-    return RunLog(seed, score, folder, read_lines(folder / "metrics.jsonl"), done, len(events) - len(done))
+    return RunLog(seed, score, folder, [row.plain() for row in read_rows(folder)], done, len(events) - len(done))

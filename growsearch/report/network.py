@@ -41,9 +41,11 @@ def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = 
     the network cannot be rebuilt, as one that the user's own package makes without `allow_import`.
     """
     model = load_network(folder, allow_import)
-    shape = read_description(folder)["input_shape"]
+    description = read_description(folder)
+    dtype: torch.dtype = getattr(torch, description.get("input_dtype", "float32"))
+    example = torch.zeros(2, *description["input_shape"], dtype=dtype)
     with torch.no_grad():
-        graph = trace(model, torch.zeros(2, *shape))
+        graph = trace(model, example)
     produced = {call: site for site in graph.sites.values() for call in site.producers}
     contracted = _contracted(graph)
     boxes = []

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from pathlib import Path
 
@@ -22,9 +21,11 @@ from growsearch.report.markup import details, table
 from growsearch.report.policies import policy_section
 from growsearch.report.provenance import about, failure_list, provenance, title_of
 from growsearch.report.results_table import results_html
-from growsearch.report.skeleton import REPORT, PageSection, page, write_page
+from growsearch.report.skeleton import PageSection, page, write_page
 from growsearch.report.style import style_of
 from growsearch.report.verdict import verdict_html
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
+from growsearch.runs.reading import read_json
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
@@ -34,8 +35,8 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     `InputError` where the folder has no results.
     """
     results = read_results(folder)
-    text = (folder / "config.yaml").read_text()
-    config, environment = yaml.safe_load(text), json.loads((folder / "environment.json").read_text())
+    text = (folder / CONFIG).read_text()
+    config, environment = yaml.safe_load(text), read_json(folder / ENVIRONMENT)
     rows, logs, advice = results.rows(), read_logs(folder, results), results.conclusions.advice
     names = [row.policy for row in rows]
     drawn = {name: curves(logs[name]) for name in names}

@@ -8,8 +8,8 @@ from typing import Any
 
 from growsearch.comparison import ComparisonResults
 from growsearch.comparison.wording import human
-from growsearch.config.check import normalized
 from growsearch.config.merge import merge
+from growsearch.config.run_config import normalized
 from growsearch.errors import GrowsearchError
 from growsearch.registry import lookup
 from growsearch.report.markup import details, table

@@ -45,7 +45,7 @@ def _caption(rows: Sequence[TableRow]) -> str:
     text = f"Means over the seeds, {'the best first' if len(rows) > 1 else 'of one policy'}. "
     text += f"The {metric.words} is from the test set, which was read once, after training. "
     if rows[0].reference is not None:
-        unit = " in points" if metric.higher_is_better else ""
+        unit = " in points" if metric.percent else ""
         text += (
             f"Against {rows[0].reference}: mean difference on the same seeds{unit}, with p corrected for all these "
             "comparisons; means are rounded after they are compared. "

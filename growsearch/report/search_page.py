@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -11,8 +10,10 @@ from growsearch.comparison.wording import plural
 from growsearch.report.markup import note, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
-from growsearch.report.skeleton import REPORT, PageSection, page, write_page
+from growsearch.report.skeleton import PageSection, page, write_page
 from growsearch.report.tables import Table
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT, RESULTS
+from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
 
@@ -22,15 +23,15 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     from growsearch.search.run import open_folder
 
     study = open_folder(folder)
-    results = json.loads((folder / "results.json").read_text())
-    environment = json.loads((folder / "environment.json").read_text())
+    results = read_json(folder / RESULTS)
+    environment = read_json(folder / ENVIRONMENT)
     figures = search_figures(study.optuna(), measures_of(results))
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
         *(PageSection(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
         PageSection("trials", "Trials", table(trials_table(results), best)),
-        PageSection("made", "How it was made", provenance((folder / "config.yaml").read_text(), environment, "Space")),
+        PageSection("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
     title = f"Search {results['study']}: {plural(len(results['trials']), 'trial')}"
     content = {"figures": {one.anchor: one.plain() for one in figures}}

@@ -11,9 +11,8 @@ from typing import Any
 
 from plotly.offline import get_plotlyjs
 
-from growsearch.training.files import to_json, write_atomically
+from growsearch.runs.files import to_json, write_atomically
 
-REPORT = "report.html"
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
 
 

@@ -6,8 +6,8 @@ from collections.abc import Mapping
 from typing import Any
 
 from growsearch.config import RunConfig
-from growsearch.config.check import normalized
 from growsearch.config.merge import merge
+from growsearch.config.run_config import normalized
 from growsearch.data import load_data
 from growsearch.errors import InputError
 from growsearch.networks import build_network
@@ -95,5 +95,5 @@ def _size(config: RunConfig, measure: str, width: float) -> int | None:
     except InputError:
         return None
     if measure == "flops":
-        return forward_flops_per_sample(model, data.input_shape)
+        return forward_flops_per_sample(model, data.example())
     return sum(parameter.numel() for parameter in model.parameters())

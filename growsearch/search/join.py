@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count
-from growsearch.search.local import Crew, run_crew, stopped_by_signals
-from growsearch.search.places import places
+from growsearch.search.device_slots import device_slots
+from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
 from growsearch.search.queue import finished, is_done
 from growsearch.search.study import Reference, open_study
 from growsearch.search.trial import Train, train_for_search
@@ -23,9 +23,9 @@ def join(
     """Work on an existing study until it is done; how many trials are finished then.
 
     Raises `InputError` where there is no such study, or its run folder cannot be seen from here, and
-    `KeyboardInterrupt` where this process is interrupted or told to end: its trials are handed on with a checkpoint.
+    `KeyboardInterrupt` where this process is interrupted or told to end: its trials are requeued with a checkpoint.
     """
-    there = places(device, workers, slots, on_cpu=1)
+    there = device_slots(device, workers, slots, on_cpu=1)
     study = open_study(reference)
     if not study.folder.is_dir():
         raise InputError(
@@ -38,5 +38,5 @@ def join(
         if stop.is_set():
             raise KeyboardInterrupt
     elif not is_done(study):
-        run_crew(Crew(reference, there, max(1, core_count() // len(there)), None, train), study, lambda: None)
+        run_workers(WorkerPool(reference, there, max(1, core_count() // len(there)), None, train), study, lambda: None)
     return len(finished(study.trials()))

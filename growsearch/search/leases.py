@@ -1,7 +1,7 @@
 """Leases: how a dead worker's trial is noticed, and how another goes on with it.
 
-A worker gives a sign of life every few seconds, in its trial's attributes. Who watches needs no clock in common with
-it: a lease has run out when the sign has not changed for its whole length, by the watcher's own clock, or at the next
+A worker gives a heartbeat every few seconds, in its trial's attributes. Who watches needs no clock in common with it:
+a lease has run out when the heartbeat has not changed for its whole length, by the watcher's own clock, or at the next
 look when the worker was a process of this machine that is no more. The trial then fails, without a reason of its own,
 and a copy of it is queued (`resume_of`), which goes on from its checkpoint.
 """
@@ -28,9 +28,9 @@ from growsearch.search.study import Study, counts
 
 LEASE = "lease"
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
-SIGNS = 12  # of life in the length of a lease
+HEARTBEATS = 12  # in the length of a lease
 _CARRIED = ("baseline", "plain", "trains", "deaths", "died_at")
-_MOMENT = 0.1  # seconds between two signs, at least, where a trial gets on fast
+_MOMENT = 0.1  # seconds between two heartbeats, at least, where a trial gets on fast
 
 
 def worker_name() -> str:
@@ -62,20 +62,20 @@ def _is_dead(worker: str) -> bool:
 
 
 class Lease:
-    """A context in which a thread gives signs of life for a trial; `lost` is set when another was given the trial."""
+    """A context in which a thread gives heartbeats for a trial; `lost` is set when another was given the trial."""
 
     def __init__(self, study: Study, trial_id: int, worker: str) -> None:
         self._study, self._trial_id, self._worker = study, trial_id, worker
-        self._interval = study.plan.search.lease / SIGNS
+        self._interval = study.plan.search.lease / HEARTBEATS
         self._ended = threading.Event()
-        self._signs, self._last = 0, 0.0
+        self._beats, self._last = 0, 0.0
         self._turn = threading.Lock()
         self.lost = threading.Event()
         self.note: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> Self:
-        self._sign()
+        self._beat()
         self._thread.start()
         return self
 
@@ -88,28 +88,28 @@ class Lease:
     def got_on(self) -> None:
         """Tell how far the trial is, unless that was told a moment ago."""
         if time.monotonic() - self._last > _MOMENT:
-            self._sign()
+            self._beat()
 
     def _renew(self) -> None:
         while not self.lost.is_set() and not self._ended.wait(self._interval):
             try:
-                self._sign()
-            except (OSError, StorageLost):  # a full disk or a lost connection may be over at the next sign
+                self._beat()
+            except (OSError, StorageLost):  # a full disk or a lost connection may be over at the next one
                 continue
 
-    def _sign(self) -> None:
+    def _beat(self) -> None:
         with self._turn:
-            self._signs, self._last = self._signs + 1, time.monotonic()
-            sign = {"worker": self._worker, "sign": self._signs, **self.note}
+            self._beats, self._last = self._beats + 1, time.monotonic()
+            heartbeat = {"worker": self._worker, "beat": self._beats, **self.note}
             try:
-                self._study.storage.set_trial_user_attr(self._trial_id, LEASE, sign)
+                self._study.storage.set_trial_user_attr(self._trial_id, LEASE, heartbeat)
             except UpdateFinishedTrialError:
                 if not self._ended.is_set():
                     self.lost.set()
 
 
 class Watch:
-    """Sees which running trials have no worker any more, and hands them on."""
+    """Sees which running trials have no worker any more, and requeues them."""
 
     def __init__(self, study: Study) -> None:
         self._study = study
@@ -117,35 +117,35 @@ class Watch:
         self._looked = -math.inf
 
     def look_now_and_then(self) -> None:
-        """Hand on what is abandoned, but look no more often than signs of life are given."""
-        if time.monotonic() - self._looked >= self._study.plan.search.lease / SIGNS:
-            self.hand_on_abandoned()
+        """Requeue what is abandoned, but look no more often than heartbeats are given."""
+        if time.monotonic() - self._looked >= self._study.plan.search.lease / HEARTBEATS:
+            self.requeue_abandoned()
 
-    def hand_on_abandoned(self) -> int:
+    def requeue_abandoned(self) -> int:
         """Fail and queue again what nobody works on; how many these were."""
         self._looked = time.monotonic()
         trials = self._study.trials()
         abandoned = [trial for trial in trials if trial.state == TrialState.RUNNING and self._abandoned(trial)]
         for trial in abandoned:
-            hand_on(self._study, trial, died=True)
+            requeue(self._study, trial, died=True)
         if orphans(trials):
             with locked(self._study.claims):
                 queue_orphans(self._study, self._study.trials())
         return len(abandoned)
 
     def _abandoned(self, trial: FrozenTrial) -> bool:
-        sign = trial.user_attrs.get(LEASE)
-        if sign is not None and _is_dead(sign["worker"]):
+        heartbeat = trial.user_attrs.get(LEASE)
+        if heartbeat is not None and _is_dead(heartbeat["worker"]):
             return True
         now = time.monotonic()
         known, since = self._seen.get(trial._trial_id, (None, 0.0))
-        if trial._trial_id not in self._seen or known != sign:
-            self._seen[trial._trial_id] = (sign, now)
+        if trial._trial_id not in self._seen or known != heartbeat:
+            self._seen[trial._trial_id] = (heartbeat, now)
             return False
         return now - since > self._study.plan.search.lease
 
 
-def hand_on(study: Study, trial: FrozenTrial, *, died: bool) -> None:
+def requeue(study: Study, trial: FrozenTrial, *, died: bool) -> None:
     """End a running trial that another is to go on with, and queue it again, exactly once.
 
     One whose workers keep dying without getting further is given up after `MOST_DEATHS` of them.
@@ -158,7 +158,7 @@ def hand_on(study: Study, trial: FrozenTrial, *, died: bool) -> None:
                 study.storage.set_trial_user_attr(trial._trial_id, "kind", "died")
                 study.storage.set_trial_user_attr(trial._trial_id, "reason", reason)
             study.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)
-        except UpdateFinishedTrialError:  # it was finished, or handed on by another
+        except UpdateFinishedTrialError:  # it was finished, or requeued by another
             return
         if deaths < MOST_DEATHS:
             _queue(study, study.storage.get_trial(trial._trial_id))

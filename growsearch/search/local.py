@@ -18,8 +18,8 @@ import torch
 
 from growsearch.errors import GrowsearchError
 from growsearch.execution.signals import terminated_as_interrupted
+from growsearch.search.device_slots import DeviceSlot
 from growsearch.search.leases import Watch
-from growsearch.search.places import Place
 from growsearch.search.queue import finished, is_done
 from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
@@ -31,11 +31,11 @@ _FRUITLESS = 5  # losses in a row for each worker, without a finished trial betw
 
 
 @dataclass(frozen=True)
-class Crew:
+class WorkerPool:
     """How the local workers are to work; `seed` is of their samplers, None for ones that nobody can repeat."""
 
     reference: Reference
-    places: Sequence[Place]
+    slots: Sequence[DeviceSlot]
     threads: int
     seed: int | None
     train: Train = train_for_search
@@ -47,14 +47,14 @@ class _Member:
     connection: Connection[Any, Any]
 
 
-def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
+def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> None:
     """Run local workers until the study has nothing left to do.
 
     A worker that dies is replaced. Any exception, `KeyboardInterrupt` included, tells the workers to stop: they write
-    checkpoints and hand their trials on. Raises `GrowsearchError` where they cannot work.
+    checkpoints and requeue their trials. Raises `GrowsearchError` where they cannot work.
     """
     watching = Watch(study)
-    staff = [_start(crew, number) for number in range(len(crew.places))]
+    staff = [_start(pool, number) for number in range(len(pool.slots))]
     started, over, losses = len(staff), len(finished(study.trials())), 0
     try:
         with terminated_as_interrupted():
@@ -63,10 +63,10 @@ def run_crew(crew: Crew, study: Study, watch: Callable[[], None]) -> None:
                 dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
                 for number in dead if not is_done(study) else ():
                     losses += 1
-                    _require_hope(staff[number], losses, crew)
-                    staff[number] = _start(crew, started)
+                    _require_hope(staff[number], losses, pool)
+                    staff[number] = _start(pool, started)
                     started += 1
-                watching.hand_on_abandoned() if dead else watching.look_now_and_then()
+                watching.requeue_abandoned() if dead else watching.look_now_and_then()
                 watch()
                 time.sleep(_LOOK)
     finally:
@@ -80,13 +80,13 @@ def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
     return now, losses if now == over else 0
 
 
-def _start(crew: Crew, number: int) -> _Member:
+def _start(pool: WorkerPool, number: int) -> _Member:
     """Start a process; the seed of its sampler differs from all others'."""
     context = _context()
     here, there = context.Pipe(duplex=False)
-    place = crew.places[number % len(crew.places)]
-    seed = None if crew.seed is None else crew.seed + number
-    process = context.Process(target=_main, args=(crew, place, seed, there), daemon=True)
+    slot = pool.slots[number % len(pool.slots)]
+    seed = None if pool.seed is None else pool.seed + number
+    process = context.Process(target=_main, args=(pool, slot, seed, there), daemon=True)
     process.start()
     there.close()
     return _Member(process, here)
@@ -101,7 +101,7 @@ def _context() -> ForkServerContext | SpawnContext:
     return context
 
 
-def _require_hope(member: _Member, losses: int, crew: Crew) -> None:
+def _require_hope(member: _Member, losses: int, pool: WorkerPool) -> None:
     """Raise where it is of no use to replace a worker that has ended."""
     try:
         problem = member.connection.recv() if member.connection.poll() else None
@@ -109,7 +109,7 @@ def _require_hope(member: _Member, losses: int, crew: Crew) -> None:
         problem = None
     if problem is not None:
         raise GrowsearchError(str(problem))
-    if losses > _FRUITLESS * len(crew.places):
+    if losses > _FRUITLESS * len(pool.slots):
         code = member.process.exitcode
         raise GrowsearchError(
             f"{losses} workers ended one after the other without finishing a trial (exit code {code})"
@@ -129,14 +129,14 @@ def _end(staff: list[_Member]) -> None:
         member.connection.close()
 
 
-def _main(crew: Crew, place: Place, seed: int | None, problems: Connection[Any, Any]) -> None:
+def _main(pool: WorkerPool, slot: DeviceSlot, seed: int | None, problems: Connection[Any, Any]) -> None:
     """Main function of a worker process: it ends when there is nothing to do, when told to, or with its parent."""
-    torch.set_num_threads(crew.threads)
+    torch.set_num_threads(pool.threads)
     stop = stopped_by_signals()
     threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
     try:
-        place.enter()
-        work(open_study(crew.reference), place.device, stop, seed, crew.train)
+        slot.enter()
+        work(open_study(pool.reference), slot.device, stop, seed, pool.train)
     except GrowsearchError as error:
         problems.send(str(error))
         raise SystemExit(3) from error

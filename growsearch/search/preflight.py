@@ -9,8 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig, SearchConfig
-from growsearch.config.check import normalized
+from growsearch.config.models import WATCHED
 from growsearch.config.ranges import variants
+from growsearch.config.run_config import normalized
 from growsearch.data import load_data
 from growsearch.errors import InputError
 from growsearch.execution.job import Job
@@ -19,6 +20,7 @@ from growsearch.networks import build_network
 from growsearch.registry import lookup
 from growsearch.search.measures import describe_limits
 from growsearch.search.space import SECTIONS, parameters_of
+from growsearch.tasks import make_task
 from growsearch.training import forward_flops_per_sample
 
 _SHOWN = 6  # parameters in a message
@@ -84,8 +86,9 @@ def _cost(config: RunConfig, words: str) -> float:
 
 def _require_measures(config: RunConfig, search: SearchConfig) -> None:
     data = load_data(config.data, 0)
-    absent = ["validation_accuracy", "validation_loss"] if data.validation is None else []
-    absent += ["validation_accuracy"] if data.task != "classification" else []
+    task = make_task(config.task, data.task)
+    reported = [] if data.validation is None else [f"validation_{metric.name}" for metric in task.metrics]
+    absent = [measure for measure in WATCHED if measure.startswith("validation_") and measure not in reported]
     wanted = [measure for _, measure in search.aims] + list(search.limits)
     missing = [measure for measure in dict.fromkeys(wanted) if measure in absent]
     if missing:
@@ -139,5 +142,5 @@ def _seed_size(config: RunConfig, measure: str) -> int:
     data = load_data(config.data, 0)
     model = build_network(config.network, data.input_shape, data.outputs, config.allow_import)
     if measure == "flops":
-        return forward_flops_per_sample(model, data.input_shape)
+        return forward_flops_per_sample(model, data.example())
     return sum(parameter.numel() for parameter in model.parameters())

@@ -54,7 +54,7 @@ def take(study: Study, worker: str) -> int | None:
 
 def _begin(study: Study, worker: str) -> int:
     """A new trial, which is its worker's from the beginning."""
-    begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "sign": 0}})
+    begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "beat": 0}})
     return study.storage.create_new_trial(study.id, begun)
 
 

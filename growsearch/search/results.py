@@ -8,14 +8,10 @@ from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
+from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.layout import BEST, CONFIG, PARETO, RESULTS
 from growsearch.search.snapshot import best_trials, is_feasible
 from growsearch.search.study import Study, counts
-from growsearch.search.trial import CONFIG
-from growsearch.training.files import write_atomically, write_json
-
-RESULTS = "results.json"
-BEST = "best.yaml"
-PARETO = "pareto"
 
 
 def write_results(study: Study) -> dict[str, Any]:

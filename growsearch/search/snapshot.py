@@ -73,10 +73,10 @@ def is_feasible(trial: FrozenTrial) -> bool:
     return all(excess <= 0 for excess in trial.constraints.values())
 
 
-def last_sign(trial: FrozenTrial) -> dict[str, Any]:
+def last_heartbeat(trial: FrozenTrial) -> dict[str, Any]:
     """What a running trial's worker said last: `worker`, `seed`, `step`, `total_steps`, and the objective's value."""
-    sign: dict[str, Any] = trial.user_attrs.get(LEASE) or {}
-    return sign
+    heartbeat: dict[str, Any] = trial.user_attrs.get(LEASE) or {}
+    return heartbeat
 
 
 def _dominates(one: list[float], other: list[float]) -> bool:

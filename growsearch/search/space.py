@@ -22,7 +22,7 @@ from optuna.distributions import (
 from growsearch.config.ranges import KEYED, is_range
 from growsearch.yaml_source import KeyPath
 
-SECTIONS = ("data", "network", "training", "growth")
+SECTIONS = ("data", "network", "training", "growth", "task")
 
 _Range = Mapping[str, Any]
 _Draw = Callable[[str, BaseDistribution, _Range], Any]

@@ -17,8 +17,9 @@ from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig, SearchConfig
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
+from growsearch.runs.layout import CLAIMS, trial_folder
 from growsearch.search.space import SECTIONS
 from growsearch.search.storage import open_storage, shown
 
@@ -85,7 +86,7 @@ class Study:
 
     def trial_folder(self, number: int) -> Path:
         """Where a trial's runs are."""
-        return self.folder / "trials" / str(number)
+        return trial_folder(self.folder, number)
 
     @property
     def wanted(self) -> int:
@@ -99,7 +100,7 @@ class Study:
     @property
     def claims(self) -> Path:
         """The file whose lock is held while it is decided who trains what."""
-        return self.folder / "claims"
+        return self.folder / CLAIMS
 
 
 def create_study(storage: BaseStorage, name: str, plan: Plan, folder: Path) -> Study:

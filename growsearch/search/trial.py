@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -21,29 +21,27 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.runs.files import write_atomically
+from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
+from growsearch.runs.progress import Progress, RowDone, RunEvent, RunStarted, StepDone
+from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.search.claims import DIVERGED, claim
-from growsearch.search.leases import Lease, Watch, hand_on
+from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
 from growsearch.search.study import Study, identity
-from growsearch.training import Interrupted, Progress, TrainingDiverged, run_one
-from growsearch.training.files import write_atomically
-from growsearch.training.loop import CHECKPOINT
-from growsearch.training.result import RESULT
+from growsearch.training import Interrupted, TrainingDiverged, run_one
 
-Result = dict[str, Any]
-Train = Callable[[RunConfig, int, Path, str, Progress], Result]
+Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
 
-CONFIG = "config.yaml"
-FAILURE = "failure.txt"
 _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _LITTLE = 1 << 20  # bytes
 
 
 class Lost(Exception):
-    """The trial was given to another worker, because this one gave no sign of life."""
+    """The trial was given to another worker, because this one gave no heartbeat."""
 
 
 class NoRoom(GrowsearchError):
@@ -52,14 +50,14 @@ class NoRoom(GrowsearchError):
 
 def train_for_search(
     config: RunConfig, seed: int, folder: Path, device: str, progress: Progress, loggers: Sequence[str] = ()
-) -> Result:
+) -> RunResult:
     """Train one seed of a trial; the test set is not read."""
     return run_one(config, seed, folder, device, progress, test=False, loggers=loggers)
 
 
 @dataclass(frozen=True)
-class Conductor:
-    """What a worker needs to conduct trials: the study, and how and where it trains."""
+class TrialRunner:
+    """What a worker needs to run trials: the study, and how and where it trains."""
 
     study: Study
     device: str
@@ -67,23 +65,23 @@ class Conductor:
     train: Train = train_for_search
     watch: Callable[[], None] = lambda: None
 
-    def conduct(self, trial: optuna.Trial, lease: Lease) -> None:
-        """Bring a trial to its end: complete, pruned, failed, or handed on where this worker is to stop.
+    def run(self, trial: optuna.Trial, lease: Lease) -> None:
+        """Bring a trial to its end: complete, pruned, failed, or requeued where this worker is to stop.
 
         Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
         try:
             config = self._configuration(trial)
-            twin = self._twin(trial, config, lease)
-            if twin is None:
+            original = self._duplicate_of(trial, config, lease)
+            if original is None:
                 self._finish(trial, *self._train(trial, config, lease))
             else:
-                _repeat(trial, twin)
+                _repeat(trial, original)
         except optuna.TrialPruned:
             _tell(trial, TrialState.PRUNED)
             self._remove_checkpoints(trial)
         except Interrupted:
-            self._hand_on(trial)
+            self._requeue(trial)
         except (Lost, UpdateFinishedTrialError):
             return
         except StorageLost:
@@ -91,12 +89,12 @@ class Conductor:
         except Exception as error:
             if _is_full(error, self.study.folder):
                 with suppress(OSError):
-                    self._hand_on(trial)
+                    self._requeue(trial)
                 raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
             self._fail(trial, *_why(error))
 
-    def _hand_on(self, trial: optuna.Trial) -> None:
-        hand_on(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
+    def _requeue(self, trial: optuna.Trial) -> None:
+        requeue(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
 
     def _configuration(self, trial: optuna.Trial) -> RunConfig:
         """The trial's checked configuration, also as a plain run file in its folder."""
@@ -108,14 +106,16 @@ class Conductor:
         write_atomically(folder / CONFIG, lambda file: file.write(text))
         return config
 
-    def _twin(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> FrozenTrial | None:
+    def _duplicate_of(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> FrozenTrial | None:
         """The finished trial of the same configuration, waited for where it is running; None where this one trains."""
         watch = Watch(self.study)
         while True:
-            twin = claim(self.study, trial._trial_id, identity(config))
-            if twin is None or twin.state.is_finished():
-                return twin
-            if self.stop.is_set() or twin.state == TrialState.WAITING:  # nobody may be there to take it but this worker
+            original = claim(self.study, trial._trial_id, identity(config))
+            if original is None or original.state.is_finished():
+                return original
+            if (
+                self.stop.is_set() or original.state == TrialState.WAITING
+            ):  # nobody may be there to take it but this worker
                 raise Interrupted
             if lease.lost.is_set():
                 raise Lost
@@ -123,20 +123,20 @@ class Conductor:
             self.watch()
             time.sleep(_PATIENCE)
 
-    def _train(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> tuple[list[Result], float]:
+    def _train(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> tuple[list[RunResult], float]:
         """Results of all seeds, and the seconds that they took here."""
         folder, search = self.study.trial_folder(trial.number), self.study.plan.search
         self._adopt(trial)
         started = time.perf_counter()
-        results: list[Result] = []
+        results: list[RunResult] = []
         for seed in range(search.seeds):
             report = Monitor(self, trial, lease, seed)
-            results.append(self.train(config, seed, folder / f"seed-{seed}", self.device, report))
+            results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
             if search.pruned_by == "wilcoxon":
                 report.value(objective_values(search, measured(results[-1:]))[0], seed)
         return results, time.perf_counter() - started
 
-    def _finish(self, trial: optuna.Trial, results: list[Result], seconds: float) -> None:
+    def _finish(self, trial: optuna.Trial, results: list[RunResult], seconds: float) -> None:
         search = self.study.plan.search
         means = measured(results)
         values = objective_values(search, means)
@@ -159,8 +159,8 @@ class Conductor:
     def _adopt(self, trial: optuna.Trial) -> None:
         """Go on with what the latest of the trials that this one resumes has left."""
         for origin in self._origins(trial):
-            place = self.study.trial_folder(origin)
-            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in place.glob(f"seed-*/{name}")]
+            home = self.study.trial_folder(origin)
+            folders = [path.parent for name in (CHECKPOINT, RESULT) for path in in_seed_folders(home, name)]
             for folder in folders:
                 _copy_whole(folder, self.study.trial_folder(trial.number) / folder.name)
             if folders:
@@ -180,37 +180,43 @@ class Conductor:
     def _remove_checkpoints(self, trial: optuna.Trial) -> None:
         """Checkpoints of a trial that is over, and of those that it went on with, are of no use any more."""
         for one in (trial.number, *self._origins(trial)):
-            for path in self.study.trial_folder(one).glob(f"seed-*/{CHECKPOINT}"):
+            for path in in_seed_folders(self.study.trial_folder(one), CHECKPOINT):
                 path.unlink(missing_ok=True)
 
 
 class Monitor:
     """Called with the events of a run: reports at rungs, prunes, and stops what is to stop."""
 
-    def __init__(self, conductor: Conductor, trial: optuna.Trial, lease: Lease, seed: int) -> None:
-        self._conductor, self._trial, self._lease = conductor, trial, lease
-        plan = conductor.study.plan
+    def __init__(self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int) -> None:
+        self._runner, self._trial, self._lease = runner, trial, lease
+        plan = runner.study.plan
         self._seed = seed
         lease.note = {"seed": seed, "reached": [seed, 0]}
         self._measure = plan.search.aims[0][1]
         at_rungs = plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0
-        done = conductor.study.storage.get_trial(trial._trial_id).intermediate_values
+        done = runner.study.storage.get_trial(trial._trial_id).intermediate_values
         self._reported = set(done)
         self._rungs = plan.rungs if at_rungs else {}
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: RunEvent) -> None:
         if self._lease.lost.is_set():
             raise Lost
-        if event["kind"] in ("started", "step", "row"):
-            note = {key: event[key] for key in ("step", "total_steps", self._measure) if key in event}
-            self._lease.note = {**self._lease.note, **note}
-        if event["kind"] == "row":
-            self._lease.note["reached"] = [self._seed, event["step"]]
-            self._lease.got_on()
-            self._at_rung(event)
-        self._conductor.watch()
-        if event["kind"] == "step" and self._conductor.stop.is_set():  # between steps: a checkpoint can be written
+        match event:
+            case RunStarted(step, total_steps) | StepDone(step, total_steps):
+                self._note(step=step, total_steps=total_steps)
+            case RowDone(row, total_steps):
+                value = row.value(self._measure)
+                known = {} if value is None else {self._measure: value}
+                self._note(step=row.step, total_steps=total_steps, reached=[self._seed, row.step], **known)
+                self._lease.got_on()
+                self._at_rung(row)
+        self._runner.watch()
+        if isinstance(event, StepDone) and self._runner.stop.is_set():  # between steps: a checkpoint can be written
             raise Interrupted
+
+    def _note(self, **told: Any) -> None:
+        """What the next heartbeat tells beside the worker."""
+        self._lease.note = {**self._lease.note, **told}
 
     def value(self, value: float, step: int) -> None:
         """Report a value once, and end the trial where the pruner says so; baselines are never ended."""
@@ -220,26 +226,27 @@ class Monitor:
             if "baseline" not in self._trial.user_attrs and self._trial.should_prune():
                 raise optuna.TrialPruned
 
-    def _at_rung(self, row: Mapping[str, Any]) -> None:
-        if row.get(self._measure) is None:
+    def _at_rung(self, row: MetricsRow) -> None:
+        value = row.value(self._measure)
+        if value is None:
             return
         for step, flops in self._rungs.items():
-            if row["training_flops"] >= flops:
-                self.value(row[self._measure], step)
+            if row.training_flops >= flops:
+                self.value(value, step)
 
 
-def _repeat(trial: optuna.Trial, twin: FrozenTrial) -> None:
+def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:
     """End a trial as the one of the same configuration ended."""
-    trial.set_user_attr("duplicate_of", twin.number)
+    trial.set_user_attr("duplicate_of", original.number)
     for key in ("measures", "kind", "reason"):
-        if key in twin.user_attrs:
-            trial.set_user_attr(key, twin.user_attrs[key])
+        if key in original.user_attrs:
+            trial.set_user_attr(key, original.user_attrs[key])
     if len(trial.study.directions) == 1:
-        for step, value in twin.intermediate_values.items():
+        for step, value in original.intermediate_values.items():
             trial.report(value, step)
-    for name, excess in twin.constraints.items():
+    for name, excess in original.constraints.items():
         trial.set_constraint(name, excess)
-    _tell(trial, twin.state, twin.values if twin.state == TrialState.COMPLETE else None)
+    _tell(trial, original.state, original.values if original.state == TrialState.COMPLETE else None)
 
 
 def _tell(trial: optuna.Trial, state: TrialState, values: list[float] | None = None) -> None:

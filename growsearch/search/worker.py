@@ -12,7 +12,7 @@ from growsearch.search.leases import Lease, Watch, worker_name
 from growsearch.search.queue import is_done, take
 from growsearch.search.samplers import make_pruner, make_sampler
 from growsearch.search.study import Study
-from growsearch.search.trial import Conductor, Train, train_for_search
+from growsearch.search.trial import Train, TrialRunner, train_for_search
 
 _PAUSE = 0.5  # seconds before the second look for work, while others have the last trials; doubled from look to look
 _LONGEST = 4  # pauses in a lease, at least
@@ -26,14 +26,14 @@ def work(
     train: Train = train_for_search,
     watch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Conduct trials until none is queued or running, or until `stop`.
+    """Run trials until none is queued or running, or until `stop`.
 
     While others run the last trials it waits for them: it goes on with one whose worker dies. `seed` is of the
     sampler; `watch` is called now and then.
     """
     name, watching = worker_name(), Watch(study)
     sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)
-    conductor = Conductor(study, device, stop, train, watch)
+    runner = TrialRunner(study, device, stop, train, watch)
     pause = _PAUSE
     while not stop.is_set():
         watching.look_now_and_then()
@@ -49,5 +49,5 @@ def work(
         with Lease(study, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")
-            conductor.conduct(optuna.Trial(study.optuna(sampler, pruner), trial_id), lease)
+            runner.run(optuna.Trial(study.optuna(sampler, pruner), trial_id), lease)
         watch()

@@ -18,7 +18,7 @@ from growsearch.surgery.edits import (
 from growsearch.surgery.gradients import watch_steps
 from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
-from growsearch.surgery.masks import active_parameters, hold_masks, masks_of
+from growsearch.surgery.masks import active_parameters, apply_masks, masks_of
 from growsearch.surgery.optimizer import embed_state, optimizers_of, supported_optimizer
 from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
@@ -48,7 +48,7 @@ __all__ = [
     "embed_state",
     "from_sparse",
     "grown_values",
-    "hold_masks",
+    "apply_masks",
     "masks_of",
     "optimizers_of",
     "outputs_of",

@@ -29,7 +29,14 @@ def sync_module(module: nn.Module, journal: Journal | None = None) -> None:
 
 
 def resize(module: nn.Module, axis: int, added: int, journal: Journal) -> None:
-    """Let a normalisation without tensors remember `added` more positions of its axis `axis`."""
+    """Let a normalisation without tensors remember `added` more positions of its axis `axis`.
+
+    Args:
+        module: a normalisation without affine parameters.
+        axis: of its input, among those that it remembers.
+        added: number of positions; negative where some go.
+        journal: what can undo it.
+    """
     sizes = list(remembered(module) or ())
     sizes[axis] += added
     remember(module, sizes, journal)

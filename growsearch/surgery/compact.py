@@ -45,6 +45,12 @@ def compact(
 
     The outputs in evaluation mode stay the same. Every site keeps a unit. Raises `GrowthFailed`, with nothing changed,
     where the outputs for `example_inputs` would change.
+
+    Args:
+        model: changed in place.
+        example_inputs: a tensor, or a tuple of arguments.
+        optimizer: one or several, whose state follows.
+        companions: modules of the same architecture, which follow too.
     """
     before = outputs_of(model, example_inputs, training=False)
     removed: dict[str, int] = {}
@@ -70,6 +76,12 @@ def dead_units(
 
     `modes` are those in which the function must stay (True: train mode). `run` runs the model once on two or more
     examples: on them it is seen that a unit without incoming connections is constant.
+
+    Args:
+        model: a network with masks.
+        graph: its graph.
+        run: runs it once on two or more examples.
+        modes: in which the function must stay (True: train mode).
     """
     masks = masks_of(model)
     if not masks:

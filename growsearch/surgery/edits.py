@@ -92,14 +92,14 @@ class Offset:
 
 @dataclass(frozen=True)
 class MaskEdit:
-    """Connections of a weight that wake up, at 0, or fall asleep: they become 0 and stay so.
+    """Connections of a weight that regrow, at 0, or are pruned: they become 0 and stay so.
 
-    `wake` and `sleep` are positions in the flattened tensor. A tensor without a mask gets one, all alive before.
+    `regrow` and `prune` are positions in the flattened tensor. A tensor without a mask gets one, all alive before.
     """
 
     tensor: str
-    wake: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
-    sleep: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    regrow: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
+    prune: Tensor = field(default_factory=lambda: torch.empty(0, dtype=torch.long))
 
 
 @dataclass(frozen=True)
@@ -145,6 +145,13 @@ def site_edits(
     a fill, new positions start by role: scales and variances at 1, everything else at 0. Without a scale, every copy
     of a unit that occurs n times gets 1/n on the axes of the consumers, which preserves the function. A shift is what
     is added to a unit of `source`, by its place in it, laid out as the fill of one unit.
+
+    Args:
+        site: a site that is not frozen.
+        source: for every new position of a unit, the old unit that it copies; -1: a new one.
+        fills: what new positions start with, by axis.
+        scales: factors of copies, by axis.
+        shifts: what is added to copies, by axis and place in `source`.
 
     Raises:
         GrowthRefused: the site is frozen, `source` names a unit that does not exist or keeps none, a fill or scale

@@ -52,7 +52,14 @@ def check_insertions(model: nn.Module, insertions: Sequence[Insertion]) -> None:
 
 
 def insert_copy(companion: nn.Module, path: str, inserted: nn.Sequential, journal: Journal) -> None:
-    """Make in `companion`, at `path`, the insertion that gave `inserted`: with copies of its new layers."""
+    """Make in `companion`, at `path`, the insertion that gave `inserted`: with copies of its new layers.
+
+    Args:
+        companion: a module of the model's architecture, such as an EMA copy.
+        path: of the module that the insertion has replaced.
+        inserted: what stands there in the model now.
+        journal: what can undo it.
+    """
     old = companion.get_submodule(path)
     if old is inserted:
         return  # the companion holds the model's own modules
@@ -97,6 +104,12 @@ def join_optimizers(
     A new weight joins the group of the weight before it, a bias or a parameter of a normalisation that of the one
     before it: so exclusions from weight decay hold for new layers too. The groups stay the same objects and no group
     is added, so schedulers stay valid. `before` has the names of all parameters by `id`, from before the insertion.
+
+    Args:
+        optimizers: those of the model.
+        model: with the insertion made.
+        before: names of all parameters by `id`, from before the insertion.
+        journal: what can undo it.
 
     Raises:
         GrowthRefused: no optimizer holds a parameter that a new one could join.

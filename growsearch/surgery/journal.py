@@ -36,7 +36,14 @@ class Journal:
         items.append(value)
 
     def rename_key(self, mapping: Any, old: Any, new: Any, value: Any) -> None:
-        """`mapping[new] = value` in place of `mapping[old]`; the order of all other keys comes back with undo."""
+        """`mapping[new] = value` in place of `mapping[old]`; the order of all other keys comes back with undo.
+
+        Args:
+            mapping: a mutable mapping.
+            old: the key that goes.
+            new: the key that comes, last in order.
+            value: its value.
+        """
         before = list(mapping.items())
 
         def restore() -> None:

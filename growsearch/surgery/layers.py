@@ -23,14 +23,22 @@ class ResidualBlock(nn.Module):
     """
 
     def __init__(self, channels: int, spatial: int = 2, kernel: int = 3, norm: bool = False) -> None:
+        """See the class.
+
+        Args:
+            channels: of inputs and outputs.
+            spatial: number of spatial axes: 0, 1, 2 or 3.
+            kernel: size of the convolutions, odd.
+            norm: whether a normalisation follows the first layer.
+        """
         super().__init__()
         self.first = same_size_layer(channels, spatial, kernel)
         self.norm = _NORMS[spatial](channels) if norm else nn.Identity()
         self.activation = nn.ReLU()
         self.last = same_size_layer(channels, spatial, kernel)
-        self.silence()
+        self.zero_last()
 
-    def silence(self) -> None:
+    def zero_last(self) -> None:
         """Make `last` zero."""
         for parameter in self.last.parameters():
             nn.init.zeros_(parameter)

@@ -2,8 +2,8 @@
 
 The mask of a weight is a boolean buffer `NAME_mask` of the module that owns `NAME`, True where a connection is alive.
 The weight itself is 0 where it is dormant, so the module computes as it always does and the gradient at dormant
-connections is there to be read; `hold_masks` puts them back to 0 after every step of the optimizer. A parameter without
-a mask is alive everywhere.
+connections is there to be read; `apply_masks` puts them back to 0 after every step of the optimizer. A parameter
+without a mask is alive everywhere.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ from growsearch.errors import GrowthRefused
 from growsearch.surgery.edits import AxisEdit, MaskEdit
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.moves import Move, moves_of
-from growsearch.surgery.optimizer import MOMENTA
+from growsearch.surgery.optimizer import fills_of
 from growsearch.surgery.reindex import move
 from growsearch.surgery.slots import Slot
 
@@ -39,10 +39,10 @@ def active_parameters(model: nn.Module) -> int:
     return sum(parameter.numel() - dormant.get(id(parameter), 0) for parameter in model.parameters())
 
 
-def hold_masks(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None = None) -> None:
+def apply_masks(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None = None) -> None:
     """Put dormant connections back to 0, and their momenta: call it after every step of the optimizer.
 
-    Second moments are kept: they tell how large the gradient of a connection has been, should it wake up.
+    Second moments are kept: they tell how large the gradient of a connection has been, should it regrow.
     """
     optimizers = () if optimizer is None else (optimizer,) if isinstance(optimizer, Optimizer) else optimizer
     with torch.no_grad():
@@ -50,8 +50,9 @@ def hold_masks(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | No
             dormant = ~mask
             parameter.masked_fill_(dormant, 0.0)
             for each in optimizers:
+                fills = fills_of(each)
                 for key, value in each.state.get(parameter, {}).items():
-                    if key in MOMENTA and isinstance(value, Tensor):
+                    if fills.get(key) == "zero" and isinstance(value, Tensor):
                         value.masked_fill_(dormant, 0.0)
 
 
@@ -63,7 +64,7 @@ def mask_in(slots: Sequence[Slot]) -> Tensor | None:
 def edited_mask(name: str, old: Tensor, slots: Sequence[Slot], edits: Sequence[MaskEdit]) -> Tensor | None:
     """The mask of a parameter after `edits` of it, as a new tensor; None where it has none and gets none.
 
-    Raises `GrowthRefused` for a vector, a position that does not exist, and one that wakes and falls asleep.
+    Raises `GrowthRefused` for a vector, a position that does not exist, and one that regrows and is pruned.
     """
     mask = mask_in(slots)
     if mask is None and not edits:
@@ -73,14 +74,14 @@ def edited_mask(name: str, old: Tensor, slots: Sequence[Slot], edits: Sequence[M
     mask = torch.ones_like(old, dtype=torch.bool) if mask is None else mask.clone()
     # Flat positions are those of the contiguous tensor, whatever its memory format.
     flat = mask.flatten().clone()
-    touched = torch.cat([positions for edit in edits for positions in (edit.wake, edit.sleep)] or [torch.empty(0)])
+    touched = torch.cat([positions for edit in edits for positions in (edit.regrow, edit.prune)] or [torch.empty(0)])
     if len(touched) and not 0 <= int(touched.min()) <= int(touched.max()) < old.numel():
         raise GrowthRefused(f"mask of {name!r}: it has positions 0 to {old.numel() - 1}, found others")
     if len(torch.unique(touched)) < len(touched):
         raise GrowthRefused(f"mask of {name!r}: a connection is changed twice in one event; choose one change")
     for edit in edits:
-        flat[edit.wake.to(flat.device)] = True
-        flat[edit.sleep.to(flat.device)] = False
+        flat[edit.regrow.to(flat.device)] = True
+        flat[edit.prune.to(flat.device)] = False
     return mask.copy_(flat.view_as(mask))
 
 
@@ -110,12 +111,12 @@ def place_mask(slots: Sequence[Slot], mask: Tensor, journal: Journal) -> None:
     journal.add_item(first.module._buffers, first.key + SUFFIX, mask)
 
 
-def silence(optimizers: Sequence[Optimizer], parameter: nn.Parameter, mask: Tensor) -> None:
+def mask_momentum(optimizers: Sequence[Optimizer], parameter: nn.Parameter, mask: Tensor) -> None:
     """Momenta of dormant connections become 0, in a state that is not shared with any other parameter."""
     for optimizer in optimizers:
-        state = optimizer.state.get(parameter, {})
+        state, fills = optimizer.state.get(parameter, {}), fills_of(optimizer)
         for key, value in state.items():
-            if key in MOMENTA and isinstance(value, Tensor):
+            if fills.get(key) == "zero" and isinstance(value, Tensor):
                 state[key] = value.masked_fill(~mask, 0.0)
 
 

@@ -16,7 +16,7 @@ from growsearch.surgery.edits import AttributeEdit, Edit, Insertion, SizeEdit
 from growsearch.surgery.gradients import is_used
 from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
-from growsearch.surgery.masks import place_mask, reindexed_mask, silence
+from growsearch.surgery.masks import mask_momentum, place_mask, reindexed_mask
 from growsearch.surgery.moves import moves_of
 from growsearch.surgery.optimizer import optimizers_of, replace_parameter, supported_optimizer
 from growsearch.surgery.plan import TensorChange, companion_prefix, plan_attributes, plan_changes, touched
@@ -113,7 +113,7 @@ class Transaction:
                 new = _follow(change, replaced[id(change.leader)])
             mask = None if change.mask is None else reindexed_mask(change.mask, change.edits)
             if mask is not None:
-                # Neither what is put to sleep nor an offset or a shift stays at a dormant connection.
+                # Neither what is pruned nor an offset or a shift stays at a dormant connection.
                 new.detach().masked_fill_(~mask, 0.0)
                 place_mask(change.slots, mask.to(new.device, copy=True), self._journal)
             replaced[id(change.old)] = new
@@ -122,7 +122,7 @@ class Transaction:
             if isinstance(change.old, nn.Parameter) and isinstance(new, nn.Parameter):
                 replace_parameter(self._optimizers, change.old, new, change.edits, self._journal)
                 if mask is not None:
-                    silence(self._optimizers, new, mask)
+                    mask_momentum(self._optimizers, new, mask)
 
     def _resize(self, edit: SizeEdit) -> None:
         modules = {id(self._model): self._model.get_submodule(edit.module)}
@@ -151,7 +151,14 @@ def apply_edits(
     optimizer: Optimizer | Sequence[Optimizer] | None = None,
     companions: Sequence[nn.Module] = (),
 ) -> None:
-    """Apply `edits` in one `Transaction`."""
+    """Apply `edits` in one `Transaction`.
+
+    Args:
+        model: changed in place.
+        edits: in their order.
+        optimizer: one or several, whose state follows.
+        companions: modules of the same architecture, which follow too.
+    """
     with Transaction(model, optimizer, companions) as transaction:
         transaction.apply(edits)
 

@@ -16,9 +16,10 @@ from torch import Tensor, nn
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.networks import build_network, initialise_network
-from growsearch.surgery import Insertion, ResidualBlock, hold_masks, rebuild, rename
+from growsearch.runs.layout import WEIGHTS
+from growsearch.surgery import Insertion, ResidualBlock, apply_masks, rebuild, rename
 from growsearch.surgery.masks import SUFFIX
-from growsearch.training.artifact import WEIGHTS, insertions_of, read_description
+from growsearch.training.artifact import insertions_of, read_description
 
 
 @dataclass(frozen=True, eq=False)
@@ -76,7 +77,7 @@ class Architecture:
         network = rebuild(seed_network, self.insertions, state, self.attributes, self.sizes)
         torch.manual_seed(seed)
         initialise_anew(network, spec)
-        hold_masks(network)
+        apply_masks(network)
         return network
 
     def _start(self, name: str, own: Mapping[str, Tensor]) -> Tensor:
@@ -98,7 +99,7 @@ def initialise_anew(network: nn.Module, spec: Mapping[str, Any]) -> None:
     initialise_network(spec, network)
     for module in network.modules():
         if isinstance(module, ResidualBlock):
-            module.silence()
+            module.zero_last()
 
 
 def require_retrainable(config: RunConfig, input_shape: tuple[int, ...], outputs: int) -> None:

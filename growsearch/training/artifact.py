@@ -13,12 +13,10 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.networks import build_network
+from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.layout import DESCRIPTION, WEIGHTS
 from growsearch.surgery import Insertion, rebuild
 from growsearch.surgery.packing import pack, unpack
-from growsearch.training.files import write_atomically, write_json
-
-WEIGHTS = "model.safetensors"
-DESCRIPTION = "network.json"
 
 
 def save_network(folder: Path, model: nn.Module, description: dict[str, Any], sparse: bool = False) -> None:

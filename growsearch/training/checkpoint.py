@@ -10,9 +10,9 @@ import torch
 from torch import nn
 
 from growsearch.errors import GrowsearchError
-from growsearch.training.files import write_atomically
+from growsearch.runs.files import write_atomically
 
-VERSION = 2
+VERSION = 3
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:

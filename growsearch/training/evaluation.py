@@ -1,46 +1,53 @@
-"""Loss and accuracy of a network on a split."""
+"""What a task measures of a network on a split."""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import math
+from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
-Criterion = Callable[[Tensor, Tensor], Tensor]
+from growsearch.data import DataSet
+from growsearch.tasks import Task
+
+SAMPLES = 1000  # of a batch, where its outputs are few
+OUTPUTS = 2**24  # of a batch: 64 MiB in float32
 
 
-def criterion_for(task: str) -> Criterion:
-    """Mean cross entropy for `classification`, mean squared error over all elements for `regression`."""
-    return F.cross_entropy if task == "classification" else F.mse_loss
+def evaluation_samples(data: DataSet) -> int:
+    """Return how many samples an evaluation takes at once."""
+    outputs = math.prod(data.task.output_shape(data.input_shape, data.outputs))
+    return max(1, min(SAMPLES, OUTPUTS // outputs))
 
 
 @torch.no_grad()
 def evaluate(
     model: nn.Module,
     batches: Iterable[tuple[Tensor, Tensor]],
-    criterion: Criterion,
+    task: Task,
     context: AbstractContextManager[object],
-) -> dict[str, float | None]:
-    """`loss` and `accuracy` (None unless targets are classes) over all samples, in evaluation mode.
+) -> dict[str, float]:
+    """Return the task's metrics by name over all samples, in evaluation mode.
 
     Everything is summed up on the device; the host waits for it once.
+
+    Args:
+        model: the network; it is left in the mode that it was in.
+        batches: inputs with their targets.
+        task: what is measured.
+        context: in which the network runs, such as an autocast.
     """
     was_training = model.training
     model.eval()
-    loss: Tensor | float = 0.0
-    correct: Tensor | float = 0.0
-    samples, classes = 0, False
+    sums: dict[str, Tensor] = {}
+    samples = 0
     for inputs, targets in batches:
         with context:
             outputs = model(inputs)
-        outputs = outputs.float()
-        classes = not targets.is_floating_point()
-        loss = loss + criterion(outputs, targets).double() * len(inputs)
-        if classes:
-            correct = correct + (outputs.argmax(1) == targets).sum()
+        for name, total in task.totals(outputs.float(), targets).items():
+            sums[name] = sums[name] + total if name in sums else total
         samples += len(inputs)
     model.train(was_training)
-    return {"loss": float(loss) / samples, "accuracy": float(correct) / samples if classes else None}
+    return task.measured({name: float(total) / samples for name, total in sums.items()})

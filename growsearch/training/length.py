@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from torch import nn
+from torch import Tensor, nn
 
 from growsearch.config.models import TrainingConfig
 from growsearch.errors import InputError
@@ -29,18 +29,24 @@ def steps_within(flops: float, flops_per_sample: int, samples: int, batch_size: 
     return -(-rest // size) + steps_bought(flops - rest * flops_per_sample, flops_per_sample, samples, batch_size)
 
 
-def total_steps(training: TrainingConfig, model: nn.Module, input_shape: tuple[int, ...], samples: int) -> int:
-    """Optimizer steps of a run; those that `training.flops` buys are counted for the size that `model` has.
+def total_steps(training: TrainingConfig, model: nn.Module, example: Tensor, samples: int) -> int:
+    """Return the optimizer steps of a run; those that `training.flops` buys are counted for the size that `model` has.
 
     A network that grows takes fewer: its loop counts again after every event.
     Raises `InputError` where that is not even one.
+
+    Args:
+        training: how the network is trained.
+        model: the network at the run's start.
+        example: a batch of inputs, of any samples.
+        samples: those of an epoch.
     """
     if training.steps is not None:
         return training.steps
     size = training.batch_size or samples
     if training.epochs is not None:
         return training.epochs * -(-samples // size)
-    cost = training_flops_per_sample(model, input_shape)
+    cost = training_flops_per_sample(model, example)
     bought = steps_bought(training.flops or 0.0, cost, samples, training.batch_size) if cost else 0
     if not bought:
         step = cost * min(size, samples)

@@ -15,10 +15,10 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, SoftGrower
+from growsearch.runs.files import write_atomically
 from growsearch.surgery import rebuild
 from growsearch.training.artifact import insertions_of, load_network
 from growsearch.training.checkpoint import adopt_layout, restore_rng, rng_state
-from growsearch.training.files import write_atomically
 from growsearch.training.optimizers import parameter_order, restore_order
 
 FORMAT = "growsearch 1"

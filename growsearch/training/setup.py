@@ -2,25 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
-from growsearch.config.run_config import is_imported
+from growsearch.config.check import is_imported
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
-from growsearch.growth import Grower, Maturity, SoftGrower
+from growsearch.growth import Grower, NewUnitSettings, SoftGrower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
+from growsearch.tasks import make_task
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import insertions_of
 from growsearch.training.checkpoint import adopt_layout, restore_rng
-from growsearch.training.evaluation import Criterion, criterion_for
+from growsearch.training.fitting import require_fit
 from growsearch.training.length import total_steps
 from growsearch.training.optimizers import Schedule, build_optimizer, build_schedule, restore_order
 from growsearch.training.precision import autocast, resolve_device, resolve_precision
@@ -45,13 +47,17 @@ class Setup:
     statistics: StatisticsBatches
     grower: Grower | None
     soft: SoftGrower | None
-    criterion: Criterion
     dtype: torch.dtype
     context: AbstractContextManager[object]
     total_steps: int
     steps_per_epoch: int
     rows_every: int
     architecture: Architecture | None = None
+
+    @property
+    def criterion(self) -> Callable[[Tensor, Tensor], Tensor]:
+        """The task's mean loss over a batch, of outputs and targets."""
+        return self.data.task.criterion
 
     @property
     def masked(self) -> bool:
@@ -98,7 +104,9 @@ def set_up(
     """
     place = resolve_device(device)
     data = data or load_data(config.data, seed)
+    data = replace(data, task=make_task(config.task, data.task))
     model = _network(config, seed, data, place, saved, architecture)
+    require_fit(model, data)
     training = config.training
     optimizer = build_optimizer(training.optimizer, model)
     augment = Augment(**training.augment.model_dump()) if training.augment else None
@@ -106,7 +114,7 @@ def set_up(
     statistics = config.growth.statistics
     size = statistics.batch_size or training.batch_size or len(data.train.inputs)
     steps_per_epoch = len(batches)
-    steps = total_steps(training, model, data.input_shape, len(data.train))
+    steps = total_steps(training, model, data.example(), len(data.train))
     dtype = resolve_precision(training.precision, place, data.input_shape)
     setup = Setup(
         config=config,
@@ -121,7 +129,6 @@ def set_up(
         statistics=StatisticsBatches(data, size, place, seed),
         grower=None,
         soft=None,
-        criterion=criterion_for(data.task),
         dtype=dtype,
         context=autocast(place, dtype),
         total_steps=steps,
@@ -194,7 +201,7 @@ def _grower(setup: Setup) -> Grower:
         amount=growth.amount,
         sites=growth.sites,
         statistics_batches=growth.statistics.batches,
-        maturity=Maturity(**growth.maturity.model_dump()),
+        new_units=NewUnitSettings(**growth.new_units.model_dump()),
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
@@ -207,7 +214,7 @@ def _check_metric(setup: Setup, grower: Grower) -> None:
     metric = getattr(grower.policy.when, "metric", None)
     reported = ["train_loss"]
     if setup.validation is not None:
-        reported += ["validation_loss", "validation_accuracy"][: 2 if setup.data.task == "classification" else 1]
+        reported += [f"validation_{one.name}" for one in reversed(setup.data.task.metrics)]
     if metric is not None and metric not in reported:
         raise InputError(
             f"growth.when watches {metric!r}, which training on data {setup.data.name!r} does not report: choose "

@@ -5,7 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 from growsearch.comparison import compare
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 
 
 def test_it_is_compared_on_digits_with_policies_that_grow_in_events(tmp_path: Path) -> None:

@@ -8,6 +8,7 @@ from torch import Tensor
 
 from growsearch.data import Augment, Batches, DataSet, Split, evaluation_batches
 from growsearch.errors import InputError
+from growsearch.tasks import Classification, Regression
 
 
 def images(samples: int = 50, height: int = 8, width: int = 6) -> DataSet:
@@ -15,12 +16,12 @@ def images(samples: int = 50, height: int = 8, width: int = 6) -> DataSet:
     inputs = torch.randint(0, 256, (samples, 3, height, width), dtype=torch.uint8, generator=generator)
     split = Split(inputs, torch.arange(samples))
     mean, std = (0.1, 0.2, 0.3), (0.5, 1.0, 2.0)
-    return DataSet("noise", split, None, split, samples, "classification", mean, std, (3, height, width))
+    return DataSet("noise", split, None, split, samples, Classification(), mean, std, (3, height, width))
 
 
 def vectors(samples: int = 20) -> DataSet:
     split = Split(torch.randn(samples, 4, generator=torch.Generator().manual_seed(0)), torch.arange(samples).float())
-    return DataSet("vectors", split, None, split, 1, "regression", (), (), (4,))
+    return DataSet("vectors", split, None, split, 1, Regression(), (), (), (4,))
 
 
 def normalised(data: DataSet, inputs: Tensor) -> Tensor:

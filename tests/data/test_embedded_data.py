@@ -5,6 +5,7 @@ from torch.nn import functional as F
 
 from growsearch.data.digits import Digits
 from growsearch.data.teacher_student import TeacherStudent
+from growsearch.tasks import Regression
 
 
 def test_digits_are_split_into_three_disjoint_parts_of_known_size() -> None:
@@ -39,7 +40,7 @@ def test_the_teacher_and_its_inputs_follow_the_seed() -> None:
     assert torch.equal(first.train.inputs, again.train.inputs) and torch.equal(first.train.targets, again.train.targets)
     assert not torch.equal(first.train.inputs, other.train.inputs)
     assert first.train.inputs.shape == (50, 4) and first.train.targets.shape == (50, 2)
-    assert first.validation is None and first.test is first.train and first.task == "regression"
+    assert first.validation is None and first.test is first.train and first.task == Regression()
 
 
 def test_the_targets_are_those_of_a_relu_network_of_the_teachers_size() -> None:

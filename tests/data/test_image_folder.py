@@ -149,3 +149,58 @@ def test_a_train_folder_without_classes_is_refused(root: Path) -> None:
 def test_a_validation_that_leaves_nothing_is_refused(root: Path, validation: float) -> None:
     with pytest.raises(DataError, match="of 20 training images"):
         load(root, validation=validation)
+
+
+def test_only_the_formats_that_are_listed_are_opened_whatever_a_file_is_called(root: Path) -> None:
+    """An EPS would be handed to another program."""
+    disguised = root / "train" / "crow" / "0.png"
+    disguised.write_bytes(b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 6 4\n%%EndComments\nshowpage\n")
+    with pytest.raises(DataError, match=r"cannot decode the image .*0\.png: it is none of BMP, GIF, JPEG"):
+        load(root)
+
+
+def test_an_image_of_too_many_pixels_is_named_before_it_is_unpacked(root: Path) -> None:
+    path = root / "train" / "crow" / "0.png"
+    Image.new("1", (10_000, 9_000)).save(path)  # 11 kB
+    with pytest.raises(DataError, match=r"0\.png has more than 89,478,485 pixels"):
+        load(root)
+
+
+def test_what_is_no_regular_file_is_named(root: Path) -> None:
+    os.mkfifo(root / "train" / "crow" / "pipe.png")
+    with pytest.raises(DataError, match=r"pipe\.png is no regular file"):
+        load(root)
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        ("nowhere.png", r"link\.png is a broken link to .*nowhere\.png"),
+        ("../../../outside.png", r"link\.png is a link to .*outside\.png, outside of .*birds"),
+        ("../../test/crow/0.png", r"link\.png is a link to .*, in another split"),
+    ],
+)
+def test_a_link_that_is_broken_or_leads_elsewhere_is_named(root: Path, target: str, message: str) -> None:
+    draw(root.parent / "outside.png", 1)
+    (root / "train" / "crow" / "link.png").symlink_to(target)
+    with pytest.raises(DataError, match=message):
+        load(root)
+
+
+def test_a_link_within_a_split_is_an_image(root: Path) -> None:
+    (root / "train" / "crow" / "link.png").symlink_to("0.png")
+    assert reds(load(root).train.inputs)[:2] == [0, 0]
+
+
+@pytest.mark.parametrize("place", ["train/crow/again", "train/third"])
+def test_a_link_to_a_folder_is_named(root: Path, place: str) -> None:
+    """It could hold itself, or the images of another split."""
+    (root / place).symlink_to(root / "train" / "owl", target_is_directory=True)
+    with pytest.raises(DataError, match=rf"{place} is a link to a folder"):
+        load(root)
+
+
+def test_two_splits_that_are_one_folder_by_a_link_are_refused(root: Path) -> None:
+    (root / "val").symlink_to(root / "test", target_is_directory=True)
+    with pytest.raises(DataError, match="images of one split must not be in another"):
+        load(root)

@@ -60,7 +60,7 @@ def test_a_sparse_export_is_small_and_computes_the_same(
 def test_a_sparse_export_is_without_units_that_masks_have_cut_off(trained: Path, tmp_path: Path) -> None:
     folder = shutil.copytree(trained / "nest" / "seed-0", tmp_path / "run")
     model = growsearch.load(folder)
-    apply_edits(model, [MaskEdit("1.weight", sleep=torch.arange(5 * 64))])
+    apply_edits(model, [MaskEdit("1.weight", prune=torch.arange(5 * 64))])
     save_network(folder, model, read_description(folder))
 
     exported = export_network(folder, FORMATS, sparse=True)

@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from growsearch import Grower, InputError, trace
-from growsearch.growth import Allowance, Budget, Candidate, GrowthContext, Ledger
+from growsearch.growth import Allowance, Budget, GrowthContext, Ledger, NewUnit, Removal
 from growsearch.growth.budget import allowance_for
 from growsearch.growth.cost import NetworkCost
 from growsearch.registry import names
@@ -73,7 +73,7 @@ def test_a_width_budget_is_never_exceeded(where: str) -> None:
         assert all(width <= limit for width, limit in zip(widths(grower).values(), (8, 12), strict=True))
     assert widths(grower) == {"first": 8, "second": 12}
     # One that removes units can always go on.
-    assert grower.progress.exhausted or grower.policy.where.removes
+    assert grower.progress.exhausted or Removal in grower.policy.where.takes
 
 
 def test_events_of_a_width_budget_are_even() -> None:
@@ -119,7 +119,7 @@ def test_parameters_and_flops_are_never_exceeded_and_nearly_used_up(where: str, 
     per_unit = f"{measure}_per_unit"
     assert limit - used[-1] < min(getattr(site, per_unit) for site in grower.graph.sites.values())
     # One that removes units can always go on.
-    assert grower.progress.exhausted or grower.policy.where.removes
+    assert grower.progress.exhausted or Removal in grower.policy.where.takes
     assert grower.graph.parameters == sum(p.numel() for p in model.parameters())
     # A network at its budget can be continued from a checkpoint.
     grower_for(model, optimizer, budget={measure: limit})
@@ -148,7 +148,7 @@ def event_of(model: nn.Module, **limits: Any) -> GrowthContext:
 def take(event: GrowthContext, *sites: str) -> list[bool]:
     ledger = event.ledger()
     return [
-        ledger.take(Candidate(name, i, event.sites[name].parameters_per_unit, event.sites[name].flops_per_unit))
+        ledger.take(NewUnit(name, i, event.sites[name].parameters_per_unit, event.sites[name].flops_per_unit))
         for i, name in enumerate(sites)
     ]
 
@@ -224,8 +224,8 @@ def test_removals_make_room_and_leave_a_unit() -> None:
     limit = graph.parameters
     allowance = Allowance({"0": 1}, {"0": HUGE}, HUGE, parameters=limit)
     ledger = Ledger(allowance, NetworkCost(model, graph), graph.flops)
-    added = Candidate("0", 0, 8, 14)
-    removed = Candidate("0", 0, -8, -14, removes=0)
+    added = NewUnit("0", 0, 8, 14)
+    removed = Removal("0", 0, -8, -14, 0)
     assert not ledger.take(added)
     assert ledger.take(removed)
     assert ledger.parameters == limit - 8

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
-from growsearch.growth import Candidate, Overgrown, planned_edits
+from growsearch.growth import Candidate, ExpandedModel, Removal, Split, planned_edits
 from growsearch.surgery import Transaction, apply_edits
 
 
@@ -26,12 +26,12 @@ def split(site: str, unit: int, incoming: Tensor, outgoing: Tensor | None = None
     shifts = {(f"{site}.weight", 0): (incoming, -incoming)}
     if outgoing is not None:
         shifts[f"{int(site) + 2}.weight", 1] = (outgoing, -outgoing)
-    return Candidate(site, 0, 1, 1, source=unit, shifts=shifts, exact=False)
+    return Split(site, 0, 1, 1, unit, shifts=shifts, exact=False)
 
 
 def removal(site: str, unit: int, mean: Tensor | None = None) -> Candidate:
     offsets = {} if mean is None else {f"{int(site) + 2}.bias": mean}
-    return Candidate(site, 1, -1, -1, removes=unit, offsets=offsets, exact=False)
+    return Removal(site, 1, -1, -1, unit, offsets=offsets, exact=False)
 
 
 def test_neighbouring_sites_split_and_lose_units_at_once() -> None:
@@ -62,15 +62,15 @@ def test_neighbouring_sites_split_and_lose_units_at_once() -> None:
     torch.testing.assert_close(model(x), expected, rtol=0, atol=1e-14)
 
 
-def test_an_overgrown_copy_is_differentiable_in_what_candidates_bring() -> None:
+def test_an_expanded_copy_is_differentiable_in_what_candidates_bring() -> None:
     model, graph, x = network()
     before = copy.deepcopy(model.state_dict())
     start = split("2", 2, torch.zeros(1, 4).double())
-    overgrown = Overgrown(model, graph, [start])
+    expanded = ExpandedModel(model, graph, [start])
 
     def loss(delta: Tensor) -> Tensor:
         moved = replace(start, shifts={("2.weight", 0): (delta, -delta)})
-        return overgrown.loss([moved], lambda net, batch: net(batch).square().mean(), x)
+        return expanded.loss([moved], lambda net, batch: net(batch).square().mean(), x)
 
     delta = torch.randn(1, 4).double().requires_grad_()
     assert torch.autograd.gradcheck(loss, (delta,))

@@ -29,7 +29,7 @@ def cheap(group: str, name: str, **given: Any) -> dict[str, dict[str, Any]]:
 
 
 def grows_depth(how: str) -> bool:
-    return bool(strategy_class("how", how).grows == "depth")  # type: ignore[attr-defined]  # initializers have it
+    return bool(strategy_class("how", how).deepens())  # type: ignore[attr-defined]  # initializers have it
 
 
 def is_exact(how: str) -> bool:

@@ -172,7 +172,7 @@ def test_sites_that_meet_grow_at_once(how: str, build: Callable[[], nn.Module]) 
     meant = {edit.tensor for edit in event.edits if isinstance(edit, AxisEdit) and edit.shift is not None}
     for now, was in ((statistics(model), old), (statistics(companion), followed)):
         assert [name for name, values in was.items() if name not in meant and kept(now[name], values) != values] == []
-        # Gauss-Newton leaves out what it cannot price.
+        # Gauss-Newton leaves out what it cannot judge.
         assert any(len(now[name]) > len(values) for name, values in was.items())
 
 

@@ -18,9 +18,12 @@ from growsearch.growth import (
     Candidate,
     GrowthContext,
     Initializer,
-    Insertion,
+    NewLayer,
+    NewUnit,
     Probes,
+    Removal,
     Selector,
+    Split,
     gate_scores,
     planned_edits,
 )
@@ -86,7 +89,7 @@ def loss_at(probes: Probes, event: GrowthContext, gates: Tensor) -> float:
 
 
 def removals(event: GrowthContext) -> list[Candidate]:
-    return [Candidate(name, 0, 0, 0, removes=0, exact=False) for name in event.sites]
+    return [Removal(name, 0, 0, 0, 0, exact=False) for name in event.sites]
 
 
 def kinds(event: GrowthContext) -> Iterator[list[Candidate]]:
@@ -154,7 +157,7 @@ def test_closed_gates_are_the_network_as_it_is_and_open_ones_the_installed_netwo
         assert not torch.allclose(grown(x), event.model(x), rtol=1e-3)
 
 
-def test_the_installed_network_is_the_overgrown_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
+def test_the_installed_network_is_the_expanded_one_with_the_gates_of_the_selected_open(event: GrowthContext) -> None:
     candidates = proposed(event, epsilon=0.5)
     event.allowance = replace(event.allowance, units=len(candidates) // 2)
     chosen = selector().select(candidates, event)
@@ -184,12 +187,12 @@ def test_candidates_leave_the_model_untouched(event: GrowthContext) -> None:
 
 def test_training_the_candidates_lowers_the_loss_and_keeps_them_in_their_balls(event: GrowthContext) -> None:
     lazy, trained = (proposed(event, steps=steps, epsilon=0.2, samples=1) for steps in (1, 15))
-    changes = [sum(c.predicted or 0.0 for c in candidates) for candidates in (lazy, trained)]
+    changes = [sum(c.predicted_change or 0.0 for c in candidates) for candidates in (lazy, trained)]
     assert changes[1] < min(0.0, changes[0])
     for c in trained:
-        # Per lane of grouped units a ball of its own.
+        # Per channel of grouped units a ball of its own.
         bound = 0.2 * sum(largest(event, c.site, role) for role in ("in", "out")) * event.sites[c.site].granularity
-        moved = [first for first, _ in c.shifts.values()] if c.source is not None else outgoing(event, c)
+        moved = [first for first, _ in c.shifts.values()] if isinstance(c, Split) else outgoing(event, c)
         assert 0 < float(torch.cat([value.flatten() for value in moved]).norm()) <= bound
 
 
@@ -237,7 +240,7 @@ def test_the_lowest_scores_win_and_none_that_says_that_the_loss_rises() -> None:
     event = context_for(PATTERNS[0])
     good = proposed(event, epsilon=0.5, steps=20)
     # Turned round, what lowered the loss raises it.
-    bad = [replace(c, fills={**c.fills, **negated(event, c)}) for c in good if c.source is None]
+    bad = [replace(c, fills={**c.fills, **negated(event, c)}) for c in good if isinstance(c, NewUnit)]
     scores = gate_scores(event.model, event.graph, [*good, *bad], objective, event.batches)
     assert min(scores[: len(good)]) < 0 < max(scores[len(good) :])
     event.allowance = replace(event.allowance, units=3)
@@ -256,7 +259,7 @@ def negated(event: GrowthContext, c: Candidate) -> dict[tuple[str, int], Tensor]
 def test_inserted_layers_are_scored_by_their_change_of_the_loss(subject: Subject) -> None:
     event = context_for(subject, deep=True)
     candidates = proposed(event, "identity")
-    assert len({c.insertion.layer for c in candidates if isinstance(c.insertion, Insertion)}) >= 1
+    assert len({c.insertion.layer for c in candidates if isinstance(c, NewLayer)}) >= 1
     probes = probes_of(event, candidates)
     base = float(objective(event.model, event.batches[0]).detach())
     assert loss_at(probes, event, probes.gates(0.0)) == pytest.approx(base, rel=1e-10)
@@ -287,7 +290,7 @@ def test_changes_of_one_unit_are_scored_apart() -> None:
     site = next(iter(event.sites))
     split, other = proposed(event, "split")[:2]
     split, other = replace(split, source=0), replace(other, source=0)
-    removal = Candidate(site, 0, 0, 0, removes=0, exact=False)
+    removal = Removal(site, 0, 0, 0, 0, exact=False)
     assert together([split, removal, other]) == [[0], [1]]
     scores = gate_scores(event.model, event.graph, [split, removal, other], objective, event.batches)
     alone = [gate_scores(event.model, event.graph, [c], objective, event.batches)[0] for c in (split, removal)]

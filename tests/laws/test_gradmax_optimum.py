@@ -196,7 +196,7 @@ def _linear_matrix(model: Pair, batch: tuple[Tensor, Tensor]) -> Tensor:
 
 
 def test_zero_units_behind_a_plain_relu_would_not_learn() -> None:
-    """Negative control for the nudge: at exactly zero, PyTorch's ReLU passes no gradient."""
+    """Negative control for the activation epsilon: at exactly zero, PyTorch's ReLU passes no gradient."""
     z = torch.zeros(3, requires_grad=True)
     F.relu(z).sum().backward()
     assert z.grad is not None and float(z.grad.abs().sum()) == 0.0

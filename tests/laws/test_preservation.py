@@ -46,7 +46,7 @@ def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: s
     x = torch.randn(subject.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
     batch = (x, torch.arange(len(x)) % 4)
     graph = growsearch.trace(model, x)
-    deep = lookup("how", how).grows == "depth"  # type: ignore[attr-defined]  # strategies are pydantic models
+    deep = lookup("how", how).deepens()  # type: ignore[attr-defined]  # strategies are pydantic models
     places = list(graph.depth_sites) if deep else [n for n, s in graph.sites.items() if s.kind == "exact"]
     chosen = places[:: max(1, len(places) // subject.sites)][: subject.sites]
     if not chosen:

@@ -90,5 +90,5 @@ def test_a_file_that_is_no_comparison_is_refused_by_its_name(tmp_path: Path) -> 
     path = tmp_path / "results.json"
     for text in ("{}", "{", '{"policies": {}, "verdict": {"advice": {}}}'):
         path.write_text(text)
-        with pytest.raises(InputError, match=r"results\.json does not hold the results of a comparison"):
+        with pytest.raises(InputError, match=r"results\.json: .*is damaged"):
             read_results(tmp_path)

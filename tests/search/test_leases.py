@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import SearchConfig
-from growsearch.search.leases import MOST_DEATHS, Lease, Watch, hand_on, worker_name
+from growsearch.search.leases import MOST_DEATHS, Lease, Watch, requeue, worker_name
 from growsearch.search.queue import fill, finished, is_done, take
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, counts, create_study, find_study
@@ -31,10 +31,10 @@ def elsewhere() -> str:
 
 
 def begin(study: Study, worker: str) -> FrozenTrial:
-    """Take a trial and give one sign of life."""
+    """Take a trial and give one heartbeat."""
     trial_id = take(study, worker_name())
     assert trial_id is not None
-    study.storage.set_trial_user_attr(trial_id, "lease", {"worker": worker, "sign": 1})
+    study.storage.set_trial_user_attr(trial_id, "lease", {"worker": worker, "beat": 1})
     return study.storage.get_trial(trial_id)
 
 
@@ -53,26 +53,26 @@ def test_a_trial_is_taken_by_one_worker_only(study: Study, tmp_path: Path) -> No
     assert taken[3] is None
 
 
-def test_a_lease_runs_out_when_there_is_no_sign_of_life(study: Study) -> None:
+def test_a_lease_runs_out_when_there_is_no_heartbeat(study: Study) -> None:
     trial = begin(study, elsewhere())
     watch = Watch(study)
 
-    assert watch.hand_on_abandoned() == 0
+    assert watch.requeue_abandoned() == 0
     time.sleep(1.5 * LEASE)
-    assert watch.hand_on_abandoned() == 1
+    assert watch.requeue_abandoned() == 1
 
     before, after = study.storage.get_trial(trial._trial_id), study.trials()[-1]
     assert before.state == TrialState.FAIL and not counts(before)
     assert after.state == TrialState.WAITING and after.user_attrs["resume_of"] == trial.number
 
 
-def test_a_lease_does_not_run_out_while_signs_are_given(study: Study) -> None:
+def test_a_lease_does_not_run_out_while_heartbeats_are_given(study: Study) -> None:
     trial_id = take(study, worker_name())
     assert trial_id is not None
     watch = Watch(study)
     with Lease(study, trial_id, elsewhere()) as lease:
         for _ in range(6):
-            assert watch.hand_on_abandoned() == 0
+            assert watch.requeue_abandoned() == 0
             time.sleep(LEASE / 2)
         assert not lease.lost.is_set()
 
@@ -84,13 +84,13 @@ def test_a_dead_process_of_this_machine_is_known_at_once(study: Study) -> None:
     process.join()
     begin(study, name)
 
-    assert Watch(study).hand_on_abandoned() == 1
+    assert Watch(study).requeue_abandoned() == 1
 
 
 def test_a_living_process_of_this_machine_is_left_alone(study: Study) -> None:
     begin(study, worker_name())
 
-    assert Watch(study).hand_on_abandoned() == 0
+    assert Watch(study).requeue_abandoned() == 0
 
 
 def test_several_watchers_queue_it_once(study: Study, tmp_path: Path) -> None:
@@ -99,7 +99,7 @@ def test_several_watchers_queue_it_once(study: Study, tmp_path: Path) -> None:
     assert other is not None
 
     for one in (study, other, study):
-        hand_on(one, trial, died=True)
+        requeue(one, trial, died=True)
 
     assert [one.user_attrs.get("resume_of") for one in study.trials()].count(trial.number) == 1
 
@@ -109,14 +109,14 @@ def test_one_that_was_ended_but_not_queued_again_is_found(study: Study) -> None:
     study.storage.set_trial_state_values(trial._trial_id, TrialState.FAIL)  # and then its watcher died
 
     for _ in range(2):
-        Watch(study).hand_on_abandoned()
+        Watch(study).requeue_abandoned()
 
     assert [one.user_attrs.get("resume_of") for one in study.trials()].count(trial.number) == 1
 
 
 def test_what_was_interrupted_is_taken_before_what_is_new(study: Study) -> None:
     trial = begin(study, elsewhere())
-    hand_on(study, trial, died=False)
+    requeue(study, trial, died=False)
 
     taken = take(study, worker_name())
 
@@ -126,7 +126,7 @@ def test_what_was_interrupted_is_taken_before_what_is_new(study: Study) -> None:
 
 def test_a_trial_that_kills_its_workers_is_given_up_with_the_reason(study: Study) -> None:
     for _ in range(MOST_DEATHS):
-        hand_on(study, begin(study, elsewhere()), died=True)
+        requeue(study, begin(study, elsewhere()), died=True)
 
     failed = [trial for trial in study.trials() if "reason" in trial.user_attrs]
     assert [trial.user_attrs["reason"] for trial in failed] == [
@@ -139,15 +139,15 @@ def test_a_trial_that_kills_its_workers_is_given_up_with_the_reason(study: Study
 def test_a_trial_that_gets_further_each_time_is_not_given_up(study: Study) -> None:
     for step in range(2 * MOST_DEATHS):
         trial = begin(study, elsewhere())
-        sign = {"worker": elsewhere(), "sign": 2, "reached": [0, step]}
-        study.storage.set_trial_user_attr(trial._trial_id, "lease", sign)
-        hand_on(study, study.storage.get_trial(trial._trial_id), died=True)
+        heartbeat = {"worker": elsewhere(), "beat": 2, "reached": [0, step]}
+        study.storage.set_trial_user_attr(trial._trial_id, "lease", heartbeat)
+        requeue(study, study.storage.get_trial(trial._trial_id), died=True)
 
     assert not [trial for trial in study.trials() if "reason" in trial.user_attrs]
     assert [trial.state for trial in study.trials()].count(TrialState.WAITING) == 1
 
 
-def test_a_new_trial_has_its_worker_before_its_first_sign(study: Study) -> None:
+def test_a_new_trial_has_its_worker_before_its_first_heartbeat(study: Study) -> None:
     trial_id = take(study, worker_name())
 
     assert trial_id is not None
@@ -158,7 +158,7 @@ def test_a_worker_learns_that_its_trial_was_given_to_another(study: Study) -> No
     trial_id = take(study, worker_name())
     assert trial_id is not None
     with Lease(study, trial_id, elsewhere()) as lease:
-        hand_on(study, study.storage.get_trial(trial_id), died=True)
+        requeue(study, study.storage.get_trial(trial_id), died=True)
         assert lease.lost.wait(5)
 
 

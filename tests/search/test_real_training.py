@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 
 from growsearch.config import load_space
-from growsearch.training.metrics import read_lines
+from growsearch.runs.lines import read_lines
 from tests.cli.conftest import Run, growsearch
 from tests.search.conftest import TEXT
 

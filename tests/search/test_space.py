@@ -7,7 +7,7 @@ from typing import Any
 import optuna
 import pytest
 
-from growsearch.config.check import normalized
+from growsearch.config.run_config import normalized
 from growsearch.search.space import centre, distribution_of, distributions, parameters_of, suggested
 from tests.search.conftest import MakeSpace
 

@@ -77,7 +77,7 @@ def test_what_is_killed_or_interrupted_is_continued_and_nothing_is_lost(space: M
     os.kill(first, signal.SIGKILL)  # another worker goes on with its trial
     wait_for(lambda: record(folder, "begun", resumed=True))
     wait_for(lambda: at_work(folder))
-    process.kill()  # its workers notice, write checkpoints and hand their trials on
+    process.kill()  # its workers notice, write checkpoints and requeue their trials
     process.communicate()
     wait_for(lambda: not open_folder(folder).trials((TrialState.RUNNING,)))
 

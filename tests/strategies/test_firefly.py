@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 import growsearch
 from growsearch import GrowthFailed, GrowthRefused
 from growsearch.graph import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, Selector
+from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, NewUnit, Selector, Split
 from growsearch.growth.policy import strategy
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
 
@@ -34,7 +35,7 @@ def proposed(event: GrowthContext, units: int = 2, **parameters: Any) -> list[Ca
 
 
 def norms(candidates: list[Candidate], key: tuple[str, int]) -> Tensor:
-    return torch.stack([c.fills[key].flatten() for c in candidates if c.source is None]).norm(dim=1)
+    return torch.stack([c.fills[key].flatten() for c in candidates if isinstance(c, NewUnit)]).norm(dim=1)
 
 
 def test_no_more_are_proposed_than_planned_best_first() -> None:
@@ -45,39 +46,41 @@ def test_no_more_are_proposed_than_planned_best_first() -> None:
         own = [c for c in candidates if c.site == site]
         scores = [c.score for c in own if c.score is not None]
         assert [c.index for c in own] == [0, 1, 2]
-        assert scores == sorted(scores, reverse=True) and [c.predicted for c in own] == [-score for score in scores]
+        assert scores == sorted(scores, reverse=True) and [c.predicted_change for c in own] == [
+            -score for score in scores
+        ]
 
 
 def test_a_larger_pool_has_better_units() -> None:
     """The best of twenty are at least as good as all of two; both are trained alike."""
     small, large = (proposed(context(mlp()), pool=pool, splits=0.0) for pool in (1, 10))
-    assert sum(c.predicted or 0.0 for c in large) < sum(c.predicted or 0.0 for c in small)
+    assert sum(c.predicted_change or 0.0 for c in large) < sum(c.predicted_change or 0.0 for c in small)
 
 
 def test_splits_share_the_pool_and_move_both_units_apart() -> None:
     event = context(mlp())
     candidates = proposed(event, units=8, pool=1, splits=0.5)
-    assert Counter((c.site, c.source is None) for c in candidates) == {
+    assert Counter((c.site, isinstance(c, NewUnit)) for c in candidates) == {
         ("first", True): 4,
         ("first", False): 4,
         ("second", True): 4,
         ("second", False): 4,
     }
     for site in event.sites:
-        sources = [c.source for c in candidates if c.site == site and c.source is not None]
+        sources = [c.source for c in candidates if c.site == site and isinstance(c, Split)]
         assert len(set(sources)) == len(sources)
     for c in candidates:
-        if c.source is not None:
+        if isinstance(c, Split):
             first, second = c.shifts[f"{c.site}.weight", 0]
             assert torch.equal(first, -second) and float(first.norm()) > 0
-    assert all(c.source is None for c in proposed(event, splits=0.0))
+    assert all(isinstance(c, NewUnit) for c in proposed(event, splits=0.0))
 
 
-def test_only_mature_units_are_split() -> None:
+def test_only_old_enough_units_are_split() -> None:
     ages = {"first": [9, 1, 1, 9], "second": [1] * 6}
     event = context(mlp(), ages=ages, minimum_age=5)
     candidates = proposed(event, units=6, pool=1, splits=1.0)
-    assert {(c.site, c.source) for c in candidates if c.source is not None} == {("first", 0), ("first", 3)}
+    assert {(c.site, c.source) for c in candidates if isinstance(c, Split)} == {("first", 0), ("first", 3)}
     # New units take the place of splits that may not be made.
     assert len(candidates) == 12
 
@@ -173,23 +176,23 @@ def test_cost_aware_ranking_takes_the_cheaper_of_two_equals() -> None:
     event.allowance = Allowance(dict.fromkeys(event.sites, 2), dict.fromkeys(event.sites, HUGE), 1)
 
     def first(per_cost: bool, dear: int) -> int:
-        priced = [c if i != dear else _at_price(c, 100) for i, c in enumerate(candidates)]
+        costly = [c if i != dear else _at_cost(c, 100) for i, c in enumerate(candidates)]
         where = strategy(Selector, "where", {"firefly": {"per_cost": per_cost}})
-        (chosen,) = where.select(priced, event)
-        return next(i for i, c in enumerate(priced) if c is chosen)
+        (chosen,) = where.select(costly, event)
+        return next(i for i, c in enumerate(costly) if c is chosen)
 
     best = first(False, 0)
     assert first(False, best) == best and first(True, best) == 1 - best
 
 
-def _at_price(candidate: Candidate, times: int) -> Candidate:
-    return Candidate(**{**candidate.__dict__, "parameters": times * candidate.parameters})
+def _at_cost(candidate: Candidate, times: int) -> Candidate:
+    return replace(candidate, parameters=times * candidate.parameters)
 
 
 def test_a_unit_is_split_once_in_an_event() -> None:
     event = context(mlp())
     how = strategy(Initializer, "how", "split")
-    copies = [Candidate(**{**c.__dict__, "source": 0}) for c in how.propose({"second": 4}, event)]
+    copies = [replace(c, source=0) for c in how.propose({"second": 4}, event)]
     where = strategy(Selector, "where", {"firefly": {"step": 0.3}})
     assert len(where.select(copies, event)) <= 1
 
@@ -222,6 +225,6 @@ def test_dropout_leaves_candidates_and_random_numbers_alone() -> None:
         model = dropping()
         torch.manual_seed(seed)
         state = torch.get_rng_state()
-        found.append([(dict(c.fills), c.predicted) for c in proposed(context(model), splits=0.0)])
+        found.append([(dict(c.fills), c.predicted_change) for c in proposed(context(model), splits=0.0)])
         assert torch.equal(torch.get_rng_state(), state)
     assert all(same(one, other) for one, other in zip(*found, strict=True))

@@ -12,49 +12,59 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from growsearch.growth import Candidate, GrowthContext
-from growsearch.growth.overgrown import Overgrown
+from growsearch.growth import Candidate, GrowthContext, Removal
+from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.surgery import undisturbed
+from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
 from growsearch_strategies.gauss_newton.candidates import signed_splits, symmetric_splits
-from growsearch_strategies.gauss_newton.folding import folds_of
-from growsearch_strategies.gauss_newton.passes import Scene, at_rest, displaced, observe
-from growsearch_strategies.gauss_newton.places import places_of
-from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
+from growsearch_strategies.gauss_newton.passes import observe, perturbed_inputs
+from growsearch_strategies.gauss_newton.predicted_changes import PredictedChanges, predict_changes
 from growsearch_strategies.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.site_problems import site_problems
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 from growsearch_strategies.gauss_newton.symmetric import Directions, half_sum, learn_symmetric
-from tests.strategies.gauss_newton_scenes import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
+from tests.strategies.gauss_newton_tasks import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
 
 
 def numbers(model: nn.Module, batch: Batch) -> Tensor:
     return F.mse_loss(model(batch[0]), batch[1])
 
 
-def scene_of(context: GrowthContext) -> Scene:
-    mature = {name: context.mature(name) for name in context.sites}
-    places = places_of(context.model, context.graph, context.sites.values(), mature)
+def surrogate_of(context: GrowthContext) -> SurrogateProblem:
+    eligible = {name: context.eligible(name) for name in context.sites}
+    problems = site_problems(context.model, context.graph, context.sites.values(), eligible)
     assert context.objective is not None
-    return Scene(context.model, context.objective, places, "auto")
+    return SurrogateProblem(context.model, context.objective, problems, "auto")
 
 
 def measured(context: GrowthContext, *candidates: Candidate) -> float:
     return loss(context, candidates) - loss(context, ())
 
 
-def priced(
+def predictions_of(
     context: GrowthContext, size: float, draws: int = 1, steps: int = 1, cap: float = 0.5
-) -> tuple[dict[str, Prices], dict[str, Tensor], SignedSplits, dict[str, Any]]:
-    """Prices on the first batch, of directions of this size learned there."""
-    scene, batches = scene_of(context), context.batches[:1]
-    with at_rest(context.model):
-        symmetric = learn_symmetric(scene, batches, steps, 0.1, cap, context.generator)
-        signed = SignedSplits(scene, size, 0.1, context.generator)
-        seen = [observe(scene, batch, context.generator) for batch in batches]
+) -> tuple[dict[str, PredictedChanges], dict[str, Tensor], SignedSplits, dict[str, Any]]:
+    """PredictedChanges on the first batch, of directions of this size learned there."""
+    surrogate, batches = surrogate_of(context), context.batches[:1]
+    with eval_no_dropout(context.model):
+        symmetric = learn_symmetric(surrogate, batches, steps, 0.1, cap, context.generator)
+        signed = SignedSplits(surrogate, size, 0.1, context.generator)
+        seen = [observe(surrogate, batch, context.generator) for batch in batches]
         signed.learn(seen, 2)
-        folds = {p.site.name: folds_of(scene, context.graph, p, seen) for p in scene.places}
+        compensations = {p.site.name: bias_compensations(surrogate, context.graph, p, seen) for p in surrogate.problems}
         found = [
-            price(scene, observe(scene, batches[0], context.generator), symmetric, signed, folds) for _ in range(draws)
+            predict_changes(
+                surrogate, observe(surrogate, batches[0], context.generator), symmetric, signed, compensations
+            )
+            for _ in range(draws)
         ]
-    return {name: Prices.joined([p[name] for p in found]) for name in found[0]}, symmetric, signed, folds
+    return (
+        {name: PredictedChanges.joined([p[name] for p in found]) for name in found[0]},
+        symmetric,
+        signed,
+        compensations,
+    )
 
 
 @pytest.mark.parametrize("kernel", [None, 3])
@@ -68,16 +78,18 @@ def test_the_symmetric_split_of_a_relu_changes_its_activation_by_half_of_what_th
         model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(inplace=True), nn.Conv2d(4, 3, 4), nn.Flatten()).double()
         batch = data(model)
     context = context_of(model, [batch])
-    scene = scene_of(context)
-    with at_rest(model), torch.no_grad():
-        seen = observe(scene, batch, context.generator)
-        shifts = Directions(scene, 0.5, context.generator).shifts()
-        change = half_sum(seen, displaced(scene, seen, shifts, 1.0), displaced(scene, seen, shifts, -1.0))
-        place = scene.places[0]
-        producer, consumer = (model.get_submodule(ends[0].module) for ends in (place.producers, place.consumers))
+    surrogate = surrogate_of(context)
+    with eval_no_dropout(model), torch.no_grad():
+        seen = observe(surrogate, batch, context.generator)
+        shifts = Directions(surrogate, 0.5, context.generator).shifts()
+        change = half_sum(
+            seen, perturbed_inputs(surrogate, seen, shifts, 1.0), perturbed_inputs(surrogate, seen, shifts, -1.0)
+        )
+        problem = surrogate.problems[0]
+        producer, consumer = (model.get_submodule(ends[0].module) for ends in (problem.producers, problem.consumers))
         z = producer(batch[0])
         without = replace_weight(producer, torch.zeros_like)
-        epsilon = replace_weight(producer, lambda w: shifts[place.producers[0].module])(batch[0]) - without(batch[0])
+        epsilon = replace_weight(producer, lambda w: shifts[problem.producers[0].module])(batch[0]) - without(batch[0])
     expected = 0.5 * (epsilon.abs() - z.abs()).clamp_min(0)
     found = next(value for key, value in change.items() if model.get_submodule(key[0]) is consumer)
     assert expected.abs().max() > 0.01
@@ -101,21 +113,21 @@ def test_the_prediction_is_right_to_first_order_in_the_change_of_the_activation(
     if not isinstance(model[0], nn.Linear):  # type: ignore[index]
         model.pool = nn.AvgPool2d(2)
     context = context_of(model, [data(model, 16)])
-    scene = scene_of(context)
+    surrogate = surrogate_of(context)
     errors: dict[tuple[str, int], list[float]] = {}
-    with at_rest(model), torch.no_grad():
-        shifts = Directions(scene, 0.4, context.generator).shifts()
+    with eval_no_dropout(model), torch.no_grad():
+        shifts = Directions(surrogate, 0.4, context.generator).shifts()
         for factor in (1.0, 0.5):
             half = {path: factor * value for path, value in shifts.items()}
-            seen = observe(scene, context.batches[0], context.generator)
-            signed = SignedSplits(scene, 0.1, 0.1, context.generator)
+            seen = observe(surrogate, context.batches[0], context.generator)
+            signed = SignedSplits(surrogate, 0.1, 0.1, context.generator)
             signed.learn([seen], 1)
-            prices = price(scene, seen, half, signed, {})
-            for place in scene.places:
-                for candidate in symmetric_splits(place, prices[place.site.name].symmetric, half):
+            predictions = predict_changes(surrogate, seen, half, signed, {})
+            for problem in surrogate.problems:
+                for candidate in symmetric_splits(problem, predictions[problem.site.name].symmetric, half):
                     assert candidate.effects is not None and candidate.unit is not None
                     error = measured(context, candidate) - float(candidate.effects[0].mean())
-                    errors.setdefault((place.site.name, candidate.unit), []).append(error)
+                    errors.setdefault((problem.site.name, candidate.unit), []).append(error)
     assert len(errors) >= 9
     ratios = [whole / half for whole, half in errors.values() if abs(half) > 1e-13]
     assert ratios
@@ -127,16 +139,16 @@ def test_signed_splits_and_removals_are_exact_where_the_loss_is_quadratic() -> N
     torch.manual_seed(2)
     model = nn.Sequential(nn.Linear(5, 4), nn.Linear(4, 3)).double()
     context = context_of(model, [data(model, 64, regression=True)], numbers)
-    prices, _, signed, folds = priced(context, 0.1, draws=400)
-    (place,) = scene_of(context).places
-    own = prices[place.site.name]
-    for candidate in signed_splits(place, own, signed, own.amplitudes(0.0, 50.0)):
-        assert candidate.predicted is not None and candidate.predicted < -1e-4
-        assert measured(context, candidate) == pytest.approx(candidate.predicted, rel=0.05)
+    predictions, _, signed, compensations = predictions_of(context, 0.1, draws=400)
+    (problem,) = surrogate_of(context).problems
+    own = predictions[problem.site.name]
+    for candidate in signed_splits(problem, own, signed, own.amplitudes(0.0, 50.0)):
+        assert candidate.predicted_change is not None and candidate.predicted_change < -1e-4
+        assert measured(context, candidate) == pytest.approx(candidate.predicted_change, rel=0.05)
     removal = own.removal.change()
-    for unit in place.units:
-        fold = {f.tensor: f.offset(unit) for f in folds[place.site.name]}
-        candidate = Candidate(place.site.name, 0, 0, 0, removes=unit, offsets=fold, exact=False)
+    for unit in problem.units:
+        compensation = {f.tensor: f.offset(unit) for f in compensations[problem.site.name]}
+        candidate = Removal(problem.site.name, 0, 0, 0, unit, offsets=compensation, exact=False)
         assert measured(context, candidate) == pytest.approx(float(removal[unit]), rel=0.05)
 
 
@@ -147,7 +159,7 @@ def test_a_scaled_objective_is_priced_in_its_own_scale() -> None:
     found = []
     for scale in (1.0, 3.0):
         context = context_of(model, [batch], lambda m, b, scale=scale: scale * numbers(m, b))  # type: ignore[misc]
-        found.append(priced(context, 0.1, draws=200)[0]["0"].removal.change() / scale)
+        found.append(predictions_of(context, 0.1, draws=200)[0]["0"].removal.change() / scale)
     torch.testing.assert_close(*found, rtol=0.1, atol=1e-3)
 
 
@@ -157,15 +169,15 @@ def test_installed_alone_each_candidate_does_what_it_predicts(build: Callable[[]
     torch.manual_seed(3)
     model = build()
     context = context_of(model, [data(model, 48)])
-    prices, symmetric, signed, folds = priced(context, 0.02, draws=20, steps=10, cap=0.1)
+    predictions, symmetric, signed, compensations = predictions_of(context, 0.02, draws=20, steps=10, cap=0.1)
     rows = []
-    for place in scene_of(context).places:
-        own = prices[place.site.name]
+    for problem in surrogate_of(context).problems:
+        own = predictions[problem.site.name]
         splits = [
-            *symmetric_splits(place, own.symmetric, symmetric),
-            *signed_splits(place, own, signed, own.amplitudes(0.1, 0.5)),
+            *symmetric_splits(problem, own.symmetric, symmetric),
+            *signed_splits(problem, own, signed, own.amplitudes(0.1, 0.5)),
         ]
-        rows += [(c.predicted, measured(context, c)) for c in splits]
+        rows += [(c.predicted_change, measured(context, c)) for c in splits]
     # Shifts too small for any kink in the data do nothing at all.
     predicted, found = torch.tensor([row for row in rows if abs(row[1]) > 1e-9], dtype=torch.float64).T
     assert len(found) > len(rows) / 2
@@ -177,10 +189,10 @@ def test_a_signed_split_without_its_incoming_shift_leaves_the_function_as_it_is(
     torch.manual_seed(3)
     model = cnn()
     context = context_of(model, [data(model)])
-    prices, _, signed, _ = priced(context, 0.1)
-    for place in scene_of(context).places:
-        own = prices[place.site.name]
-        for candidate in signed_splits(place, own, signed, own.amplitudes(0.1, 5.0)):
+    predictions, _, signed, _ = predictions_of(context, 0.1)
+    for problem in surrogate_of(context).problems:
+        own = predictions[problem.site.name]
+        for candidate in signed_splits(problem, own, signed, own.amplitudes(0.1, 5.0)):
             shifts = {key: pair for key, pair in candidate.shifts.items() if key[1] == 1}
             assert shifts and all(float(first.norm()) > 0 for first, _ in shifts.values())
             assert measured(context, replace(candidate, shifts=shifts)) == pytest.approx(0, abs=1e-12)
@@ -216,7 +228,7 @@ def test_copies_keep_their_scale_behind_batch_normalisation() -> None:
             for c in splits
             if c.site == site
         ]
-        changes = [training_loss(Overgrown(model, context.graph, [c]).model, batch) - before for c in candidates]
+        changes = [training_loss(ExpandedModel(model, context.graph, [c]).model, batch) - before for c in candidates]
         wanted = [measured(context, c) for c in candidates]
         errors[site, rescaled] = max(abs(a - b) for a, b in zip(changes, wanted, strict=True))
     assert errors["conv2", True] < 1e-9 < 1e-4 < errors["conv2", False]
@@ -237,17 +249,17 @@ def test_learned_directions_lower_the_loss_more_than_random_ones() -> None:
     torch.manual_seed(4)
     model = mlp(nn.ReLU)
     context = context_of(model, [data(model, 256)])
-    scene = scene_of(context)
-    with at_rest(model):
-        first = Directions(scene, 0.5, context.generator)
+    surrogate = surrogate_of(context)
+    with eval_no_dropout(model):
+        first = Directions(surrogate, 0.5, context.generator)
         first.normalise(0.5)
-        seen = observe(scene, context.batches[0], context.generator)
-        signed = SignedSplits(scene, 0.1, 0.1, context.generator)
+        seen = observe(surrogate, context.batches[0], context.generator)
+        signed = SignedSplits(surrogate, 0.1, 0.1, context.generator)
         signed.learn([seen], 2)
-        learned = learn_symmetric(scene, context.batches, 40, 0.1, 0.5, context.generator)
+        learned = learn_symmetric(surrogate, context.batches, 40, 0.1, 0.5, context.generator)
         with torch.no_grad():
-            random = price(scene, seen, first.shifts(), signed, {})
-            found = price(scene, seen, learned, signed, {})
+            random = predict_changes(surrogate, seen, first.shifts(), signed, {})
+            found = predict_changes(surrogate, seen, learned, signed, {})
     for name in context.sites:
         assert float(found[name].symmetric.change().sum()) < float(random[name].symmetric.change().sum())
 
@@ -274,8 +286,8 @@ def test_a_dead_unit_is_removed_first_and_costs_nothing() -> None:
         model.second.weight[:, 2] = 0  # type: ignore[union-attr,index]
     batches = own_labels(model)
     removals = [c for c in proposed(context_of(model, batches)) if not c.adds and c.site == "first"]
-    assert removals[0].unit == 2 and removals[0].predicted == pytest.approx(0, abs=1e-12)
-    assert (removals[1].predicted or 0) > 1e-6
+    assert removals[0].unit == 2 and removals[0].predicted_change == pytest.approx(0, abs=1e-12)
+    assert (removals[1].predicted_change or 0) > 1e-6
 
 
 def test_the_mean_of_a_removed_unit_goes_into_what_follows() -> None:
@@ -292,6 +304,6 @@ def test_the_mean_of_a_removed_unit_goes_into_what_follows() -> None:
     for site, unit, tensor in (("conv1", 1, "norm2.running_mean"), ("conv2", 3, "head.bias")):
         candidate = removals[site, unit]
         assert set(candidate.offsets) == {tensor}
-        assert candidate.predicted == pytest.approx(0, abs=1e-12)
+        assert candidate.predicted_change == pytest.approx(0, abs=1e-12)
         assert measured(context, candidate) == pytest.approx(0, abs=1e-12)
         assert abs(measured(context, replace(candidate, offsets={}))) > 1e-5

@@ -16,7 +16,7 @@ from growsearch_strategies.gauss_newton.joint import guarded, together
 from growsearch_strategies.how.gauss_newton import GaussNewton
 from growsearch_strategies.how.gradmax import GradMax
 from growsearch_strategies.where.gauss_newton import GaussNewton as Where
-from tests.strategies.gauss_newton_scenes import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
+from tests.strategies.gauss_newton_tasks import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
 
 
 def twins(seed: int = 6) -> tuple[nn.Sequential, list[Batch]]:
@@ -33,14 +33,14 @@ def test_interactions_see_that_two_copies_cannot_both_go() -> None:
     model, batches = twins()
     context = context_of(model, batches)
     pair = [c for c in proposed(context) if c.site == "first" and c.unit in (0, 1) and not c.adds]
-    prices = [c.predicted or 0.0 for c in pair]
+    predictions = [c.predicted_change or 0.0 for c in pair]
     both = float(together(pair).mean())
-    assert both > 1.5 * sum(prices) > 0
+    assert both > 1.5 * sum(predictions) > 0
     # A penalty at which each alone is worth removing, and both are not.
-    penalty = (max(prices) + 0.5 * (both - max(prices))) / 2 / -pair[0].parameters
-    penalty = max(penalty, 1.05 * max(prices) / -pair[0].parameters)
+    penalty = (max(predictions) + 0.5 * (both - max(predictions))) / 2 / -pair[0].parameters
+    penalty = max(penalty, 1.05 * max(predictions) / -pair[0].parameters)
     chosen = {
-        flag: Where(penalty=penalty, interactions=flag, most=1.0, caution=0.0)._picked(
+        flag: Where(penalty=penalty, interactions=flag, most=1.0, error_margin=0.0)._picked(
             pair, [float(c.parameters) for c in pair], penalty, context, 1.0
         )
         for flag in (False, True)
@@ -86,8 +86,10 @@ def test_removals_of_doubtful_price_need_a_higher_penalty() -> None:
     context = context_of(model, batches)
     removals = [c for c in proposed(context) if not c.adds]
     cost = [float(c.parameters) for c in removals]
-    penalty = sorted((c.predicted or 0.0) / -c.parameters for c in removals)[4] * 1.001
-    counts = [len(Where(caution=k, interactions=False)._picked(removals, cost, penalty, context, 1.0)) for k in (0, 3)]
+    penalty = sorted((c.predicted_change or 0.0) / -c.parameters for c in removals)[4] * 1.001
+    counts = [
+        len(Where(error_margin=k, interactions=False)._picked(removals, cost, penalty, context, 1.0)) for k in (0, 3)
+    ]
     assert counts[0] == 5 > counts[1]
 
 
@@ -111,7 +113,7 @@ def test_every_unit_is_changed_at_most_once() -> None:
         assert len(units) == len(set(units)) > 0
 
 
-def test_only_mature_units_are_split_or_removed() -> None:
+def test_only_old_enough_units_are_split_or_removed() -> None:
     torch.manual_seed(9)
     model = mlp(nn.ReLU)
     context = context_of(model, [data(model)])
@@ -189,7 +191,7 @@ def test_half_precision_is_priced(half: bool) -> None:
 
     context = context_of(model, [(x, y)] * 3, objective)
     chosen = Where(tolerance=10.0).select(proposed(context), context)
-    assert chosen and all(c.predicted is not None and abs(c.predicted) < 10 for c in chosen)
+    assert chosen and all(c.predicted_change is not None and abs(c.predicted_change) < 10 for c in chosen)
 
 
 def test_a_network_whose_output_cannot_be_seen_is_refused() -> None:

@@ -1,4 +1,4 @@
-"""NeST: the connections that wake and sleep, neurons from the bridging gradient, and runs that use all of it."""
+"""NeST: the connections that regrow and are pruned, neurons from the bridging gradient, and runs that use all of it."""
 
 from __future__ import annotations
 
@@ -16,10 +16,10 @@ from growsearch import Grower, GrowthRefused, grow, trace
 from growsearch.config import RunConfig
 from growsearch.growth import GrowthContext, planned_edits
 from growsearch.growth.statistics.bridging import bridging_gradients
+from growsearch.runs.lines import read_lines
 from growsearch.surgery import MaskEdit, active_parameters, apply_edits, compact, masks_of, outputs_of
 from growsearch.training import TrainingRun, load_network
-from growsearch.training.metrics import read_lines
-from growsearch_strategies.nest.connections import asleep, dead, woken
+from growsearch_strategies.nest.connections import dead, pruned, regrown
 from growsearch_strategies.nest.feature_maps import feature_maps
 from growsearch_strategies.nest.neurons import neuron_vectors, neurons, opposed
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
@@ -61,7 +61,7 @@ def test_another_selector_sees_units_only() -> None:
     model = mlp()
     grower = grower_for(model, None, where="uniform", how={"nest": {"grow_events": 0}})
     events = train(model, sgd(model), grower, 2)
-    assert not masks_of(model) and all(event.sites and not event.slept for event in events)
+    assert not masks_of(model) and all(event.sites and not event.pruned for event in events)
 
 
 def test_without_gradients_it_is_refused() -> None:
@@ -79,9 +79,9 @@ def test_the_connections_with_the_largest_gradient_wake() -> None:
     model.zero_grad()
     count = -(-len(dormant) // 5)
 
-    found = woken(context_of(grower), 0.2)
+    found = regrown(context_of(grower), 0.2)
 
-    assert {(c.rewires.tensor, int(i)) for c in found for i in c.rewires.wake} == {
+    assert {(c.edit.tensor, int(i)) for c in found for i in c.edit.regrow} == {
         (name, place) for _, name, place in sorted(dormant, reverse=True)[:count]
     }
     assert sum(-c.dormant for c in found) == count and all(c.exact for c in found)
@@ -97,14 +97,14 @@ def test_the_smallest_connections_fall_asleep_down_to_the_density() -> None:
     ]
     context = context_of(nest(model, how={"seed_density": 1.0}))
 
-    found = asleep(context, share=0.4, density=0.5)
+    found = pruned(context, share=0.4, density=0.5, state={})
 
-    slept = {(c.rewires.tensor, int(i)) for c in found for i in c.rewires.sleep}
-    assert slept == {(name, place) for _, name, place in sorted(sizes)[: int(0.4 * len(sizes))]}
-    apply_edits(model, [c.rewires for c in found])
-    again = asleep(context, share=0.4, density=0.5)
+    cut = {(c.edit.tensor, int(i)) for c in found for i in c.edit.prune}
+    assert cut == {(name, place) for _, name, place in sorted(sizes)[: int(0.4 * len(sizes))]}
+    apply_edits(model, [c.edit for c in found])
+    again = pruned(context, share=0.4, density=0.5, state={})
     assert sum(c.dormant for c in (*found, *again)) == len(sizes) // 2
-    assert not {(c.rewires.tensor, int(i)) for c in again for i in c.rewires.sleep} & slept
+    assert not {(c.edit.tensor, int(i)) for c in again for i in c.edit.prune} & cut
 
 
 def test_batch_normalisation_counts_in_the_magnitude() -> None:
@@ -116,11 +116,12 @@ def test_batch_normalisation_counts_in_the_magnitude() -> None:
         model[1].running_var.copy_(torch.tensor([1.0, 1.0, 1.0, 16.0 * 16.0]))
     context = context_of(nest(model, how={"seed_density": 1.0}))
 
-    (found,) = asleep(context, share=36 / sum(p.numel() for p in model.parameters() if p.ndim > 1), density=0.01)
+    share = 36 / sum(p.numel() for p in model.parameters() if p.ndim > 1)
+    (found,) = pruned(context, share, density=0.01, state={})
 
     # Channel 0 is 1 wide, channel 3 is 8 / 16; the others, and the other weights, are larger.
-    assert found.rewires.tensor == "conv1.weight"
-    assert sorted(found.rewires.sleep.tolist()) == [*range(18), *range(54, 72)]
+    assert found.edit.tensor == "conv1.weight"
+    assert sorted(found.edit.prune.tolist()) == [*range(18), *range(54, 72)]
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid])
@@ -172,8 +173,8 @@ def test_a_neuron_acts_against_the_largest_entries() -> None:
     found = neuron_vectors(bridge, 3, 1 / 6, generator)
 
     assert found is not None
-    incoming, outgoing, worth = found
-    assert worth == pytest.approx([5.0, 3.0, 0.2])
+    incoming, outgoing, scores = found
+    assert scores == pytest.approx([5.0, 3.0, 0.2])
     for unit, (row, column) in enumerate([(1, 0), (0, 1), (1, 1)]):
         assert incoming[unit].nonzero().flatten().tolist() == [column]
         assert outgoing[unit].nonzero().flatten().tolist() == [row]
@@ -228,7 +229,7 @@ def test_neurons_are_scaled_and_sparse_and_lower_the_loss() -> None:
     model = mlp(act=nn.Identity)
     batch = batch_for(model)
     apply_edits(
-        model, [MaskEdit("first.weight", sleep=torch.tensor([0])), MaskEdit("second.weight", sleep=torch.tensor([3]))]
+        model, [MaskEdit("first.weight", prune=torch.tensor([0])), MaskEdit("second.weight", prune=torch.tensor([3]))]
     )
     grower = nest(model)
     context = context_of(grower)
@@ -257,7 +258,7 @@ def test_of_the_feature_maps_the_best_set_is_taken() -> None:
         context = context_of(nest(copy.deepcopy(model)))
         found = feature_maps(context, "conv2", 2, trials, 0.5)
         assert len(found) == 2 and not any(c.exact for c in found)
-        losses.append(sum(c.predicted for c in found))
+        losses.append(sum(c.predicted_change for c in found))
     assert losses[1] < losses[0]
 
 
@@ -272,10 +273,10 @@ def test_dead_units_are_removed_with_what_they_said() -> None:
     model = mlp(act=nn.Sigmoid)
     apply_edits(
         model,
-        [MaskEdit("first.weight", sleep=torch.arange(4, 8)), MaskEdit("head.weight", sleep=torch.tensor([2, 8, 14]))],
+        [MaskEdit("first.weight", prune=torch.arange(4, 8)), MaskEdit("head.weight", prune=torch.tensor([2, 8, 14]))],
     )
     found = dead(context_of(nest(model)))
-    assert [(c.site, c.removes, c.dormant) for c in found] == [("first", 1, -4), ("second", 2, -3)]
+    assert [(c.site, c.removed, c.dormant) for c in found] == [("first", 1, -4), ("second", 2, -3)]
     assert list(found[0].offsets) == ["second.bias"] and not found[1].offsets
 
 
@@ -296,9 +297,9 @@ def test_a_run_grows_then_prunes_within_its_budget(build: Callable[[], nn.Module
         assert all(
             not p[~masks_of(model)[n]].count_nonzero() for n, p in model.named_parameters() if n in masks_of(model)
         )
-    assert all(event.woken and not event.slept for event in log[:2]) and log[0].active_before == start
-    assert all((event.slept or event.removed) and not event.woken and not event.sites for event in log[2:])
-    assert sum(event.slept for event in log) > 20
+    assert all(event.regrown and not event.pruned for event in log[:2]) and log[0].active_before == start
+    assert all((event.pruned or event.removed) and not event.regrown and not event.sites for event in log[2:])
+    assert sum(event.pruned for event in log) > 20
     assert any(event.removed for event in log)
     assert max(event.active_after for event in log) > 0.9 * limit
     masks = masks_of(model)
@@ -370,13 +371,13 @@ def test_an_exported_network_is_loaded_and_compacted(whole: tuple[TrainingRun, d
     loaded = load_network(folder)
 
     assert all(torch.equal(value, run.setup.model.state_dict()[name]) for name, value in loaded.state_dict().items())
-    assert result["active_parameters"] == active_parameters(loaded) < result["parameters"]
+    assert result.active_parameters == active_parameters(loaded) < result.parameters
     before = sum(p.numel() for p in loaded.parameters())
-    apply_edits(loaded, [MaskEdit("1.weight", sleep=torch.arange(64))])
-    silenced = outputs_of(loaded, inputs, training=False)
+    apply_edits(loaded, [MaskEdit("1.weight", prune=torch.arange(64))])
+    cut_off = outputs_of(loaded, inputs, training=False)
     compact(loaded, inputs)
     assert sum(p.numel() for p in loaded.parameters()) < before
-    torch.testing.assert_close(outputs_of(loaded, inputs, training=False), silenced, rtol=1e-5, atol=1e-6)
+    torch.testing.assert_close(outputs_of(loaded, inputs, training=False), cut_off, rtol=1e-5, atol=1e-6)
     torch.testing.assert_close(outputs_of(load_network(folder), inputs, training=False), expected)
 
 

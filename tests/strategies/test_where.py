@@ -11,7 +11,7 @@ import torch
 
 import growsearch
 from growsearch.graph import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext, Selector
+from growsearch.growth import Allowance, Candidate, GrowthContext, NewUnit, Selector
 from growsearch.growth.policy import strategy
 from growsearch.growth.statistics.decompose import Triplets
 from tests.growth.tasks import batch_for, grower_for, mlp, objective, sgd, train, widths
@@ -39,7 +39,7 @@ def context(
 
 def candidates(context: GrowthContext, plan: dict[str, int]) -> list[Candidate]:
     return [
-        Candidate(name, index, context.sites[name].parameters_per_unit, context.sites[name].flops_per_unit)
+        NewUnit(name, index, context.sites[name].parameters_per_unit, context.sites[name].flops_per_unit)
         for name, units in plan.items()
         for index in range(units)
     ]
@@ -138,25 +138,25 @@ def test_singular_value_takes_the_largest() -> None:
     assert chosen(selector("singular_value"), event) == {"first": 3, "second": 1}
 
 
-def test_singular_value_limits_a_site_to_its_spread() -> None:
+def test_singular_value_limits_a_site_to_its_multiple() -> None:
     values = {"first": [9.0] * 8, "second": [1.0] * 8}
     for spread, expected in ((1, {"first": 2, "second": 2}), (1.5, {"first": 3, "second": 1}), (2, {"first": 4})):
         event = with_values(context({"first": 2, "second": 2}), values)
-        assert chosen(selector("singular_value", spread=spread), event) == expected
+        assert chosen(selector("singular_value", multiplier=spread), event) == expected
 
 
 def test_an_absolute_threshold_leaves_out_smaller_values() -> None:
     values = {"first": [5.0, 4, 3, 2], "second": [3.5, 1, 0.9, 0.8]}
     event = with_values(context({"first": 2, "second": 2}, units=8), values)
-    assert chosen(selector("singular_value", threshold=3.2, spread=2), event) == {"first": 2, "second": 1}
-    assert chosen(selector("singular_value", threshold=5, spread=2), event) == {}
+    assert chosen(selector("singular_value", threshold=3.2, multiplier=2), event) == {"first": 2, "second": 1}
+    assert chosen(selector("singular_value", threshold=5, multiplier=2), event) == {}
 
 
 def test_a_relative_threshold_is_a_share_of_the_largest_value_so_far() -> None:
-    where = selector("singular_value", threshold=0.5, relative=True, spread=2)
+    where = selector("singular_value", threshold=0.5, relative=True, multiplier=2)
     event = with_values(context({"first": 1, "second": 1}, units=4), {"first": [8.0, 3.9], "second": [4.1, 1]})
     assert chosen(where, event) == {"first": 1, "second": 1}
-    assert event.state == {"largest": 8.0}
+    assert event.state == {"where": {"largest": 8.0}}
     # Smaller values later do not lower the bar.
     with_values(event, {"first": [4.5, 3.9], "second": [3.5, 1]})
     assert chosen(where, event) == {"first": 1}

@@ -18,8 +18,8 @@ def positions(tensor: Tensor, share: float, seed: int = 0) -> Tensor:
 
 
 def sparsify(model: nn.Module, share: float = 0.5, optimizer: Optimizer | None = None, **rest: object) -> nn.Module:
-    """Put a share of every weight's connections to sleep."""
+    """Prune a share of every weight's connections."""
     weights = {name: p for name, p in model.named_parameters() if p.ndim > 1}
-    edits = [MaskEdit(name, sleep=positions(p, share, i)) for i, (name, p) in enumerate(weights.items())]
+    edits = [MaskEdit(name, prune=positions(p, share, i)) for i, (name, p) in enumerate(weights.items())]
     apply_edits(model, edits, optimizer, **rest)  # type: ignore[arg-type]  # companions
     return model

@@ -77,11 +77,11 @@ def test_a_saved_network_is_loaded_with_its_masks(tmp_path: Path) -> None:
 
 
 def kill(model: nn.Module, weight: str, axis: int, unit: int, slots: int = 1) -> None:
-    """Put all connections of a unit on one axis of a weight to sleep."""
+    """Prune all connections of a unit on one axis of a weight."""
     tensor = model.get_parameter(weight)
     marks = torch.zeros_like(tensor, dtype=torch.bool)
     marks.narrow(axis, unit * slots, slots).fill_(True)
-    apply_edits(model, [MaskEdit(weight, sleep=marks.flatten().nonzero().flatten())])
+    apply_edits(model, [MaskEdit(weight, prune=marks.flatten().nonzero().flatten())])
 
 
 @pytest.mark.parametrize("act", [nn.ReLU, nn.Sigmoid])

@@ -19,7 +19,7 @@ from growsearch.surgery import (
     Transaction,
     active_parameters,
     apply_edits,
-    hold_masks,
+    apply_masks,
     masks_of,
     site_edits,
 )
@@ -38,7 +38,7 @@ def train(model: nn.Module, optimizer: Optimizer, steps: int = 3) -> None:
         objective(model, batch_for(model, seed=seed)).backward()
         optimizer.step()
         optimizer.zero_grad()
-        hold_masks(model, optimizer)
+        apply_masks(model, optimizer)
 
 
 def dormant_values(model: nn.Module) -> Tensor:
@@ -50,7 +50,7 @@ def test_connections_that_sleep_are_zero_and_still_get_a_gradient() -> None:
     model = mlp(act=nn.Tanh)
     before = model[2].weight.detach().clone()
 
-    apply_edits(model, [MaskEdit("second.weight", sleep=torch.tensor([1, 7]))])
+    apply_edits(model, [MaskEdit("second.weight", prune=torch.tensor([1, 7]))])
 
     weight, mask = model[2].weight, model[2].weight_mask
     expected = before.flatten()
@@ -59,7 +59,7 @@ def test_connections_that_sleep_are_zero_and_still_get_a_gradient() -> None:
     objective(model, batch_for(model)).backward()
     assert weight.grad is not None and weight.grad.flatten()[[1, 7]].count_nonzero() == 2
     model.zero_grad()
-    apply_edits(model, [MaskEdit("second.weight", wake=torch.tensor([7]))])
+    apply_edits(model, [MaskEdit("second.weight", regrow=torch.tensor([7]))])
     assert model[2].weight_mask.flatten()[[1, 7]].tolist() == [False, True]
     assert model[2].weight.flatten()[7] == 0
 
@@ -181,7 +181,7 @@ def test_mask_and_axis_edits_go_together_in_the_coordinates_of_before() -> None:
     model = mlp()
     site = trace(model, batch_for(model)[0]).sites["first"]
 
-    apply_edits(model, [*site_edits(site, [1, 3]), MaskEdit("first.weight", sleep=torch.tensor([4, 13]))])
+    apply_edits(model, [*site_edits(site, [1, 3]), MaskEdit("first.weight", prune=torch.tensor([4, 13]))])
 
     assert model[0].weight_mask.tolist() == [[False, True, True, True], [True, False, True, True]]
     assert active_parameters(model) == sum(p.numel() for p in model.parameters()) - 2
@@ -214,7 +214,7 @@ def test_companions_and_rollback() -> None:
 
     with Transaction(model, optimizer, [average]) as transaction:
         site = trace(model, batch_for(model)[0]).sites["first"]
-        transaction.apply([*site_edits(site, [0, 1, 2, 3, -1]), MaskEdit("head.weight", sleep=torch.arange(9))])
+        transaction.apply([*site_edits(site, [0, 1, 2, 3, -1]), MaskEdit("head.weight", prune=torch.arange(9))])
         assert model[2].weight_mask.shape == (6, 5)
         transaction.rollback()
 
@@ -229,8 +229,8 @@ def test_companions_and_rollback() -> None:
 @pytest.mark.parametrize("channels", [1, 3])
 def test_positions_are_those_of_the_contiguous_tensor(channels: int) -> None:
     model = nn.Sequential(nn.Conv2d(channels, 4, 3)).to(memory_format=torch.channels_last)
-    apply_edits(model, [MaskEdit("0.weight", sleep=torch.tensor([1, 10]))])
-    apply_edits(model, [MaskEdit("0.weight", wake=torch.tensor([1]))])
+    apply_edits(model, [MaskEdit("0.weight", prune=torch.tensor([1, 10]))])
+    apply_edits(model, [MaskEdit("0.weight", regrow=torch.tensor([1]))])
     expected = torch.ones(36 * channels, dtype=torch.bool)
     expected[10] = False
     assert torch.equal(model[0].weight_mask.flatten(), expected)
@@ -241,7 +241,7 @@ def test_positions_are_those_of_the_contiguous_tensor(channels: int) -> None:
 def test_a_new_mask_is_taken_back() -> None:
     model = mlp()
     with Transaction(model) as transaction:
-        transaction.apply([MaskEdit("first.weight", sleep=torch.tensor([0]))])
+        transaction.apply([MaskEdit("first.weight", prune=torch.tensor([0]))])
         transaction.rollback()
     assert not masks_of(model) and "first.weight_mask" not in model.state_dict()
 
@@ -250,7 +250,7 @@ def test_tied_weights_have_one_mask() -> None:
     model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 4))
     model[2].weight = model[0].weight
 
-    apply_edits(model, [MaskEdit("2.weight", sleep=torch.tensor([0, 1]))])
+    apply_edits(model, [MaskEdit("2.weight", prune=torch.tensor([0, 1]))])
 
     assert set(masks_of(model)) == {"0.weight", "2.weight"}
     assert list(dict(model.named_buffers())) == ["0.weight_mask"]
@@ -261,10 +261,10 @@ def test_tied_weights_have_one_mask() -> None:
 @pytest.mark.parametrize(
     ("edit", "words"),
     [
-        (MaskEdit("first.bias", sleep=torch.tensor([0])), "no connections"),
-        (MaskEdit("first.weight", sleep=torch.tensor([16])), "positions 0 to 15"),
-        (MaskEdit("first.weight", wake=torch.tensor([3]), sleep=torch.tensor([3])), "changed twice"),
-        (MaskEdit("nothing.weight", sleep=torch.tensor([3])), "no parameter or buffer"),
+        (MaskEdit("first.bias", prune=torch.tensor([0])), "no connections"),
+        (MaskEdit("first.weight", prune=torch.tensor([16])), "positions 0 to 15"),
+        (MaskEdit("first.weight", regrow=torch.tensor([3]), prune=torch.tensor([3])), "changed twice"),
+        (MaskEdit("nothing.weight", prune=torch.tensor([3])), "no parameter or buffer"),
     ],
 )
 def test_edits_that_do_not_fit_are_refused(edit: MaskEdit, words: str) -> None:

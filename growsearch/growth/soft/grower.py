@@ -211,7 +211,7 @@ class SoftGrower:
                 gates = self.gates(name).tolist()
                 kept = [unit for unit, gate in enumerate(gates) if gate > 0] or [0]
                 if entry is not None:
-                    edits.append(Offset(entry.tensor, entry.spread(self._sizes.entry(name), 0.0)))
+                    edits.append(Offset(entry.tensor, entry.on_channels(self._sizes.entry(name), 0.0)))
                 scale = [gates[unit] for unit in kept]
                 scales = {(use.tensor, use.axis): scale for use in site.axes if use.role == "in"}
                 edits += site_edits(site, kept, scales=scales)

@@ -48,7 +48,7 @@ class Hooks:
         def hook(
             layer: nn.Module, args: tuple[Any, ...], kwargs: dict[str, Any]
         ) -> tuple[tuple[Any, ...], dict[str, Any]]:
-            factors = port.spread(self._gates(site), 1.0)
+            factors = port.on_channels(self._gates(site), 1.0)
             if args:
                 return (multiply(layer, args[0], factors), *args[1:]), kwargs
             return args, {**kwargs, "input": multiply(layer, kwargs["input"], factors)}
@@ -57,6 +57,6 @@ class Hooks:
 
     def _enter(self, site: str, port: Port) -> Callable[[nn.Module, Any, Tensor], Tensor]:
         def hook(layer: nn.Module, args: Any, output: Tensor) -> Tensor:
-            return add(layer, output, port.spread(self._entry(site), 0.0))
+            return add(layer, output, port.on_channels(self._entry(site), 0.0))
 
         return hook

@@ -27,10 +27,10 @@ class Port:
     values: int
     tensor: str = ""
 
-    def spread(self, values: Tensor, elsewhere: float) -> Tensor:
+    def on_channels(self, values: Tensor, elsewhere: float) -> Tensor:
         """`values`, one for each position of the site's units, on all channels; `elsewhere` on the others."""
-        spread: Tensor = torch.cat([values, values.new_full((1,), elsewhere)])[self.owners]
-        return spread
+        on_channels: Tensor = torch.cat([values, values.new_full((1,), elsewhere)])[self.owners]
+        return on_channels
 
 
 def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:

@@ -29,7 +29,7 @@ class Triplets:
     right: Float[Tensor, "k cols"]
     activity: Float[Tensor, " k"] | None = None
 
-    def awake(self) -> Triplets:
+    def with_oriented_signs(self) -> Triplets:
         """The same with signs such that a step down the gradient, along -right, makes each unit active on average.
 
         A pair of singular vectors may change sign together. Behind a ReLU the sign decides whether the first update

@@ -1,93 +1,113 @@
-"""From prices to candidates."""
+"""From predictions to candidates."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
+from dataclasses import dataclass, replace
 
 from torch import Tensor
 
-from growsearch.growth import Candidate
+from growsearch.growth import Candidate, Removal, Split
 from growsearch.growth.candidate import FillKey
-from growsearch_strategies.gauss_newton.folding import Fold
+from growsearch_strategies.gauss_newton.bias_compensation import BiasCompensation
 from growsearch_strategies.gauss_newton.normalisation import Rescaling, unit_rescaling
-from growsearch_strategies.gauss_newton.places import End, Place
-from growsearch_strategies.gauss_newton.pricing import Effect, Prices
+from growsearch_strategies.gauss_newton.predicted_changes import PredictedChanges, SampleEffects
 from growsearch_strategies.gauss_newton.signed import SignedSplits
+from growsearch_strategies.gauss_newton.site_problems import End, SiteProblem
 
 
-def splits(
-    place: Place,
-    prices: Prices,
-    symmetric: Mapping[str, Tensor],
-    signed: SignedSplits,
-    norms: tuple[Rescaling, Rescaling],
-    damping: float,
-    reach: float,
-) -> list[Candidate]:
-    """For every mature unit the better of its two splits, best first; `norms` go with the one and the other."""
-    even = symmetric_splits(place, prices.symmetric, symmetric, norms[0])
-    if prices.slope is None:
+@dataclass(frozen=True)
+class Learned:
+    """What was learned about the units of all sites.
+
+    `predictions` and `compensations` by site, symmetric `directions` by producer, and `rescalings`: what the
+    normalisations take over from symmetric and from signed splits.
+    """
+
+    predictions: Mapping[str, PredictedChanges]
+    directions: Mapping[str, Tensor]
+    signed: SignedSplits
+    compensations: Mapping[str, Sequence[BiasCompensation]]
+    rescalings: tuple[Rescaling, Rescaling]
+
+
+def splits(problem: SiteProblem, learned: Learned, damping: float, reach: float) -> list[Candidate]:
+    """For every eligible unit the better of its two splits, best first.
+
+    Args:
+        problem: the site.
+        learned: directions, and what they do.
+        damping: of the curvature by a signed split's amplitude, in its mean over the units.
+        reach: largest such amplitude.
+    """
+    predictions = learned.predictions[problem.site.name]
+    even = symmetric_splits(problem, predictions.symmetric, learned.directions, learned.rescalings[0])
+    if predictions.slope is None:
         return ranked(even)
-    odd = signed_splits(place, prices, signed, prices.amplitudes(damping, reach), norms[1])
+    amplitudes = predictions.amplitudes(damping, reach)
+    odd = signed_splits(problem, predictions, learned.signed, amplitudes, learned.rescalings[1])
     return ranked([min(pair, key=_predicted) for pair in zip(even, odd, strict=True)])
 
 
 def symmetric_splits(
-    place: Place, effect: Effect, shifts: Mapping[str, Tensor], norms: Rescaling | None = None
+    problem: SiteProblem, effect: SampleEffects, shifts: Mapping[str, Tensor], norms: Rescaling | None = None
 ) -> list[Candidate]:
-    """One symmetric split for every mature unit."""
+    """One symmetric split for every eligible unit."""
     return [
         _split(
-            place,
+            problem,
             unit,
             effect,
-            {**_opposite(place.producers, shifts, unit), **unit_rescaling(place, norms or {}, unit)},
+            {**_opposite(problem.producers, shifts, unit), **unit_rescaling(problem, norms or {}, unit)},
         )
-        for unit in place.units
+        for unit in problem.units
     ]
 
 
 def signed_splits(
-    place: Place, prices: Prices, signed: SignedSplits, amplitudes: Tensor, norms: Rescaling | None = None
+    problem: SiteProblem,
+    predictions: PredictedChanges,
+    signed: SignedSplits,
+    amplitudes: Tensor,
+    norms: Rescaling | None = None,
 ) -> list[Candidate]:
-    """One signed split for every mature unit."""
-    effect, incoming = prices.signed(amplitudes), signed.incoming
+    """One signed split for every eligible unit."""
+    effect, incoming = predictions.signed(amplitudes), signed.incoming
     return [
         _split(
-            place,
+            problem,
             unit,
             effect,
             {
-                **_opposite(place.producers, incoming, unit),
-                **_opposite(place.consumers, signed.outgoing, unit, float(amplitudes[unit])),
-                **unit_rescaling(place, norms or {}, unit),
+                **_opposite(problem.producers, incoming, unit),
+                **_opposite(problem.consumers, signed.outgoing, unit, float(amplitudes[unit])),
+                **unit_rescaling(problem, norms or {}, unit),
             },
         )
-        for unit in place.units
+        for unit in problem.units
     ]
 
 
-def removals(place: Place, effect: Effect, folds: Sequence[Fold]) -> list[Candidate]:
-    """The removal of every mature unit, cheapest first."""
-    site, change = place.site, effect.change()
+def removals(problem: SiteProblem, effect: SampleEffects, compensations: Sequence[BiasCompensation]) -> list[Candidate]:
+    """The removal of every eligible unit, least harmful first."""
+    site, change = problem.site, effect.change()
     found = []
-    for unit in place.units:
+    for unit in problem.units:
         offsets: dict[str, Tensor] = {}
-        for fold in folds:
-            own = fold.offset(unit)
-            offsets[fold.tensor] = offsets[fold.tensor] + own if fold.tensor in offsets else own
+        for compensation in compensations:
+            own = compensation.offset(unit)
+            offsets[compensation.tensor] = offsets[compensation.tensor] + own if compensation.tensor in offsets else own
         found.append(
-            Candidate(
+            Removal(
                 site=site.name,
                 index=unit,
                 parameters=-site.parameters_per_unit,
                 flops=-site.flops_per_unit,
-                removes=unit,
+                removed=unit,
                 offsets=offsets,
                 score=-float(change[unit]),
                 exact=False,
-                predicted=float(change[unit]),
+                predicted_change=float(change[unit]),
                 effects=(effect.r[:, unit], effect.q[:, unit]),
             )
         )
@@ -100,22 +120,24 @@ def ranked(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 
 def _predicted(candidate: Candidate) -> float:
-    return candidate.predicted if candidate.predicted is not None else 0.0
+    return candidate.predicted_change if candidate.predicted_change is not None else 0.0
 
 
-def _split(place: Place, unit: int, effect: Effect, shifts: Mapping[FillKey, tuple[Tensor, Tensor]]) -> Candidate:
+def _split(
+    problem: SiteProblem, unit: int, effect: SampleEffects, shifts: Mapping[FillKey, tuple[Tensor, Tensor]]
+) -> Candidate:
     r, q = effect.r[:, unit], effect.q[:, unit]
     change = float(r.mean() + 0.5 * q.square().mean())
-    return Candidate(
-        site=place.site.name,
+    return Split(
+        site=problem.site.name,
         index=unit,
-        parameters=place.site.parameters_per_unit,
-        flops=place.site.flops_per_unit,
+        parameters=problem.site.parameters_per_unit,
+        flops=problem.site.flops_per_unit,
         source=unit,
         shifts=shifts,
         score=-change,
         exact=False,
-        predicted=change,
+        predicted_change=change,
         effects=(r, q),
     )
 

@@ -9,9 +9,9 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
-from growsearch.growth import Candidate, GrowthContext
-from growsearch.growth.overgrown import Overgrown
-from growsearch_strategies.gauss_newton.passes import at_rest
+from growsearch.growth import Candidate, GrowthContext, Split
+from growsearch.growth.expanded_model import ExpandedModel
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 
 ERRORS = 2.0
 """So many standard errors of the held-out batch are no evidence against a prediction."""
@@ -44,7 +44,7 @@ def shared_amplitude(candidates: Sequence[Candidate]) -> list[Candidate]:
 
 def is_signed(candidate: Candidate) -> bool:
     """Whether a split shifts outgoing weights (axis 1 of consumers), by an amplitude that is free."""
-    return candidate.adds and any(axis == 1 for _, axis in candidate.shifts)
+    return isinstance(candidate, Split) and any(axis == 1 for _, axis in candidate.shifts)
 
 
 def scaled(candidate: Candidate, amplitude: float) -> Candidate:
@@ -52,7 +52,7 @@ def scaled(candidate: Candidate, amplitude: float) -> Candidate:
 
     Its effects are taken as linear in the amplitude: what is left at 0 is of second order in the incoming shifts.
     """
-    if not is_signed(candidate) or amplitude == 1.0 or candidate.effects is None:
+    if not isinstance(candidate, Split) or not is_signed(candidate) or amplitude == 1.0 or candidate.effects is None:
         return candidate
     shifts = {
         key: (amplitude * first, amplitude * second) if key[1] == 1 else (first, second)
@@ -63,13 +63,13 @@ def scaled(candidate: Candidate, amplitude: float) -> Candidate:
 
 
 def with_shares(candidates: Sequence[Candidate]) -> list[Candidate]:
-    """Every candidate's `predicted` as its part of what all do together, so that the parts add up to the whole."""
+    """Every candidate's `predicted_change` as its part of what all do together: the parts add up to the whole."""
     roots = [c.effects[1] for c in candidates if c.effects is not None and not c.exact]
     if not roots:
         return list(candidates)
     total = torch.stack(roots).sum(0)
     return [
-        c if c.exact or c.effects is None else replace(c, predicted=float(_change(c.effects, total)))
+        c if c.exact or c.effects is None else replace(c, predicted_change=float(_change(c.effects, total)))
         for c in candidates
     ]
 
@@ -82,11 +82,11 @@ def guarded(
     candidates: Sequence[Candidate],
     context: GrowthContext,
     tolerance: float,
-    worth: Callable[[Sequence[Candidate], float], bool],
+    accepts: Callable[[Sequence[Candidate], float], bool],
 ) -> list[Candidate]:
     """The candidates, or the better half of them, or a half of that and so on down to none: what is not refuted.
 
-    What they are predicted to do together must be `worth` it, given the candidates and the change of the loss.
+    `accepts` is given the candidates and the change of the loss that they are predicted to make together.
     The held-out batch refutes a prediction where its loss, with all candidates installed, rises by more than was
     predicted plus `tolerance` times the loss before plus two standard errors; a predicted fall counts as 0 here, as the
     gains of many chosen ones are always overestimated. Near memorisation the curvature vanishes and the surrogate
@@ -95,19 +95,19 @@ def guarded(
     pool = list(candidates)
     while pool:
         kept = with_shares(shared_amplitude(pool))
-        if _pays(kept, worth) and _holds(kept, context, tolerance):
+        if _pays(kept, accepts) and _holds(kept, context, tolerance):
             return kept
-        order = sorted(range(len(pool)), key=lambda i: (kept[i].predicted or 0.0, i))
+        order = sorted(range(len(pool)), key=lambda i: (kept[i].predicted_change or 0.0, i))
         pool = [pool[i] for i in sorted(order[: len(pool) // 2])]
     return []
 
 
-def _pays(candidates: Sequence[Candidate], worth: Callable[[Sequence[Candidate], float], bool]) -> bool:
-    """Whether what they do together is worth it; those that leave the function as it is need not show that."""
+def _pays(candidates: Sequence[Candidate], accepts: Callable[[Sequence[Candidate], float], bool]) -> bool:
+    """Whether what they do together is accepted; those that leave the function as it is need not show that."""
     changing = [c for c in candidates if not c.exact]
     if not changing or any(c.effects is None for c in changing):
         return True
-    return worth(changing, float(together(changing).mean()))
+    return accepts(changing, float(together(changing).mean()))
 
 
 def _holds(candidates: Sequence[Candidate], context: GrowthContext, tolerance: float) -> bool:
@@ -116,10 +116,10 @@ def _holds(candidates: Sequence[Candidate], context: GrowthContext, tolerance: f
         return True
     batch = context.batches[-1]
     before = _loss(context.model, context, batch)
-    after = _loss(Overgrown(context.model, context.graph, changing).model, context, batch)
+    after = _loss(ExpandedModel(context.model, context.graph, changing).model, context, batch)
     if any(c.effects is None for c in changing):
-        predicted = sum(c.predicted or 0.0 for c in changing)
-        return after - before <= max(0.0, predicted) + tolerance * abs(before)
+        predicted_change = sum(c.predicted_change or 0.0 for c in changing)
+        return after - before <= max(0.0, predicted_change) + tolerance * abs(before)
     samples = together(changing)
     error = float(samples.std() / len(samples) ** 0.5) if len(samples) > 1 else 0.0
     return after - before <= max(0.0, float(samples.mean())) + tolerance * abs(before) + ERRORS * error
@@ -127,5 +127,5 @@ def _holds(candidates: Sequence[Candidate], context: GrowthContext, tolerance: f
 
 def _loss(model: nn.Module, context: GrowthContext, batch: Any) -> float:
     assert context.objective is not None
-    with at_rest(model), torch.no_grad():
+    with eval_no_dropout(model), torch.no_grad():
         return float(context.objective(model, batch))

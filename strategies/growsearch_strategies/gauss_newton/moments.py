@@ -6,8 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from growsearch_strategies.gauss_newton.passes import Scene, Seen, wide
-from growsearch_strategies.gauss_newton.places import End, layer_at
+from growsearch_strategies.gauss_newton.evaluation import wide
+from growsearch_strategies.gauss_newton.passes import Seen
+from growsearch_strategies.gauss_newton.site_problems import End, layer_at
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 PATCH_LIMIT = 1024
 """Longest patch whose second moment is taken whole; beyond, that of its channels serves for every tap."""
@@ -18,8 +20,8 @@ SAMPLES = 64
 class Metric:
     """The second moment of one end, added up batch by batch, and the solution of equations with it."""
 
-    def __init__(self, scene: Scene, end: End, damping: float) -> None:
-        self.layer, self.end, self.damping = layer_at(scene.model, end), end, damping
+    def __init__(self, surrogate: SurrogateProblem, end: End, damping: float) -> None:
+        self.layer, self.end, self.damping = layer_at(surrogate.model, end), end, damping
         self._sum: Tensor | None = None
         self._factor: Tensor | None = None
         self._level = 1.0

@@ -1,9 +1,9 @@
 """Batch normalisation behind a unit that is split: what keeps both copies on their scale in training mode.
 
 A copy's activation has another mean and variance than the unit's. In evaluation mode nothing follows from that, but
-training mode would divide it out again, and the copies would not compute what they were priced for. So a copy takes its
-own running statistics, and a weight and bias with which the map is the same as before: exactly in evaluation mode, and
-in training mode as far as the statistics of one batch are those of the next.
+training mode would divide it out again, and the copies would not compute what was predicted. So a copy takes its own
+running statistics, and a weight and bias with which the map is the same as before: exactly in evaluation mode, and in
+training mode as far as the statistics of one batch are those of the next.
 """
 
 from __future__ import annotations
@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.growth.candidate import FillKey
-from growsearch_strategies.gauss_newton.passes import Scene, Seen, displaced
-from growsearch_strategies.gauss_newton.places import Place, owner_of
+from growsearch_strategies.gauss_newton.passes import Seen, perturbed_inputs
+from growsearch_strategies.gauss_newton.site_problems import SiteProblem, owner_of
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 Norm = nn.modules.batchnorm._BatchNorm
 Moments = dict[str, tuple[Tensor, Tensor]]
@@ -25,23 +26,23 @@ Rescaling = Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]
 
 
 @torch.no_grad()
-def rescaling(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor]) -> Rescaling:
+def rescaling(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]) -> Rescaling:
     """What splits along `shifts` add to the tensors of the normalisations behind their units."""
-    before, plus, minus = (_moments(scene, seen, shifts, sign) for sign in (0.0, 1.0, -1.0))
+    before, plus, minus = (_moments(surrogate, seen, shifts, sign) for sign in (0.0, 1.0, -1.0))
     found = {}
     for path, moments in before.items():
-        layer = scene.model.get_submodule(path)
+        layer = surrogate.model.get_submodule(path)
         assert isinstance(layer, Norm)
         found[path] = (_changes(layer, moments, plus[path]), _changes(layer, moments, minus[path]))
     return found
 
 
-def unit_rescaling(place: Place, found: Rescaling, unit: int) -> dict[FillKey, tuple[Tensor, Tensor]]:
+def unit_rescaling(problem: SiteProblem, found: Rescaling, unit: int) -> dict[FillKey, tuple[Tensor, Tensor]]:
     """One unit's part, as shifts of a candidate."""
     shifts = {}
-    for use in place.site.axes:
+    for use in problem.site.axes:
         if use.role == "mean" and use.module in found:
-            owner = owner_of(use.runs, use.size, place.site.units)
+            owner = owner_of(use.runs, use.size, problem.site.units)
             own = (owner == unit).nonzero().flatten()
             source, copy = found[use.module]
             for name in source:
@@ -65,15 +66,15 @@ def _changes(layer: Norm, before: tuple[Tensor, Tensor], after: tuple[Tensor, Te
     }
 
 
-def _moments(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor], sign: float) -> Moments:
-    with _watched(scene) as found:
-        displaced(scene, seen, shifts, sign)
+def _moments(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor], sign: float) -> Moments:
+    with _watched(surrogate) as found:
+        perturbed_inputs(surrogate, seen, shifts, sign)
     return found
 
 
 @contextmanager
-def _watched(scene: Scene) -> Iterator[Moments]:
-    """Mean and variance of each channel that enters a normalisation of the places, filled while the network runs."""
+def _watched(surrogate: SurrogateProblem) -> Iterator[Moments]:
+    """Mean and variance of each channel that enters a normalisation behind the units, filled while the network runs."""
     found: Moments = {}
 
     def observe(path: str) -> Callable[[nn.Module, tuple[Tensor, ...]], None]:
@@ -84,8 +85,8 @@ def _watched(scene: Scene) -> Iterator[Moments]:
         return hook
 
     with ExitStack() as hooks:
-        for path in sorted({u.module for p in scene.places for u in p.site.axes if u.role == "mean"}):
-            layer = scene.model.get_submodule(path)
+        for path in sorted({u.module for p in surrogate.problems for u in p.site.axes if u.role == "mean"}):
+            layer = surrogate.model.get_submodule(path)
             if isinstance(layer, Norm) and layer.affine and layer.running_mean is not None:
                 hooks.callback(layer.register_forward_pre_hook(observe(path)).remove)
         yield found

@@ -1,15 +1,15 @@
 """Runs of the network that show what a change of one site's units does, for all sites at once.
 
-Every run, and what is differentiated through it, is inside `at_rest`: in evaluation mode, where the samples of a batch
-do not see each other, because batch normalisation is the affine map of its running statistics and dropout is off. So
-per-sample gradients are exact.
+Every run, and what is differentiated through it, is inside `eval_no_dropout`: in evaluation mode, where the samples of
+a batch do not see each other, because batch normalisation is the affine map of its running statistics and dropout is
+off. So per-sample gradients are exact.
 """
 
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,34 +18,14 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
-from growsearch.errors import GrowthFailed, GrowthRefused
-from growsearch.growth.dropout import WithoutDropout
-from growsearch.surgery import undisturbed
-from growsearch_strategies.gauss_newton.outputs import Targets, sampled_gradient
-from growsearch_strategies.gauss_newton.places import Place, layer_at
+from growsearch.errors import GrowthFailed
+from growsearch_strategies.gauss_newton.evaluation import network_output, wide
+from growsearch_strategies.gauss_newton.outputs import sampled_gradient
+from growsearch_strategies.gauss_newton.site_problems import SiteProblem
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 Key = tuple[str, int]
 """A module and how many times it ran before."""
-
-
-@dataclass(frozen=True)
-class Scene:
-    """The network, its objective, and the places that are priced."""
-
-    model: nn.Module
-    objective: Callable[[nn.Module, Any], Tensor]
-    places: Sequence[Place]
-    targets: Targets
-
-    @property
-    def producers(self) -> set[str]:
-        """Modules that produce units."""
-        return {end.module for place in self.places for end in place.producers}
-
-    @property
-    def consumers(self) -> set[str]:
-        """Modules that consume units."""
-        return {end.module for place in self.places for end in place.consumers}
 
 
 @dataclass
@@ -70,15 +50,7 @@ class Seen:
         return [key for key in self.inputs if key[0] == module]
 
 
-@contextmanager
-def at_rest(model: nn.Module) -> Iterator[None]:
-    """Evaluation mode without any dropout; afterwards everything is as it was."""
-    with undisturbed(model), WithoutDropout():
-        model.eval()
-        yield
-
-
-def observe(scene: Scene, batch: Any, generator: torch.Generator) -> Seen:
+def observe(surrogate: SurrogateProblem, batch: Any, generator: torch.Generator) -> Seen:
     """Run the objective once, and go back twice: from the loss, and from labels drawn from the network's own output.
 
     Raises `GrowthRefused` where the network's output cannot be seen, `GrowthFailed` where the loss is not finite.
@@ -86,7 +58,7 @@ def observe(scene: Scene, batch: Any, generator: torch.Generator) -> Seen:
     seen = Seen(batch)
     ends: dict[Key, Any] = {}
     runs: Counter[str] = Counter()
-    modules = scene.producers | scene.consumers
+    modules = surrogate.producers | surrogate.consumers
 
     def before(path: str) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
@@ -99,7 +71,7 @@ def observe(scene: Scene, batch: Any, generator: torch.Generator) -> Seen:
 
     def after(path: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
-            if path in scene.consumers:
+            if path in surrogate.consumers:
                 ends[path, runs[path]] = get_gradient_edge(output)
             runs[path] += 1
 
@@ -107,30 +79,32 @@ def observe(scene: Scene, batch: Any, generator: torch.Generator) -> Seen:
 
     with torch.enable_grad(), ExitStack() as hooks:
         for path in sorted(modules):
-            module = scene.model.get_submodule(path)
+            module = surrogate.model.get_submodule(path)
             hooks.callback(module.register_forward_pre_hook(before(path)).remove)
             hooks.callback(module.register_forward_hook(after(path)).remove)
-        loss, output = network_output(scene.model, scene.objective, batch)
+        loss, output = network_output(surrogate.model, surrogate.objective, batch)
         seen.loss, seen.samples = float(loss.detach()), len(output)
         if not torch.isfinite(loss.detach()).all():
             raise GrowthFailed(f"the objective is {seen.loss} on the statistics batch: the run has diverged")
-        inputs = {key: x for key, x in seen.inputs.items() if key[0] in scene.consumers}
-        sampled = sampled_gradient(loss, output, batch, scene.targets, generator)
+        inputs = {key: x for key, x in seen.inputs.items() if key[0] in surrogate.consumers}
+        sampled = sampled_gradient(loss, output, batch, surrogate.targets, generator)
         wanted = [*inputs.values(), *ends.values()]
         by_loss = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
         by_label = torch.autograd.grad(output, wanted, sampled, allow_unused=True)
     keys = [*inputs, *ends]
-    for place, found, scale in ((0, by_loss, seen.samples), (1, by_label, 1)):
+    for problem, found, scale in ((0, by_loss, seen.samples), (1, by_label, 1)):
         for index, (key, value) in enumerate(zip(keys, found, strict=True)):
             if value is not None:
                 # The objective is a mean over the samples, the gradients are of each sample's own loss.
                 store = (seen.loss_in, seen.label_in) if index < len(inputs) else (seen.loss_out, seen.label_out)
-                store[place][key] = wide(value.detach()) * scale
+                store[problem][key] = wide(value.detach()) * scale
     seen.inputs = {key: x.detach() for key, x in seen.inputs.items()}
     return seen
 
 
-def displaced(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor], sign: float) -> dict[Key, Tensor]:
+def perturbed_inputs(
+    surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor], sign: float
+) -> dict[Key, Tensor]:
     """The consumers' inputs with `sign * shifts[producer]` added to the weight of every producer, each site by itself.
 
     Every layer gets the input that it had in `seen`, so the change of one site is seen at its consumers and ends there:
@@ -142,7 +116,7 @@ def displaced(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor], sign: floa
     def before(path: str) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             key = (path, runs[path])
-            if path in scene.consumers:
+            if path in surrogate.consumers:
                 found[key] = wide(args[0])
             return (seen.inputs[key], *args[1:])
 
@@ -156,78 +130,34 @@ def displaced(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor], sign: floa
         return hook
 
     with ExitStack() as hooks:
-        for path in sorted(scene.producers | scene.consumers):
-            module = scene.model.get_submodule(path)
+        for path in sorted(surrogate.producers | surrogate.consumers):
+            module = surrogate.model.get_submodule(path)
             hooks.callback(module.register_forward_pre_hook(before(path)).remove)
             hooks.callback(module.register_forward_hook(after(path)).remove)
-        scene.objective(scene.model, seen.batch)
+        surrogate.objective(surrogate.model, seen.batch)
     return found
 
 
-def unit_products(scene: Scene, seen: Seen, place: Place, change: Mapping[Key, Tensor]) -> tuple[Tensor, Tensor]:
+def both_inputs(
+    surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]
+) -> tuple[dict[Key, Tensor], dict[Key, Tensor]]:
+    """`perturbed_inputs` with the shifts added, and with the shifts taken away."""
+    return perturbed_inputs(surrogate, seen, shifts, 1.0), perturbed_inputs(surrogate, seen, shifts, -1.0)
+
+
+def unit_products(
+    surrogate: SurrogateProblem, seen: Seen, problem: SiteProblem, change: Mapping[Key, Tensor]
+) -> tuple[Tensor, Tensor]:
     """`r` and `q` `[samples, units]`: the gradients times a change of the consumers' inputs, summed over positions."""
-    units = place.site.units
+    units = problem.site.units
     r = torch.zeros(seen.samples, units)
     q = torch.zeros(seen.samples, units)
-    for end in place.consumers:
+    for end in problem.consumers:
         for key in seen.keys(end.module):
             if key in seen.loss_in and key in change:
                 r = r.to(change[key]) + end.per_unit(seen.loss_in[key] * change[key], units, seen.samples)
                 q = q.to(change[key]) + end.per_unit(seen.label_in[key] * change[key], units, seen.samples)
     return r, q
-
-
-def wide(value: Tensor) -> Tensor:
-    """In float32 or better: what half precision computes is not added up in it."""
-    return value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-
-
-def incoming_norms(scene: Scene, place: Place) -> Tensor:
-    """Norms `[units]` of the units' incoming weights, all producers together; their mean where one is 0."""
-    squares = [end.unit_norms(layer_at(scene.model, end).weight, place.site.units) for end in place.producers]
-    return _positive(torch.stack(squares).sum(0).sqrt())
-
-
-def outgoing_norms(scene: Scene, place: Place) -> Tensor:
-    """Norms `[units]` of the units' outgoing weights, all consumers together; their mean where one is 0."""
-    squares = [end.unit_norms(layer_at(scene.model, end).weight, place.site.units) for end in place.consumers]
-    return _positive(torch.stack(squares).sum(0).sqrt())
-
-
-def _positive(norms: Tensor) -> Tensor:
-    mean = norms.mean() if float(norms.sum()) > 0 else torch.ones_like(norms.mean())
-    return torch.where(norms > 0, norms, mean)
-
-
-def network_output(
-    model: nn.Module, objective: Callable[[nn.Module, Any], Tensor], batch: Any, attached: bool = False
-) -> tuple[Tensor, Tensor]:
-    """The objective and the network's output in it; `attached`: a leaf in place of the output, to differentiate by.
-
-    Raises `GrowthRefused` where the objective does not call the network once, or gets more than one tensor from it.
-    """
-    outputs: list[Any] = []
-
-    def hook(module: nn.Module, args: tuple[Any, ...], output: Any) -> Any:
-        if attached and isinstance(output, Tensor):
-            output = output.detach().requires_grad_()
-        outputs.append(output)
-        return output
-
-    handle = model.register_forward_hook(hook)
-    try:
-        loss = objective(model, batch)
-    finally:
-        handle.remove()
-    if not isinstance(loss, Tensor) or loss.numel() != 1:
-        raise GrowthRefused("the objective must return one differentiable number: objective(model, batch) -> loss")
-    if len(outputs) != 1 or not isinstance(outputs[0], Tensor):
-        raise GrowthRefused(
-            f"Gauss-Newton curvature needs a network that the objective calls once and that returns one tensor; it "
-            f"was called {len(outputs)} times and returned {[type(o).__name__ for o in outputs][:3]}: use where: "
-            "uniform with how: split or gradmax"
-        )
-    return loss, outputs[0]
 
 
 def _linear(layer: nn.Module, x: Tensor, weight: Tensor) -> Tensor:

@@ -8,9 +8,11 @@ import torch
 from torch import Tensor
 
 from growsearch.growth.statistics.endpoints import layer_input_gradient, layer_weight_gradient
+from growsearch_strategies.gauss_newton.evaluation import wide
 from growsearch_strategies.gauss_newton.moments import InputMetric, OutputMetric
-from growsearch_strategies.gauss_newton.passes import Key, Scene, Seen, displaced, outgoing_norms, wide
-from growsearch_strategies.gauss_newton.places import layer_at
+from growsearch_strategies.gauss_newton.passes import Key, Seen, both_inputs
+from growsearch_strategies.gauss_newton.site_problems import layer_at
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem, outgoing_norms
 from growsearch_strategies.gauss_newton.symmetric import Directions
 
 
@@ -23,14 +25,14 @@ class SignedSplits:
     incoming weights, `c` the norm of its outgoing ones.
     """
 
-    def __init__(self, scene: Scene, size: float, damping: float, generator: torch.Generator) -> None:
-        self.scene, self.size = scene, size
-        self._directions = Directions(scene, size, generator)
+    def __init__(self, surrogate: SurrogateProblem, size: float, damping: float, generator: torch.Generator) -> None:
+        self.surrogate, self.size = surrogate, size
+        self._directions = Directions(surrogate, size, generator)
         self._directions.normalise(size)
-        self._places = [place for place in scene.places if place.signed]
+        self._problems = [problem for problem in surrogate.problems if problem.signed]
         self.outgoing: dict[str, Tensor] = {}
-        self._inputs = {e.module: InputMetric(scene, e, damping) for p in self._places for e in p.producers}
-        self._outputs = {e.module: OutputMetric(scene, e, damping) for p in self._places for e in p.consumers}
+        self._inputs = {e.module: InputMetric(surrogate, e, damping) for p in self._problems for e in p.producers}
+        self._outputs = {e.module: OutputMetric(surrogate, e, damping) for p in self._problems for e in p.consumers}
 
     @property
     def incoming(self) -> dict[str, Tensor]:
@@ -55,24 +57,24 @@ class SignedSplits:
         shifts = self.incoming
         total: dict[str, Tensor] = {}
         for seen in batches:
-            change = secant(displaced(self.scene, seen, shifts, 1.0), displaced(self.scene, seen, shifts, -1.0))
+            change = secant(*both_inputs(self.surrogate, seen, shifts))
             for path, gradient in self._outgoing_gradients(seen, change).items():
                 total[path] = total[path] + gradient if path in total else gradient
         self.outgoing = {path: -self._outputs[path].apply(gradient) for path, gradient in total.items()}
-        for place in self._places:
-            squares = [e.unit_norms(self.outgoing[e.module], place.site.units) for e in place.consumers]
+        for problem in self._problems:
+            squares = [e.unit_norms(self.outgoing[e.module], problem.site.units) for e in problem.consumers]
             norms = torch.stack(squares).sum(0).sqrt()
-            factor = torch.where(norms > 0, outgoing_norms(self.scene, place) / norms.clamp_min(1e-30), 0.0)
-            for end in place.consumers:
-                scaled = end.spread(factor - 1.0, self.outgoing[end.module]) + 1.0
+            factor = torch.where(norms > 0, outgoing_norms(self.surrogate, problem) / norms.clamp_min(1e-30), 0.0)
+            for end in problem.consumers:
+                scaled = end.along_axis(factor - 1.0, self.outgoing[end.module]) + 1.0
                 self.outgoing[end.module] = self.outgoing[end.module] * scaled
 
     def _outgoing_gradients(self, seen: Seen, change: Mapping[Key, Tensor]) -> dict[str, Tensor]:
         """Gradients of each sample's loss by the consumers' weights as far as they see `change`, by module."""
         found: dict[str, Tensor] = {}
-        ends = {end.module: end for place in self._places for end in place.consumers}
+        ends = {end.module: end for problem in self._problems for end in problem.consumers}
         for path, end in ends.items():
-            layer = layer_at(self.scene.model, end)
+            layer = layer_at(self.surrogate.model, end)
             found[path] = wide(torch.zeros_like(layer.weight))
             for key in seen.keys(path):
                 if key in seen.loss_out:
@@ -85,9 +87,10 @@ class SignedSplits:
         for seen in batches:
             with torch.enable_grad():
                 shifts = self._directions.shifts()
-                plus, minus = displaced(self.scene, seen, shifts, 1.0), displaced(self.scene, seen, shifts, -1.0)
+                plus, minus = both_inputs(self.surrogate, seen, shifts)
                 terms = [
-                    r.mean(0).sum() for r, _ in signed_products(self.scene, seen, self.outgoing, secant(plus, minus))
+                    r.mean(0).sum()
+                    for r, _ in signed_products(self.surrogate, seen, self.outgoing, secant(plus, minus))
                 ]
                 found = torch.autograd.grad(torch.stack(terms).sum(), list(shifts.values()), allow_unused=True)
             for path, gradient in zip(shifts, found, strict=True):
@@ -107,18 +110,18 @@ def secant(plus: Mapping[Key, Tensor], minus: Mapping[Key, Tensor]) -> dict[Key,
 
 
 def signed_products(
-    scene: Scene, seen: Seen, outgoing: Mapping[str, Tensor], change: Mapping[Key, Tensor]
+    surrogate: SurrogateProblem, seen: Seen, outgoing: Mapping[str, Tensor], change: Mapping[Key, Tensor]
 ) -> list[tuple[Tensor, Tensor]]:
-    """Per signed place, `r` and `q` `[samples, units]` of the outgoing weights `c` acting on `change`.
+    """Per site with signed splits, `r` and `q` `[samples, units]` of the outgoing weights `c` acting on `change`.
 
     The gradients at the consumers' outputs go back through each unit's `c`, in one transposed convolution a layer.
     """
     found = []
-    for place in (place for place in scene.places if place.signed):
-        units = place.site.units
+    for problem in (problem for problem in surrogate.problems if problem.signed):
+        units = problem.site.units
         r = q = torch.zeros(())
-        for end in place.consumers:
-            layer = layer_at(scene.model, end)
+        for end in problem.consumers:
+            layer = layer_at(surrogate.model, end)
             for key in seen.keys(end.module):
                 if key not in seen.loss_out:
                     continue

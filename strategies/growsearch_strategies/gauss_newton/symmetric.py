@@ -1,4 +1,4 @@
-"""Directions of symmetric splits: for all units of all places at once, by Adam on the predicted change of the loss."""
+"""Directions of symmetric splits: for all units of all sites at once, by Adam on the predicted change of the loss."""
 
 from __future__ import annotations
 
@@ -10,17 +10,10 @@ import torch
 from torch import Tensor
 
 from growsearch.growth import Report, silent
-from growsearch_strategies.gauss_newton.passes import (
-    Key,
-    Scene,
-    Seen,
-    displaced,
-    incoming_norms,
-    observe,
-    unit_products,
-    wide,
-)
-from growsearch_strategies.gauss_newton.places import layer_at
+from growsearch_strategies.gauss_newton.evaluation import wide
+from growsearch_strategies.gauss_newton.passes import Key, Seen, both_inputs, observe, unit_products
+from growsearch_strategies.gauss_newton.site_problems import layer_at
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem, incoming_norms
 
 RENEW = 5
 """Steps of Adam before the next batch comes, with newly drawn labels: a new batch costs as much as half of them."""
@@ -35,30 +28,31 @@ class Directions:
     root of their length, so that steps of one size suit all layers.
     """
 
-    def __init__(self, scene: Scene, cap: float, generator: torch.Generator) -> None:
-        self.scene, self.cap = scene, cap
+    def __init__(self, surrogate: SurrogateProblem, cap: float, generator: torch.Generator) -> None:
+        self.surrogate, self.cap = surrogate, cap
         self.free: dict[str, Tensor] = {}
         self._scale: dict[str, Tensor] = {}
-        for place in scene.places:
-            units = place.site.units
-            norms = incoming_norms(scene, place)
+        for problem in surrogate.problems:
+            units = problem.site.units
+            norms = incoming_norms(surrogate, problem)
             planned = (
                 torch.zeros(units)
                 .to(norms)
-                .index_fill(0, torch.tensor(place.units, dtype=torch.long).to(norms.device), 1.0)
+                .index_fill(0, torch.tensor(problem.units, dtype=torch.long).to(norms.device), 1.0)
             )
             lengths = [
-                end.unit_norms(torch.ones_like(layer_at(scene.model, end).weight), units) for end in place.producers
+                end.unit_norms(torch.ones_like(layer_at(surrogate.model, end).weight), units)
+                for end in problem.producers
             ]
             scale = norms * planned / torch.stack(lengths).sum(0).clamp_min(1).sqrt()
-            for end in place.producers:
-                weight = layer_at(scene.model, end).weight.detach()
+            for end in problem.producers:
+                weight = layer_at(surrogate.model, end).weight.detach()
                 drawn = torch.randn(weight.shape, generator=generator).to(weight)
-                own = end.spread(torch.ones_like(scale), weight)
+                own = end.along_axis(torch.ones_like(scale), weight)
                 # A layer may produce units of several sites.
                 self.free[end.module] = self.free.get(end.module, torch.zeros_like(weight)) + own * drawn
                 known = self._scale.get(end.module, torch.zeros_like(weight))
-                self._scale[end.module] = known + end.spread(scale, weight)
+                self._scale[end.module] = known + end.along_axis(scale, weight)
         self.normalise(START * cap)
         for value in self.free.values():
             value.requires_grad_()
@@ -74,19 +68,19 @@ class Directions:
     @torch.no_grad()
     def normalise(self, norm: float, longer_only: bool = False) -> None:
         """Give every unit's direction this norm, in norms of its weights."""
-        for place in self.scene.places:
+        for problem in self.surrogate.problems:
             shifts = self.shifts()
-            squares = [end.unit_norms(shifts[end.module], place.site.units) for end in place.producers]
-            ratio = norm * incoming_norms(self.scene, place) / torch.stack(squares).sum(0).sqrt().clamp_min(1e-30)
+            squares = [end.unit_norms(shifts[end.module], problem.site.units) for end in problem.producers]
+            ratio = norm * incoming_norms(self.surrogate, problem) / torch.stack(squares).sum(0).sqrt().clamp_min(1e-30)
             if longer_only:
                 ratio = ratio.clamp_max(1.0)
-            for end in place.producers:
-                factor = end.spread(ratio - 1.0, self.free[end.module]) + 1.0
+            for end in problem.producers:
+                factor = end.along_axis(ratio - 1.0, self.free[end.module]) + 1.0
                 self.free[end.module].mul_(factor)
 
 
 def learn_symmetric(
-    scene: Scene,
+    surrogate: SurrogateProblem,
     batches: Sequence[Any],
     steps: int,
     lr: float,
@@ -100,16 +94,16 @@ def learn_symmetric(
     Adam on the sum over all units of `mean(r) + mean(q^2) / 2`: the units do not see each other. The learning rate, in
     caps per step, falls to 0 along a cosine.
     """
-    directions = Directions(scene, cap, generator)
+    directions = Directions(surrogate, cap, generator)
     optimizer = torch.optim.Adam(list(directions.free.values()), lr=lr * cap)
     seen: Seen | None = None
     for step in range(steps):
         if seen is None or step % renew == 0:
-            seen = observe(scene, batches[step // renew % len(batches)], generator)
+            seen = observe(surrogate, batches[step // renew % len(batches)], generator)
         for group in optimizer.param_groups:
             group["lr"] = lr * cap * 0.5 * (1 + math.cos(math.pi * step / steps))
         with torch.enable_grad():
-            change = symmetric_change(scene, seen, directions.shifts())
+            change = symmetric_change(surrogate, seen, directions.shifts())
             found = torch.autograd.grad(change, list(directions.free.values()), allow_unused=True)
         for value, gradient in zip(directions.free.values(), found, strict=True):
             value.grad = gradient
@@ -120,12 +114,12 @@ def learn_symmetric(
         return directions.shifts()
 
 
-def symmetric_change(scene: Scene, seen: Seen, shifts: Mapping[str, Tensor]) -> Tensor:
+def symmetric_change(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]) -> Tensor:
     """The predicted change of the loss by the symmetric split of each unit, summed over all units."""
-    change = half_sum(seen, displaced(scene, seen, shifts, 1.0), displaced(scene, seen, shifts, -1.0))
+    change = half_sum(seen, *both_inputs(surrogate, seen, shifts))
     terms = []
-    for place in scene.places:
-        r, q = unit_products(scene, seen, place, change)
+    for problem in surrogate.problems:
+        r, q = unit_products(surrogate, seen, problem, change)
         terms.append((r.mean(0) + 0.5 * q.square().mean(0)).sum())
     return torch.stack(terms).sum()
 

@@ -14,14 +14,18 @@ from torch import Tensor
 
 from growsearch.growth import (
     Candidate,
+    ExpandedModel,
     FillKey,
     GrowthContext,
     GrowthFailed,
     GrowthRefused,
     Initializer,
+    Kinds,
+    NewLayer,
+    NewUnit,
     Objective,
-    Overgrown,
     SiteEnds,
+    Split,
     WithoutDropout,
     dropout_off,
     gate_scores,
@@ -63,6 +67,7 @@ class Firefly(Initializer):
     usual: ClassVar[tuple[str, str]] = ("phases", "firefly")
     preserves: ClassVar[str] = "nothing: the function changes by what the units have learned"
     exact: ClassVar[bool] = False
+    makes: ClassVar[Kinds] = frozenset({NewUnit, Split, NewLayer})
 
     pool: float = Field(2.0, ge=1, description="candidates that are trained, in multiples of the planned units")
     splits: float = Field(0.5, ge=0, le=1, description="share of the pool that splits an existing unit")
@@ -75,8 +80,8 @@ class Firefly(Initializer):
     samples: int = Field(4, ge=1, description="batches that the scores are averaged over")
     layers: int = Field(0, ge=0, description="new layers that are proposed too, at random places; needs where: firefly")
 
-    def inserts(self) -> bool:
-        return self.layers > 0
+    def made(self) -> Kinds:
+        return self.makes if self.layers else self.makes - {NewLayer}
 
     def batches(self) -> int:
         return self.steps + self.samples
@@ -93,7 +98,7 @@ class Firefly(Initializer):
         ranked = sorted(zip(scores, found, strict=True), key=lambda pair: pair[0])
         by_site = {name: [pair for pair in ranked if pair[1].site == name][:units] for name, units in plan.items()}
         widening = [
-            replace(c, index=rank, score=-score, predicted=score)
+            replace(c, index=rank, score=-score, predicted_change=score)
             for pairs in by_site.values()
             for rank, (score, c) in enumerate(pairs)
         ]
@@ -101,9 +106,9 @@ class Firefly(Initializer):
 
     def _layers(self, context: GrowthContext) -> list[Candidate]:
         """Layers at random places, which start as the identity and are not trained before."""
-        places = list(context.places)
+        places = list(context.layer_sites)
         order = torch.randperm(len(places), generator=context.generator).tolist()[: self.layers]
-        found = [new_layer(places[i], context.places[places[i]], context.generator) for i in sorted(order)]
+        found = [new_layer(places[i], context.layer_sites[places[i]], context.generator) for i in sorted(order)]
         return [candidate for candidate in found if candidate is not None]
 
     def _pool(self, name: str, units: int, context: GrowthContext) -> list[_NewUnits | _Splits]:
@@ -111,12 +116,12 @@ class Firefly(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         wanted = math.ceil(self.pool * units)
         # A copy's share of outgoing weights that are tied to incoming ones would change these.
-        mature = [] if any(use.aliases for use in ends.site.axes) else context.mature(name)
-        order = torch.randperm(len(mature), generator=context.generator).tolist()
-        sources = [mature[place] for place in order[: int(self.splits * wanted)]]
+        eligible = [] if any(use.aliases for use in ends.site.axes) else context.eligible(name)
+        order = torch.randperm(len(eligible), generator=context.generator).tolist()
+        sources = [eligible[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []
         if len(sources) < wanted:
-            size = 1.0 if ends.transport.normalised else math.sqrt(self.epsilon)
+            size = 1.0 if ends.path.normalised else math.sqrt(self.epsilon)
             incoming = _Ball(ends, "incoming", wanted - len(sources), size, 1.0, context.generator)
             outgoing = _Ball(ends, "outgoing", incoming.count, self.epsilon / size, FRESH, context.generator)
             parts.append(_NewUnits(incoming, outgoing))
@@ -127,13 +132,13 @@ class Firefly(Initializer):
     def _train(
         self, pool: Sequence[_NewUnits | _Splits], objective: Objective, batches: Sequence[Any], context: GrowthContext
     ) -> None:
-        overgrown = Overgrown(context.model, context.graph, _all(pool))
-        dropout_off(overgrown.model)
+        expanded = ExpandedModel(context.model, context.graph, _all(pool))
+        dropout_off(expanded.model)
         balls = [ball for part in pool for ball in part.balls]
         optimizer = torch.optim.Adam([group for ball in balls for group in ball.parameters(self.lr)])
-        with undisturbed(overgrown.model), WithoutDropout():
+        with undisturbed(expanded.model), WithoutDropout():
             for done, batch in enumerate(islice(cycle(batches), self.steps), 1):
-                loss = overgrown.loss(_all(pool), objective, batch)
+                loss = expanded.loss(_all(pool), objective, batch)
                 if not torch.isfinite(loss.detach()).all():
                     raise GrowthFailed("the objective is not finite while candidates are trained: lower lr or epsilon")
                 optimizer.zero_grad()
@@ -145,16 +150,16 @@ class Firefly(Initializer):
 
 
 class _Ball:
-    """Per lane, one side's weights `[candidates, length]`, none longer than `radius` mean norms of the units there."""
+    """Per channel one side's weights `[candidates, length]`, each at most `radius` mean norms of the units there."""
 
     def __init__(
         self, ends: SiteEnds, end: End, count: int, radius: float, start: float, generator: torch.Generator
     ) -> None:
         self.ends, self.end, self.count = ends, end, count
-        lanes = range(len(ends.producers))
-        self.radii = [radius * ends.mean_norm(end, lane) for lane in lanes]
+        channels = range(len(ends.producers))
+        self.radii = [radius * ends.mean_norm(end, channel) for channel in channels]
         like = ends.weight(ends.producers[0][0])
-        draws = [random_directions(count, ends.length(end, lane), generator).to(like) for lane in lanes]
+        draws = [random_directions(count, ends.length(end, channel), generator).to(like) for channel in channels]
         self.vectors = [(start * r * draw).requires_grad_() for r, draw in zip(self.radii, draws, strict=True)]
 
     def parameters(self, lr: float) -> list[dict[str, Any]]:
@@ -182,7 +187,7 @@ class _NewUnits:
         start = incoming.ends.candidates("outgoing", [v.detach() for v in incoming.vectors])
         self._start = [replace(c, exact=False) for c in start]
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> list[NewUnit]:
         """With the weights of now, differentiable."""
         sides = zip(self._start, *(ball.fills() for ball in self.balls), strict=True)
         return [replace(c, fills={**c.fills, **incoming, **outgoing}) for c, incoming, outgoing in sides]
@@ -195,11 +200,11 @@ class _Splits:
         self.balls = (delta,)
         self._sources = sources
 
-    def candidates(self) -> list[Candidate]:
+    def candidates(self) -> list[Split]:
         """With the deltas of now, differentiable."""
         site = self.balls[0].ends.site
         return [
-            Candidate(
+            Split(
                 site=site.name,
                 index=index,
                 parameters=site.parameters_per_unit,

@@ -1,23 +1,25 @@
-"""Splits and removals learned and priced by the Gauss-Newton surrogate of the loss."""
+"""Splits and removals learned and judged by the Gauss-Newton surrogate of the loss."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
-from growsearch_strategies.gauss_newton.candidates import removals, splits
-from growsearch_strategies.gauss_newton.folding import Fold, folds_of
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, Removal, Split
+from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
+from growsearch_strategies.gauss_newton.candidates import Learned, removals, splits
+from growsearch_strategies.gauss_newton.division import divided
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.joint import guarded
-from growsearch_strategies.gauss_newton.normalisation import Rescaling, rescaling
+from growsearch_strategies.gauss_newton.normalisation import rescaling
 from growsearch_strategies.gauss_newton.outputs import Targets
-from growsearch_strategies.gauss_newton.passes import Scene, at_rest, observe
-from growsearch_strategies.gauss_newton.places import places_of
-from growsearch_strategies.gauss_newton.pricing import Prices, price
+from growsearch_strategies.gauss_newton.passes import observe
+from growsearch_strategies.gauss_newton.predicted_changes import PredictedChanges, predict_changes
 from growsearch_strategies.gauss_newton.signed import SignedSplits
-from growsearch_strategies.gauss_newton.statistics import divided
+from growsearch_strategies.gauss_newton.site_problems import site_problems
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 from growsearch_strategies.gauss_newton.symmetric import learn_symmetric
 
 __all__ = ["GaussNewton"]
@@ -35,13 +37,13 @@ class GaussNewton(Initializer):
     every unit beside, its mean activation folded into what follows.
 
     Ours: the last batch is held out; of the others, the first half (at least one) learns the directions and the second
-    prices them, so that a price is not the lower for what was fitted to its own data. All statistics are those of
+    judges them, so that a prediction is not the better for what was fitted to its own data. All statistics are those of
     evaluation mode, where batch normalisation is the affine map of its running statistics: per-sample gradients are
     exact there. The copies' normalisation is rescaled so that training mode computes the same. Sites that cannot be
-    priced are left out.
+    judged are left out.
     """
 
-    summary: ClassVar[str] = "splits and removals learned and priced by a Gauss-Newton model of the loss"
+    summary: ClassVar[str] = "splits and removals learned and judged by a Gauss-Newton model of the loss"
     source: ClassVar[str] = (
         "Lawton et al. 2024, Learning Morphisms with Gauss-Newton Approximation for Growing Networks"
     )
@@ -49,8 +51,9 @@ class GaussNewton(Initializer):
     why: ClassVar[str] = "every unit of every layer judged at once, and capacity that moves from layer to layer"
     usual: ClassVar[tuple[str, str]] = ("phases", "gauss_newton")
     exact: ClassVar[bool] = False
+    makes: ClassVar[Kinds] = frozenset({Split, Removal})
 
-    data: int = Field(8, ge=1, description="batches of statistics: to learn from, to price on, and a held-out one")
+    data: int = Field(8, ge=1, description="batches of statistics: to learn from, to judge on, and a held-out one")
     steps: int = Field(40, ge=1, description="steps of Adam for the symmetric splits")
     lr: float = Field(0.1, gt=0, description="learning rate of the first step, in caps")
     cap: float = Field(0.5, gt=0, le=1, description="largest norm of a symmetric split's shift, in norms of the unit")
@@ -68,37 +71,42 @@ class GaussNewton(Initializer):
         plan = {name: units for name, units in plan.items() if units > 0}
         if context.objective is None or not context.batches:
             raise GrowthRefused("how: gauss_newton needs gradients: give objective=... and batches=...")
-        mature = {name: context.mature(name) for name in plan}
-        places = places_of(context.model, context.graph, [context.sites[name] for name in plan], mature)
-        if not places:
+        eligible = {name: context.eligible(name) for name in plan}
+        problems = site_problems(context.model, context.graph, [context.sites[name] for name in plan], eligible)
+        if not problems:
             return []
-        scene = Scene(context.model, context.objective, places, self.targets)
-        with at_rest(context.model):
-            prices, directions, signed, folds, norms = self.learn(scene, context)
+        surrogate = SurrogateProblem(context.model, context.objective, problems, self.targets)
+        with eval_no_dropout(context.model):
+            learned = self.learn(surrogate, context)
         found: list[Candidate] = []
-        for place in places:
-            name = place.site.name
-            found += splits(place, prices[name], directions, signed, norms, self.damping, self.reach)[: plan[name]]
-            if context.may_remove:
-                found += removals(place, prices[name].removal, folds[name])
+        for problem in problems:
+            name = problem.site.name
+            found += splits(problem, learned, self.damping, self.reach)[: plan[name]]
+            if Removal in context.takes:
+                found += removals(problem, learned.predictions[name].removal, learned.compensations[name])
         # A selector that understands removals checks what it chooses.
-        return found if context.may_remove else guarded(found, context, self.tolerance, lambda _, change: change <= 0)
-
-    def learn(
-        self, scene: Scene, context: GrowthContext
-    ) -> tuple[dict[str, Prices], dict[str, Any], SignedSplits, dict[str, list[Fold]], tuple[Rescaling, Rescaling]]:
-        """Prices by site, symmetric directions by producer, the signed splits, folds by site, and the normalisations'
-        changes by symmetric and by signed splits; inside `at_rest`.
-        """
-        learning, pricing = divided(context.batches)
-        directions = learn_symmetric(
-            scene, learning, self.steps, self.lr, self.cap, context.generator, report=context.report
+        return (
+            found
+            if Removal in context.takes
+            else guarded(found, context, self.tolerance, lambda _, change: change <= 0)
         )
-        signed = SignedSplits(scene, self.size, self.damping, context.generator)
-        seen = [observe(scene, batch, context.generator) for batch in learning]
+
+    def learn(self, surrogate: SurrogateProblem, context: GrowthContext) -> Learned:
+        """Directions from one half of the batches, and what they do on the other; inside `eval_no_dropout`."""
+        learning, judging = divided(context.batches)
+        generator = context.generator
+        directions = learn_symmetric(
+            surrogate, learning, self.steps, self.lr, self.cap, generator, report=context.report
+        )
+        signed = SignedSplits(surrogate, self.size, self.damping, generator)
+        seen = [observe(surrogate, batch, generator) for batch in learning]
         signed.learn(seen, self.iterations)
-        folds = {p.site.name: folds_of(scene, context.graph, p, seen) for p in scene.places}
-        norms = (rescaling(scene, seen[-1], directions), rescaling(scene, seen[-1], signed.incoming))
+        compensations = {p.site.name: bias_compensations(surrogate, context.graph, p, seen) for p in surrogate.problems}
+        rescalings = (rescaling(surrogate, seen[-1], directions), rescaling(surrogate, seen[-1], signed.incoming))
         del seen
-        every = [price(scene, observe(scene, b, context.generator), directions, signed, folds) for b in pricing]
-        return {name: Prices.joined([p[name] for p in every]) for name in every[0]}, directions, signed, folds, norms
+        every = [
+            predict_changes(surrogate, observe(surrogate, batch, generator), directions, signed, compensations)
+            for batch in judging
+        ]
+        predictions = {name: PredictedChanges.joined([p[name] for p in every]) for name in every[0]}
+        return Learned(predictions, directions, signed, compensations, rescalings)

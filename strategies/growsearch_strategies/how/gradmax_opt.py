@@ -19,6 +19,7 @@ from growsearch.growth import (
     Initializer,
     LocalObjective,
     NewSlices,
+    NewUnit,
     Side,
     SiteEnds,
     edits_of,
@@ -86,10 +87,13 @@ class GradMaxOpt(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
-        lanes = range(len(ends.producers))
-        norms = [self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0) for lane in lanes]
+        channels = range(len(ends.producers))
+        norms = [
+            self.scale * (ends.mean_norm(other, channel) if self.norm == "relative" else 1.0) for channel in channels
+        ]
         vectors = [
-            random_directions(units, ends.length(other, lane), context.generator) * norms[lane] for lane in lanes
+            random_directions(units, ends.length(other, channel), context.generator) * norms[channel]
+            for channel in channels
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         radius = sum(norm**2 for norm in norms) ** 0.5
@@ -117,7 +121,7 @@ class _Problem:
     """The new units of one site: which of their weights move, and with what momentum."""
 
     def __init__(
-        self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[Candidate], radius: float
+        self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[NewUnit], radius: float
     ) -> None:
         self.ends, self.site, self.start, self.radius = ends, ends.site, start, radius
         self._roles: tuple[Role, Role] = ("in", "out") if zero == "outgoing" else ("out", "in")
@@ -139,12 +143,12 @@ class _Problem:
         units = self._ascent.step(self.moving.matrix() / self.radius, slope, lr)
         self.moving.write_matrix(units * self.radius)
 
-    def candidates(self, gains: list[float]) -> list[Candidate]:
+    def candidates(self, gains: list[float]) -> list[NewUnit]:
         """The start with the weights that were found, largest gradient first."""
         found = self.moving.by_unit()
         order = sorted(range(len(gains)), key=lambda i: -gains[i])
         return [
-            Candidate(
+            NewUnit(
                 site=self.site.name,
                 index=rank,
                 parameters=self.start[i].parameters,

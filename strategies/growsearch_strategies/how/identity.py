@@ -7,7 +7,7 @@ from typing import ClassVar, Literal
 
 from pydantic import Field, field_validator
 
-from growsearch.growth import Candidate, GrowthContext, Initializer, new_layer
+from growsearch.growth import Candidate, GrowthContext, Initializer, Kinds, NewLayer, new_layer
 
 
 class Identity(Initializer):
@@ -22,7 +22,7 @@ class Identity(Initializer):
     source: ClassVar[str] = "Chen et al. 2016, Net2Net: Net2DeeperNet; Wen et al. 2020, AutoGrow"
     usual: ClassVar[tuple[str, str]] = ("plateau", "singular_value")
     preserves: ClassVar[str] = "the function, exactly"
-    grows: ClassVar[Literal["width", "depth"]] = "depth"
+    makes: ClassVar[Kinds] = frozenset({NewLayer})
 
     layer: Literal["auto", "identity", "residual"] = Field(
         "auto", description="auto: identity behind an idempotent activation, else residual"

@@ -10,10 +10,10 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import Site
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, NewUnit, Removal, Rewiring
 from growsearch.growth.statistics.bridging import bridging_gradients, fully_connected
 from growsearch.surgery import Edit
-from growsearch_strategies.nest.connections import asleep, dead, seeded, woken
+from growsearch_strategies.nest.connections import dead, pruned, regrown, seeded
 from growsearch_strategies.nest.feature_maps import feature_maps
 from growsearch_strategies.nest.neurons import neurons
 
@@ -21,13 +21,13 @@ from growsearch_strategies.nest.neurons import neurons
 class NeST(Initializer):
     """A sparse seed grows connections, neurons and feature maps, then is pruned by magnitude.
 
-    The first `grow_events` events wake the dormant connections with the largest gradient and add units; every later one
-    puts the connections of smallest magnitude to sleep, until `density` of those at the first pruning is left, and
+    The first `grow_events` events regrow the dormant connections with the largest gradient and add units; every later
+    one prunes the connections of smallest magnitude, until `density` of those at the first pruning is left, and
     removes the units that earlier prunings have cut off. The magnitude of a weight is that after batch normalisation,
     where a layer has one right behind it. One threshold holds for the weights of all sites. What the
     paper leaves open, and how it is here: how dense the seed is (drawn per weight, every unit keeps a connection, the
     living weights scaled by the root of how much rarer they are, without which a sparse seed hardly trains), how
-    many events grow, that a woken connection starts at 0 (so the function stays, and the next step of plain SGD makes
+    many events grow, that a regrown connection starts at 0 (so the function stays, and the next step of plain SGD makes
     it -lr times its gradient), that of several neurons at one site each takes the next share of the entries of B, and
     the sign: a new neuron acts against B, downhill. Partial-area convolutions, which save no parameters, are left out.
 
@@ -42,13 +42,14 @@ class NeST(Initializer):
     why: ClassVar[str] = "ends far sparser than it started, at the same accuracy"
     finds_size: ClassVar[str] = "the sparsity of each layer, at a given density of the whole"
     usual: ClassVar[tuple[str, str]] = ("interval", "nest")
-    preserves: ClassVar[str] = "the function where connections wake; new units and pruning change it"
+    preserves: ClassVar[str] = "the function where connections regrow; new units and pruning change it"
     exact: ClassVar[bool] = False
+    makes: ClassVar[Kinds] = frozenset({NewUnit, Removal, Rewiring})
 
     seed_density: float = Field(0.2, gt=0, le=1, description="share of the seed's connections that are alive")
     grow_events: int = Field(4, ge=0, description="events that grow, before those that prune")
-    wake: float = Field(0.2, ge=0, le=1, description="share of the dormant connections that an event wakes")
-    prune: float = Field(0.3, gt=0, lt=1, description="share of the connections that an event puts to sleep")
+    regrow: float = Field(0.2, ge=0, le=1, description="share of the dormant connections that an event regrows")
+    prune: float = Field(0.3, gt=0, lt=1, description="share of the connections that an event prunes")
     density: float = Field(0.05, gt=0, le=1, description="share of the connections at which pruning stops")
     beta: float = Field(0.1, gt=0, le=1, description="growth ratio: share of the entries of B that make a neuron")
     alpha: float = Field(0.5, gt=0, description="birth strength: a unit's mean weight, in mean weights of its layers")
@@ -60,11 +61,12 @@ class NeST(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:
             raise GrowthRefused("how: nest needs gradients: give objective=... and batches=...")
-        events = int(context.state.get("nest_events", 0))
-        context.state["nest_events"] = events + 1
-        if context.may_rewire and events >= self.grow_events:
-            return [*asleep(context, self.prune, self.density), *dead(context)]
-        found = woken(context, self.wake) if context.may_rewire else []
+        state = context.state_of(self)
+        events = int(state.get("events", 0))
+        state["events"] = events + 1
+        if Rewiring in context.takes and events >= self.grow_events:
+            return [*pruned(context, self.prune, self.density, state), *dead(context)]
+        found = regrown(context, self.regrow) if Rewiring in context.takes else []
         return found + self._units(plan, context)
 
     def _units(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds, random_directions
+from growsearch.growth import Candidate, GrowthContext, Initializer, NewUnit, Side, SiteEnds, random_directions
 
 
 class Random(Initializer):
@@ -41,14 +41,14 @@ class Random(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
-    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[NewUnit]:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
         vectors = [
-            random_directions(units, ends.length(other, lane), context.generator, self.distribution == "positive")
-            * (self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0))
-            for lane in range(len(ends.producers))
+            random_directions(units, ends.length(other, channel), context.generator, self.distribution == "positive")
+            * (self.scale * (ends.mean_norm(other, channel) if self.norm == "relative" else 1.0))
+            for channel in range(len(ends.producers))
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         return ends.candidates(zero, vectors, descent=descent)

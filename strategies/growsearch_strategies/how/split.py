@@ -8,7 +8,8 @@ from typing import ClassVar
 import torch
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, require_distinct_copies
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, require_distinct_copies
+from growsearch.growth import Split as UnitSplit
 
 
 class Split(Initializer):
@@ -22,9 +23,10 @@ class Split(Initializer):
     summary: ClassVar[str] = "copies of random units, which share their outgoing weights"
     why: ClassVar[str] = "more capacity for what was learned already"
     source: ClassVar[str] = "Chen et al. 2016, Net2Net: Net2WiderNet"
+    makes: ClassVar[Kinds] = frozenset({UnitSplit})
     preserves: ClassVar[str] = "the function, exactly, behind any activation"
 
-    noise: float = Field(0.1, ge=0, lt=1, description="spread of the copies' shares, relative")
+    noise: float = Field(0.1, ge=0, lt=1, description="largest deviation of a copy's share from 1")
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
@@ -38,19 +40,19 @@ class Split(Initializer):
                 "change its incoming ones; use how: zero"
             )
         require_distinct_copies(site, context.trainable)
-        mature = context.mature(name)
+        eligible = context.eligible(name)
         sources: list[int] = []
-        while mature and len(sources) < units:
-            sources += [mature[i] for i in torch.randperm(len(mature), generator=context.generator).tolist()]
-        spread = (torch.rand(units, generator=context.generator) * 2 - 1) * self.noise
+        while eligible and len(sources) < units:
+            sources += [eligible[i] for i in torch.randperm(len(eligible), generator=context.generator).tolist()]
+        deviations = (torch.rand(units, generator=context.generator) * 2 - 1) * self.noise
         return [
-            Candidate(
+            UnitSplit(
                 site=name,
                 index=i,
                 parameters=site.parameters_per_unit,
                 flops=site.flops_per_unit,
                 source=sources[i],
-                share=1.0 + float(spread[i]),
+                share=1.0 + float(deviations[i]),
             )
             for i in range(min(units, len(sources)))
         ]

@@ -9,7 +9,7 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, Initializer, Side, SiteEnds
+from growsearch.growth import Candidate, GrowthContext, Initializer, NewUnit, Side, SiteEnds
 
 
 class Zero(Initializer):
@@ -33,7 +33,7 @@ class Zero(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
-    def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
+    def _at(self, name: str, units: int, context: GrowthContext) -> list[NewUnit]:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         vectors = ends.starts("incoming" if zero == "outgoing" else "outgoing", units, context.generator)

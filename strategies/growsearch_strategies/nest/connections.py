@@ -1,15 +1,16 @@
-"""Connections that wake or fall asleep, and units that are cut off by it."""
+"""Connections that regrow or are pruned, and units that are cut off by it."""
 
 from __future__ import annotations
 
 import math
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from growsearch.graph import Site
-from growsearch.growth import Candidate, GrowthContext
+from growsearch.growth import GrowthContext, Removal, Rewiring
 from growsearch.growth.statistics.collect import batch_size
 from growsearch.surgery import Edit, MaskEdit, Offset, dead_units, masks_of, undisturbed
 
@@ -42,12 +43,12 @@ def seeded(model: nn.Module, sites: Mapping[str, Site], density: float, generato
         scale = (weight.numel() / int(alive.sum())) ** 0.5
         edits += [
             Offset(name, (scale - 1) * weight.detach()),
-            MaskEdit(name, sleep=(~alive).nonzero().flatten()),
+            MaskEdit(name, prune=(~alive).nonzero().flatten()),
         ]
     return edits
 
 
-def woken(context: GrowthContext, share: float) -> list[Candidate]:
+def regrown(context: GrowthContext, share: float) -> list[Rewiring]:
     """Of the dormant connections the `share` with the largest mean |gradient|, as far as the budget has room."""
     masks = masks_of(context.model)
     weights = {name: own for name, own in weights_of(context.model, context.sites).items() if name in masks}
@@ -59,12 +60,12 @@ def woken(context: GrowthContext, share: float) -> list[Candidate]:
     dormant = sum(int((~masks[name]).sum()) for name in weights)
     chosen = _largest(scores, max(0, min(room, math.ceil(share * dormant))))
     return [
-        Candidate(
+        Rewiring(
             site=weights[name][0],
             index=0,
             parameters=len(positions),
             flops=0,
-            rewires=MaskEdit(name, wake=positions.cpu()),
+            edit=MaskEdit(name, regrow=positions.cpu()),
             dormant=-len(positions),
             score=float(scores[name][positions].sum()),
         )
@@ -72,10 +73,16 @@ def woken(context: GrowthContext, share: float) -> list[Candidate]:
     ]
 
 
-def asleep(context: GrowthContext, share: float, density: float) -> list[Candidate]:
+def pruned(context: GrowthContext, share: float, density: float, state: dict[str, Any]) -> list[Rewiring]:
     """Of the living connections the `share` of smallest magnitude, as batch normalisation right behind them makes it.
 
     At least `density` of those that there were, dead or alive, when pruning began stay alive.
+
+    Args:
+        context: the event.
+        share: of the living connections.
+        density: share at which pruning stops.
+        state: where the number of connections is remembered.
     """
     masks = masks_of(context.model)
     weights = weights_of(context.model, context.sites)
@@ -88,16 +95,16 @@ def asleep(context: GrowthContext, share: float, density: float) -> list[Candida
         # The smallest come first; dormant ones never.
         scores[name] = (-size if name not in masks else torch.where(masks[name], -size, -torch.inf)).flatten()
     alive = sum(int(score.isfinite().sum()) for score in scores.values())
-    whole = context.state.setdefault("nest_connections", sum(len(score) for score in scores.values()))
+    whole = state.setdefault("connections", sum(len(score) for score in scores.values()))
     least = math.ceil(density * whole)
     chosen = _largest(scores, min(int(share * alive), alive - least), floor=-math.inf)
     return [
-        Candidate(
+        Rewiring(
             site=weights[name][0],
             index=0,
             parameters=-len(positions),
             flops=0,
-            rewires=MaskEdit(name, sleep=positions.cpu()),
+            edit=MaskEdit(name, prune=positions.cpu()),
             dormant=len(positions),
             exact=False,
         )
@@ -120,22 +127,22 @@ def normalised(context: GrowthContext) -> dict[str, Tensor]:
     return found
 
 
-def dead(context: GrowthContext) -> list[Candidate]:
+def dead(context: GrowthContext) -> list[Removal]:
     """Removals of the units that have no incoming or no outgoing connection left."""
     masks, objective, batch = masks_of(context.model), context.objective, context.batches[0]
     assert objective is not None
     found = []
     for each in dead_units(context.model, context.graph, lambda: objective(context.model, batch)):
         site = context.sites.get(each.site)
-        if site is None or each.unit not in context.mature(each.site):
+        if site is None or each.unit not in context.eligible(each.site):
             continue
         found.append(
-            Candidate(
+            Removal(
                 site=each.site,
                 index=each.unit,
                 parameters=-site.parameters_per_unit,
                 flops=-site.flops_per_unit,
-                removes=each.unit,
+                removed=each.unit,
                 offsets=each.offsets,
                 dormant=-_dormant_of(site, each.unit, masks),
             )

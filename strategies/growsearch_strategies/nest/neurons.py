@@ -8,26 +8,26 @@ from dataclasses import replace
 import torch
 from torch import Tensor
 
-from growsearch.growth import Candidate, GrowthContext, SiteEnds
+from growsearch.growth import GrowthContext, NewUnit, SiteEnds
 from growsearch.surgery import masks_of
 from growsearch_strategies.nest.connections import dormant_in
 
 
-def neurons(
-    context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float
-) -> list[Candidate]:
+def neurons(context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float) -> list[NewUnit]:
     """Up to `units` neurons at a site, each from the next share `beta` of the entries of B, the largest first."""
     ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     vectors = neuron_vectors(bridge.double().cpu(), units, beta, context.generator)
     if vectors is None:
         return []
-    incoming, outgoing, worth = vectors
+    incoming, outgoing, scores = vectors
+    if ends.path.one_sided:
+        incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
     outgoing = outgoing * (alpha * _mean_size(context, ends, "outgoing"))
     out = ends.fills("outgoing", [outgoing])
     masks = masks_of(context.model)
     found = []
-    for index, one in enumerate(ends.candidates("outgoing", [incoming], worth)):
+    for index, one in enumerate(ends.candidates("outgoing", [incoming], scores)):
         fills = {**one.fills, **{key: value[index] for key, value in out.items()}}
         found.append(replace(one, fills=fills, sparse=True, dormant=dormant_in(fills, masks), exact=False))
     return found
@@ -47,12 +47,12 @@ def neuron_vectors(
     share = math.ceil(beta * size.numel())
     blocks = torch.split(order, share)
     incoming, outgoing = bridge.new_zeros(units, bridge.shape[1]), bridge.new_zeros(units, bridge.shape[0])
-    worth = []
+    scores = []
     for unit in range(units):
         block = blocks[unit % len(blocks)]
         incoming[unit], outgoing[unit] = opposed(bridge, block, generator)
-        worth.append(float(size[block].sum()))
-    return _of_mean_one(incoming), _of_mean_one(outgoing), worth
+        scores.append(float(size[block].sum()))
+    return _of_mean_one(incoming), _of_mean_one(outgoing), scores
 
 
 def opposed(bridge: Tensor, entries: Tensor, generator: torch.Generator) -> tuple[Tensor, Tensor]:
@@ -70,6 +70,15 @@ def opposed(bridge: Tensor, entries: Tensor, generator: torch.Generator) -> tupl
     incoming = bridge.new_zeros(bridge.shape[1]).index_add_(0, columns, roots)
     outgoing = bridge.new_zeros(bridge.shape[0]).index_add_(0, rows, -roots * bridge.flatten()[entries].sign())
     return incoming, outgoing
+
+
+def _active(incoming: Tensor, outgoing: Tensor) -> tuple[Tensor, Tensor]:
+    """Both sides of a unit with the sign at which it responds to inputs that are never negative; psi omega' stays.
+
+    Behind ReLU a unit of negative weights would be silent for such inputs, and never learn.
+    """
+    signs = torch.where(incoming.sum(1, keepdim=True) < 0, -1.0, 1.0)
+    return incoming * signs, outgoing * signs
 
 
 def _of_mean_one(rows: Tensor) -> Tensor:

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Selector, gate_scores
+from growsearch.growth import Candidate, GrowthContext, GrowthRefused, NewLayer, Selector, gate_scores
 
 
 class Firefly(Selector):
@@ -26,11 +26,13 @@ class Firefly(Selector):
     summary: ClassVar[str] = "the candidates whose gates promise the largest fall of the loss"
     source: ClassVar[str] = "Wu et al. 2020, Firefly Neural Architecture Descent, section 2, step two"
     why: ClassVar[str] = "units where they lower the loss most, whichever way they start"
-    inserts: ClassVar[bool] = True
+    layers_beside_units: ClassVar[bool] = True
 
     points: int = Field(3, ge=1, description="points on the path of the gates")
     step: float = Field(0.01, gt=0, description="step of candidates that change nothing yet, in mean norms")
-    spread: float = Field(4.0, ge=1, description="most units for one site in an event, in multiples of its even share")
+    multiplier: float = Field(
+        4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
+    )
     per_cost: bool = Field(False, description="rank by the fall per parameter (per FLOP under a budget of these)")
     samples: int = Field(4, ge=1, description="batches that the scores are averaged over")
 
@@ -38,7 +40,7 @@ class Firefly(Selector):
         return self.samples
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
-        return context.pool(self.spread)
+        return context.pool(self.multiplier)
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:
@@ -68,8 +70,8 @@ class Firefly(Selector):
 def _fits(candidate: Candidate, chosen: Sequence[Candidate], context: GrowthContext) -> bool:
     """Whether no layer meets a site whose width changes: it is made, and paid for, for the width of before."""
     for other in chosen:
-        layer, unit = (candidate, other) if candidate.insertion is not None else (other, candidate)
-        if layer.insertion is None or unit.insertion is not None:
+        layer, unit = (candidate, other) if isinstance(candidate, NewLayer) else (other, candidate)
+        if not isinstance(layer, NewLayer) or isinstance(unit, NewLayer):
             continue
         calls = [call.name for call in context.graph.calls.values() if call.target == layer.insertion.path]
         if any(context.graph.layout(call, unit.site) is not None for call in calls):

@@ -1,4 +1,4 @@
-"""Where the Gauss-Newton model of the loss says that a parameter, or a FLOP, is worth most."""
+"""Where the Gauss-Newton model of the loss says that a parameter, or a FLOP, lowers it most."""
 
 from __future__ import annotations
 
@@ -11,16 +11,16 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Removal, Selector
 from growsearch.growth.budget import UNLIMITED, Ledger
-from growsearch_strategies.gauss_newton.foreign import with_effects
+from growsearch_strategies.gauss_newton.division import divided
+from growsearch_strategies.gauss_newton.external_candidates import with_effects
 from growsearch_strategies.gauss_newton.joint import guarded, is_signed, scaled
 from growsearch_strategies.gauss_newton.outputs import Targets
-from growsearch_strategies.gauss_newton.statistics import divided
 
 SMALLEST = 1e-30
 NOTHING = 1e-12
-"""A rate just above one at which the last candidate is worth exactly its price."""
+"""A rate just above one at which the last candidate gains exactly what it costs."""
 
 
 class GaussNewton(Selector):
@@ -29,10 +29,10 @@ class GaussNewton(Selector):
     One rate governs splits, new units and removals, so capacity moves to where it is worth most; a unit is changed at
     most once in an event. Without a `penalty` the budget decides: the rate is the lowest at which the network, after
     the event, is within it, in the budget's own measure, and what that leaves goes to the next candidates in order of
-    gain per cost. With `interactions`, changes are taken one by one, each priced beside those taken before:
+    gain per cost. With `interactions`, changes are taken one by one, each judged beside those taken before:
     `mean(r) m + m' Q m / 2 + rate dR m` with `Q = E[q q']` is minimised greedily over m in {0, 1}.
 
-    Candidates of `how: gauss_newton` come with their `r` and `q`; those of any other initializer are priced by the
+    Candidates of `how: gauss_newton` come with their `r` and `q`; those of any other initializer are judged by the
     step that training would take first, at its best amplitude. Ours: what is chosen has its outgoing shifts scaled by
     one number in [0, 1], the best for all together (with interactions, each split the best beside those before), and
     is checked: what all do together must be predicted to pay, and the loss on a held-out batch must not end above the
@@ -47,14 +47,14 @@ class GaussNewton(Selector):
     )
     why: ClassVar[str] = "a network that uses its parameters, or its FLOPs, where they lower the loss most"
     finds_size: ClassVar[str] = "with a penalty: what no longer pays for itself is not added"
-    removes: ClassVar[bool] = True
+    takes: ClassVar[Kinds] = ADDING | {Removal}
 
-    penalty: float | None = Field(None, ge=0, description="loss that a unit of the price is worth; null: by budget")
-    price: Literal["parameters", "flops"] = Field("parameters", description="what the penalty is for")
-    interactions: bool = Field(True, description="whether changes are priced beside each other, or each alone")
+    penalty: float | None = Field(None, ge=0, description="loss that one of `cost` may cost; null: by budget")
+    cost: Literal["parameters", "flops"] = Field("parameters", description="what the penalty is for")
+    interactions: bool = Field(True, description="whether changes are judged beside each other, or each alone")
     most: float = Field(0.5, gt=0, le=1, description="largest share of a site's units that an event splits, or removes")
-    caution: float = Field(2.0, ge=0, description="standard errors that are added to what a removal costs")
-    data: int = Field(4, ge=1, description="batches of statistics: to price on, and a held-out one")
+    error_margin: float = Field(2.0, ge=0, description="standard errors that are added to what a removal costs")
+    data: int = Field(4, ge=1, description="batches of statistics: to judge on, and a held-out one")
     damping: float = Field(0.1, gt=0, description="damping of the curvature of other initializers' candidates")
     tolerance: float = Field(0.05, ge=0, description="how far above its prediction the held-out loss may end, relative")
     targets: Targets = Field("auto", description="what the network predicts; auto: classes if the batch has integers")
@@ -68,8 +68,8 @@ class GaussNewton(Selector):
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         if any(c.effects is None for c in candidates):
-            learning, pricing = divided(context.batches)
-            candidates = with_effects(candidates, context, learning, pricing, self.targets, self.damping)
+            learning, judging = divided(context.batches)
+            candidates = with_effects(candidates, context, learning, judging, self.targets, self.damping)
         over = context.ledger().over
         chosen = self._chosen(candidates, context, self.most)
         if over and _ledger(chosen, context).over:
@@ -77,15 +77,15 @@ class GaussNewton(Selector):
             chosen = self._chosen(candidates, context, 1.0)
         if over:
             return chosen
-        kept = _fitting(guarded(chosen, context, self.tolerance, self._worth_it), context)
+        kept = _fitting(guarded(chosen, context, self.tolerance, self._lowers_objective), context)
         return kept if self.penalty is not None else _without_idle(kept, context)
 
     def _chosen(self, candidates: Sequence[Candidate], context: GrowthContext, most: float) -> list[Candidate]:
         if self.penalty is not None:
-            costs = [float(c.parameters if self.price == "parameters" else c.flops) for c in candidates]
+            costs = [float(c.parameters if self.cost == "parameters" else c.flops) for c in candidates]
             return _fitting(self._picked(candidates, costs, self.penalty, context, most), context)
         costs, fits = _measure(candidates, context)
-        rates = sorted({self._worth(c, cost) for c, cost in zip(candidates, costs, strict=True)} | {0.0})
+        rates = sorted({self._break_even_rate(c, cost) for c, cost in zip(candidates, costs, strict=True)} | {0.0})
         low, high = 0, len(rates) - 1
         while low < high:
             middle = (low + high) // 2
@@ -100,7 +100,7 @@ class GaussNewton(Selector):
     def _picked(
         self, candidates: Sequence[Candidate], costs: Sequence[float], rate: float, context: GrowthContext, most: float
     ) -> list[Candidate]:
-        """What is worth more than its price at this rate, best first; at most one change of a unit."""
+        """What lowers the loss by more than it costs at this rate, best first; at most one change of a unit."""
         limits = {name: self._most(site.units, most) for name, site in context.sites.items()}
         given: Counter[tuple[str, bool]] = Counter()
         changed: set[tuple[str, int]] = set()
@@ -115,24 +115,24 @@ class GaussNewton(Selector):
                 changed.add((c.site, c.unit))
 
         pick = _one_by_one if self.interactions else _each_alone
-        fees = [rate * cost + self._doubt(c) for c, cost in zip(candidates, costs, strict=True)]
-        return pick(candidates, fees, allowed, take)
+        cost_terms = [rate * cost + self._error_margin(c) for c, cost in zip(candidates, costs, strict=True)]
+        return pick(candidates, cost_terms, allowed, take)
 
-    def _doubt(self, candidate: Candidate) -> float:
-        """What is added to the price of a removal: the cheapest of many are cheap by chance."""
+    def _error_margin(self, candidate: Candidate) -> float:
+        """What is added to the predicted change of a removal: the cheapest of many are cheap by chance."""
         r, q = _effects(candidate)
         if candidate.adds or len(r) < 2:
             return 0.0
         error: float = float((r + 0.5 * q.square()).std()) / math.sqrt(len(r))
-        return self.caution * error
+        return self.error_margin * error
 
-    def _worth(self, candidate: Candidate, cost: float) -> float:
+    def _break_even_rate(self, candidate: Candidate, cost: float) -> float:
         """The rate at which it stops, or (a removal) begins, to pay."""
-        return max(0.0, -(predicted(candidate) + self._doubt(candidate)) / cost) if cost else 0.0
+        return max(0.0, -(predicted_change(candidate) + self._error_margin(candidate)) / cost) if cost else 0.0
 
-    def _worth_it(self, candidates: Sequence[Candidate], change: float) -> bool:
+    def _lowers_objective(self, candidates: Sequence[Candidate], change: float) -> bool:
         """Whether all together lower the loss, or (with a penalty) free more than the loss that they cost."""
-        freed = sum(c.parameters if self.price == "parameters" else c.flops for c in candidates)
+        freed = sum(c.parameters if self.cost == "parameters" else c.flops for c in candidates)
         return change + (self.penalty or 0.0) * freed <= 0
 
     def _most(self, units: int, share: float | None = None) -> int:
@@ -143,8 +143,13 @@ Test = Callable[[Candidate], bool]
 Take = Callable[[Candidate], None]
 
 
-def _each_alone(candidates: Sequence[Candidate], fees: Sequence[float], allowed: Test, take: Take) -> list[Candidate]:
-    values = [(predicted(c) + fee, i) for i, (c, fee) in enumerate(zip(candidates, fees, strict=True))]
+def _each_alone(
+    candidates: Sequence[Candidate], cost_terms: Sequence[float], allowed: Test, take: Take
+) -> list[Candidate]:
+    values = [
+        (predicted_change(c) + cost_term, i)
+        for i, (c, cost_term) in enumerate(zip(candidates, cost_terms, strict=True))
+    ]
     found = []
     for value, i in sorted(values):
         if value < 0 and allowed(candidates[i]):
@@ -153,7 +158,9 @@ def _each_alone(candidates: Sequence[Candidate], fees: Sequence[float], allowed:
     return found
 
 
-def _one_by_one(candidates: Sequence[Candidate], fees: Sequence[float], allowed: Test, take: Take) -> list[Candidate]:
+def _one_by_one(
+    candidates: Sequence[Candidate], cost_terms: Sequence[float], allowed: Test, take: Take
+) -> list[Candidate]:
     """Greedy minimisation of the joint surrogate: the next is that which lowers it most beside those taken.
 
     A signed split takes the amplitude in [0, 1] that is best beside those taken, so that it never overshoots with them;
@@ -163,7 +170,7 @@ def _one_by_one(candidates: Sequence[Candidate], fees: Sequence[float], allowed:
         return []
     r = torch.stack([_effects(c)[0] for c in candidates], 1).mean(0)
     q = torch.stack([_effects(c)[1] for c in candidates], 1)
-    curvature, fee = q.square().mean(0), torch.tensor(fees).to(r)
+    curvature, cost_term = q.square().mean(0), torch.tensor(cost_terms).to(r)
     free = torch.tensor([is_signed(c) or c.exact for c in candidates], device=r.device)
     total = torch.zeros_like(q[:, 0])
     left = torch.ones_like(free)
@@ -172,19 +179,19 @@ def _one_by_one(candidates: Sequence[Candidate], fees: Sequence[float], allowed:
         slope = r + q.T @ total / len(q)
         best = (-slope / curvature.clamp_min(SMALLEST)).clamp(0.0, 1.0)
         amplitude = torch.where(free, best, torch.ones_like(best))
-        values = amplitude * slope + 0.5 * amplitude.square() * curvature + fee
-        place = int(torch.where(left, values, torch.inf).argmin())
-        if float(values[place]) > 0:
+        values = amplitude * slope + 0.5 * amplitude.square() * curvature + cost_term
+        best_index = int(torch.where(left, values, torch.inf).argmin())
+        if float(values[best_index]) > 0:
             break
-        left[place] = False
-        if allowed(candidates[place]):
-            take(candidates[place])
-            total = total + amplitude[place] * q[:, place]
-            found.append(scaled(candidates[place], float(amplitude[place])))
+        left[best_index] = False
+        if allowed(candidates[best_index]):
+            take(candidates[best_index])
+            total = total + amplitude[best_index] * q[:, best_index]
+            found.append(scaled(candidates[best_index], float(amplitude[best_index])))
     return found
 
 
-def predicted(candidate: Candidate) -> float:
+def predicted_change(candidate: Candidate) -> float:
     """The predicted change of the loss by one candidate alone."""
     r, q = _effects(candidate)
     return float(r.mean() + 0.5 * q.square().mean())
@@ -204,17 +211,15 @@ def _measure(
         return [float(c.parameters) for c in candidates], lambda chosen: not _ledger(chosen, context).over
     if allowance.flops < UNLIMITED:
         return [float(c.flops) for c in candidates], lambda chosen: not _ledger(chosen, context).over
-    gained = [1.0 if c.adds else -1.0 for c in candidates]
-    return gained, lambda chosen: sum(1 if c.adds else -1 for c in chosen) <= allowance.units
+    gained = [float(c.gain) for c in candidates]
+    return gained, lambda chosen: sum(c.gain for c in chosen) <= allowance.units
 
 
 def _ledger(chosen: Sequence[Candidate], context: GrowthContext) -> Ledger:
     """All of them, whether the allowance covers them or not."""
     ledger = context.ledger()
     for c in chosen:
-        ledger.units[c.site] = ledger.units.get(c.site, 0) + (1 if c.adds else -1) * (c.insertion is None)
-        ledger.layers += c.parameters if c.insertion else 0
-        ledger.flops += c.flops
+        ledger.count(c)
     return ledger
 
 
@@ -226,12 +231,12 @@ def _filled(
     context: GrowthContext,
 ) -> list[Candidate]:
     """What was picked, and of what else would gain, by gain per cost, all that still fits."""
-    price = {_key(c): cost for c, cost in zip(candidates, costs, strict=True)}
+    cost_of = {_key(c): cost for c, cost in zip(candidates, costs, strict=True)}
     removals = [c for c in picked if not c.adds]
     gone = {(c.site, c.unit) for c in removals}
     first = {_key(c) for c in picked}
     more = [c for c in wanted if c.adds and _key(c) not in first and (c.unit is None or (c.site, c.unit) not in gone)]
-    more.sort(key=lambda c: predicted(c) / price[_key(c)])
+    more.sort(key=lambda c: predicted_change(c) / cost_of[_key(c)])
     return _fitting([*removals, *(c for c in picked if c.adds), *more], context)
 
 
@@ -250,7 +255,7 @@ def _without_idle(chosen: Sequence[Candidate], context: GrowthContext) -> list[C
     """Without removals that cost loss and make room for nothing, now that the guard has dropped what they were for."""
     kept = list(chosen)
     fits = _measure(kept, context)[1]
-    for c in sorted((c for c in chosen if not c.adds and predicted(c) > 0), key=lambda c: -predicted(c)):
+    for c in sorted((c for c in chosen if not c.adds and predicted_change(c) > 0), key=lambda c: -predicted_change(c)):
         rest = [other for other in kept if other is not c]
         if fits(rest):
             kept = rest

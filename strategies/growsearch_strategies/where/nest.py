@@ -7,17 +7,17 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, GrowthRefused, Kinds, Removal, Rewiring, Selector
 from growsearch.growth.statistics.bridging import bridging_gradients
 
 
 class NeST(Selector):
     """Connections first, then units at the sites whose bridging gradient has the largest entries.
 
-    Connections that fall asleep, and units whose removal keeps the function, are all taken: they make room. Then
-    connections wake, as far as the budget goes, and units take what it leaves: the i-th unit at a site is worth the
-    i-th largest |B| there, whichever initializer made it (a site for which B cannot be had comes last). For inserted
-    layers it is the largest singular value of the gradient of a linear layer at that place.
+    Connections to prune, and units whose removal keeps the function, are all taken: they make room. Then connections
+    regrow, as far as the budget goes, and units take what it leaves: the i-th unit at a site scores the i-th largest
+    |B| there, whichever initializer made it (a site for which B cannot be had comes last). An inserted layer scores the
+    largest singular value of the gradient of a linear layer there.
     """
 
     summary: ClassVar[str] = "connections by their gradient or magnitude, units by the bridging gradient"
@@ -25,26 +25,27 @@ class NeST(Selector):
         "Dai, Yin and Jha 2017, NeST: A Neural Network Synthesis Tool Based on a Grow-and-Prune Paradigm"
     )
     why: ClassVar[str] = "units between layers that have something to tell each other"
-    removes: ClassVar[bool] = True
-    rewires: ClassVar[bool] = True
+    takes: ClassVar[Kinds] = ADDING | {Removal, Rewiring}
 
-    spread: float = Field(4.0, ge=1, description="most units for one site in an event, in multiples of its even share")
+    multiplier: float = Field(
+        4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
+    )
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
         """At least one unit a site, so that connections are proposed also where the budget has no room for units."""
-        return {name: max(1, units) for name, units in context.pool(self.spread).items()}
+        return {name: max(1, units) for name, units in context.pool(self.multiplier).items()}
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-        rewiring = [c for c in candidates if c.rewires is not None]
-        removals = [c for c in candidates if c.removes is not None and c.exact]
+        rewiring = [c for c in candidates if isinstance(c, Rewiring)]
+        removals = [c for c in candidates if isinstance(c, Removal) and c.exact]
         shrinking = [c for c in rewiring if c.dormant > 0] + removals
-        waking = [c for c in rewiring if c.dormant <= 0]
+        regrowing = [c for c in rewiring if c.dormant <= 0]
         units = [c for c in candidates if c.adds]
-        worth = self._worth(units, context) if units else {}
-        ranked = sorted(units, key=lambda c: (-worth[c.site, c.index], c.site, c.index))
-        return _fitting([*shrinking, *waking, *ranked], context)
+        scores = self._scores(units, context) if units else {}
+        ranked = sorted(units, key=lambda c: (-scores[c.site, c.index], c.site, c.index))
+        return _fitting([*shrinking, *regrowing, *ranked], context)
 
-    def _worth(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
+    def _scores(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
         counts: dict[str, int] = {}
         for c in units:
             counts[c.site] = max(counts.get(c.site, 0), c.index + 1)
@@ -73,11 +74,10 @@ def _fitting(candidates: Sequence[Candidate], context: GrowthContext) -> list[Ca
     changed: dict[tuple[str, int], bool] = {}
     chosen = []
     for c in candidates:
-        only = bool(c.shifts) or c.removes is not None
-        if c.unit is not None and (c.site, c.unit) in changed and (only or changed[c.site, c.unit]):
+        if c.unit is not None and (c.site, c.unit) in changed and (c.alone or changed[c.site, c.unit]):
             continue
         if ledger.take(c):
             chosen.append(c)
             if c.unit is not None:
-                changed[c.site, c.unit] = only
+                changed[c.site, c.unit] = c.alone
     return chosen

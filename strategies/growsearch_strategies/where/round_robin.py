@@ -17,15 +17,15 @@ class RoundRobin(Selector):
     def plan(self, context: GrowthContext) -> dict[str, int]:
         """The next site with room; where a budget is spread over the events, further ones once that is full."""
         allowance, names = context.allowance, context.names
-        start = int(context.state.get("turn", 0)) % len(names)
+        start = int(context.state_of(self).get("turn", 0)) % len(names)
         left = allowance.units
         plan: dict[str, int] = {}
         for name in names[start:] + names[:start]:
-            units = min(left if allowance.spread else max(1, allowance.requests[name]), allowance.caps[name])
+            units = min(left if allowance.over_events else max(1, allowance.requests[name]), allowance.caps[name])
             if units > 0:
                 plan[name] = units
                 left -= units
-            if plan and (left <= 0 or not allowance.spread):
+            if plan and (left <= 0 or not allowance.over_events):
                 break
         return plan
 
@@ -33,5 +33,5 @@ class RoundRobin(Selector):
         ledger = context.ledger()
         chosen = [c for c in candidates if ledger.take(c)]
         if candidates:
-            context.state["turn"] = context.names.index(candidates[-1].site) + 1
+            context.state_of(self)["turn"] = context.names.index(candidates[-1].site) + 1
         return chosen

@@ -13,7 +13,7 @@ from growsearch.growth import Candidate, GrowthContext, Need, Selector
 class SingularValue(Selector):
     """Units go to the sites with the largest singular values of the gradient matrix.
 
-    The i-th unit at a site is worth its i-th singular value: for GradMax's unit i, the norm of the gradient at its
+    The i-th unit at a site scores its i-th singular value: for GradMax's unit i, the norm of the gradient at its
     incoming weights for outgoing weights of norm 1. Candidates of any initializer are ranked by the same numbers. For
     inserted layers it is the largest singular value of the gradient of a linear layer at that place.
     """
@@ -26,15 +26,17 @@ class SingularValue(Selector):
 
     threshold: float | None = Field(None, ge=0, description="install only units with a larger singular value")
     relative: bool = Field(False, description="threshold is a share of the largest value seen in the run so far")
-    spread: float = Field(4.0, ge=1, description="most units for one site in an event, in multiples of its even share")
+    multiplier: float = Field(
+        4.0, ge=1, description="most units for one site in an event, in multiples of its even share"
+    )
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
-        return context.pool(self.spread)
+        return context.pool(self.multiplier)
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-        values = self._values(candidates, context)
-        largest = max([*values, float(context.state.get("largest", 0.0))])
-        context.state["largest"] = largest
+        values, state = self._values(candidates, context), context.state_of(self)
+        largest = max([*values, float(state.get("largest", 0.0))])
+        state["largest"] = largest
         bar = (self.threshold or 0.0) * (largest if self.relative else 1.0)
         ranked = sorted(zip(values, candidates, strict=True), key=lambda pair: (-pair[0], pair[1].site, pair[1].index))
         ledger = context.ledger()

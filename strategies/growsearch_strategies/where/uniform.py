@@ -21,7 +21,7 @@ class Uniform(Selector):
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
         requests, ledger = context.allowance.requests, context.ledger()
-        credit: dict[str, float] = context.state.get("credit", {})
+        credit: dict[str, float] = context.state_of(self).get("credit", {})
         # In step with each other, so that a budget that ends in between leaves the sites in proportion; what a site is
         # owed from earlier events counts, or those that come last would wait for ever where an event has few units.
         ranked = sorted(candidates, key=lambda c: (c.index + 1 - credit.get(c.site, 0.0)) / requests[c.site])
@@ -29,7 +29,7 @@ class Uniform(Selector):
         given = Counter(c.site for c in chosen)
         sites = {c.site for c in candidates}
         share = len(chosen) / max(1, sum(requests[name] for name in sites))
-        context.state["credit"] = {
+        context.state_of(self)["credit"] = {
             name: credit.get(name, 0.0) + share * requests[name] - given[name] for name in sorted(sites)
         }
         return chosen

@@ -1,0 +1,103 @@
+"""Text, to predict the next token of."""
+
+from __future__ import annotations
+
+import hashlib
+from pathlib import Path
+from typing import Annotated, ClassVar, Literal
+
+import numpy as np
+import torch
+from pydantic import Field
+from torch import Tensor
+
+from growsearch.data.dataset import DataSet, DataSource
+from growsearch.data.windows import consecutive_windows, training_windows
+from growsearch.errors import DataError
+from growsearch.tasks import Language
+
+Share = Annotated[float, Field(gt=0, lt=1)]
+
+
+class Text(DataSource):
+    """UTF-8 files one after the other, or without `files` the topics of Python's own help.
+
+    The first part of the text is for training, what follows for validation, and its end for the test: `validation`
+    and `test` are shares of it. Tokens are bytes (256), or the characters that occur, in the order of their numbers;
+    a network sees `context` of them at once.
+    """
+
+    summary: ClassVar[str] = "the next byte or character of text files, or of Python's own help texts: no download"
+    source: ClassVar[str] = "The Python Software Foundation, pydoc_data.topics"
+
+    files: tuple[Path, ...] = ()
+    vocabulary: Literal["bytes", "characters"] = "bytes"
+    context: int = Field(default=64, ge=1)
+    validation: Share = 0.1
+    test: Share = 0.1
+
+    def load(self, seed: int) -> DataSet:
+        """See `DataSource.load`; raises `DataError` for files that are missing, no UTF-8, or too short."""
+        text = "".join(map(_read, self.files)) if self.files else python_help()
+        content = text.encode()
+        tokens, outputs = (_bytes(content), 256) if self.vocabulary == "bytes" else _characters(text)
+        held_out, tested = round(self.validation * len(tokens)), round(self.test * len(tokens))
+        kept = len(tokens) - held_out - tested
+        splits = [
+            training_windows(tokens[: max(0, kept)], self.context),
+            consecutive_windows(tokens[kept : kept + held_out], self.context),
+            consecutive_windows(tokens[kept + held_out :], self.context),
+        ]
+        train, validation, test = splits
+        if not all(map(len, splits)):
+            raise DataError(
+                f"data 'text': {len(tokens):,} tokens give {len(train)} windows of {self.context} tokens for training, "
+                f"{len(validation)} for validation and {len(test)} for the test: give more text, a smaller "
+                "data.context, or other shares"
+            )
+        return DataSet(
+            name="text",
+            train=train,
+            validation=validation,
+            test=test,
+            outputs=outputs,
+            task=Language(unit="byte" if self.vocabulary == "bytes" else "character"),
+            mean=(),
+            std=(),
+            input_shape=(self.context,),
+            input_dtype=torch.int64,
+            sha256=hashlib.sha256(content).hexdigest(),
+        )
+
+
+def python_help() -> str:
+    """Return the topics of Python's help (some 370 kB, not the same in all versions); raises `DataError`.
+
+    Topics quote each other: a paragraph that comes again is left out, so that the test is none of the training's.
+    """
+    try:
+        from pydoc_data import topics
+    except ImportError as error:  # some distributions package it apart
+        raise DataError(f"data 'text': this Python has no help texts ({error}): name files in data.files") from error
+    paragraphs = "\n\n".join(text for _, text in sorted(topics.topics.items())).split("\n\n")
+    return "\n\n".join(dict.fromkeys(paragraphs))
+
+
+def _read(path: Path) -> str:
+    try:
+        return path.expanduser().read_bytes().decode()
+    except OSError as error:
+        raise DataError(f"data 'text': {path} cannot be read: {error.strerror or error}") from error
+    except UnicodeDecodeError as error:
+        raise DataError(f"data 'text': {path} is no UTF-8 text: {error}") from error
+
+
+def _bytes(content: bytes) -> Tensor:
+    return torch.from_numpy(np.frombuffer(content, np.uint8).astype(np.int64))
+
+
+def _characters(text: str) -> tuple[Tensor, int]:
+    """The characters as tokens, and how many there are."""
+    codes = np.frombuffer(text.encode("utf-32-le"), np.uint32)
+    known, tokens = np.unique(codes, return_inverse=True)
+    return torch.from_numpy(tokens.astype(np.int64)), len(known)

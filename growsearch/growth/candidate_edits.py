@@ -1,0 +1,93 @@
+"""From candidates to the edits that install them."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import AxisUse, NetworkGraph, Site
+from growsearch.growth.candidate import Candidate, FillKey, NewLayer, NewUnit, Removal, Rewiring, Split, WidthChange
+from growsearch.surgery import AxisEdit, Edit, Offset, SiteEdit, site_edits
+
+
+def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
+    """All edits of `chosen`: those of masks, site by site, then the insertions."""
+    by_site: dict[str, list[WidthChange]] = {}
+    for c in chosen:
+        if isinstance(c, WidthChange):
+            by_site.setdefault(c.site, []).append(c)
+    edits: list[Edit] = [c.edit for c in chosen if isinstance(c, Rewiring)]
+    for name, group in by_site.items():
+        edits += edits_of(graph.sites[name], group)
+    return edits + [c.insertion for c in chosen if isinstance(c, NewLayer)]
+
+
+def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
+    """The edits that install all `candidates` of `site`: what stays of its units in order, and the new ones behind.
+
+    Raises `GrowthRefused` where a unit is removed and split, or split with shifts and split again.
+    """
+    _check_compatible(site, candidates)
+    removed = {c.removed for c in candidates if isinstance(c, Removal)}
+    kept = [unit for unit in range(site.units) if unit not in removed]
+    adding = [c for c in candidates if not isinstance(c, Removal)]
+    source = [*kept, *(c.source if isinstance(c, Split) else -1 for c in adding)]
+    new = [c for c in adding if isinstance(c, NewUnit)]
+    fills = {}
+    for use in site.axes:
+        parts = [c.fills[use.tensor, use.axis] for c in new if (use.tensor, use.axis) in c.fills]
+        if parts:
+            fills[use.tensor, use.axis] = _joined(use, parts)
+    shares = _shares(kept, adding)
+    scales = {(u.tensor, u.axis): shares for u in site.axes if u.role == "in"} if shares else {}
+    offsets = [Offset(n, v) for c in candidates if not isinstance(c, NewUnit) for n, v in c.offsets.items()]
+    edits = site_edits(site, source, fills, scales, _shifts(kept, adding))
+    return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
+
+
+def _thinned(edits: Sequence[SiteEdit], new: Sequence[NewUnit]) -> list[SiteEdit]:
+    """The edits whose new positions are dormant where they hold 0."""
+    keys = {key for c in new if c.sparse for key in c.fills}
+    return [
+        replace(edit, sparse=(edit.tensor, edit.axis) in keys) if isinstance(edit, AxisEdit) else edit for edit in edits
+    ]
+
+
+def _check_compatible(site: Site, candidates: Sequence[WidthChange]) -> None:
+    uses = Counter(c.unit for c in candidates if c.unit is not None)
+    for c in candidates:
+        if c.unit is not None and uses[c.unit] > 1 and c.alone:
+            raise GrowthRefused(f"site {site.name!r}: unit {c.unit} is changed twice in one event; choose one change")
+
+
+def _shifts(kept: Sequence[int], adding: Sequence[NewUnit | Split]) -> dict[FillKey, dict[int, Tensor]]:
+    """What is added to a unit, by its index among the units of after."""
+    shifts: dict[FillKey, dict[int, Tensor]] = {}
+    for index, c in enumerate(adding, len(kept)):
+        if isinstance(c, Split):
+            for key, (first, second) in c.shifts.items():
+                shifts.setdefault(key, {}).update({kept.index(c.source): first, index: second})
+    return shifts
+
+
+def _joined(use: AxisUse, parts: Sequence[Tensor]) -> Tensor:
+    """The units' values in the order of the axis: run after run, within a run unit after unit."""
+    runs = [torch.split(part, [run.repeat for run in use.runs], use.axis) for part in parts]
+    return torch.cat([unit[run] for run in range(len(use.runs)) for unit in runs], use.axis)
+
+
+def _shares(kept: Sequence[int], adding: Sequence[NewUnit | Split]) -> tuple[float, ...] | None:
+    """Factor of every unit's outgoing weights, kept units first; the copies of a unit sum to 1."""
+    copies = [c for c in adding if isinstance(c, Split)]
+    if not copies:
+        return None
+    totals = {c.source: 1.0 for c in copies}
+    for c in copies:
+        totals[c.source] += c.share
+    old = [1.0 / totals.get(unit, 1.0) for unit in kept]
+    return (*old, *(c.share / totals[c.source] if isinstance(c, Split) else 1.0 for c in adding))

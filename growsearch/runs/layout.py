@@ -1,0 +1,98 @@
+"""What a run folder holds, and the only place that spells its names.
+
+RUN/
+    config.yaml, environment.json, results.json, report.html
+    POLICY/seed-K/            one training; of a search trials/N/seed-K/
+        metrics.jsonl, growth.jsonl, checkpoint.pt
+        result.json, model.safetensors, network.json      when it is finished
+        failure.txt                                       where it failed
+        audit/summary.json, audit/event-E/results.json    what growth events were worth
+    search.json, study.journal, claims, trials/, best.yaml or pareto/N.yaml      of a search
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+CONFIG = "config.yaml"
+ENVIRONMENT = "environment.json"
+RESULTS = "results.json"
+REPORT = "report.html"
+
+METRICS = "metrics.jsonl"
+GROWTH = "growth.jsonl"
+CHECKPOINT = "checkpoint.pt"
+RESULT = "result.json"
+WEIGHTS = "model.safetensors"
+DESCRIPTION = "network.json"
+FAILURE = "failure.txt"
+
+SUMMARY = "summary.json"
+BEFORE = "before.pt"
+
+SEARCH = "search.json"
+JOURNAL = "study.journal"
+CLAIMS = "claims"
+BEST = "best.yaml"
+PARETO = "pareto"
+
+_SEED, _TRIALS, _AUDIT, _EVENT = "seed-", "trials", "audit", "event-"
+
+
+def run_of(folder: Path, policy: str, seed: int) -> Path:
+    """Return where the run folder `folder` keeps the training of a policy (or control) with a seed."""
+    return seed_folder(folder / policy, seed)
+
+
+def seed_folder(home: Path, seed: int) -> Path:
+    """Return where a policy's or trial's folder `home` keeps a seed."""
+    return home / f"{_SEED}{seed}"
+
+
+def seed_folders(home: Path) -> dict[int, Path]:
+    """Return the folders of all seeds in a policy's or trial's folder, in their order."""
+    found = {path.name.removeprefix(_SEED): path for path in home.glob(f"{_SEED}*")}
+    return dict(sorted((int(seed), path) for seed, path in found.items() if seed.isdigit()))
+
+
+def in_seed_folders(home: Path, name: str) -> list[Path]:
+    """Return the files of that name in all seeds' folders of a policy or trial."""
+    return list(home.glob(f"{_SEED}*/{name}"))
+
+
+def results_below(folder: Path) -> list[Path]:
+    """Return the `result.json` of `folder` itself, else those of its seeds, else those of its policies' seeds."""
+    for pattern in (RESULT, f"{_SEED}*/{RESULT}", f"*/{_SEED}*/{RESULT}"):
+        if found := list(folder.glob(pattern)):
+            return found
+    return []
+
+
+def trial_folder(folder: Path, number: int) -> Path:
+    """Return where the run folder of a search keeps a trial."""
+    return folder / _TRIALS / str(number)
+
+
+def is_trial(home: Path) -> bool:
+    """Return whether a seed's parent folder is that of a trial, and not of a policy."""
+    return home.parent.name == _TRIALS
+
+
+def audit_folder(run: Path) -> Path:
+    """Return where a training's folder keeps its audits."""
+    return run / _AUDIT
+
+
+def event_folder(run: Path, event: int) -> Path:
+    """Return where a training's folder keeps the audit of an event, counted from 1."""
+    return audit_folder(run) / f"{_EVENT}{event}"
+
+
+def event_audits(folder: Path) -> list[Path]:
+    """Return the files of all audited events in a run folder."""
+    return list(folder.glob(f"*/{_SEED}*/{_AUDIT}/{_EVENT}*/{RESULTS}"))
+
+
+def audit_summaries(folder: Path) -> list[Path]:
+    """Return the files of all summaries over events in a run folder."""
+    return list(folder.glob(f"*/{_SEED}*/{_AUDIT}/{SUMMARY}"))

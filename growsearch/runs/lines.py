@@ -1,0 +1,59 @@
+"""Rows of JSON, one a line, that survive a kill: what a checkpoint does not know is cut off on resume."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from growsearch.errors import GrowsearchError
+from growsearch.runs.files import to_json
+from growsearch.runs.reading import parse_json
+
+
+class LineLog:
+    """A file of JSON lines, written through to the system line by line.
+
+    `size` is its length in bytes; opening with the size of a checkpoint drops every later line.
+    """
+
+    def __init__(self, path: Path, size: int = 0) -> None:
+        found = path.stat().st_size if path.exists() else 0
+        if found < size:
+            raise GrowsearchError(
+                f"{path} has {found} bytes, fewer than its checkpoint's {size}: delete {path.parent} to run it again"
+            )
+        self._file = path.open("ab")
+        self._file.truncate(size)
+        self.size = size
+
+    def append(self, row: Mapping[str, Any]) -> None:
+        """Write one row; numbers that JSON cannot hold become null."""
+        line = (to_json(row) + "\n").encode()
+        self._file.write(line)
+        self._file.flush()
+        self.size += len(line)
+
+    def sync(self) -> None:
+        """Force what was written to the disk, before a checkpoint counts on it."""
+        os.fsync(self._file.fileno())
+
+    def close(self) -> None:
+        self._file.close()
+
+
+def read_lines(path: Path) -> list[dict[str, Any]]:
+    """Return the rows of a file written by `LineLog`; empty where there is none.
+
+    A last line cut off by a kill is left out; `DamagedFile` names any other that is no JSON.
+    """
+    if not path.exists():
+        return []
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [parse_json(line, line_of(path, n)) for n, line in enumerate(lines, 1) if line.endswith(b"\n")]
+
+
+def line_of(path: Path, number: int) -> str:
+    """Return a line of a file in words, for messages."""
+    return f"{path}, line {number}"

@@ -1,0 +1,1 @@
+"""A package from outside that adds one of everything to growsearch."""
