@@ -6,8 +6,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from growsearch.comparison import read_results
 from growsearch.comparison.metric import metric_of
 from growsearch.errors import InputError
@@ -27,6 +25,7 @@ from growsearch.report.spreadsheet import curves_csv, runs_csv
 from growsearch.report.tables import Table
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CONFIG, REPORT, SEARCH
+from growsearch.runs.reading import read_yaml
 
 
 def write_reports(
@@ -74,7 +73,7 @@ def _html(folder: Path, place: Path, allow_import: bool) -> list[Path]:
 def _markdown(folder: Path, place: Path, _: bool) -> list[Path]:
     results = read_results(folder)
     advice = advise(results, ranked(results))
-    title = title_of(results, yaml.safe_load((folder / CONFIG).read_text()))
+    title = title_of(results, read_yaml(folder / CONFIG))
     verdict = [advice.headline]
     if advice.reasons:
         sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)

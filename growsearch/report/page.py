@@ -7,8 +7,6 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from growsearch.comparison import read_results
 from growsearch.comparison.metric import metric_of
 from growsearch.report.advice import Advice, advise
@@ -29,7 +27,7 @@ from growsearch.report.sizes import Choice
 from growsearch.report.skeleton import Section, page, write_page
 from growsearch.report.style import style_of
 from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
-from growsearch.runs.reading import read_json
+from growsearch.runs.reading import read_json, read_yaml
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
@@ -40,7 +38,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     """
     results = read_results(folder)
     text = (folder / CONFIG).read_text()
-    config, environment = yaml.safe_load(text), read_json(folder / ENVIRONMENT)
+    config, environment = read_yaml(folder / CONFIG), read_json(folder / ENVIRONMENT)
     rows, logs = ranked(results), read_logs(folder, results)
     names = [row.policy for row in rows]
     drawn = {name: curves(logs[name]) for name in names}

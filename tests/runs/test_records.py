@@ -19,7 +19,7 @@ from tests.runs.examples import GROWN, RESULT, ROW
 
 LATER_IN_RESULTS = ("samples", "active_parameters", "flops", "growth_flops", "budget_full", "cuda_graph")
 LATER_IN_EVENTS = (
-    *("removed", "gradient_ratio", "woken", "slept", "active_before", "active_after"),
+    *("removed", "gradient_ratio", "regrown", "pruned", "active_before", "active_after"),
     *("refused", "left_out", "growth_flops", "widths_before"),
 )
 
@@ -67,7 +67,7 @@ def test_files_of_older_versions_have_the_defaults_of_what_came_later(tmp_path: 
 
 
 def test_events_of_older_versions_are_read_with_todays_names() -> None:
-    old = {**EVENT.plain(), "woken": 5, "slept": 2}
+    old = {**GROWN.plain(), "woken": 5, "slept": 2}
     del old["regrown"], old["pruned"]
 
     event = GrowthLine.of(old, "growth.jsonl, line 1")
