@@ -11,8 +11,9 @@ from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.measure import FRESH_BATCHES, MeasuredEvents
 from growsearch.audit.repeat import compared, threads, watched
 from growsearch.audit.results import Effect, Repetition, Summary, SummaryRow, summary_from
-from growsearch.audit.sentence import ROUNDING, count_words
+from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
+from growsearch.comparison.wording import plural
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder
 from growsearch.runs.lock import held
@@ -114,7 +115,7 @@ def _both(prediction: str, values: Sequence[tuple[float, float | None, float | N
 
 def _sentence(target: Target, rows: Sequence[SummaryRow], calibrations: Sequence[Calibration]) -> str:
     parts = [
-        f"{target.name} had {count_words(len(target.events), 'growth event')}.",
+        f"{target.name} had {plural(len(target.events), 'growth event')}.",
         _said(rows, [one for one in calibrations if one.prediction == CHANGE]),
     ]
     first = [one for one in calibrations if one.prediction == FIRST_STEP]

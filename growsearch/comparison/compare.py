@@ -8,11 +8,11 @@ from typing import Any
 
 import yaml
 
+from growsearch.comparison.conclusions import reference_of
 from growsearch.comparison.control_job import control_jobs
 from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.forecast import forecast_warnings, forecasts
 from growsearch.comparison.results import gather
-from growsearch.comparison.verdict import reference_of
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
