@@ -20,7 +20,7 @@ from growsearch.errors import GrowsearchError
 from growsearch.runs.layout import DESCRIPTION, WEIGHTS
 from growsearch.surgery import masks_of
 from growsearch.surgery.masks import SUFFIX
-from growsearch.training.artifact import load_network, save_network
+from growsearch.training.artifact import NetworkDescription, load_network, save_network
 
 Run = Callable[[Tensor], Tensor]
 
@@ -36,7 +36,7 @@ class Network:
     """
 
     model: nn.Module
-    description: dict[str, Any]
+    description: NetworkDescription
     examples: Callable[[int], Tensor]
     sparse: bool = False
     allow_import: bool = False
@@ -84,7 +84,9 @@ class Torch(Format):
         model, example = _without_masks(network.model), network.examples(2)
         with _explained("torch.export"):
             program = torch.export.export(model, (example,), dynamic_shapes=_dynamic(), strict=False)
-            torch.export.save(program, folder / self.file, extra_files={DESCRIPTION: json.dumps(network.description)})
+            torch.export.save(
+                program, folder / self.file, extra_files={DESCRIPTION: json.dumps(network.description.plain())}
+            )
 
     def read(self, network: Network, folder: Path) -> Run:
         """The exported program's module."""
@@ -112,7 +114,7 @@ class Onnx(Format):
                 verbose=False,
             )
             assert program is not None  # it is with dynamo
-            program.model.metadata_props[DESCRIPTION] = json.dumps(network.description)
+            program.model.metadata_props[DESCRIPTION] = json.dumps(network.description.plain())
             program.save(folder / self.file, external_data=False)
 
     def read(self, network: Network, folder: Path) -> Run:

@@ -90,13 +90,13 @@ def _require_formats(formats: Sequence[str]) -> list[str]:
 def _load(folder: Path, allow_import: bool) -> Network:
     if not (folder / RESULT).is_file():
         raise InputError(f"{folder}: is not the folder of a finished run: name one, such as RUN/POLICY/seed-0")
-    description = {key: value for key, value in read_description(folder).items() if key not in ("shared", "packed")}
-    shape, tokens = description["input_shape"], description.get("input_dtype") == "int64"
+    description = read_description(folder)
+    shape, tokens = description.input_shape, description.input_dtype == "int64"
 
     def examples(samples: int) -> Tensor:
         generator = torch.Generator().manual_seed(samples)
         if tokens:
-            return torch.randint(0, description["outputs"], (samples, *shape), generator=generator)
+            return torch.randint(0, description.outputs, (samples, *shape), generator=generator)
         return torch.randn(samples, *shape, generator=generator)
 
     return Network(load_network(folder, allow_import), description, examples, allow_import=allow_import)
@@ -108,12 +108,13 @@ def _compacted(network: Network, folder: Path) -> Network:
     if not masks_of(model):
         raise InputError(f"{folder}: no connection of this network is dormant, so it has no sparse form: leave it out")
     compact(model, example)
-    sizes = {
-        "widths": {name: site.width for name, site in trace(model, example).sites.items() if site.kind != "frozen"},
-        "parameters": sum(parameter.numel() for parameter in model.parameters()),
-        "active_parameters": active_parameters(model),
-    }
-    return replace(network, description={**network.description, **sizes}, sparse=True)
+    described = replace(
+        network.description,
+        widths={name: site.width for name, site in trace(model, example).sites.items() if site.kind != "frozen"},
+        parameters=sum(parameter.numel() for parameter in model.parameters()),
+        active_parameters=active_parameters(model),
+    )
+    return replace(network, description=described, sparse=True)
 
 
 def _written(

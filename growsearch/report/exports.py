@@ -5,8 +5,6 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-import yaml
-
 from growsearch.comparison import ComparisonResults, read_results
 from growsearch.errors import InputError
 from growsearch.registry import nearest
@@ -25,6 +23,7 @@ from growsearch.report.tables import Table
 from growsearch.report.verdict import verdict_lines
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CONFIG, REPORT, RESULTS, SEARCH
+from growsearch.runs.reading import read_yaml
 
 
 def write_reports(
@@ -72,7 +71,7 @@ def _html(folder: Path, target: Path, allow_import: bool) -> list[Path]:
 
 def _markdown(folder: Path, target: Path, _: bool) -> list[Path]:
     results = read_results(folder)
-    title = title_of(results, yaml.safe_load((folder / CONFIG).read_text()))
+    title = title_of(results, read_yaml(folder / CONFIG))
     headline, *others = verdict_lines(results.conclusions)
     verdict = [f"**{headline}**" if others else headline, *others]
     return [_write(target / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]

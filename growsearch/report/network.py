@@ -42,8 +42,8 @@ def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = 
     """
     model = load_network(folder, allow_import)
     description = read_description(folder)
-    dtype: torch.dtype = getattr(torch, description.get("input_dtype", "float32"))
-    example = torch.zeros(2, *description["input_shape"], dtype=dtype)
+    dtype: torch.dtype = getattr(torch, description.input_dtype)
+    example = torch.zeros(2, *description.input_shape, dtype=dtype)
     with torch.no_grad():
         graph = trace(model, example)
     produced = {call: site for site in graph.sites.values() for call in site.producers}

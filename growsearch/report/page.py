@@ -5,8 +5,6 @@ from __future__ import annotations
 from dataclasses import asdict
 from pathlib import Path
 
-import yaml
-
 from growsearch.comparison import ComparisonResults, read_results
 from growsearch.report.audits import audit_section
 from growsearch.report.control_section import control_section
@@ -25,7 +23,7 @@ from growsearch.report.skeleton import PageSection, page, write_page
 from growsearch.report.style import style_of
 from growsearch.report.verdict import verdict_html
 from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
-from growsearch.runs.reading import read_json
+from growsearch.runs.reading import read_json, read_yaml
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
@@ -36,7 +34,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     """
     results = read_results(folder)
     text = (folder / CONFIG).read_text()
-    config, environment = yaml.safe_load(text), read_json(folder / ENVIRONMENT)
+    config, environment = read_yaml(folder / CONFIG), read_json(folder / ENVIRONMENT)
     rows, logs, advice = results.rows(), read_logs(folder, results), results.conclusions.advice
     names = [row.policy for row in rows]
     drawn = {name: curves(logs[name]) for name in names}

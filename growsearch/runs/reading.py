@@ -56,7 +56,9 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except (yaml.YAMLError, ValueError) as error:
         mark = getattr(error, "problem_mark", None)
         where = str(path) if mark is None else f"{path}, line {mark.line + 1}"
-        raise DamagedFile(f"{where}: is damaged: not YAML ({getattr(error, 'problem', None) or 'no text'})") from error
+        raise DamagedFile(
+            f"{where}: is damaged: not valid YAML ({getattr(error, 'problem', None) or 'no text'})"
+        ) from error
     if not isinstance(plain, dict):
         raise DamagedFile(f"{path}: is damaged: found {type(plain).__name__}, expected a mapping")
     return plain
@@ -91,5 +93,5 @@ def _adapter(kind: type[Any]) -> TypeAdapter[Any]:
 _ADAPTERS: dict[type[Any], TypeAdapter[Any]] = {}
 
 
-def _first_line(error: ValueError) -> str:
+def _first_line(error: Exception) -> str:
     return next(iter(str(error).splitlines()), type(error).__name__)

@@ -14,7 +14,7 @@ import socket
 import threading
 import time
 import uuid
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from types import TracebackType
 from typing import Any, Self
 
@@ -25,6 +25,8 @@ from optuna.trial import FrozenTrial, TrialState
 from growsearch.search.journal import locked
 from growsearch.search.patience import StorageLost
 from growsearch.search.study import Study, counts
+
+Clock = Callable[[], float]  # seconds, from any beginning
 
 LEASE = "lease"
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
@@ -64,18 +66,19 @@ def _is_dead(worker: str) -> bool:
 class Lease:
     """A context in which a thread gives heartbeats for a trial; `lost` is set when another was given the trial."""
 
-    def __init__(self, study: Study, trial_id: int, worker: str) -> None:
+    def __init__(self, study: Study, trial_id: int, worker: str, clock: Clock = time.monotonic) -> None:
         self._study, self._trial_id, self._worker = study, trial_id, worker
+        self._clock = clock
         self._interval = study.plan.search.lease / HEARTBEATS
         self._ended = threading.Event()
-        self._beats, self._last = 0, 0.0
+        self._beats, self._last = 0, -math.inf
         self._turn = threading.Lock()
         self.lost = threading.Event()
         self.note: dict[str, Any] = {}
         self._thread = threading.Thread(target=self._renew, daemon=True)
 
     def __enter__(self) -> Self:
-        self._beat()
+        self.beat()
         self._thread.start()
         return self
 
@@ -87,19 +90,20 @@ class Lease:
 
     def got_on(self) -> None:
         """Tell how far the trial is, unless that was told a moment ago."""
-        if time.monotonic() - self._last > _MOMENT:
-            self._beat()
+        if self._clock() - self._last > _MOMENT:
+            self.beat()
 
     def _renew(self) -> None:
         while not self.lost.is_set() and not self._ended.wait(self._interval):
             try:
-                self._beat()
+                self.beat()
             except (OSError, StorageLost):  # a full disk or a lost connection may be over at the next one
                 continue
 
-    def _beat(self) -> None:
+    def beat(self) -> None:
+        """Give a heartbeat now, with the note."""
         with self._turn:
-            self._beats, self._last = self._beats + 1, time.monotonic()
+            self._beats, self._last = self._beats + 1, self._clock()
             heartbeat = {"worker": self._worker, "beat": self._beats, **self.note}
             try:
                 self._study.storage.set_trial_user_attr(self._trial_id, LEASE, heartbeat)
@@ -111,19 +115,19 @@ class Lease:
 class Watch:
     """Sees which running trials have no worker any more, and requeues them."""
 
-    def __init__(self, study: Study) -> None:
-        self._study = study
+    def __init__(self, study: Study, clock: Clock = time.monotonic) -> None:
+        self._study, self._clock = study, clock
         self._seen: dict[int, tuple[Any, float]] = {}
         self._looked = -math.inf
 
     def look_now_and_then(self) -> None:
         """Requeue what is abandoned, but look no more often than heartbeats are given."""
-        if time.monotonic() - self._looked >= self._study.plan.search.lease / HEARTBEATS:
+        if self._clock() - self._looked >= self._study.plan.search.lease / HEARTBEATS:
             self.requeue_abandoned()
 
     def requeue_abandoned(self) -> int:
         """Fail and queue again what nobody works on; how many these were."""
-        self._looked = time.monotonic()
+        self._looked = self._clock()
         trials = self._study.trials()
         abandoned = [trial for trial in trials if trial.state == TrialState.RUNNING and self._abandoned(trial)]
         for trial in abandoned:
@@ -137,7 +141,7 @@ class Watch:
         heartbeat = trial.user_attrs.get(LEASE)
         if heartbeat is not None and _is_dead(heartbeat["worker"]):
             return True
-        now = time.monotonic()
+        now = self._clock()
         known, since = self._seen.get(trial._trial_id, (None, 0.0))
         if trial._trial_id not in self._seen or known != heartbeat:
             self._seen[trial._trial_id] = (heartbeat, now)

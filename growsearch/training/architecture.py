@@ -14,12 +14,13 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor, nn
 
 from growsearch.config import RunConfig
-from growsearch.errors import GrowsearchError, InputError
+from growsearch.errors import InputError
 from growsearch.networks import build_network, initialise_network
 from growsearch.runs.layout import WEIGHTS
+from growsearch.runs.reading import DamagedFile
 from growsearch.surgery import Insertion, ResidualBlock, apply_masks, rebuild, rename
 from growsearch.surgery.masks import SUFFIX
-from growsearch.training.artifact import insertions_of, read_description
+from growsearch.training.artifact import read_description
 
 
 @dataclass(frozen=True, eq=False)
@@ -37,21 +38,19 @@ class Architecture:
     def of(folder: Path) -> Architecture:
         """That of the finished run in `folder`; of its weights only the masks are read.
 
-        Raises `InputError` where a file is missing and `GrowsearchError` where one is damaged.
+        Raises `InputError` where a file is missing or damaged.
         """
         description = read_description(folder)
         try:
             with safe_open(folder / WEIGHTS, "pt") as file:
                 shapes = {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}  # noqa: SIM118
                 masks = {name: file.get_tensor(name) for name in shapes if name.endswith(SUFFIX)}
-            insertions = tuple(insertions_of(description))
-            attributes: dict[str, int] = description.get("attributes", {})
-            aliases: dict[str, str] = description["shared"]
-        except (OSError, SafetensorError, KeyError, TypeError) as error:
-            raise GrowsearchError(f"{folder} is damaged ({error!r}): delete it to run it again") from error
-        shapes |= {alias: shapes[name] for alias, name in aliases.items()}
+            shapes |= {alias: shapes[name] for alias, name in description.shared.items()}
+        except (OSError, SafetensorError, KeyError) as error:
+            raise DamagedFile(f"{folder / WEIGHTS}: is damaged ({error!r}): delete {folder} to run it again") from error
         kept = {name: mask for name, mask in masks.items() if mask.dtype == torch.bool}
-        return Architecture(insertions, shapes, kept, attributes, description.get("sizes", {}))
+        sizes = {path: list(found) for path, found in (description.sizes or {}).items()}
+        return Architecture(tuple(description.insertions), shapes, kept, description.attributes, sizes)
 
     @property
     def key(self) -> str:

@@ -26,7 +26,7 @@ from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
-from growsearch.training.artifact import save_network
+from growsearch.training.artifact import NetworkDescription, insertions_of, save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate, evaluation_samples
@@ -302,20 +302,23 @@ class TrainingRun:
             self._change(setup.soft, setup.soft.compact)
         read = self._evaluate(setup.data.test, "test") if test else self._evaluate(setup.validation, "validation")
         widths = self._widths or self._traced_widths()
+        architecture = self._architecture()
         save_network(
             self._folder,
             setup.model,
-            {
-                "network": setup.config.network,
-                "input_shape": setup.data.input_shape,
-                "input_dtype": str(setup.data.input_dtype).removeprefix("torch."),
-                "outputs": setup.data.outputs,
-                "normalisation": {"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
-                **self._architecture(),
-                "widths": widths,
-                "parameters": self._parameters,
-                "active_parameters": active_parameters(setup.model),
-            },
+            NetworkDescription(
+                network=setup.config.network,
+                input_shape=setup.data.input_shape,
+                input_dtype=str(setup.data.input_dtype).removeprefix("torch."),
+                outputs=setup.data.outputs,
+                normalisation={"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
+                insertions=insertions_of(architecture),
+                attributes=architecture["attributes"],
+                sizes=architecture["sizes"],
+                widths=widths,
+                parameters=self._parameters,
+                active_parameters=active_parameters(setup.model),
+            ),
         )
         result = RunResult(
             config=self._fingerprint,

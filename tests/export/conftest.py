@@ -7,7 +7,7 @@ import os
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import asdict
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -20,9 +20,11 @@ import growsearch
 from growsearch.config import RunConfig
 from growsearch.export import export_network
 from growsearch.networks import build_network
+from growsearch.runs.store import write_result
 from growsearch.surgery import Insertion
 from growsearch.training import load_network, run_one
-from growsearch.training.artifact import save_network
+from growsearch.training.artifact import NetworkDescription, save_network
+from tests.runs.examples import RESULT
 
 FORMATS = ("safetensors", "torch", "onnx")
 OWN = """\
@@ -125,9 +127,9 @@ def save_residual(folder: Path) -> nn.Module:
     """The folder of a finished run with that network."""
     model, insertions = grown_residual()
     folder.mkdir(parents=True)
-    architecture = {"insertions": [asdict(one) for one in insertions], "widths": {}}
-    save_network(folder, model, {"network": RESIDUAL, "input_shape": [1, 8, 8], "outputs": 10, **architecture})
-    (folder / "result.json").write_text('{"seed": 0}')
+    described = NetworkDescription(network=RESIDUAL, input_shape=[1, 8, 8], outputs=10, insertions=insertions)
+    save_network(folder, model, described)
+    write_result(folder, replace(RESULT, seed=0))
     return model
 
 

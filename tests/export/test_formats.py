@@ -69,9 +69,9 @@ def test_a_sparse_export_is_without_units_that_masks_have_cut_off(trained: Path,
     assert loaded.get_submodule("1").weight.shape == (19, 64)
     assert all(one.difference is not None and one.difference <= 1e-5 for one in exported)
     described = read_description(folder / "export")
-    assert described["widths"]["1"] == 19
-    assert described["active_parameters"] == active_parameters(loaded) < described["parameters"]
-    assert described["parameters"] == sum(parameter.numel() for parameter in loaded.parameters())
+    assert described.widths["1"] == 19
+    assert described.active_parameters == active_parameters(loaded) < (described.parameters or 0)
+    assert described.parameters == sum(parameter.numel() for parameter in loaded.parameters())
 
 
 def test_a_network_without_masks_has_no_sparse_form(trained: Path, tmp_path: Path) -> None:
@@ -136,7 +136,7 @@ def test_damaged_files_are_named(trained: Path, tmp_path: Path) -> None:
         growsearch.load(tmp_path)
     exported.path.write_bytes(content)
     (tmp_path / "network.json").write_text("{")
-    with pytest.raises(GrowsearchError, match="network.json is damaged"):
+    with pytest.raises(GrowsearchError, match="network.json: is damaged"):
         growsearch.load(tmp_path)
     with pytest.raises(InputError, match="does not exist: name a finished run"):
         growsearch.load(tmp_path / "nowhere")

@@ -17,7 +17,7 @@ from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import RunLog, median_run, read_logs
 from growsearch.report.network import Box, network_boxes
 from growsearch.report.network_svg import network_svg
-from growsearch.training.artifact import save_network
+from growsearch.training.artifact import NetworkDescription, save_network
 
 RESNET = {"name": "resnet18_cifar", "width": 0.0625}
 
@@ -28,7 +28,7 @@ def run_with(score: float, seed: int = 0, events: list[dict[str, Any]] | None = 
 
 def saved(folder: Path, model: nn.Module, network: dict[str, Any], shape: tuple[int, ...]) -> Path:
     folder.mkdir(parents=True, exist_ok=True)
-    description = {"network": network, "input_shape": list(shape), "outputs": 10, "insertions": []}
+    description = NetworkDescription(network=network, input_shape=list(shape), outputs=10, insertions=[])
     save_network(folder, model, description)
     return folder
 

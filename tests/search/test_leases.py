@@ -11,7 +11,7 @@ import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import SearchConfig
-from growsearch.search.leases import MOST_DEATHS, Lease, Watch, requeue, worker_name
+from growsearch.search.leases import HEARTBEATS, MOST_DEATHS, Lease, Watch, requeue, worker_name
 from growsearch.search.queue import fill, finished, is_done, take
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, counts, create_study, find_study
@@ -53,12 +53,24 @@ def test_a_trial_is_taken_by_one_worker_only(study: Study, tmp_path: Path) -> No
     assert taken[3] is None
 
 
+class FakeClock:
+    """A clock that stands still until it is put forward."""
+
+    def __init__(self) -> None:
+        self.now = 0.0
+
+    def __call__(self) -> float:
+        return self.now
+
+
 def test_a_lease_runs_out_when_there_is_no_heartbeat(study: Study) -> None:
-    trial = begin(study, elsewhere())
-    watch = Watch(study)
+    trial, clock = begin(study, elsewhere()), FakeClock()
+    watch = Watch(study, clock)
 
     assert watch.requeue_abandoned() == 0
-    time.sleep(1.5 * LEASE)
+    clock.now += LEASE
+    assert watch.requeue_abandoned() == 0
+    clock.now += 0.001
     assert watch.requeue_abandoned() == 1
 
     before, after = study.storage.get_trial(trial._trial_id), study.trials()[-1]
@@ -67,22 +79,66 @@ def test_a_lease_runs_out_when_there_is_no_heartbeat(study: Study) -> None:
 
 
 def test_a_lease_does_not_run_out_while_heartbeats_are_given(study: Study) -> None:
+    trial_id, clock = take(study, worker_name()), FakeClock()
+    assert trial_id is not None
+    watch, lease = Watch(study, clock), Lease(study, trial_id, elsewhere(), clock)
+    for _ in range(6):
+        lease.beat()
+        assert watch.requeue_abandoned() == 0
+        clock.now += 0.9 * LEASE
+    assert not lease.lost.is_set()
+
+
+def test_a_watcher_looks_no_more_often_than_heartbeats_are_given(study: Study) -> None:
+    begin(study, worker_name().replace(f":{os.getpid()}:", f":{dead_process()}:"))
+    clock = FakeClock()
+    watch = Watch(study, clock)
+    watch.requeue_abandoned()
+    begin(study, worker_name().replace(f":{os.getpid()}:", f":{dead_process()}:"))
+
+    waiting = [trial.state for trial in study.trials()].count(TrialState.WAITING)
+    clock.now += 0.9 * LEASE / HEARTBEATS
+    watch.look_now_and_then()
+    assert [trial.state for trial in study.trials()].count(TrialState.WAITING) == waiting
+    clock.now += 0.2 * LEASE / HEARTBEATS
+    watch.look_now_and_then()
+    assert [trial.state for trial in study.trials()].count(TrialState.WAITING) == waiting + 1
+
+
+def test_getting_on_is_told_but_not_at_every_moment(study: Study) -> None:
+    trial_id, clock = take(study, worker_name()), FakeClock()
+    assert trial_id is not None
+    lease = Lease(study, trial_id, elsewhere(), clock)
+    told = []
+
+    for _ in range(4):
+        lease.got_on()
+        told.append(study.storage.get_trial(trial_id).user_attrs["lease"]["beat"])
+        clock.now += 0.06  # a moment is 0.1 seconds
+
+    assert told == [1, 1, 2, 2]
+
+
+def test_a_lease_gives_heartbeats_by_itself(study: Study) -> None:
     trial_id = take(study, worker_name())
     assert trial_id is not None
-    watch = Watch(study)
-    with Lease(study, trial_id, elsewhere()) as lease:
-        for _ in range(6):
-            assert watch.requeue_abandoned() == 0
-            time.sleep(LEASE / 2)
-        assert not lease.lost.is_set()
+    until = time.monotonic() + 30
+    with Lease(study, trial_id, elsewhere()):
+        while study.storage.get_trial(trial_id).user_attrs["lease"]["beat"] < 3:
+            assert time.monotonic() < until
+            time.sleep(0.01)
+
+
+def dead_process() -> int:
+    """The number of a process of this machine that is no more."""
+    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(0,))
+    process.start()
+    process.join()
+    return process.pid or 0
 
 
 def test_a_dead_process_of_this_machine_is_known_at_once(study: Study) -> None:
-    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(0,))
-    process.start()
-    name = worker_name().replace(f":{os.getpid()}:", f":{process.pid}:")
-    process.join()
-    begin(study, name)
+    begin(study, worker_name().replace(f":{os.getpid()}:", f":{dead_process()}:"))
 
     assert Watch(study).requeue_abandoned() == 1
 

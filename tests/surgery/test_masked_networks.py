@@ -22,7 +22,7 @@ from growsearch.surgery import (
     rebuild,
     to_sparse,
 )
-from growsearch.training.artifact import load_network, save_network
+from growsearch.training.artifact import NetworkDescription, load_network, save_network
 from tests.growth.tasks import batch_for, cnn, mlp
 from tests.surgery.masked import sparsify
 
@@ -68,7 +68,7 @@ def test_a_saved_network_is_loaded_with_its_masks(tmp_path: Path) -> None:
     sparsify(model)
     inputs = torch.randn(2, 1, 3, 3)
     grow(model, inputs, dict.fromkeys(trace(model, inputs).sites, 1))
-    save_network(tmp_path, model, {"network": network, "input_shape": (1, 3, 3), "outputs": 2, "insertions": []})
+    save_network(tmp_path, model, NetworkDescription(network=network, input_shape=(1, 3, 3), outputs=2, insertions=[]))
 
     loaded = load_network(tmp_path)
 
