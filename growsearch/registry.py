@@ -9,7 +9,7 @@ from importlib.metadata import EntryPoint, entry_points
 
 from growsearch.errors import GrowsearchError, InputError
 
-GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers")
+GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers", "operations")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
 NOUNS = {
     "when": "scheduler (when)",
@@ -21,6 +21,7 @@ NOUNS = {
     "tasks": "task",
     "optimizers": "optimizer",
     "loggers": "logger",
+    "operations": "operation",
 }
 
 

@@ -11,7 +11,7 @@ from torch.overrides import resolve_name
 from growsearch.graph.call import Call
 from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
-from growsearch.graph.rules.step import Cost, Slot, Step, Use, Value
+from growsearch.graph.rules.step import AxisSlot, Cost, Step, Use, Value
 from growsearch.graph.spaces import Unsupported, freeze
 from growsearch.graph.splits import Split, settle
 
@@ -23,7 +23,7 @@ class Analysis:
         self.calls: dict[str, Call] = {}
         self.modules: dict[str, nn.Module] = {}
         self.values: dict[str, Value] = {}
-        self.slots: dict[tuple[str, int], Slot] = {}
+        self.slots: dict[tuple[str, int], AxisSlot] = {}
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
@@ -89,20 +89,21 @@ def _apply(step: Step) -> tuple[list[Value], str]:
         return [], "output"
     if step.peculiar:
         return _stop(step, f"{step.peculiar} tensors in {call.target} at {step.place}"), ""
-    rule = find_rule(call, step.module)
-    if rule is None:
+    found = find_rule(call, step.module)
+    if found is None:
         what = type(step.module).__name__ if step.module is not None else _full_name(call)
         return _stop(step, f"no rule for {what} at {step.place}"), ""
+    name, joins = found
     try:
-        outputs = rule.apply(step)
+        outputs = joins(step)
     except Unsupported as error:
-        return _stop(step, f"{error}, in {call.target} at {step.place}"), rule.name
+        return _stop(step, f"{error}, in {call.target} at {step.place}"), name
     except Exception as error:  # a use of the operation that the rule does not foresee: the rest can grow all the same
-        why = f"the rule {rule.name!r} failed with {type(error).__name__}: {error}"
-        return _stop(step, f"{why}, in {call.target} at {step.place}"), rule.name
+        why = f"the rule {name!r} failed with {type(error).__name__}: {error}"
+        return _stop(step, f"{why}, in {call.target} at {step.place}"), name
     if [value.shape for value in outputs] != list(step.shapes) or any(len(v.axes) != v.rank for v in outputs):
-        return _stop(step, f"unexpected output shapes of {call.target} at {step.place}"), rule.name
-    return outputs, rule.name
+        return _stop(step, f"unexpected output shapes of {call.target} at {step.place}"), name
+    return outputs, name
 
 
 def _fixed(step: Step, reason: str) -> list[Value]:

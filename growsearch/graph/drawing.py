@@ -8,12 +8,11 @@ from html import escape
 
 from growsearch.graph.call import Call
 from growsearch.graph.network import NetworkGraph
+from growsearch.graph.rules import operation
 
 _WIDTH, _HEIGHT, _GAP_X, _GAP_Y, _MARGIN = 250, 40, 30, 30, 24
 _LETTERS = 36
 _KEY_WIDTH = 4 * 150 + _MARGIN
-# What goes into the box of the call before it, where nothing else happens in between.
-_ABSORBED = frozenset({"batch_norm", "group_norm", "layer_norm", "instance_norm", "pointwise"})
 _STYLE = """
 svg { --page: #ffffff; --ink: #1f2328; --line: #8c959f; --plain: #f0f2f4;
   --exact: #d3f2d9; --mixing: #fff0c2; --frozen: #ffdcd7; }
@@ -77,7 +76,7 @@ def _boxes(graph: NetworkGraph) -> dict[str, _Box]:
     boxes: dict[str, _Box] = {}
     for name, call in shown.items():
         sources = [source for source in _sources(graph, call) if source in shown]
-        if call.rule in _ABSORBED and len(sources) == 1 and readers[sources[0]] == 1:
+        if operation(call.rule).drawn_as == "label" and len(sources) == 1 and readers[sources[0]] == 1:
             box_of[name] = box_of[sources[0]]
             box = boxes[box_of[name]]
             boxes[box_of[name]] = _Box((*box.calls, call), box.sources)

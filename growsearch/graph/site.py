@@ -70,7 +70,7 @@ class Site:
 
     A *unit* is the smallest amount by which the site can change: `granularity` channels of its first producer (more
     than one behind grouped convolutions). `producers` and `consumers` are names of calls in the graph (module calls
-    whose weight has this space on its output / input axis); `followers` are the calls that carry the space from the
+    whose weight has this space on its output / input axis); `path` holds the calls that carry the space from the
     producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site,
     `attributes` every number of heads and the like that modules keep, `sizes` what those without tensors remember.
     """
@@ -82,7 +82,7 @@ class Site:
     reason: str
     producers: tuple[str, ...]
     consumers: tuple[str, ...]
-    followers: tuple[str, ...]
+    path: tuple[str, ...]
     axes: tuple[AxisUse, ...]
     parameters_per_unit: int
     flops_per_unit: int

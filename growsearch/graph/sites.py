@@ -40,7 +40,7 @@ def find_sites(
     """
     ends = _ends(analysis)
     names = _named(ends)
-    layouts, followers = _layouts(analysis, names)
+    layouts, paths = _layouts(analysis, names)
     costs = _costs(analysis, set(ends), samples)
     shapes = _shapes(analysis)
     sites = {}
@@ -58,11 +58,11 @@ def find_sites(
             reason=reason,
             producers=tuple(end.producers),
             consumers=tuple(end.consumers),
-            followers=tuple(c for c in followers[names[block]] if c not in end.producers and c not in end.consumers),
+            path=tuple(c for c in paths[names[block]] if c not in end.producers and c not in end.consumers),
             axes=axes,
             parameters_per_unit=_parameters_per_unit(axes, shapes, parameters),
             flops_per_unit=costs(block),
-            sizes=_sizes(analysis, names[block], layouts, followers[names[block]], modules),
+            sizes=_sizes(analysis, names[block], layouts, paths[names[block]], modules),
         )
     counted = {name: block.counted for block, name in names.items() if block.counted and not block.reason}
     return sites, layouts, counted
@@ -128,7 +128,7 @@ def _runs(pieces: list[Piece]) -> Iterable[tuple[Block, Run]]:
 
 def _layouts(analysis: Analysis, names: dict[Block, str]) -> tuple[dict[str, dict[str, Layout]], dict[str, list[str]]]:
     layouts: dict[str, dict[str, Layout]] = {}
-    followers: dict[str, list[str]] = defaultdict(list)
+    paths: dict[str, list[str]] = defaultdict(list)
     for call, value in analysis.values.items():
         here: dict[str, Layout] = {}
         for axis, pieces in enumerate(value.axes):
@@ -144,8 +144,8 @@ def _layouts(analysis: Analysis, names: dict[Block, str]) -> tuple[dict[str, dic
         layouts[call] = here
         if analysis.calls[call].kind in ("module", "function"):
             for name in here:
-                followers[name].append(call)
-    return layouts, followers
+                paths[name].append(call)
+    return layouts, paths
 
 
 def _sizes(

@@ -20,6 +20,7 @@ from growsearch.graph.literals import freeze_literals
 from growsearch.graph.metering import unmetered
 from growsearch.graph.network import NetworkGraph, build_networkx
 from growsearch.graph.recorder import tensor_names
+from growsearch.graph.rules import load_operations
 from growsearch.graph.running import Runner, check_model, examples_of
 from growsearch.graph.site import Site
 from growsearch.graph.sites import find_sites
@@ -43,6 +44,7 @@ def trace(model: nn.Module, example_inputs: Any, before: NetworkGraph | None = N
 
     Raises `TraceError` where the model is wrapped or fails.
     """
+    load_operations()
     graph, counted = traced(model, example_inputs)
     known = None if before is None else carried(before, graph, model)
     if known is not None:

@@ -83,7 +83,7 @@ class GrowthContext:
         return list(units) if ages is None else [unit for unit in units if ages[unit] >= self.minimum_age]
 
     def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
-        """Leading singular triplets of the gradient matrices: per site one entry for each lane.
+        """Leading singular triplets of the gradient matrices: per site one entry for each channel.
 
         The first call collects for all sites of `plan` at once; later calls are answered from memory. Raises
         `GrowthRefused` without objective and batches, and where a site has no gradient matrix.

@@ -19,11 +19,11 @@ from growsearch.growth.starts import usual_std
 
 @dataclass(frozen=True)
 class UnitWeights:
-    """The weights of one unit of a site in one tensor, or of one of its lanes.
+    """The weights of one unit of a site in one tensor, or of one of its channels.
 
-    A *lane* is one of the channels that make up a unit: there are several behind grouped convolutions only. `shape` is
-    that of the tensor, `slots` are the lane's among the positions of a unit along `use.axis`, `channels` its
-    entries of the first of the other axes. Flattened, weights are laid out as (channels, slots, everything else).
+    A unit has several channels behind grouped convolutions only. `shape` is that of the tensor, `slots` are the
+    channel's among the positions of a unit along `use.axis`, `channels` its entries of the first of the other axes.
+    Flattened, weights are laid out as (channels, slots, everything else).
     """
 
     use: AxisUse
@@ -72,18 +72,18 @@ def _slice(places: range) -> slice:
 
 
 def unit_weights(model: nn.Module, site: Site, role: Role) -> list[list[UnitWeights]]:
-    """Per lane, the weights of one role ("out": incoming, "in": outgoing) of one unit.
+    """Per channel, the weights of one role ("out": incoming, "in": outgoing) of one unit.
 
-    A site has a lane for each channel of its units where all of its layers keep these apart: `groups` of them, or none
-    grouped. Elsewhere, as behind a chunk whose halves meet again, the whole unit is one lane.
+    The channels of a unit are apart where all of the site's layers keep them apart: `groups` of them, or none grouped.
+    Elsewhere, as behind a chunk whose halves meet again, the whole unit is one channel.
     """
     uses = [use for use in site.axes if use.role in ("out", "in")]
     count = site.granularity
-    by_use = {use: [_lane(model, use, lane, count) for lane in range(count)] for use in uses}
+    by_use = {use: [_channel(model, use, channel, count) for channel in range(count)] for use in uses}
     if count > 1 and all(part is not None for parts in by_use.values() for part in parts):
         return [
-            [part for use in uses if use.role == role and (part := by_use[use][lane]) is not None]
-            for lane in range(count)
+            [part for use in uses if use.role == role and (part := by_use[use][channel]) is not None]
+            for channel in range(count)
         ]
     return [[_whole(model, use) for use in uses if use.role == role]]
 
@@ -94,15 +94,15 @@ def _whole(model: nn.Module, use: AxisUse) -> UnitWeights:
     return UnitWeights(use, shape, range(positions(use)), range(others[0] if others else 1))
 
 
-def _lane(model: nn.Module, use: AxisUse, lane: int, count: int) -> UnitWeights | None:
-    """One of `count` lanes; None where the layer does not keep that many apart."""
+def _channel(model: nn.Module, use: AxisUse, channel: int, count: int) -> UnitWeights | None:
+    """One of `count` channels; None where the layer does not keep that many apart."""
     whole = _whole(model, use)
     groups = getattr(model.get_submodule(use.module), "groups", 1)
     if positions(use) == count and groups in (1, count):
-        return replace(whole, slots=range(lane, lane + 1))
+        return replace(whole, slots=range(channel, channel + 1))
     if positions(use) == 1 and groups == count:
         each = len(whole.channels) // groups
-        return replace(whole, channels=range(lane * each, (lane + 1) * each))
+        return replace(whole, channels=range(channel * each, (channel + 1) * each))
     return None
 
 
@@ -121,7 +121,7 @@ def zero_fills(model: nn.Module, site: Site, role: Role) -> dict[FillKey, Tensor
 
 def mean_norm(model: nn.Module, site: Site, role: Role) -> float:
     """Mean norm of the existing units' weights of one role, all layers together; of PyTorch's own if that is 0."""
-    parts = [part for lane in unit_weights(model, site, role) for part in lane]
+    parts = [part for channel in unit_weights(model, site, role) for part in channel]
     return mean_norm_of(model, site, parts)
 
 

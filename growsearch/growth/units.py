@@ -19,10 +19,10 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
+from growsearch.graph.filters import delta_filters
 from growsearch.growth.candidate import FillKey, NewUnit
 from growsearch.growth.starts import silent_row, start_of
-from growsearch.growth.statistics.filters import delta_filters
-from growsearch.growth.statistics.transport import Transport
+from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.growth.trainable import named_weights, require_trained, trains
 from growsearch.growth.unit_weights import UnitWeights, fill_shape, mean_norm_of, unit_weights, weight_of
 
@@ -33,8 +33,8 @@ ACTIVATION_EPSILON = 1e-7
 class SiteEnds:
     """What a site's units have on the way in and on the way out, with the means to turn vectors into new units.
 
-    `producers` and `consumers` hold, lane by lane (see `unit_weights`), the weights of one unit. `trainable` are the
-    names of the parameters that train; None: all.
+    `producers` and `consumers` hold, channel by channel (see `unit_weights`), the weights of one unit. `trainable` are
+    the names of the parameters that train; None: all.
     """
 
     def __init__(
@@ -42,7 +42,7 @@ class SiteEnds:
     ) -> None:
         require_trained(site, trainable)
         self.model, self.site, self._trainable = model, site, trainable
-        self.transport = Transport(graph, model, site)
+        self.path = PathJacobian(graph, model, site)
         self.producers = unit_weights(model, site, "out")
         self.consumers = unit_weights(model, site, "in")
         if not any(self.producers):
@@ -63,7 +63,7 @@ class SiteEnds:
         if zero == "incoming":
             return "outgoing"
         try:
-            self.transport.check_silent_start()
+            self.path.check_silent_start()
         except GrowthRefused as error:
             raise GrowthRefused(
                 f"site {self.site.name!r}: {named_weights(self.site, 'in')} is not trained, so new units could learn "
@@ -73,29 +73,30 @@ class SiteEnds:
 
     def _preserving(self, side: Side) -> Literal["incoming", "outgoing"]:
         """The side that is asked for, or the one that leaves the function as it is."""
-        if side == "outgoing" or (side == "auto" and (self.transport.normalised or self.transport.one_sided)):
+        if side == "outgoing" or (side == "auto" and (self.path.normalised or self.path.one_sided)):
             return "outgoing"
         try:
-            self.transport.check_silent_start()
+            self.path.check_silent_start()
         except GrowthRefused:
             if side == "incoming":
                 raise
             return "outgoing"
-        return "incoming" if side == "incoming" or self.transport.known else "outgoing"
+        return "incoming" if side == "incoming" or self.path.known else "outgoing"
 
-    def mean_norm(self, end: Literal["incoming", "outgoing"], lane: int) -> float:
+    def mean_norm(self, end: Literal["incoming", "outgoing"], channel: int) -> float:
         """Mean norm of the existing units' weights on one side, all its layers together.
 
         Where they are all zero, the norm that PyTorch's own initialisation would give.
         """
-        ends = (self.producers if end == "incoming" else self.consumers)[lane]
+        ends = (self.producers if end == "incoming" else self.consumers)[channel]
         return mean_norm_of(self.model, self.site, ends)
 
     def starts(self, end: Literal["incoming", "outgoing"], count: int, generator: torch.Generator) -> list[Tensor]:
-        """Per lane, `[count, length]` weights of one side as its layers themselves begin."""
-        lanes = self.producers if end == "incoming" else self.consumers
+        """Per channel, `[count, length]` weights of one side as its layers themselves begin."""
+        channels = self.producers if end == "incoming" else self.consumers
         return [
-            torch.cat([start_of(self.model, e.use).draw(count, e.size, generator) for e in ends], 1) for ends in lanes
+            torch.cat([start_of(self.model, e.use).draw(count, e.size, generator) for e in ends], 1)
+            for ends in channels
         ]
 
     def candidates(
@@ -105,10 +106,10 @@ class SiteEnds:
         scores: Sequence[float] | None = None,
         descent: Sequence[Tensor] | None = None,
     ) -> list[NewUnit]:
-        """Candidates whose non-zero side is given: per lane one tensor `[units, length of that side]`.
+        """Candidates whose non-zero side is given: per channel one tensor `[units, length of that side]`.
 
-        `descent` gives, per lane, directions for the incoming side, used where an epsilon is needed and no layer on the
-        way has a bias to carry it.
+        `descent` gives, per channel, directions for the incoming side, used where an epsilon is needed and no layer on
+        the way has a bias to carry it.
         """
         moving = self.producers if zero == "outgoing" else self.consumers
         count = len(vectors[0])
@@ -128,21 +129,21 @@ class SiteEnds:
         ]
 
     def fills(self, end: Literal["incoming", "outgoing"], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
-        """Fills `[units, *fill of one unit]` of one side from per lane `[units, length]`; differentiable."""
+        """Fills `[units, *fill of one unit]` of one side from per channel `[units, length]`; differentiable."""
         return self._fills(self.producers if end == "incoming" else self.consumers, vectors)
 
-    def length(self, end: Literal["incoming", "outgoing"], lane: int) -> int:
+    def length(self, end: Literal["incoming", "outgoing"], channel: int) -> int:
         """Number of weights of one unit on one side."""
-        return sum(e.size for e in (self.producers if end == "incoming" else self.consumers)[lane])
+        return sum(e.size for e in (self.producers if end == "incoming" else self.consumers)[channel])
 
     def random_incoming(self, count: int, generator: torch.Generator) -> list[Tensor]:
-        """Per lane, `count` random unit directions of the incoming side: `descent` where there is no better one."""
+        """Per channel, `count` random unit directions of the incoming side: `descent` where there is no better one."""
         return [random_directions(count, self.length("incoming", i), generator) for i in range(len(self.producers))]
 
-    def _fills(self, by_lane: Sequence[Sequence[UnitWeights]], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
-        """Fills `[units, *fill of one unit]` from the lanes' vectors `[units, length]`."""
+    def _fills(self, by_channel: Sequence[Sequence[UnitWeights]], vectors: Sequence[Tensor]) -> dict[FillKey, Tensor]:
+        """Fills `[units, *fill of one unit]` from the channels' vectors `[units, length]`."""
         fills: dict[FillKey, Tensor] = {}
-        for ends, rows in zip(by_lane, vectors, strict=True):
+        for ends, rows in zip(by_channel, vectors, strict=True):
             for end, piece in zip(ends, torch.split(rows, [e.size for e in ends], 1), strict=True):
                 weight, key = self.weight(end), (end.use.tensor, end.use.axis)
                 if key not in fills:
@@ -169,19 +170,19 @@ class SiteEnds:
 
     def _activation_epsilon(self, descent: Sequence[Tensor] | None) -> dict[FillKey, Tensor]:
         """A value just above 0 at every producer, and behind every layer that would take it away again."""
-        if not self.transport.kinked:
+        if not self.path.kinked:
             return {}
         learned = dict(self.model.named_parameters(remove_duplicate=False))
         fills = {
             (u.tensor, u.axis): (t := weight_of(self.model, u)).new_full((1, *fill_shape(u, t)), _smallest(t))
             for u in self.site.axes
-            if u.role == "bias" or (u.role == "shift" and self.transport.normalised and u.tensor in learned)
+            if u.role == "bias" or (u.role == "shift" and self.path.normalised and u.tensor in learned)
         }
-        if descent is None or self.transport.normalised:
+        if descent is None or self.path.normalised:
             return fills
         size = _smallest(self.weight(self.producers[0][0]))
         moved = self._fills(
-            self.producers, [d * (size * self.mean_norm("incoming", lane)) for lane, d in enumerate(descent)]
+            self.producers, [d * (size * self.mean_norm("incoming", channel)) for channel, d in enumerate(descent)]
         )
         biased = {use.module for use in self.site.axes if use.role == "bias"}
         plain = [end.use for ends in self.producers for end in ends if end.module not in biased]

@@ -1,163 +1,142 @@
-"""Operations on positions, on samples or on every element leave channels free; the same ones over channels do not."""
+"""An operation from outside: one record, and everything can follow it."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import os
+import subprocess
+import sys
+from pathlib import Path
 
 import pytest
 import torch
-import torch.nn.functional as F
-import torchvision
 from torch import Tensor, nn
 
-from growsearch.graph import trace
+import growsearch
+from growsearch import InputError
+from growsearch.graph import Step, Value, operation, rule
+from growsearch.surgery import outputs_of, relative_difference
 
-IMAGE = torch.randn(4, 3, 6, 6, generator=torch.Generator().manual_seed(1))
-SWAPPED = torch.tensor([1, 0, 2, 3])
-GRID = torch.linspace(-1, 1, 200).reshape(4, 5, 5, 2)
-ROWS = SWAPPED[:, None, None, None]
+PLUGIN = Path(__file__).parents[1] / "plugin"
 
-
-class Operation(nn.Module):
-    def __init__(self, function: Callable[[Tensor], Tensor]) -> None:
-        super().__init__()
-        self.function = function
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.function(x)
-
-
-def behind(function: Callable[[Tensor], Tensor]) -> nn.Module:
-    """A convolution, the operation, and a convolution of as many channels as it leaves."""
-    channels = function(torch.rand(4, 6, 6, 6)).shape[1]
-    return nn.Sequential(nn.Conv2d(3, 6, 1), nn.Sigmoid(), Operation(function), nn.Conv2d(channels, 2, 1))
+PROGRAM = """
+import torch
+from torch import nn
+import growsearch
+from growsearch_example.operation import Soften
+{register}
+torch.manual_seed(0)
+model = nn.Sequential(nn.Linear(4, 6), Soften(), nn.Linear(6, 3))
+x, y = torch.randn(16, 4), torch.randn(16, 3)
+site = growsearch.trace(model, x).sites["0"]
+print(site.kind, *site.path, site.reason)
+"""
 
 
-def unpooled(h: Tensor) -> Tensor:
-    values, index = F.max_pool2d(h, 2, return_indices=True)
-    return F.max_unpool2d(values, index, 2)
+def _traced(register: str) -> str:
+    """What a new process sees of a site in front of the operation."""
+    command = [sys.executable, "-c", PROGRAM.format(register=register)]
+    done = subprocess.run(
+        command, env={**os.environ, "PYTHONPATH": str(PLUGIN)}, capture_output=True, text=True, check=True
+    )
+    return done.stdout.strip()
 
 
-def filtered(h: Tensor) -> Tensor:
-    spectrum = torch.fft.rfft2(h)
-    return torch.fft.irfft2(spectrum * torch.ones(4), s=h.shape[-2:]) + torch.fft.fft(h, dim=-1).real
+def test_an_installed_package_teaches_an_operation() -> None:
+    assert _traced("").startswith("exact 1")
 
 
-def joined(h: Tensor) -> Tensor:
-    return torch.hstack([h, torch.vstack([h[:2], h[2:]]), torch.dstack([h[:, :, :2], h[:, :, 2:]])])
-
-
-def products(h: Tensor) -> Tensor:
-    return torch.baddbmm(h.flatten(2), h.flatten(2), torch.ones(4, 36, 36) / 36).unflatten(2, (6, 6))
-
-
-def warped(h: Tensor) -> Tensor:
-    grid = F.affine_grid(torch.ones(4, 2, 3) / 3, [4, 1, 5, 5], align_corners=False)
-    return F.grid_sample(h, grid, align_corners=False)
-
-
-def boxes(h: Tensor) -> Tensor:
-    return torchvision.ops.roi_align(h, [torch.tensor([[0.0, 0, 4, 4]])] * 4, 2)
-
-
-PASSING: dict[str, Callable[[Tensor], Tensor]] = {
-    "unpool": unpooled,
-    "adaptive pool with indices": lambda h: F.adaptive_max_pool2d(h, 2, return_indices=True)[0],
-    "fourier": filtered,
-    "shift": lambda h: torch.fft.fftshift(h, dim=(-2, -1)),
-    "grid": lambda h: F.grid_sample(h, GRID, align_corners=False),
-    "affine grid": warped,
-    "roi_align": boxes,
-    "index_select": lambda h: h.index_select(0, SWAPPED),
-    "index_add": lambda h: torch.zeros_like(h).index_add_(0, SWAPPED, h),
-    "index_copy": lambda h: torch.zeros_like(h).index_copy(0, SWAPPED, h * 2),
-    "gather": lambda h: h.gather(0, ROWS.expand_as(h)),
-    "scatter_add": lambda h: torch.zeros_like(h).scatter_add_(0, ROWS.expand_as(h), h),
-    "scatter": lambda h: torch.zeros_like(h).scatter(0, ROWS.expand_as(h), h),
-    "take_along_dim": lambda h: torch.take_along_dim(h, h.argsort(-1), -1),
-    "repeat_interleave": lambda h: h.repeat_interleave(3, 1),
-    "repeat_interleave of positions": lambda h: h.repeat_interleave(torch.tensor([1, 0, 2, 1, 1, 1]), 2),
-    "topk": lambda h: h.flatten(2).topk(3, 2)[0][..., None],
-    "kthvalue": lambda h: h.flatten(2).kthvalue(3).values[..., None, None],
-    "cummax": lambda h: h.cummax(-1)[0] + h.diff(dim=2).sum(2, keepdim=True),
-    "window": lambda h: h.unfold(2, 2, 1).mean(-1),
-    "unfold and fold": lambda h: F.fold(F.unfold(h, 3) * 0.5, (6, 6), 3),
-    "unfold": lambda h: F.unfold(h, 3)[..., None],
-    "einsum": lambda h: torch.einsum("bchw,bhw->bchw", h, torch.ones(4, 6, 6)),
-    "einsum over positions": lambda h: torch.einsum("bchw,wv->bchv", h, torch.ones(6, 5)),
-    "two tensors": lambda h: torch.max(h, 0.5 * h) + torch.min(h, h.square()) + torch.atan2(h, h + 1),
-    "reciprocal": lambda h: 1 / (h.square() + 1) + 2 / h.exp(),
-    "special": lambda h: torch.special.expit(h) + torch.special.i0e(h) + torch.special.log_ndtr(h),
-    "functions": lambda h: h.atan() + h.asinh() + h.sgn() + torch.erfinv(h / 2) + h.sinc() + h.lgamma() + h.i0(),
-    "complex": lambda h: torch.polar(h, h).real + torch.complex(h, h).angle(),
-    "quantised": lambda h: torch.fake_quantize_per_tensor_affine(h, 0.1, 0, -128, 127),
-    "broadcast": lambda h: torch.broadcast_tensors(h, h.mean((2, 3), keepdim=True))[1],
-    "norm": lambda h: h / torch.linalg.vector_norm(h, dim=(2, 3), keepdim=True),
-    "stacks": joined,
-    "splits": lambda h: torch.vstack(torch.vsplit(h, 2)) + torch.hstack(torch.hsplit(h, 2)),
-    "baddbmm": products,
-    "mode": lambda h: torch.quantile(h, 0.5, -1, keepdim=True) + torch.aminmax(h, dim=2, keepdim=True).max,
-    "gumbel": lambda h: F.gumbel_softmax(h.flatten(2), dim=2).mul(0).add(1).unflatten(2, (6, 6)) * h,
-}
-
-
-@pytest.mark.parametrize("name", PASSING)
-def test_channels_pass(name: str, grown_difference) -> None:
-    difference, graph = grown_difference(behind(PASSING[name]), IMAGE)
-
-    assert graph.sites["0"].kind == "exact", graph.sites["0"].reason
-    assert difference < 2e-5
-
-
-FREEZING: dict[str, tuple[Callable[[Tensor], Tensor], str]] = {
-    "fft": (lambda h: torch.fft.fft(h, dim=1).real, "combined by fft_fft"),
-    "fftn": (lambda h: torch.fft.fftn(h).real, "combined by fft_fftn"),
-    "topk": (lambda h: h.topk(3, 1)[0], "combined by topk"),
-    "index_select": (lambda h: h.index_select(1, torch.tensor([0, 2])), "indexed by index_select"),
-    "gather": (lambda h: h.gather(1, h.argsort(1)), "combined by argsort"),
-    "gather with fixed channels": (lambda h: h.gather(0, ROWS.expand(4, 6, 6, 6)), "expanded to a fixed size"),
-    "fewer channels": (lambda h: h.gather(0, ROWS.expand(4, 3, 6, 6)), "indexed by gather"),
-    "window": (lambda h: h.unfold(1, 2, 2).mean(-1), "cut into windows"),
-    "einsum": (lambda h: torch.einsum("bchw,bchw->bhw", h, h)[:, None], "summed over by einsum"),
-    "diagonal": (lambda h: torch.einsum("bccw->bcw", h[:, :, :6])[..., None], "a diagonal or a broadcast"),
-    "kthvalue": (lambda h: h.kthvalue(2, 1, keepdim=True).values, "combined by kthvalue"),
-    "borders": (lambda h: torch.hstack(torch.hsplit(h, (2,))), "cut at fixed borders"),
-    "norm": (lambda h: h / torch.linalg.vector_norm(h, dim=1, keepdim=True), "reduced by linalg_vector_norm"),
-    "running": (lambda h: h.cummax(1)[0], "combined by cummax"),
-    "gumbel": (lambda h: F.gumbel_softmax(h, dim=1), "combined by gumbel_softmax"),
-}
-
-
-@pytest.mark.parametrize("name", FREEZING)
-def test_channels_that_are_mixed_freeze(name: str) -> None:
-    function, reason = FREEZING[name]
-
-    site = trace(behind(function), IMAGE).sites["0"]
-
-    assert site.kind == "frozen"
-    assert reason in site.reason
-
-
-class Letters(nn.Module):
-    """Weights in einsum: a linear layer, a scale for each channel, and a linear layer of every head."""
-
-    def __init__(self) -> None:
-        super().__init__()
-        self.into = nn.Parameter(torch.randn(3, 6))
-        self.scale = nn.Parameter(torch.randn(6))
-        self.heads = nn.Parameter(torch.randn(6, 2, 5))
-        self.out = nn.Parameter(torch.randn(4, 5, 2))
+class Thrice(nn.Module):
+    """What its code does is not looked at."""
 
     def forward(self, x: Tensor) -> Tensor:
-        h = torch.einsum("bihw,io->bohw", x, self.into).relu()
-        h = torch.einsum("bohw,o->bohw", h, self.scale)
-        y = torch.einsum("bohw,okd->bkdhw", h, self.heads).relu()
-        return torch.einsum("bkdhw,cdk->bc", y, self.out)
+        return 3 * torch.tanh(x)
 
 
-def test_weights_in_einsum_make_and_take_channels(grown_difference) -> None:
-    difference, graph = grown_difference(Letters(), IMAGE)
+class Kinked(nn.Module):
+    def forward(self, x: Tensor) -> Tensor:
+        return 3 * x.relu()
 
-    kinds = {name: (site.units, site.kind) for name, site in graph.sites.items()}
-    assert kinds == {"into": (6, "exact"), "heads": (2, "exact"), "heads[1]": (5, "exact")}
-    assert difference < 2e-5
+
+def _register() -> None:
+    if operation("thrice").per_unit:
+        return
+
+    @rule(
+        "thrice",
+        modules=(Thrice,),
+        linearise=lambda path, call, values: 3 * values[0],
+        scalar=True,
+        per_unit=True,
+    )
+    def thrice(step: Step) -> list[Value]:
+        return step.output(step.input.axes)
+
+    @rule("pointwise", modules=(Kinked,))
+    def kinked(step: Step) -> list[Value]:
+        return step.output(step.input.axes)
+
+
+def objective(model: nn.Module, batch: tuple[Tensor, Tensor]) -> Tensor:
+    return nn.functional.mse_loss(model(batch[0]), batch[1])
+
+
+def network(middle: nn.Module) -> nn.Module:
+    torch.manual_seed(0)
+    return nn.Sequential(nn.Linear(4, 5), middle, nn.Linear(5, 3))
+
+
+def batch() -> tuple[Tensor, Tensor]:
+    generator = torch.Generator().manual_seed(1)
+    return torch.randn(16, 4, generator=generator), torch.randn(16, 3, generator=generator)
+
+
+class ByTorch(nn.Module):
+    """The same functions, in operations that are known."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner = inner
+
+    def forward(self, x: Tensor) -> Tensor:
+        return 3 * self.inner(x)
+
+
+@pytest.mark.parametrize("how", ["zero", "split", {"gradmax": {"side": "incoming"}}, "gauss_newton"])
+def test_a_registered_operation_is_one_call_that_growth_follows(how: object) -> None:
+    _register()
+    model, data = network(Thrice()), batch()
+    graph = growsearch.trace(model, data[0])
+    assert graph.sites["0"].path == ("1",) and graph.calls["1"].rule == "thrice"
+    before = outputs_of(model, data[0], training=False)
+
+    event = growsearch.grow(model, data[0], {"0": 2}, how, objective=objective, batches=[data] * 8)  # type: ignore[arg-type]
+
+    assert event.sites == {"0": 2}
+    if how != "gauss_newton":
+        assert relative_difference(before, outputs_of(model, data[0], training=False)) < 1e-5
+
+
+@pytest.mark.parametrize(("own", "known"), [(Thrice(), nn.Tanh()), (Kinked(), nn.ReLU())], ids=["smooth", "kinked"])
+def test_its_derivative_is_what_gradmax_uses(own: nn.Module, known: nn.Module) -> None:
+    """As with the same function in torch's own operations: the largest gradient is the same."""
+    _register()
+    gains = []
+    for middle in (own, ByTorch(known)):
+        model, data = network(middle), batch()
+        growsearch.grow(
+            model, data[0], {"0": 2}, {"gradmax": {"side": "incoming"}}, objective=objective, batches=[data]
+        )
+        objective(model, data).backward()
+        gains.append(model.get_parameter("0.weight").grad[-2:].norm().item())  # type: ignore[index]
+
+    assert gains[0] == pytest.approx(gains[1], rel=1e-4) and gains[0] > 0
+
+
+def test_a_name_that_is_taken_by_another_operation_is_refused() -> None:
+    with pytest.raises(InputError, match="'pointwise' is known already, with other properties"):
+        rule("pointwise", functions="nothing", scalar=False, per_unit=True)
+
+
+def test_a_function_joins_an_operation_that_is_known_by_its_name_alone() -> None:
+    assert rule("pointwise", functions=()) is not None
+    assert operation("pointwise").drawn_as == "label" and operation("nothing at all").linearise is None

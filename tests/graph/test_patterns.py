@@ -42,7 +42,7 @@ def test_a_site_lists_who_makes_carries_and_takes_it() -> None:
 
     assert site.producers == ("stem", "two")
     assert site.consumers == ("one", "head")
-    assert site.followers == ("relu()", "norm", "add()", "relu()#2", "mean()")
+    assert site.path == ("relu()", "norm", "add()", "relu()#2", "mean()")
 
 
 def test_a_free_scale_parameter_belongs_to_its_site() -> None:

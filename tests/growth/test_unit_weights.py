@@ -95,10 +95,10 @@ def test_vectors_of_existing_units_and_fills_of_new_ones_have_one_layout(subject
     graph = growsearch.trace(model, torch.randn(subject.shape))
     for site in graph.sites.values():
         ends = SiteEnds(model, graph, site)
-        for side, lanes in (("incoming", ends.producers), ("outgoing", ends.consumers)):
-            rows = [torch.cat([e.rows(ends.weight(e), site.units) for e in lane], 1) for lane in lanes]
+        for side, unit_channels in (("incoming", ends.producers), ("outgoing", ends.consumers)):
+            rows = [torch.cat([e.rows(ends.weight(e), site.units) for e in channel], 1) for channel in unit_channels]
             fills = ends.fills(side, rows)  # type: ignore[arg-type]
-            for e in (e for lane in lanes for e in lane):
+            for e in (e for channel in unit_channels for e in channel):
                 places = [run.offset + run.repeat + i for run in e.use.runs for i in range(run.repeat)]
                 expected = ends.weight(e).index_select(e.use.axis, torch.tensor(places)).clone()
                 if isinstance(model.get_submodule(e.module), nn.Embedding):

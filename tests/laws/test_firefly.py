@@ -190,7 +190,7 @@ def test_training_the_candidates_lowers_the_loss_and_keeps_them_in_their_balls(e
     changes = [sum(c.predicted_change or 0.0 for c in candidates) for candidates in (lazy, trained)]
     assert changes[1] < min(0.0, changes[0])
     for c in trained:
-        # Per lane of grouped units a ball of its own.
+        # Per channel of grouped units a ball of its own.
         bound = 0.2 * sum(largest(event, c.site, role) for role in ("in", "out")) * event.sites[c.site].granularity
         moved = [first for first, _ in c.shifts.values()] if isinstance(c, Split) else outgoing(event, c)
         assert 0 < float(torch.cat([value.flatten() for value in moved]).norm()) <= bound

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch.growth.statistics.capture import capture
-from growsearch.growth.statistics.collect import LaneProblem, gradient_triplets
+from growsearch.growth.statistics.collect import ChannelProblem, gradient_triplets
 from growsearch.networks.activation import ReLU1
 
 GOLDEN = Path(__file__).parent.parent / "golden"
@@ -69,7 +69,7 @@ class Case:
     def matrix(self) -> Tensor:
         """Our matrix in the reference's layout: rows (inputs, taps of the first layer), columns (taps, outputs)."""
         graph = growsearch.trace(self.model, self.batch[0][:2])
-        problem = LaneProblem(self.model, graph, graph.sites[self.site], 0, 1)
+        problem = ChannelProblem(self.model, graph, graph.sites[self.site], 0, 1)
         seen = capture(
             self.model,
             self.objective,

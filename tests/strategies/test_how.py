@@ -119,7 +119,7 @@ def test_random_directions_have_both_signs_unless_they_are_positive() -> None:
 
 
 def test_gradmax_reaches_the_largest_gradient_for_its_norm_on_either_side() -> None:
-    """Among equal norms: larger than any of 200 random growths, where the followers are linear."""
+    """Among equal norms: larger than any of 200 random growths, where the path is linear."""
     for side in ("incoming", "outgoing"):
         reached = {}
         for how, seeds in (("gradmax", 1), ("random", 200)):

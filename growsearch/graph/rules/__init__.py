@@ -15,10 +15,10 @@ from growsearch.graph.rules import (
     shape,
     shuffle,
 )
-from growsearch.graph.rules.registry import Rule, find_rule, rule
+from growsearch.graph.rules.registry import Operation, find_rule, load_operations, operation, rule
 
 __all__ = [
-    "Rule",
+    "Operation",
     "attention",
     "convolution",
     "einsum",
@@ -26,7 +26,9 @@ __all__ = [
     "indexing",
     "joining",
     "linear",
+    "load_operations",
     "normalisation",
+    "operation",
     "pointwise",
     "pooling",
     "positions",

@@ -2,14 +2,28 @@
 
 from __future__ import annotations
 
+import torch.nn.functional as F
+from torch import Tensor, nn
 from torch.nn.modules.conv import _ConvNd
 
+from growsearch.graph.call import Call
+from growsearch.graph.filters import delta_filters
+from growsearch.graph.path import Path
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.spaces import Space, Unsupported, tie, width
 
 
-@rule("convolution", modules=(_ConvNd,))
+def _each_channel(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    layer = path.model.get_submodule(call.target)
+    if not isinstance(layer, nn.Conv2d) or layer.in_channels != layer.out_channels or layer.padding_mode != "zeros":
+        raise path.refusal(call)
+    z = values[0]
+    kernel = delta_filters(z, z.shape[1], layer.kernel_size)
+    return F.conv2d(z, kernel, None, layer.stride, layer.padding, layer.dilation, z.shape[1])
+
+
+@rule("convolution", linearise=_each_channel, per_unit=True, modules=(_ConvNd,))
 def _module(step: Step) -> list[Value]:
     layer = step.module
     if not isinstance(layer, _ConvNd):

@@ -4,15 +4,26 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 
-from growsearch.graph.call import Ref
+from growsearch.graph.call import Call, Ref
+from growsearch.graph.path import Path
+from growsearch.graph.replay import references
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported, is_frozen, take, tie, unify, width
 
 
-@rule("concat", functions="cat")
+def _joined(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    axis = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", call.kwargs.get("axis", 0))
+    axis = axis % len(call.shape or (0,))
+    if axis != path.channel_axis(call) and len(values) < len(references((call.args, call.kwargs))):
+        raise path.refusal(call)
+    return torch.cat(values, axis)
+
+
+@rule("concat", linearise=_joined, per_unit=True, functions="cat")
 def _concat(step: Step) -> list[Value]:
     values = [value for value in step.inputs if value.shape != (0,)]
     if not values:
@@ -51,7 +62,7 @@ def _stack(step: Step) -> list[Value]:
     return step.output(axes)
 
 
-@rule("split", functions="chunk tensor_split")
+@rule("split", per_unit=True, functions="chunk tensor_split")
 def _chunk(step: Step) -> list[Value]:
     """Into a number of parts: they stay equal."""
     x, parts = step.tensor_argument(0, "input"), step.argument(1, "chunks", len(step.shapes))
@@ -120,7 +131,7 @@ def _unbind(step: Step) -> list[Value]:
     return [Value(shape, (*x.axes[:along], *x.axes[along + 1 :])) for shape in step.shapes]
 
 
-@rule("getitem", functions="select")
+@rule("getitem", per_unit=True, functions="select")
 def _select(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     (along,) = dimensions(step.argument(1, "dim"), x.rank)

@@ -4,16 +4,42 @@ from __future__ import annotations
 
 from typing import Any
 
-from torch import nn
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.instancenorm import _InstanceNorm
 
+from growsearch.graph.batch_statistics import by_batch, normalised, slope_at_zero
+from growsearch.graph.call import Call
+from growsearch.graph.path import Path
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.spaces import Unsupported, tie
 
 
-@rule("batch_norm", modules=(_NormBase,))
+def _slope(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    z, slope = values[0], slope_at_zero(path.model, call)
+    if not by_batch(path.model, call):
+        return z * slope
+    if z.ndim == 1:
+        # A pair of coefficients, of all that passes and of its mean: from here on all of it is without its mean.
+        return torch.stack([z[0], z[0]]) * slope
+    return (z - z.mean([d for d in range(z.ndim) if d != 1], keepdim=True)) * slope
+
+
+def _respond(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    return normalised(path.model, call, values[0])
+
+
+@rule(
+    "batch_norm",
+    linearise=_slope,
+    respond=_respond,
+    scalar=True,
+    per_unit=True,
+    drawn_as="label",
+    modules=(_NormBase,),
+)
 def _batch_module(step: Step) -> list[Value]:
     names = ("running_mean", "running_var", "weight", "bias")
     return _per_channel(step, step.input, [step.parameter(name) for name in names], channel=1)
@@ -24,7 +50,7 @@ def _batch_function(step: Step) -> list[Value]:
     return _per_channel(step, step.tensor_argument(0, "input"), _statistics(step), channel=1)
 
 
-@rule("instance_norm", modules=(_InstanceNorm,))
+@rule("instance_norm", per_unit=True, drawn_as="label", modules=(_InstanceNorm,))
 def _instance_module(step: Step) -> list[Value]:
     dims = int(type(step.module).__name__.removesuffix("d")[-1])
     names = ("running_mean", "running_var", "weight", "bias")
@@ -56,7 +82,7 @@ def _per_channel(step: Step, x: Value, tensors: list[Value | None], channel: int
     return step.output(x.axes)
 
 
-@rule("layer_norm", modules=(nn.LayerNorm, nn.RMSNorm))
+@rule("layer_norm", drawn_as="label", modules=(nn.LayerNorm, nn.RMSNorm))
 def _layer_module(step: Step) -> list[Value]:
     shape = getattr(step.module, "normalized_shape", ())
     return _over_last(step, step.input, shape, step.parameter("weight"), step.parameter("bias"))
@@ -79,7 +105,7 @@ def _over_last(step: Step, x: Value, shape: Any, scale: Value | None, shift: Val
     return step.output(x.axes)
 
 
-@rule("group_norm", modules=(nn.GroupNorm,))
+@rule("group_norm", drawn_as="label", modules=(nn.GroupNorm,))
 def _group_module(step: Step) -> list[Value]:
     return _over_groups(step, getattr(step.module, "num_groups", 0), step.parameter("weight"), step.parameter("bias"))
 

@@ -2,9 +2,15 @@
 
 from __future__ import annotations
 
-from torch import nn
+import functools
+
+import torch
+from torch import Tensor, nn
 from torch.nn.modules.dropout import _DropoutNd
 
+from growsearch.graph.call import Call
+from growsearch.graph.path import Path
+from growsearch.graph.replay import references, replay
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.site import Role
@@ -17,8 +23,22 @@ ACTIVATIONS: tuple[type[nn.Module], ...] = (
 )
 
 
+def _slope(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    return values[0] * path.slopes[call.name]
+
+
+def respond(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    """The call itself, on a copy: activations may work in place."""
+    return replay(path.model, call, values[0].clone())
+
+
 @rule(
     "pointwise",
+    linearise=_slope,
+    respond=respond,
+    scalar=True,
+    per_unit=True,
+    drawn_as="label",
     modules=(*ACTIVATIONS, _DropoutNd, nn.Identity),
     functions="""
     acos acosh asin asinh atan atanh cauchy conj conj_physical digamma erfinv exponential
@@ -81,18 +101,33 @@ def _prelu(step: Step, x: Value, slope: Value | None) -> list[Value]:
     return step.output(x.axes)
 
 
-@rule("constant", functions="new_empty new_full new_ones new_tensor new_zeros")
+@rule("constant", per_unit=True, functions="new_empty new_full new_ones new_tensor new_zeros")
 def _new(step: Step) -> list[Value]:
     """The tensor gives type and device only; the size is a number in the model's code."""
     return step.output(step.fixed(step.shapes[0], f"{step.call.target} in the model's code has a fixed size"))
 
 
-@rule("add", functions="add sub rsub")
+def _sum(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    if call.target != "add" or call.kwargs.get("alpha", 1) != 1:
+        raise path.refusal(call)
+    return functools.reduce(torch.add, values)
+
+
+@rule("add", linearise=_sum, scalar=True, per_unit=True, functions="add sub rsub")
 def _add(step: Step) -> list[Value]:
     return _broadcast(step, "shift")
 
 
-@rule("multiply", functions="mul div")
+def _product(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    if len(references((call.args, call.kwargs))) == 1:
+        return replay(path.model, call, values[0])
+    factor = path.factor(call)
+    if factor is None:
+        raise path.refusal(call)
+    return values[0] * factor.to(values[0])
+
+
+@rule("multiply", linearise=_product, scalar=True, per_unit=True, functions="mul div")
 def _multiply(step: Step) -> list[Value]:
     if len(step.inputs) == 1:
         return step.output(step.input.axes, step.input.slots)  # times a number, a parameter serves as one
@@ -101,6 +136,7 @@ def _multiply(step: Step) -> list[Value]:
 
 @rule(
     "elementwise",
+    per_unit=True,
     functions="""
     arctan2 bitwise_left_shift bitwise_right_shift complex copysign gcd heaviside igamma igammac lcm ldexp logaddexp2
     lshift
@@ -115,7 +151,7 @@ def elementwise(step: Step) -> list[Value]:
     return _broadcast(step, "free")
 
 
-@rule("expand", functions="broadcast_tensors")
+@rule("expand", per_unit=True, functions="broadcast_tensors")
 def _broadcast_all(step: Step) -> list[Value]:
     """Every result has all operands' axes."""
     axes = _broadcast(step, "free")[0].axes

@@ -4,22 +4,40 @@ from __future__ import annotations
 
 from math import prod
 
-from torch import nn
+from torch import Tensor, nn
 
+from growsearch.graph.call import Call
+from growsearch.graph.path import Path
+from growsearch.graph.replay import replay
 from growsearch.graph.rules.registry import rule
-from growsearch.graph.rules.step import Slot, Step, Value, dimensions
+from growsearch.graph.rules.step import AxisSlot, Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve, space
 from growsearch.graph.splits import MANY, Split
 
 
+def _flatten(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    shape, source = call.shape, call.input_shapes[0]
+    if shape is None or len(shape) != 2 or shape[0] != source[0]:
+        raise path.refusal(call)
+    return values[0].flatten(1)
+
+
+def _replay(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    return replay(path.model, call, values[0])
+
+
 @rule(
-    "reshape", modules=(nn.Flatten, nn.Unflatten), functions="flatten ravel reshape reshape_as unflatten view view_as"
+    "reshape",
+    linearise=_flatten,
+    per_unit=True,
+    modules=(nn.Flatten, nn.Unflatten),
+    functions="flatten ravel reshape reshape_as unflatten view view_as",
 )
 def _reshape(step: Step) -> list[Value]:
     """Axes are matched by size in groups; within a group one axis of the old and one of the new ones may change."""
     x, shape = step.input, step.shapes[0]
     axes: list[Space] = []
-    slots: list[Slot | None] = []
+    slots: list[AxisSlot | None] = []
     for old, new in _groups(x.shape, shape):
         if [x.shape[axis] for axis in old] == [shape[axis] for axis in new]:
             axes += [x.axes[axis] for axis in old]
@@ -97,7 +115,7 @@ def _inferred(step: Step) -> int | None:
     return next((first + number for number, size in enumerate(sizes) if size == -1), None)
 
 
-@rule("permute", functions="permute")
+@rule("permute", linearise=_replay, per_unit=True, functions="permute")
 def _permute(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     argument = step.argument(1, "dims")

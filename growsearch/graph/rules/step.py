@@ -19,7 +19,7 @@ Axes = tuple[Space, ...]
 
 
 @dataclass
-class Slot:
+class AxisSlot:
     """One axis of a parameter or buffer. The same tensor met twice (tying, reuse) is the same slot."""
 
     tensor: str
@@ -39,7 +39,7 @@ class Value:
 
     shape: tuple[int, ...]
     axes: Axes
-    slots: tuple[Slot | None, ...] = ()
+    slots: tuple[AxisSlot | None, ...] = ()
 
     def __post_init__(self) -> None:
         if not self.slots:
@@ -81,7 +81,7 @@ class Step:
         record: Record,
         values: dict[str, list[Value]],
         tensors: dict[str, Value],
-        slots: dict[tuple[str, int], Slot],
+        slots: dict[tuple[str, int], AxisSlot],
         names: dict[int, str],
     ) -> None:
         self.call: Call = record.call
@@ -159,14 +159,14 @@ class Step:
         """The value of a parameter or buffer by its first name."""
         if name not in self._tensors:
             reason = f"{name} is parametrised" if ".parametrizations." in f".{name}" else ""
-            slots = tuple(Slot(name, axis, space(size, reason)) for axis, size in enumerate(shape))
+            slots = tuple(AxisSlot(name, axis, space(size, reason)) for axis, size in enumerate(shape))
             self._slots.update({(name, slot.axis): slot for slot in slots})
             self._tensors[name] = Value(shape, tuple(slot.space for slot in slots), slots)
         return self._tensors[name]
 
     # Results
 
-    def output(self, axes: Sequence[Space], slots: Sequence[Slot | None] = ()) -> list[Value]:
+    def output(self, axes: Sequence[Space], slots: Sequence[AxisSlot | None] = ()) -> list[Value]:
         """The one output of the call."""
         return [Value(self.shapes[0], tuple(axes), tuple(slots))]
 

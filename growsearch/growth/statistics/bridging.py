@@ -15,14 +15,14 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.statistics.capture import capture
-from growsearch.growth.statistics.collect import LaneProblem, batch_size
-from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, lanes, producers
+from growsearch.growth.statistics.collect import ChannelProblem, batch_size
+from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, producers, unit_channels
 from growsearch.surgery import undisturbed
 
 
 def fully_connected(graph: NetworkGraph, model: nn.Module, site: Site) -> bool:
     """Whether a site lies between linear layers only, each called once, with one weight for every pair of units."""
-    if lanes(site) > 1:
+    if unit_channels(site) > 1:
         return False
     try:
         ends = (producers(graph, model, site, 0), consumers(graph, model, site, 0))
@@ -42,21 +42,21 @@ def bridging_gradients(
     """B `[outputs of the consumers, inputs of the producers]` of every site, the mean over the batches' samples.
 
     Between linear layers it is what the paper has, whatever lies between. Elsewhere it is the matrix of GradMax, in
-    which the followers' derivative at zero counts too; `GrowthRefused` where a site has none.
+    which the path's derivative at zero counts too; `GrowthRefused` where a site has none.
     """
     ends = {
         name: (producers(graph, model, site, 0), consumers(graph, model, site, 0))
         for name, site in sites.items()
         if fully_connected(graph, model, site)
     }
-    lanes_of = {
-        name: [LaneProblem(model, graph, site, lane, 1) for lane in range(lanes(site))]
+    problems = {
+        name: [ChannelProblem(model, graph, site, channel, 1) for channel in range(unit_channels(site))]
         for name, site in sites.items()
         if name not in ends
     }
     firsts = {e.module for pair in ends.values() for e in pair[0]}
     seconds = {e.module for pair in ends.values() for e in pair[1]}
-    for problem in (p for group in lanes_of.values() for p in group):
+    for problem in (p for group in problems.values() for p in group):
         firsts |= {e.module for e in problem.producers}
         seconds |= {e.module for e in problem.consumers}
     found: dict[str, Tensor] = {}
@@ -69,7 +69,7 @@ def bridging_gradients(
                 x, g = _rows(seen.inputs, ends[name][0]), _rows(seen.gradients, ends[name][1])
                 part = g.T @ x
             else:
-                part = torch.cat([p.operator(seen).dense() for p in lanes_of[name]])
+                part = torch.cat([p.operator(seen).dense() for p in problems[name]])
             found[name] = found.get(name, torch.zeros_like(part)) + part * (size / sum(sizes))
     return found
 

@@ -14,31 +14,31 @@ from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
 from growsearch.growth.statistics.capture import Capture, capture
 from growsearch.growth.statistics.decompose import EXACT_SIDE, BlockKrylov, Triplets, exact
-from growsearch.growth.statistics.endpoints import Endpoint, consumers, lanes, producers
+from growsearch.growth.statistics.endpoints import Endpoint, consumers, producers, unit_channels
 from growsearch.growth.statistics.operator import GradientOperator
-from growsearch.growth.statistics.transport import Transport
+from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.surgery import undisturbed
 
 Objective = Callable[[nn.Module, Any], Tensor]
 
 
-class LaneProblem:
-    """The leading triplets of one lane of one site, fed batch by batch; holds no activations between batches."""
+class ChannelProblem:
+    """The leading triplets of one channel of one site, fed batch by batch; holds no activations between batches."""
 
     def __init__(
         self,
         model: nn.Module,
         graph: NetworkGraph,
         site: Site,
-        lane: int,
+        channel: int,
         units: int,
-        between: type[Transport] = Transport,
+        between: type[PathJacobian] = PathJacobian,
     ) -> None:
         self.model, self.units = model, units
-        self.transport = between(graph, model, site)
-        self.transport.require_linear()
-        self.producers = producers(graph, model, site, lane)
-        self.consumers = consumers(graph, model, site, lane)
+        self.path = between(graph, model, site)
+        self.path.require_linear()
+        self.producers = producers(graph, model, site, channel)
+        self.consumers = consumers(graph, model, site, channel)
         self.triplets: Triplets | None = None
         self._calls = Counter(call.target for call in graph.calls.values() if call.kind == "module")
         self._patch: Tensor | None = None
@@ -95,7 +95,7 @@ class LaneProblem:
 
     def _dense(self, operator: GradientOperator) -> bool:
         small = min(operator.rows, operator.cols) <= EXACT_SIDE
-        return small and (self.transport.scalar or operator.rows <= EXACT_SIDE)
+        return small and (self.path.scalar or operator.rows <= EXACT_SIDE)
 
     def operator(self, seen: Capture, run: int = 0) -> GradientOperator:
         """The gradient matrix of one batch, of what one run of the network contributes."""
@@ -103,12 +103,12 @@ class LaneProblem:
         gradients = {c.call: _seen_at(seen.gradients, self._key(c, run)) for c in self.consumers}
         grids = {p.call: seen.grids[self._key(p, run)] for p in self.producers}
         grids |= {f"{c.call}:input": seen.input_grids[self._key(c, run)] for c in self.consumers}
-        return GradientOperator(self.model, self.transport, self.producers, self.consumers, inputs, gradients, grids)
+        return GradientOperator(self.model, self.path, self.producers, self.consumers, inputs, gradients, grids)
 
 
 def require_gradient_matrix(model: nn.Module, graph: NetworkGraph, site: Site) -> None:
     """`GrowthRefused` where a site has no gradient matrix; nothing is run."""
-    _ = LaneProblem(model, graph, site, 0, 1).transport.slopes
+    _ = ChannelProblem(model, graph, site, 0, 1).path.slopes
 
 
 def gradient_triplets(
@@ -119,14 +119,16 @@ def gradient_triplets(
     batches: Sequence[Any],
     generator: torch.Generator,
 ) -> dict[str, list[Triplets]]:
-    """For each site of `plan` and each of its lanes, the leading `plan[site]` singular triplets of its gradient matrix.
+    """For each site of `plan` and channel of its units, the leading `plan[site]` triplets of its gradient matrix.
 
     The matrix is the mean over the batches' samples. Every pass runs each batch once for all sites, in the mode the
     model is in; running statistics, gradients and random state are left as they were. Sites too wide for a dense matrix
     take several passes; with a single batch its activations are kept instead.
     """
     problems = {
-        name: [LaneProblem(model, graph, graph.sites[name], i, units) for i in range(lanes(graph.sites[name]))]
+        name: [
+            ChannelProblem(model, graph, graph.sites[name], i, units) for i in range(unit_channels(graph.sites[name]))
+        ]
         for name, units in plan.items()
         if units > 0
     }
@@ -181,7 +183,7 @@ def batch_size(batch: Any) -> int:
     return next((batch_size(v) for v in values if isinstance(v, Tensor | Mapping | list | tuple)), 1)
 
 
-def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[LaneProblem]) -> Capture:
+def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[ChannelProblem]) -> Capture:
     """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers."""
     firsts = {p.module for problem in problems for p in problem.producers}
     seconds = {c.module for problem in problems for c in problem.consumers}

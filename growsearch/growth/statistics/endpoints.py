@@ -21,20 +21,20 @@ _TRANSPOSE = {1: F.conv_transpose1d, 2: F.conv_transpose2d, 3: F.conv_transpose3
 
 @dataclass(frozen=True)
 class Endpoint:
-    """A producer or consumer of a site, seen by one lane.
+    """A producer or consumer of a site, seen by one of the channels that make up a unit.
 
-    A *lane* is one of the channels that make up a unit: there is one, except behind grouped convolutions. `use` is the
-    axis of the layer's weight along which units lie, `inputs` and `outputs` the slices of the layer's other channels
-    that the lane is connected to, `slots` how many weight positions one unit of the lane takes along `use.axis`
-    (several behind a flatten or a concatenation of a tensor with itself).
+    There is one channel, except behind grouped convolutions. `use` is the axis of the layer's weight along which units
+    lie, `inputs` and `outputs` the slices of the layer's other channels that the channel is connected to, `slots` how
+    many weight positions one unit of the channel takes along `use.axis` (several behind a flatten or a concatenation of
+    a tensor with itself).
     """
 
     call: str
     module: str
     index: int
     use: AxisUse
-    lane: int
-    lanes: int
+    channel: int
+    unit_channels: int
     channels: slice
     slots: int
     kernel: tuple[int, ...]
@@ -50,14 +50,14 @@ class Endpoint:
         return self.width * self.slots * math.prod(self.kernel)
 
 
-def producers(graph: NetworkGraph, model: nn.Module, site: Site, lane: int) -> list[Endpoint]:
-    """The producers of `site` for one lane; `GrowthRefused` where one is not a plain linear or convolution layer."""
-    return [_endpoint(graph, model, site, call, "out", lane) for call in site.producers]
+def producers(graph: NetworkGraph, model: nn.Module, site: Site, channel: int) -> list[Endpoint]:
+    """The producers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer."""
+    return [_endpoint(graph, model, site, call, "out", channel) for call in site.producers]
 
 
-def consumers(graph: NetworkGraph, model: nn.Module, site: Site, lane: int) -> list[Endpoint]:
-    """The consumers of `site` for one lane; `GrowthRefused` where one is not a plain linear or convolution layer."""
-    return [_endpoint(graph, model, site, call, "in", lane) for call in site.consumers]
+def consumers(graph: NetworkGraph, model: nn.Module, site: Site, channel: int) -> list[Endpoint]:
+    """The consumers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer."""
+    return [_endpoint(graph, model, site, call, "in", channel) for call in site.consumers]
 
 
 def distinct(ends: Sequence[Endpoint]) -> list[Endpoint]:
@@ -68,13 +68,13 @@ def distinct(ends: Sequence[Endpoint]) -> list[Endpoint]:
     return list(found.values())
 
 
-def lanes(site: Site) -> int:
+def unit_channels(site: Site) -> int:
     """Channels per unit at the first producer; a head is one, whose adjacent channels belong together."""
     whole = any(run.repeat > 1 for use in site.axes if use.role == "out" for run in use.runs)
     return 1 if whole else int(site.granularity)
 
 
-def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role: str, lane: int) -> Endpoint:
+def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role: str, channel: int) -> Endpoint:
     call = graph.calls[name]
     layer = model.get_submodule(call.target) if call.kind == "module" else None
     if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d):
@@ -89,7 +89,7 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
             f"site {site.name!r}: {tensor!r} both makes and reads its units (tied weights), so it has no gradient "
             "matrix of its own; use how: zero, random or gradmax_opt"
         )
-    count = lanes(site)
+    count = unit_channels(site)
     groups = getattr(layer, "groups", 1)
     repeats = sum(run.repeat for run in use.runs)
     far = layer.weight.shape[1 - use.axis]
@@ -102,9 +102,9 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
             )
         return Endpoint(name, call.target, call.index, use, 0, 1, slice(0, far), repeats, kernel)
     if groups > 1 and groups % count == 0 and role == "out":
-        channels = _group_slice(layer.weight.shape[1] * groups, count, lane) if groups == count else None
+        channels = _group_slice(layer.weight.shape[1] * groups, count, channel) if groups == count else None
     elif groups > 1 and groups == count and role == "in":
-        channels = _group_slice(far, count, lane)
+        channels = _group_slice(far, count, channel)
     elif groups == 1 and repeats == count:
         channels = slice(0, far)
     else:
@@ -115,7 +115,7 @@ def _endpoint(graph: NetworkGraph, model: nn.Module, site: Site, name: str, role
             "(they are cut and joined on the way), so it has no gradient matrix; use how: zero, random, gradmax_opt or "
             "split"
         )
-    return Endpoint(name, call.target, call.index, use, lane, count, channels, 1, kernel)
+    return Endpoint(name, call.target, call.index, use, channel, count, channels, 1, kernel)
 
 
 def _group_slice(channels: int, groups: int, group: int) -> slice:

@@ -21,26 +21,26 @@ from growsearch.growth.statistics.endpoints import (
     layer_input_gradient,
     layer_weight_gradient,
 )
+from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.growth.statistics.taps import Geometry, tap_matrix
-from growsearch.growth.statistics.transport import Transport
 
 CHUNK = 64
 
 
 class GradientOperator:
-    """One site, one lane, one batch; see the module's docstring. `inputs` and `gradients` are keyed by call."""
+    """One site, one channel, one batch; see the module's docstring. `inputs` and `gradients` are keyed by call."""
 
     def __init__(
         self,
         model: nn.Module,
-        transport: Transport,
+        path: PathJacobian,
         producers: list[Endpoint],
         consumers: list[Endpoint],
         inputs: Mapping[str, Tensor],
         gradients: Mapping[str, Tensor],
         grids: Mapping[str, tuple[int, ...]],
     ) -> None:
-        self.model, self.transport = model, transport
+        self.model, self.path = model, path
         self.producers, self.consumers = producers, consumers
         self.inputs = {p.call: _channels(inputs[p.call], p, model) for p in producers}
         self.gradients = {c.call: _channels(gradients[c.call], c, model) for c in consumers}
@@ -50,20 +50,20 @@ class GradientOperator:
 
     def dense(self) -> Tensor:
         """The matrix `[rows, cols]`, float32 or better."""
-        if not self.transport.scalar:
+        if not self.path.scalar:
             return self._dense_by_products()
         rows = [_joined({p.call: self._block(p, c) for p in self.producers}, self.producers, 1) for c in self.consumers]
         return _joined({c.call: row for c, row in zip(self.consumers, rows, strict=True)}, self.consumers, 0)
 
     def times(self, vectors: Tensor) -> Tensor:
         """`M v` for every row v of `vectors` `[r, cols]`: the consumers' weight gradients of units starting with v."""
-        return self.at_consumers(self.transport.apply(self.activations(vectors)), len(vectors))
+        return self.at_consumers(self.path.apply(self.activations(vectors)), len(vectors))
 
     def transposed_times(self, vectors: Tensor) -> Tensor:
         """`u M` for every row `u` of `vectors` `[r, rows]`: the producers' weight gradients of units ending with u."""
         z = {p.call: self._virtual_output(p, len(vectors)).requires_grad_() for p in self.producers}
         with torch.enable_grad():
-            carried = self.transport.apply(z)
+            carried = self.path.apply(z)
         return self.pull(vectors, z, carried)
 
     def activations(self, vectors: Tensor) -> dict[str, Tensor]:
@@ -125,7 +125,7 @@ class GradientOperator:
         return self.grids[f"{c.call}:input"]
 
     def _block(self, p: Endpoint, c: Endpoint) -> Tensor:
-        whole, mean = self.transport.coefficients(p.call, c.call)
+        whole, mean = self.path.coefficients(p.call, c.call)
         x, g = self.inputs[p.call], self.gradients[c.call]
         if whole == mean == 0.0:
             return x.new_zeros(c.size, p.size)
@@ -158,7 +158,7 @@ class GradientOperator:
 
 
 def _channels(value: Tensor, end: Endpoint, model: nn.Module) -> Tensor:
-    """The lane's far channels, in float32 or better."""
+    """The channel's far channels, in float32 or better."""
     value = value.detach()
     if value.dtype in (torch.float16, torch.bfloat16):
         value = value.float()
@@ -203,5 +203,5 @@ def _by_unit(gradient: Tensor, end: Endpoint, count: int) -> Tensor:
 
 
 def _repeats(end: Endpoint) -> list[int]:
-    """Weight positions of one unit of the lane, run by run."""
-    return [run.repeat for run in end.use.runs] if end.lanes == 1 else [1]
+    """Weight positions of one unit of the channel, run by run."""
+    return [run.repeat for run in end.use.runs] if end.unit_channels == 1 else [1]

@@ -9,15 +9,9 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import AxisUse, NetworkGraph, Role, Run, Site
+from growsearch.graph import AxisUse, NetworkGraph, Role, Run, Site, operation
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
-
-PER_UNIT = frozenset(
-    ["pointwise", "elementwise", "batch_norm", "instance_norm", "add", "multiply", "concat", "split", "getitem"]
-    + ["pool", "pad", "reshape", "permute", "reduce", "interpolate", "expand", "convolution", "parameter", "constant"]
-)
-"""Followers that compute each unit from itself alone."""
 
 
 @dataclass(frozen=True)
@@ -109,8 +103,8 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
     for use in site.axes:
         if use.aliases:
             raise refused(f"{use.tensor!r} is shared between layers")
-    for name in site.followers:
-        if (graph.calls[name].rule or graph.calls[name].kind) not in PER_UNIT:
+    for name in site.path:
+        if not operation(graph.calls[name].rule or graph.calls[name].kind).per_unit:
             raise refused(f"its units pass {name!r} ({graph.calls[name].rule}), which may mix them")
 
     def ends(calls: Sequence[str], role: Role) -> tuple[End, ...]:

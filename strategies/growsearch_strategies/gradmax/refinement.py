@@ -1,4 +1,4 @@
-"""Incoming weights with the largest gradient at zero outgoing ones, through followers of any shape."""
+"""Incoming weights with the largest gradient at zero outgoing ones, through a path of any shape."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from growsearch.growth import random_directions
-from growsearch.growth.statistics.response import OutgoingGradient, OutgoingGradients
+from growsearch.growth.statistics.path_response import OutgoingGradient, OutgoingGradients
 from growsearch_strategies.gradmax.ascent import Ascent, orthonormal
 
 LR = 0.3
@@ -28,7 +28,7 @@ def refined(
     steps: int,
     generator: torch.Generator,
 ) -> dict[str, list[tuple[Float[Tensor, "units length"], Float[Tensor, " units"]]]]:
-    """Per site and lane, unit incoming weights of `shapes` and their squared gradient norms, the largest first.
+    """Per site and channel, unit incoming weights of `shapes` and their squared gradient norms, the largest first.
 
     Several sets of random units go uphill for a few steps on the first batch. The best units of all sets that are not
     alike go on together for `steps` more, shared out among the batches. All of it is projected ascent: units stay
@@ -46,8 +46,8 @@ def refined(
                 ]
                 for name in shapes
             }
-        for name, lanes in sites.items():
-            for units, gradient in zip(lanes, found[name], strict=True):
+        for name, channels in sites.items():
+            for units, gradient in zip(channels, found[name], strict=True):
                 units.climb(gradient, share)
     return {name: [units.ranked(g) for units, g in zip(sites[name], found[name], strict=True)] for name in sites}
 

@@ -121,7 +121,7 @@ class Firefly(Initializer):
         sources = [eligible[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []
         if len(sources) < wanted:
-            size = 1.0 if ends.transport.normalised else math.sqrt(self.epsilon)
+            size = 1.0 if ends.path.normalised else math.sqrt(self.epsilon)
             incoming = _Ball(ends, "incoming", wanted - len(sources), size, 1.0, context.generator)
             outgoing = _Ball(ends, "outgoing", incoming.count, self.epsilon / size, FRESH, context.generator)
             parts.append(_NewUnits(incoming, outgoing))
@@ -150,16 +150,16 @@ class Firefly(Initializer):
 
 
 class _Ball:
-    """Per lane, one side's weights `[candidates, length]`, none longer than `radius` mean norms of the units there."""
+    """Per channel one side's weights `[candidates, length]`, each at most `radius` mean norms of the units there."""
 
     def __init__(
         self, ends: SiteEnds, end: End, count: int, radius: float, start: float, generator: torch.Generator
     ) -> None:
         self.ends, self.end, self.count = ends, end, count
-        lanes = range(len(ends.producers))
-        self.radii = [radius * ends.mean_norm(end, lane) for lane in lanes]
+        channels = range(len(ends.producers))
+        self.radii = [radius * ends.mean_norm(end, channel) for channel in channels]
         like = ends.weight(ends.producers[0][0])
-        draws = [random_directions(count, ends.length(end, lane), generator).to(like) for lane in lanes]
+        draws = [random_directions(count, ends.length(end, channel), generator).to(like) for channel in channels]
         self.vectors = [(start * r * draw).requires_grad_() for r, draw in zip(self.radii, draws, strict=True)]
 
     def parameters(self, lr: float) -> list[dict[str, Any]]:

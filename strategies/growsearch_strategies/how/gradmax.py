@@ -11,11 +11,11 @@ from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth import Candidate, GrowthContext, Initializer, Need, NewUnit, Side, SiteEnds
-from growsearch.growth.statistics.collect import LaneProblem
+from growsearch.growth.statistics.collect import ChannelProblem
 from growsearch.growth.statistics.decompose import Triplets
-from growsearch.growth.statistics.endpoints import lanes as lanes_of
-from growsearch.growth.statistics.response import Followers, OutgoingGradients
-from growsearch.growth.statistics.transport import Transport
+from growsearch.growth.statistics.endpoints import unit_channels
+from growsearch.growth.statistics.path_jacobian import PathJacobian
+from growsearch.growth.statistics.path_response import OutgoingGradients, PathResponse
 from growsearch_strategies.gradmax.refinement import refined
 
 End = Literal["incoming", "outgoing"]
@@ -27,15 +27,15 @@ class GradMax(Initializer):
     With zero incoming weights the gradient there is `W_out' M`, `M` the second derivative of the loss by the two
     sides, so the optimum is `c` times the leading left singular vectors of M, and the squared norm `c^2 sum sigma_i^2`
     (equation 11 of the paper). M is exact for linear and convolution layers at every stride, padding and dilation,
-    several producers and consumers stacked, and the followers' derivative at zero included.
+    several producers and consumers stacked, and the path's derivative at zero included.
 
     Singular vectors have no sign of their own, but behind a ReLU the sign decides whether a unit's first update makes
     it active or inactive, for good where its inputs are never negative. `orient_signs` chooses the former.
 
     With zero outgoing weights, the default behind batch normalisation and ReLU, the gradient is a function of the
-    incoming weights. Where the followers are linear, the leading right singular vectors are its optimum. Elsewhere
+    incoming weights. Where the path is linear, the leading right singular vectors are its optimum. Elsewhere
     there is no closed form, and behind normalisation singular vectors are little better than random directions. There
-    the units are found by a short projected ascent from several random starts, through the followers as they are. It
+    the units are found by a short projected ascent from several random starts, through the path as it is. It
     costs a fraction of a training step for each of its steps: only the new channels are computed, not the network.
 
     The paper's experiments use `side: incoming` and `scale: 0.5`; at the outgoing side so large a gradient can make
@@ -69,10 +69,10 @@ class GradMax(Initializer):
         self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
     ) -> None:
         zero = SiteEnds(model, graph, site, trainable).zero_side(self.side)
-        followers = Followers(graph, model, site)
-        bent = self.refine and zero == "outgoing" and not followers.linear
-        for lane in range(lanes_of(site)):
-            LaneProblem(model, graph, site, lane, 1, Followers if bent else Transport)
+        path = PathResponse(graph, model, site)
+        bent = self.refine and zero == "outgoing" and not path.linear
+        for channel in range(unit_channels(site)):
+            ChannelProblem(model, graph, site, channel, 1, PathResponse if bent else PathJacobian)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in plan.items() if units}
@@ -80,7 +80,7 @@ class GradMax(Initializer):
         zero = {name: one.zero_side(self.side) for name, one in ends.items()}
         norms = {name: self._norms(one, zero[name]) for name, one in ends.items()}
         bent = [name for name in plan if self.refine and zero[name] == "outgoing" and not _linear(context, name)]
-        shapes = {n: [(plan[n], ends[n].length("incoming", lane)) for lane in range(len(norms[n]))] for n in bent}
+        shapes = {n: [(plan[n], ends[n].length("incoming", channel)) for channel in range(len(norms[n]))] for n in bent}
         found = self._refined(shapes, norms, context)
         triplets = context.triplets({name: units for name, units in plan.items() if name not in found})
         return [
@@ -94,10 +94,12 @@ class GradMax(Initializer):
         ]
 
     def _norms(self, ends: SiteEnds, zero: End) -> list[float]:
-        """Per lane, the norm of a unit's non-zero side."""
+        """Per channel, the norm of a unit's non-zero side."""
         other: End = "incoming" if zero == "outgoing" else "outgoing"
-        lanes = range(len(ends.producers))
-        return [self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0) for lane in lanes]
+        channels = range(len(ends.producers))
+        return [
+            self.scale * (ends.mean_norm(other, channel) if self.norm == "relative" else 1.0) for channel in channels
+        ]
 
     def _refined(
         self, shapes: Mapping[str, list[tuple[int, int]]], norms: Mapping[str, list[float]], context: GrowthContext
@@ -109,24 +111,27 @@ class GradMax(Initializer):
         return refined(gradients, batches, shapes, norms, self.refine, context.generator)
 
     def _closed_form(
-        self, ends: SiteEnds, zero: End, lanes: list[Triplets], norms: list[float], units: int
+        self, ends: SiteEnds, zero: End, channels: list[Triplets], norms: list[float], units: int
     ) -> list[NewUnit]:
-        if self.orient_signs and ends.transport.one_sided:
-            lanes = [t.with_oriented_signs() for t in lanes]
+        if self.orient_signs and ends.path.one_sided:
+            channels = [t.with_oriented_signs() for t in channels]
         # Gradient descent moves the incoming weights along -u M = -sigma v: that is where active units lie.
-        vectors = [(-t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(lanes, norms, strict=True)]
-        gains = [
-            float(sum((c * t.values[i]) ** 2 for t, c in zip(lanes, norms, strict=True))) ** 0.5 for i in range(units)
+        vectors = [
+            (-t.right if zero == "outgoing" else t.left)[:units] * c for t, c in zip(channels, norms, strict=True)
         ]
-        descent = [-t.right[:units] for t in lanes]
+        gains = [
+            float(sum((c * t.values[i]) ** 2 for t, c in zip(channels, norms, strict=True))) ** 0.5
+            for i in range(units)
+        ]
+        descent = [-t.right[:units] for t in channels]
         return ends.candidates(zero, vectors, scores=gains, descent=descent)
 
 
 def _linear(context: GrowthContext, name: str) -> bool:
-    return Followers(context.graph, context.model, context.sites[name]).linear
+    return PathResponse(context.graph, context.model, context.sites[name]).linear
 
 
-def _candidates(ends: SiteEnds, lanes: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[NewUnit]:
-    vectors = [rows * norm for (rows, _), norm in zip(lanes, norms, strict=True)]
-    scores = torch.stack([gains for _, gains in lanes]).sum(0).sqrt().tolist()
+def _candidates(ends: SiteEnds, channels: list[tuple[Tensor, Tensor]], norms: list[float]) -> list[NewUnit]:
+    vectors = [rows * norm for (rows, _), norm in zip(channels, norms, strict=True)]
+    scores = torch.stack([gains for _, gains in channels]).sum(0).sqrt().tolist()
     return ends.candidates("outgoing", vectors, scores=scores)

@@ -87,10 +87,13 @@ class GradMaxOpt(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
-        lanes = range(len(ends.producers))
-        norms = [self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0) for lane in lanes]
+        channels = range(len(ends.producers))
+        norms = [
+            self.scale * (ends.mean_norm(other, channel) if self.norm == "relative" else 1.0) for channel in channels
+        ]
         vectors = [
-            random_directions(units, ends.length(other, lane), context.generator) * norms[lane] for lane in lanes
+            random_directions(units, ends.length(other, channel), context.generator) * norms[channel]
+            for channel in channels
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         radius = sum(norm**2 for norm in norms) ** 0.5

@@ -46,9 +46,9 @@ class Random(Initializer):
         zero = ends.zero_side(self.side)
         other: Literal["incoming", "outgoing"] = "incoming" if zero == "outgoing" else "outgoing"
         vectors = [
-            random_directions(units, ends.length(other, lane), context.generator, self.distribution == "positive")
-            * (self.scale * (ends.mean_norm(other, lane) if self.norm == "relative" else 1.0))
-            for lane in range(len(ends.producers))
+            random_directions(units, ends.length(other, channel), context.generator, self.distribution == "positive")
+            * (self.scale * (ends.mean_norm(other, channel) if self.norm == "relative" else 1.0))
+            for channel in range(len(ends.producers))
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         return ends.candidates(zero, vectors, descent=descent)

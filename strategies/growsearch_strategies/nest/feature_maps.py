@@ -23,9 +23,12 @@ def feature_maps(context: GrowthContext, name: str, units: int, trials: int, alp
 
 def _random_set(ends: SiteEnds, units: int, alpha: float, generator: torch.Generator) -> list[NewUnit]:
     """Signed Gaussian kernels on both sides, of `alpha` times the mean norm of the existing units'."""
-    lanes = range(len(ends.producers))
+    channels = range(len(ends.producers))
     incoming, outgoing = (
-        [random_directions(units, ends.length(side, i), generator) * (alpha * ends.mean_norm(side, i)) for i in lanes]
+        [
+            random_directions(units, ends.length(side, i), generator) * (alpha * ends.mean_norm(side, i))
+            for i in channels
+        ]
         for side in ("incoming", "outgoing")
     )
     out = ends.fills("outgoing", outgoing)

@@ -20,7 +20,7 @@ def neurons(context: GrowthContext, name: str, bridge: Tensor, units: int, beta:
     if vectors is None:
         return []
     incoming, outgoing, scores = vectors
-    if ends.transport.one_sided:
+    if ends.path.one_sided:
         incoming, outgoing = _active(incoming, outgoing)
     incoming = incoming * (alpha * _mean_size(context, ends, "incoming"))
     outgoing = outgoing * (alpha * _mean_size(context, ends, "outgoing"))

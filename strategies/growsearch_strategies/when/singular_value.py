@@ -45,7 +45,7 @@ class SingularValue(Scheduler):
             values = list(context.strengths(dict.fromkeys(context.depth_sites, 1)).values())
         else:
             triplets = context.triplets(dict.fromkeys(context.sites, 1))
-            values = [float(sum(t.values[0] ** 2 for t in lanes)) ** 0.5 for lanes in triplets.values()]
+            values = [float(sum(t.values[0] ** 2 for t in channels)) ** 0.5 for channels in triplets.values()]
         return {METRIC: max(values)}
 
     def due(self, progress: Progress) -> bool:

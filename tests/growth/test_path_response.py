@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from growsearch import GrowthFailed, trace
 from growsearch.graph import NetworkGraph
 from growsearch.growth import NewSlices, SiteEnds, planned_edits
-from growsearch.growth.statistics.response import Followers, OutgoingGradient, OutgoingGradients
+from growsearch.growth.statistics.path_response import OutgoingGradient, OutgoingGradients, PathResponse
 from growsearch.surgery import apply_edits
 
 UNITS = 2
@@ -91,11 +91,13 @@ def by_backward(
 @pytest.mark.parametrize("name", NETWORKS)
 def test_it_is_the_gradient_of_a_network_that_has_the_units(name: str, objective: Callable[..., Tensor]) -> None:
     model, graph, site, batch = problem(name)
-    lanes = OutgoingGradients(model, graph, [site], objective).on(batch)[site]
-    lengths = [SiteEnds(model, graph, graph.sites[site]).length("incoming", lane) for lane in range(len(lanes))]
+    unit_channels = OutgoingGradients(model, graph, [site], objective).on(batch)[site]
+    lengths = [
+        SiteEnds(model, graph, graph.sites[site]).length("incoming", channel) for channel in range(len(unit_channels))
+    ]
     vectors = [torch.randn(UNITS, length, dtype=torch.float64) for length in lengths]
 
-    found = torch.stack([lane(v).square().sum(1) for lane, v in zip(lanes, vectors, strict=True)]).sum(0)
+    found = torch.stack([channel(v).square().sum(1) for channel, v in zip(unit_channels, vectors, strict=True)]).sum(0)
 
     torch.testing.assert_close(found, by_backward(model, graph, site, vectors, batch, objective), rtol=1e-6, atol=0)
 
@@ -130,7 +132,7 @@ def test_the_ascent_goes_along_the_derivative(name: str, objective: Callable[...
 def test_followers_are_linear_or_not(path: list[nn.Module], linear: bool) -> None:
     model = chain(*path)
     graph = trace(model, torch.randn(2, 2, 9, 10))
-    assert Followers(graph, model, graph.sites["0"]).linear is linear
+    assert PathResponse(graph, model, graph.sites["0"]).linear is linear
 
 
 def test_nothing_is_left_behind() -> None:

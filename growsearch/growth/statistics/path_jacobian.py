@@ -1,4 +1,4 @@
-"""How a small activation at a site's producers reaches its consumers: the derivative of the followers at zero.
+"""How a small activation at a site's producers reaches its consumers: the derivative of the path at zero.
 
 A unit that starts with zero incoming weights has activation 0 everywhere. What the loss gradient sees of it is the
 linear map from the producers' outputs to the consumers' inputs at that point: activations contribute their slope at 0+,
@@ -13,36 +13,24 @@ normalisation can be compared, and what passes beside a normalisation counts as 
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import Call, NetworkGraph, Ref, Site
+from growsearch.graph import Call, NetworkGraph, PathStep, Site, operation
+from growsearch.graph.batch_statistics import slope_at_zero
+from growsearch.graph.replay import references, replay
 from growsearch.growth.statistics.constants import Constants
-from growsearch.growth.statistics.filters import delta_filters
-from growsearch.growth.statistics.normalisation import by_batch, slope_at_zero
 
 STEP = 1e-9
-_MAX_POOLS: dict[str, Callable[..., tuple[Tensor, Tensor]]] = {
-    "max_pool1d": F.max_pool1d_with_indices,
-    "max_pool2d": F.max_pool2d_with_indices,
-    "max_pool3d": F.max_pool3d_with_indices,
-}
-SCALAR = frozenset({"pointwise", "batch_norm", "add", "multiply"})
 
 
-Handler = Callable[["Transport", Call, list[Tensor]], Tensor]
-
-
-class Transport:
-    """The followers of one site, applied to virtual channels in place of the site's own.
+class PathJacobian:
+    """The path of one site, applied to virtual channels in place of the site's own.
 
     `slopes` are the activations' slopes at 0+. `normalised` tells whether batch normalisation is on the way, `kinked`
     whether some activation has another derivative at 0 than just above it (ReLU: units exactly at 0 get no gradient).
@@ -51,7 +39,7 @@ class Transport:
     def __init__(self, graph: NetworkGraph, model: nn.Module, site: Site) -> None:
         self.graph, self.model, self.site = graph, model, site
         self._constants = Constants(graph, model, site)
-        self.calls = [graph.calls[name] for name in site.followers if self._constants.value(name) is None]
+        self.calls = [graph.calls[name] for name in site.path if self._constants.value(name) is None]
         self.normalised = any(c.rule == "batch_norm" for c in self.calls)
 
     @cached_property
@@ -87,7 +75,7 @@ class Transport:
     @cached_property
     def scalar(self) -> bool:
         """Whether the whole map is a number for each pair of producer and consumer."""
-        return all(c.rule in SCALAR and not self._broadcasts(c) and not self._varies(c) for c in self.calls)
+        return all(operation(c.rule).scalar and not self._broadcasts(c) and not self._varies(c) for c in self.calls)
 
     def _varies(self, call: Call) -> bool:
         """Whether it multiplies by a constant that is no single number."""
@@ -133,7 +121,7 @@ class Transport:
     @cached_property
     def known(self) -> bool:
         """Whether every call on the way is one that units can be followed through."""
-        return all(c.rule in _HANDLERS for c in self.calls)
+        return all(operation(c.rule).linearise for c in self.calls)
 
     def check_silent_start(self) -> None:
         """Whether units with zero incoming weights leave the network as it is, and learn; else `GrowthRefused`."""
@@ -160,9 +148,9 @@ class Transport:
         pair = self.apply({producer: torch.tensor([1.0, 0.0], dtype=torch.float64)}).get(consumer)
         return (0.0, 0.0) if pair is None else (float(pair[0]), float(pair[1]))
 
-    def handler(self, call: Call) -> Handler | None:
+    def handler(self, call: Call) -> PathStep | None:
         """What `call` does to virtual channels; None where that is not known."""
-        return _HANDLERS.get(call.rule or "")
+        return operation(call.rule).linearise
 
     @cached_property
     def unit(self) -> float:
@@ -191,7 +179,7 @@ class Transport:
         """`GrowthRefused` where the units pass something that has no linear form at zero."""
         for call in self.calls:
             several = call.rule == "multiply" and len(references(call.args) + references(call.kwargs)) > 1
-            if call.rule not in _HANDLERS or (several and self.factor(call) is None):
+            if operation(call.rule).linearise is None or (several and self.factor(call) is None):
                 raise self.refusal(call)
 
     def refusal(self, call: Call) -> GrowthRefused:
@@ -242,157 +230,14 @@ def _shape_at_zero(model: nn.Module, call: Call) -> _Shape:
     return _Shape(float(values.detach()[0]), *slopes.tolist())
 
 
-def _adds_more(transport: Transport, call: Call) -> bool:
+def _adds_more(path: PathJacobian, call: Call) -> bool:
     """Whether a sum has a number in it, or another tensor that is not 0 in new units."""
     numbers = [v for v in [*call.args, call.kwargs.get("other")] if isinstance(v, int | float) and v != 0]
-    added = [transport.constant(name) for name in transport.others(call)]
+    added = [path.constant(name) for name in path.others(call)]
     return bool(numbers) or any(value is None or bool(value.any()) for value in added)
-
-
-def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
-    """Run a recorded single-input call on another tensor, in evaluation mode."""
-    if call.kind == "module":
-        layer = model.get_submodule(call.target)
-        if isinstance(layer, nn.PReLU):
-            return torch.where(value > 0, value, value * layer.weight.detach().mean().to(value))
-        training = layer.training
-        try:
-            out: Tensor = layer.eval()(value)
-        finally:
-            layer.train(training)
-        return out
-    assert call.function is not None
-    kwargs = {k: (False if k == "inplace" else v) for k, v in call.kwargs.items()}
-    out = call.function(*_substitute(call.args, value), **_substitute(kwargs, value))
-    return out
 
 
 def _is_dropout(model: nn.Module, call: Call) -> bool:
     if call.kind == "module":
         return isinstance(model.get_submodule(call.target), nn.modules.dropout._DropoutNd)
     return "dropout" in call.target
-
-
-def references(value: object) -> list[Ref]:
-    """The tensors that stand in a call's arguments."""
-    if isinstance(value, Ref):
-        return [value]
-    if isinstance(value, dict):
-        return [r for v in value.values() for r in references(v)]
-    if isinstance(value, list | tuple):
-        return [r for v in value for r in references(v)]
-    return []
-
-
-def _substitute(value: Any, tensor: Tensor) -> Any:
-    if isinstance(value, Ref):
-        return tensor
-    if isinstance(value, dict):
-        return {k: _substitute(v, tensor) for k, v in value.items()}
-    if isinstance(value, list | tuple):
-        return type(value)(_substitute(v, tensor) for v in value)
-    return value
-
-
-def _pointwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return values[0] * transport.slopes[call.name]
-
-
-def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    z, slope = values[0], slope_at_zero(transport.model, call)
-    if not by_batch(transport.model, call):
-        return z * slope
-    if z.ndim == 1:
-        # A pair of `coefficients`: from here on all of it is without its mean.
-        return torch.stack([z[0], z[0]]) * slope
-    return (z - z.mean([d for d in range(z.ndim) if d != 1], keepdim=True)) * slope
-
-
-def _multiply(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    if len(references(call.args) + references(call.kwargs)) == 1:
-        return replay(transport.model, call, values[0])
-    factor = transport.factor(call)
-    if factor is None:
-        raise transport.refusal(call)
-    return values[0] * factor.to(values[0])
-
-
-def _add(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    if call.target != "add" or call.kwargs.get("alpha", 1) != 1:
-        raise transport.refusal(call)
-    return functools.reduce(torch.add, values)
-
-
-def _concat(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    axis = call.args[1] if len(call.args) > 1 else call.kwargs.get("dim", call.kwargs.get("axis", 0))
-    axis = axis % len(call.shape or (0,))
-    if axis != transport.channel_axis(call) and len(values) < len(references(call.args) + references(call.kwargs)):
-        raise transport.refusal(call)
-    return torch.cat(values, axis)
-
-
-def _pool(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    z = values[0]
-    name = type(transport.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
-    if "avg" in name.lower():
-        return replay(transport.model, call, z)
-    zeros = z.new_zeros(1, 1, *z.shape[2:])
-    # Where all values are equal, max pooling passes the gradient to one position of each window: ask which.
-    pooled, index = _pool_with_indices(transport, call, zeros)
-    return z.flatten(2)[..., index.flatten()].reshape(*z.shape[:2], *pooled.shape[2:])
-
-
-def _pool_with_indices(transport: Transport, call: Call, zeros: Tensor) -> tuple[Tensor, Tensor]:
-    if call.kind == "module":
-        layer = transport.model.get_submodule(call.target)
-        if isinstance(layer, nn.MaxPool1d | nn.MaxPool2d | nn.MaxPool3d):
-            pool = _MAX_POOLS[f"max_pool{zeros.ndim - 2}d"]
-            size = (layer.kernel_size, layer.stride, layer.padding, layer.dilation, layer.ceil_mode)
-            found: tuple[Tensor, Tensor] = pool(zeros, *size)
-            return found
-    elif call.target in _MAX_POOLS:
-        kwargs = _substitute(call.kwargs, zeros)
-        found = _MAX_POOLS[call.target](*_substitute(call.args, zeros), **kwargs)
-        return found
-    raise transport.refusal(call)
-
-
-def _flatten(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    shape, source = call.shape, call.input_shapes[0]
-    if shape is None or len(shape) != 2 or shape[0] != source[0]:
-        raise transport.refusal(call)
-    return values[0].flatten(1)
-
-
-def _reduce(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    if call.target not in ("mean", "sum"):
-        raise transport.refusal(call)
-    return replay(transport.model, call, values[0])
-
-
-def _replay(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return replay(transport.model, call, values[0])
-
-
-def _depthwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    layer = transport.model.get_submodule(call.target)
-    if not isinstance(layer, nn.Conv2d) or layer.in_channels != layer.out_channels or layer.padding_mode != "zeros":
-        raise transport.refusal(call)
-    z = values[0]
-    kernel = delta_filters(z, z.shape[1], layer.kernel_size)
-    return F.conv2d(z, kernel, None, layer.stride, layer.padding, layer.dilation, z.shape[1])
-
-
-_HANDLERS: dict[str, Handler] = {
-    "pointwise": _pointwise,
-    "batch_norm": _batch_norm,
-    "add": _add,
-    "multiply": _multiply,
-    "concat": _concat,
-    "pool": _pool,
-    "reshape": _flatten,
-    "permute": _replay,
-    "reduce": _reduce,
-    "interpolate": _replay,
-    "convolution": _depthwise,
-}

@@ -14,24 +14,25 @@ import torch
 from jaxtyping import Float
 from torch import Tensor, nn
 
-from growsearch.graph import Call, NetworkGraph
+from growsearch.graph import Call, NetworkGraph, PathStep, operation
+from growsearch.graph.replay import replay
+from growsearch.graph.rules.pooling import takes_means
 from growsearch.growth.statistics.capture import Capture
-from growsearch.growth.statistics.collect import LaneProblem, Objective, capture_ends
+from growsearch.growth.statistics.collect import ChannelProblem, Objective, capture_ends
 from growsearch.growth.statistics.decompose import require_finite
-from growsearch.growth.statistics.endpoints import lanes
-from growsearch.growth.statistics.normalisation import normalised
+from growsearch.growth.statistics.endpoints import unit_channels
 from growsearch.growth.statistics.operator import GradientOperator
-from growsearch.growth.statistics.transport import Handler, Transport, replay
+from growsearch.growth.statistics.path_jacobian import PathJacobian
 
 PROBES = (-3.0, -1.0, -0.1, 0.1, 1.0, 3.0)
 
 
-class Followers(Transport):
-    """The followers as they are, where `Transport` has their derivative at zero."""
+class PathResponse(PathJacobian):
+    """The path as it is, where `PathJacobian` has its derivative at zero."""
 
-    def handler(self, call: Call) -> Handler | None:
+    def handler(self, call: Call) -> PathStep | None:
         """What `call` does to virtual channels; None where that is not known."""
-        return _AS_THEY_ARE.get(call.rule or "") or super().handler(call)
+        return operation(call.rule).respond or super().handler(call)
 
     @property
     def unit(self) -> float:
@@ -45,8 +46,7 @@ class Followers(Transport):
 
     def _bends(self, call: Call) -> bool:
         if call.rule == "pool":
-            name = type(self.model.get_submodule(call.target)).__name__ if call.kind == "module" else call.target
-            return "avg" not in name.lower()
+            return not takes_means(self, call)
         if call.rule != "pointwise":
             return False
         points = torch.tensor(PROBES, dtype=torch.float64)
@@ -54,7 +54,7 @@ class Followers(Transport):
 
 
 class OutgoingGradient:
-    """One lane of a site, on one batch; vectors are of the type and on the device of `like`."""
+    """One channel of a site, on one batch; vectors are of the type and on the device of `like`."""
 
     def __init__(self, runs: Sequence[GradientOperator]) -> None:
         self._runs = runs
@@ -70,7 +70,7 @@ class OutgoingGradient:
         for run in self._runs:
             z = {name: value.requires_grad_() for name, value in run.activations(vectors).items()}
             with torch.enable_grad():
-                carried = run.transport.apply(z)
+                carried = run.path.apply(z)
             found.append(run.at_consumers({name: v.detach() for name, v in carried.items()}, len(vectors)))
             pulls.append(_pull(run, z, carried))
         gradients = torch.stack(found).sum(0)
@@ -88,28 +88,18 @@ class OutgoingGradients:
 
     def __init__(self, model: nn.Module, graph: NetworkGraph, names: Sequence[str], objective: Objective) -> None:
         self._model, self._objective = model, objective
-        self._lanes = {
+        self._unit_channels = {
             name: [
-                LaneProblem(model, graph, graph.sites[name], lane, 1, Followers)
-                for lane in range(lanes(graph.sites[name]))
+                ChannelProblem(model, graph, graph.sites[name], channel, 1, PathResponse)
+                for channel in range(unit_channels(graph.sites[name]))
             ]
             for name in names
         }
 
     def on(self, batch: Any) -> dict[str, list[OutgoingGradient]]:
-        """For each site and lane; runs the network once, and holds its activations as long as they live."""
-        every = [problem for group in self._lanes.values() for problem in group]
+        """For each site and channel; runs the network once, and holds its activations as long as they live."""
+        every = [problem for group in self._unit_channels.values() for problem in group]
         seen: Capture = capture_ends(self._model, self._objective, batch, every)
-        return {name: [OutgoingGradient(p.operators(seen)) for p in group] for name, group in self._lanes.items()}
-
-
-def _pointwise(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    # Activations may work in place.
-    return replay(transport.model, call, values[0].clone())
-
-
-def _batch_norm(transport: Transport, call: Call, values: list[Tensor]) -> Tensor:
-    return normalised(transport.model, call, values[0])
-
-
-_AS_THEY_ARE: dict[str, Handler] = {"pointwise": _pointwise, "batch_norm": _batch_norm, "pool": _pointwise}
+        return {
+            name: [OutgoingGradient(p.operators(seen)) for p in group] for name, group in self._unit_channels.items()
+        }

@@ -7,7 +7,7 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from growsearch.graph import Call
+from growsearch.graph.call import Call
 
 SMALLEST = 1e-12
 """In place of an eps of 0."""
