@@ -30,6 +30,11 @@ def _installed(group: str) -> dict[str, EntryPoint]:
     return {point.name: point for point in entry_points(group=f"growsearch.{group}")}
 
 
+def refresh() -> None:
+    """Look again for what is installed, as after an installation in a running notebook."""
+    _installed.cache_clear()
+
+
 def names(group: str) -> list[str]:
     """Names of everything installed in one of `GROUPS`, sorted."""
     return sorted(_installed(group))

@@ -18,6 +18,8 @@ from typing import Any
 
 from growsearch.comparison import compare
 from growsearch.config import load_config
+from growsearch.execution.job import OfRun
+from growsearch.runs.progress import JobsStarted, RunFailed, RunFinished
 
 HERE = Path(__file__).parent
 TABLES = {
@@ -85,9 +87,12 @@ def gradient_ratios(folder: Path) -> list[float] | None:
     return quantiles(ratios, n=4) if len(ratios) > 1 else None
 
 
-def report(event: dict[str, Any]) -> None:
-    if event["kind"] in ("finished", "failed"):
-        print(event["policy"], event["seed"], event.get("test_accuracy"), event.get("reason", ""), flush=True)
+def report(told: JobsStarted | OfRun) -> None:
+    match told:
+        case OfRun(policy, seed, RunFinished(result)):
+            print(policy, seed, result.value("test_accuracy"), flush=True)
+        case OfRun(policy, seed, RunFailed(reason)):
+            print(policy, seed, reason, flush=True)
 
 
 if __name__ == "__main__":

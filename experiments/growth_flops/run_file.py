@@ -19,7 +19,7 @@ def main(file: str) -> None:
             continue
         with tempfile.TemporaryDirectory() as folder:
             result = run_one(config, 0, Path(folder), "cpu")
-        growing, steps = result["growth_flops"], result["training_flops"] - result["growth_flops"]
+        growing, steps = result.growth_flops, result.training_flops - result.growth_flops
         print(
             f"{policy}: {growing} of growth steps beside {steps} of training steps, {growing / steps:+.1%}", flush=True
         )

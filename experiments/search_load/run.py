@@ -23,10 +23,11 @@ import psycopg
 from optuna.distributions import FloatDistribution
 
 from growsearch.config import RunConfig, load_space
+from growsearch.runs.progress import Progress, RowDone
+from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.search import search
 from growsearch.search.run import open_folder
 from growsearch.search.storage import open_storage
-from growsearch.training import Progress
 
 HERE = Path(__file__).parent
 SERVER = "GROWSEARCH_TEST_POSTGRES"
@@ -83,24 +84,53 @@ def address(storage: str, folder: Path) -> Iterator[str | None]:
         proxy.send_signal(signal.SIGTERM)
 
 
-def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> dict[str, Any]:
+def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
     """Pretend: a score from the configuration, rows without work between them, each call of `progress` timed."""
     optimizer = config.training.optimizer
-    score = 1 / (1 + (optimizer.lr - 0.1) ** 2 + (optimizer.momentum or 0.0))
+    score = 1 / (1 + (optimizer["lr"] - 0.1) ** 2 + optimizer.get("momentum", 0.0))
     calls = folder.parents[2] / CALLS
     calls.mkdir(exist_ok=True)
     with (calls / f"{os.getpid()}.txt").open("a") as file:
         file.write(f"begun {folder.parent.name}\n")
         file.flush()
         for row in range(1, ROWS + 1):
-            event = {"kind": "row", "step": row, "training_flops": 10**15 * row, "validation_accuracy": score * row / 4}
+            event = RowDone(row_of(row, score * row / 4), ROWS)
             began = time.perf_counter()
             try:
                 progress(event)
             finally:
                 if row == 1:  # past both rungs at once: a heartbeat, two reports, two looks at all trials
                     file.write(f"report {(time.perf_counter() - began) / 2}\n")
-    return {"validation_accuracy": score, "parameters": 1, "flops": 1, "training_flops": 1, "seconds": 0.0}
+    return RunResult(
+        config="",
+        seed=seed,
+        steps=ROWS,
+        train_loss=None,
+        metrics={"validation_accuracy": score},
+        parameters=1,
+        flops=1,
+        training_flops=1,
+        seconds=0.0,
+        growth_seconds=0.0,
+        growth_events=0,
+        widths={},
+        device=device,
+        precision="float32",
+    )
+
+
+def row_of(row: int, accuracy: float) -> MetricsRow:
+    """A row of which only the FLOPs and the accuracy count."""
+    return MetricsRow(
+        step=row,
+        epoch=row,
+        train_loss=None,
+        metrics={"validation_accuracy": accuracy},
+        lr=0.1,
+        parameters=1,
+        training_flops=10**15 * row,
+        seconds=0.0,
+    )
 
 
 def measure(folder: Path, url: str | None, workers: int, trials: int) -> dict[str, Any]:

@@ -11,21 +11,35 @@ from typing import Any
 
 import torch
 
-from growsearch.audit.measure import Measurement
+from growsearch.audit.measure import MeasuredEvents
 from growsearch.audit.repeat import without_logs
+from growsearch.audit.results import Effect
 from growsearch.audit.variant import Variant
 from growsearch.errors import GrowsearchError, GrowthFailed
 from growsearch.execution.job import Job
-from growsearch.growth import Grower
 from growsearch.runs.files import write_json
-from growsearch.runs.layout import CHECKPOINT, GROWTH
-from growsearch.runs.lines import read_lines
-from growsearch.training import Progress, TrainingRun
+from growsearch.runs.layout import CHECKPOINT
+from growsearch.runs.progress import BranchFinished, Progress, RunEvent, RunStarted, StepDone
+from growsearch.runs.reading import read_json, record_of
+from growsearch.training import TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
 
 _STREAM = 1_000_003  # between the random numbers of two seeds
 _PASSES = 1_000  # passes over the statistics batches between two seeds
-_NEVER = 1 << 62
+
+
+@dataclass(frozen=True, kw_only=True)
+class BranchResult:
+    """What a finished branch leaves: `rows` as in `Branch`, `effect` None where it did not grow."""
+
+    branch: str
+    seed: int
+    where: str
+    how: str
+    effect: Effect | None
+    parameters: int
+    training_flops: int
+    rows: list[dict[str, Any]]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,94 +64,79 @@ class BranchJob(Job):
         if state is None:
             raise GrowsearchError(f"{self.snapshot} has vanished: run the audit again")
         save_checkpoint(self.folder / CHECKPOINT, reseeded(without_logs(state), self.seed))
-        run = BranchRun(self.config, self.run_seed, self.folder, self.device, self._watched(progress))
-        progress({"kind": "started", "step": 0, "total_steps": self.marks[-1]})
+        measured = MeasuredEvents(self.seed, at=[self.step])
+        # A branch is short: where it is interrupted it begins anew, without checkpoints.
+        run = TrainingRun(
+            self.config,
+            self.run_seed,
+            self.folder,
+            self.device,
+            self._watched(progress),
+            hooks=measured,
+            checkpoints=False,
+        )
+        progress(RunStarted(0, self.marks[-1]))
         try:
-            result = run.result(self)
+            result = self._branch(run, measured)
         finally:
             run.close()
-        write_json(self.result, result)
+        write_json(self.result, asdict(result))
         shutil.rmtree(self.folder)
-        progress({"kind": "finished", **result["rows"][-1]})
+        last = result.rows[-1]
+        losses: dict[str, float | None] = {key: last[key] for key in ("validation_loss", "train_loss") if key in last}
+        progress(BranchFinished(losses, last["seconds"]))
+
+    def branch_result(self) -> BranchResult | None:
+        """Return the result where the branch is finished already; raises `DamagedFile` where its file is none."""
+        if not self.result.exists():
+            return None
+        return record_of(BranchResult, read_json(self.result), str(self.result))
+
+    def _branch(self, run: TrainingRun, measured: MeasuredEvents) -> BranchResult:
+        """Grow at most once, at once, train on, and measure at the marks."""
+        setup, counters = run.setup, run.counters
+        grower = setup.grower
+        if grower is None or counters.step != self.step:
+            raise GrowsearchError(f"{self.snapshot} does not belong to step {self.step}: delete {self.snapshot.parent}")
+        setup.rows_every = 0
+        flops, seconds = counters.training_flops, counters.seconds
+        run.forget_train_loss()
+        grower.policy = self.variant.policy(grower.policy, self.step)
+        run.grow()
+        if self.step in measured.refused:
+            raise GrowthFailed(measured.refused[self.step])
+        rows = []
+        for mark in (0, *self.marks):
+            run.train(self.step + mark)
+            rows.append(
+                {
+                    "step": mark,
+                    "train_loss": run.take_train_loss() if mark else None,
+                    **run.validate(),
+                    "training_flops": counters.training_flops - flops,
+                    "seconds": counters.seconds - seconds,
+                }
+            )
+        names = grower.policy.names
+        return BranchResult(
+            branch=self.variant.name,
+            seed=self.seed,
+            where=names.where,
+            how=names.how,
+            effect=measured.effects.get(self.step),
+            parameters=run.parameters,
+            training_flops=counters.training_flops - flops,
+            rows=rows,
+        )
 
     def _watched(self, progress: Progress) -> Progress:
         """Steps, counted from the event; nothing else of a branch is news."""
 
-        def watch(event: dict[str, Any]) -> None:
-            if event["kind"] == "step":
-                progress({"kind": "step", "step": event["step"] - self.step, "total_steps": self.marks[-1]})
+        def watch(event: RunEvent) -> None:
+            if isinstance(event, StepDone):
+                progress(StepDone(event.step - self.step, self.marks[-1]))
 
         return watch
-
-    def finished(self) -> dict[str, Any] | None:
-        """The result where the branch is finished already."""
-        found: dict[str, Any] | None = json.loads(self.result.read_text()) if self.result.exists() else None
-        return found
-
-
-class BranchRun(TrainingRun):
-    """A run that goes on from a snapshot: it grows at most once, at once, and is evaluated where it is asked."""
-
-    def result(self, job: BranchJob) -> dict[str, Any]:
-        """Take the event's step, train on, and say what came out."""
-        setup, counters = self.setup, self.counters
-        grower = setup.grower
-        if grower is None or counters.step != job.step:
-            raise GrowsearchError(f"{job.snapshot} does not belong to step {job.step}: delete {job.snapshot.parent}")
-        setup.rows_every = _NEVER
-        flops, seconds = counters.training_flops, counters.seconds
-        self._loss_sum.zero_()
-        counters.samples_since_row = 0
-        grower.policy = job.variant.policy(grower.policy, job.step)
-        effect = self._event(grower, job.seed)
-        rows = [{"step": 0, "train_loss": None, **self._evaluate(setup.validation, "validation")}]
-        rows[0] |= {"training_flops": counters.training_flops - flops, "seconds": counters.seconds - seconds}
-        for mark in job.marks:
-            self.train(job.step + mark)
-            rows.append(self._row(mark, flops, seconds))
-        names = grower.policy.names
-        return {
-            "branch": job.variant.name,
-            "seed": job.seed,
-            "where": names.where,
-            "how": names.how,
-            "effect": effect,
-            "parameters": self._parameters,
-            "training_flops": counters.training_flops - flops,
-            "rows": rows,
-        }
-
-    def save(self) -> None:
-        """A branch is short: where it is interrupted it begins anew."""
-
-    def _event(self, grower: Grower, seed: int) -> dict[str, Any] | None:
-        """The growth of this branch, measured; None where it does not grow."""
-        measurement = Measurement(self.setup, seed)
-        self._grow(grower.step)
-        lines = read_lines(self._folder / GROWTH)
-        if not lines:
-            return None
-        if lines[0]["refused"] is not None:
-            raise GrowthFailed(lines[0]["refused"])
-        return asdict(measurement.finish(lines[0], grower.graph))
-
-    def _row(self, mark: int, flops: int, seconds: float) -> dict[str, Any]:
-        """How the branch stands, `mark` steps after the event."""
-        setup, counters = self.setup, self.counters
-        loss = self._loss_sum.item() / max(1, counters.samples_since_row)
-        self._require_finite(loss, "training")
-        self._loss_sum.zero_()
-        counters.samples_since_row = 0
-        return {
-            "step": mark,
-            "train_loss": loss,
-            **self._evaluate(setup.validation, "validation"),
-            "training_flops": counters.training_flops - flops,
-            "seconds": counters.seconds - seconds,
-        }
-
-    def _write_row(self) -> None:
-        """The rows of a branch are written at its own marks."""
 
 
 def reseeded(state: dict[str, Any], seed: int) -> dict[str, Any]:

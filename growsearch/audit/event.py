@@ -6,13 +6,12 @@ import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from growsearch.audit.branch import BranchJob, branch_key
 from growsearch.audit.repeat import state_before, threads
-from growsearch.audit.results import Audit, Branch, effect_from
+from growsearch.audit.results import Audit, Branch
 from growsearch.audit.sentence import audit_sentence
 from growsearch.audit.target import Target
 from growsearch.audit.variant import Variant
@@ -21,13 +20,15 @@ from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
-from growsearch.execution.job import Failure, Watcher, execute, labelled
+from growsearch.execution.job import Failure, OfRun, Watcher, execute
 from growsearch.execution.workers import run_jobs
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import RESULTS
+from growsearch.runs.progress import JobsStarted, RunFailed
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.precision import resolve_device
 
+REPEAT = "repeat"  # the policy that the repeated run goes by
 _MARKS = 10  # evaluations of a branch, besides those of the run
 
 
@@ -57,8 +58,8 @@ def audit_event(
     count = seeds or max(ENOUGH_SEEDS, seeds_needed(len(variants) - 1))
     home = target.audit_folder(number)
     home.mkdir(parents=True, exist_ok=True)
-    snapshot, repetition = state_before(target, number, place, lambda event: watch({"policy": "repeat", **event}))
-    marks = _marks(target, recorded["step"], steps)
+    snapshot, repetition = state_before(target, number, place, lambda event: watch(OfRun(REPEAT, target.seed, event)))
+    marks = _marks(target, recorded.step, steps)
     jobs = [_job(target, number, one, seed, snapshot, marks, place) for seed in range(count) for one in variants]
     failures = _run(target, jobs, workers, place, watch)
     if not failures:
@@ -70,11 +71,11 @@ def audit_event(
         policy=target.policy,
         seed=target.seed,
         event=number,
-        step=recorded["step"],
+        step=recorded.step,
         steps=steps,
         metric=main_metric(branches),
-        sentence=audit_sentence(number, recorded, steps, branches, compared),
-        recorded=recorded,
+        sentence=audit_sentence(number, recorded.plain(), steps, branches, compared),
+        recorded=recorded.plain(),
         repetition=repetition,
         reproduced=_reproduced(target, number, branches),
         branches=branches,
@@ -92,9 +93,9 @@ def horizon(target: Target, number: int, steps: int | None, total: int, epoch: i
     By default up to the next event (after the last one, as far as from the one before it) or an epoch, whichever is
     longer.
     """
-    step = int(target.event(number)["step"])
+    step = target.event(number).step
     if steps is None:
-        times = [0, *(event["step"] for event in target.events)]
+        times = [0, *(event.step for event in target.events)]
         reach = times[number + 1] - step if number + 1 < len(times) else step - times[number - 1]
         return int(max(1, min(max(reach, epoch), total - step)))
     if steps > total - step:
@@ -114,7 +115,7 @@ def _length(config: RunConfig, seed: int) -> tuple[int, int]:
 
 def _marks(target: Target, step: int, steps: int) -> tuple[int, ...]:
     """Steps after the event at which branches are evaluated: where the run was, and between where that is seldom."""
-    own = {row["step"] - step for row in target.rows if 0 < row["step"] - step <= steps}
+    own = {row.step - step for row in target.rows if 0 < row.step - step <= steps}
     even = {round(steps * part / _MARKS) for part in range(1, _MARKS + 1)} if len(own) < _MARKS // 2 else {steps}
     return tuple(sorted((own | even) - {0}))
 
@@ -122,7 +123,7 @@ def _marks(target: Target, step: int, steps: int) -> tuple[int, ...]:
 def _job(
     target: Target, number: int, variant: Variant, seed: int, snapshot: Path, marks: tuple[int, ...], device: str
 ) -> BranchJob:
-    step, home = target.event(number)["step"], target.audit_folder(number)
+    step, home = target.event(number).step, target.audit_folder(number)
     key = f"{variant.key}-seed-{seed}-{branch_key(target.fingerprint, variant, step, marks, seed)}"
     return BranchJob(
         policy=variant.name,
@@ -145,7 +146,7 @@ def _run(target: Target, jobs: Sequence[BranchJob], workers: int | None, device:
     left = [job for job in jobs if not job.result.exists()]
     count, each = _shares(target, workers, device)
     count = max(1, min(count, len(left)))
-    watch({"kind": "compare", "runs": len(jobs), "finished": len(jobs) - len(left), "workers": count})
+    watch(JobsStarted(len(jobs), len(jobs) - len(left), count, what="branches"))
     if count > 1:
         return run_jobs(left, count, each, watch)
     failures = []
@@ -153,7 +154,7 @@ def _run(target: Target, jobs: Sequence[BranchJob], workers: int | None, device:
         for job in left:
             failure = execute(job, watch)
             if failure is not None:
-                watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
+                watch(OfRun(job.policy, job.seed, RunFailed(failure.reason)))
                 failures.append(failure)
     return failures
 
@@ -167,17 +168,17 @@ def _shares(target: Target, workers: int | None, device: str) -> tuple[int, int]
 
 
 def _gathered(variant: Variant, jobs: Sequence[BranchJob]) -> Branch:
-    results = [result for job in jobs if (result := job.finished()) is not None]
+    results = [result for job in jobs if (result := job.branch_result()) is not None]
     return Branch(
         name=variant.name,
         kind=variant.kind,
-        where=results[0]["where"] if results else "",
-        how=results[0]["how"] if results else "",
-        seeds=[result["seed"] for result in results],
-        parameters=[result["parameters"] for result in results],
-        training_flops=[result["training_flops"] for result in results],
-        effects=[result["effect"] and effect_from(result["effect"]) for result in results],
-        rows=[result["rows"] for result in results],
+        where=results[0].where if results else "",
+        how=results[0].how if results else "",
+        seeds=[result.seed for result in results],
+        parameters=[result.parameters for result in results],
+        training_flops=[result.training_flops for result in results],
+        effects=[result.effect for result in results],
+        rows=[result.rows for result in results],
     )
 
 
@@ -193,16 +194,16 @@ def _reproduced(target: Target, number: int, branches: Sequence[Branch]) -> bool
     if 0 not in branch.seeds:
         return None
     event = target.event(number)
-    last = target.events[number]["step"] if number < len(target.events) else float("inf")
-    recorded = {row["step"] - event["step"]: row for row in target.rows if row["step"] < last}
+    last = target.events[number].step if number < len(target.events) else float("inf")
+    recorded = {row.step - event.step: row for row in target.rows if row.step < last}
     rows, effect = branch.rows[branch.seeds.index(0)], branch.effects[branch.seeds.index(0)]
     pairs = [(recorded[row["step"]], row) for row in rows if row["step"] in recorded and row["step"] > 0]
     keys = [key for key in ("validation_loss", "validation_accuracy") if key in rows[0]]
     if not pairs or not keys:
         return None
-    same = effect is not None and effect.sites == event["sites"]
-    return same and all(one[key] == two[key] for one, two in pairs for key in keys)
+    same = effect is not None and effect.sites == event.sites
+    return same and all(one.value(key) == two[key] for one, two in pairs for key in keys)
 
 
-def _silent(event: dict[str, Any]) -> None:
+def _silent(event: JobsStarted | OfRun) -> None:
     """For callers that do not watch."""

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager
 from itertools import islice
 from statistics import fmean
-from typing import Any
 
 import torch
 from torch import Tensor, nn
@@ -16,7 +15,9 @@ from growsearch.audit.results import Effect, FirstStep
 from growsearch.graph import NetworkGraph
 from growsearch.growth import WithoutDropout
 from growsearch.growth.unit_ages import marks
+from growsearch.runs.records import GrowthLine
 from growsearch.surgery import undisturbed
+from growsearch.training import TrainingHooks, TrainingRun
 from growsearch.training.setup import Setup
 
 FRESH_BATCHES = 8
@@ -37,20 +38,20 @@ class Measurement:
         self._fresh = [] if _whole(setup) else list(islice(_pass(setup, _FRESH_PASS + seed), FRESH_BATCHES))
         self._before = self._fresh_loss()
 
-    def finish(self, event: Mapping[str, Any], graph: NetworkGraph) -> Effect:
-        """The effect of the event that has just happened, given its line of the growth log and the grown network."""
+    def finish(self, event: GrowthLine, graph: NetworkGraph) -> Effect:
+        """Return the effect of the event that has just happened, given its line and the grown network."""
         after = self._fresh_loss()
         fresh = None if after is None or self._before is None else after - self._before
         return Effect(
-            sites=dict(event["sites"]),
-            removed=dict(event["removed"]),
-            parameters=event["parameters_after"],
-            flops=event["flops_after"],
-            predicted_change=event["predicted_change"],
-            measured_change=event["measured_change"],
+            sites=dict(event.sites),
+            removed=dict(event.removed),
+            parameters=event.parameters_after,
+            flops=event.flops_after,
+            predicted_change=event.predicted_change,
+            measured_change=event.measured_change,
             fresh_change=fresh,
-            first_step=self._first_step(event["sites"], graph, after),
-            seconds=event["seconds"],
+            first_step=self._first_step(event.sites, graph, after),
+            seconds=event.seconds,
         )
 
     def _first_step(self, sites: Mapping[str, int], graph: NetworkGraph, fresh: float | None) -> FirstStep | None:
@@ -72,6 +73,33 @@ class Measurement:
 
     def _fresh_loss(self) -> float | None:
         return fmean(_loss(self._setup, batch) for batch in self._fresh) if self._fresh else None
+
+
+class MeasuredEvents(TrainingHooks):
+    """Measures the growth events of a run: `effects` by step, `refused` with the reasons of those that were not made.
+
+    Only at the steps `at`, where they are given; `seed` as for a `Measurement`.
+    """
+
+    def __init__(self, seed: int = 0, at: Collection[int] | None = None) -> None:
+        self.effects: dict[int, Effect] = {}
+        self.refused: dict[int, str] = {}
+        self._seed, self._at = seed, at
+        self._begun: Measurement | None = None
+
+    def before_growth(self, run: TrainingRun) -> None:
+        """See `TrainingHooks`."""
+        watched = run.setup.grower is not None and (self._at is None or run.counters.step in self._at)
+        self._begun = Measurement(run.setup, self._seed) if watched else None
+
+    def after_growth(self, run: TrainingRun, line: GrowthLine) -> None:
+        """See `TrainingHooks`."""
+        if self._begun is None or run.setup.grower is None:
+            return
+        if line.refused is None:
+            self.effects[line.step] = self._begun.finish(line, run.setup.grower.graph)
+        else:
+            self.refused[line.step] = line.refused
 
 
 def _whole(setup: Setup) -> bool:

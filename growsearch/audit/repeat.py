@@ -6,11 +6,10 @@ latest state that there is. On the CPU that gives the same bits, which is checke
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +18,13 @@ import torch
 from growsearch.audit.results import Repetition
 from growsearch.audit.target import Target
 from growsearch.errors import GrowsearchError
-from growsearch.growth import GrowthEvent
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import BEFORE, CHECKPOINT, GROWTH, METRICS
-from growsearch.runs.lines import read_lines
-from growsearch.training import Progress, TrainingRun
+from growsearch.runs.progress import Progress, RepetitionFinished, RunEvent, RunStarted, StepDone
+from growsearch.runs.reading import read_json, record_of
+from growsearch.runs.records import GrowthLine, MetricsRow
+from growsearch.runs.store import read_growth, read_rows
+from growsearch.training import TrainingHooks, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
 
 _WORK = "repeat"
@@ -31,41 +32,22 @@ _START = "start.json"
 _ROW_KEYS = ("train_loss", "validation_loss", "validation_accuracy", "training_flops", "parameters")
 _EVENT_KEYS = ("sites", "removed", "widths", "predicted_change", "measured_change")
 
-Row = Mapping[str, Any]
-
 
 class _Reached(Exception):
     """The run stands just before the event."""
 
 
-class RepeatedRun(TrainingRun):
-    """A run that stops between the optimizer step and the growth of step `stop`, having written a checkpoint."""
+class StopBeforeGrowth(TrainingHooks):
+    """Ends a run between the optimizer step and the growth of step `stop`, with a checkpoint."""
 
-    stop = 0
+    def __init__(self, stop: int) -> None:
+        self._stop = stop
 
-    def until(self, stop: int) -> None:
-        """Train to there; a state that stands before an earlier event grows first."""
-        self.stop = stop
-        if self.counters.step == stop:
-            return
-        try:
-            self.train(stop)
-        except _Reached:
-            return
-        raise GrowsearchError(f"the repeated run did not come to step {stop}")
-
-    def finish_step(self) -> None:
-        """What `train` does after an optimizer step, for a state that was taken before it."""
-        if self.setup.growing is not None:
-            self._grow(self.setup.growing.step)
-        if self.counters.step % self.setup.rows_every == 0:
-            self._write_row()
-
-    def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
-        if self.counters.step == self.stop:
-            self.save()
+    def before_growth(self, run: TrainingRun) -> None:
+        """See `TrainingHooks`."""
+        if run.counters.step == self._stop:
+            run.save()
             raise _Reached
-        super()._grow(change)
 
 
 @dataclass(frozen=True)
@@ -86,32 +68,46 @@ def state_before(target: Target, number: int, device: str, progress: Progress) -
     path = home / BEFORE
     if (found := _kept(path, target)) is not None:
         return path, found
-    step, work = target.event(number)["step"], home / _WORK
+    step, work = target.event(number).step, home / _WORK
     start = _begin(target, number, work)
-    run = RepeatedRun(target.config, target.seed, work, device, watched(progress, step))
+    watch, hooks = watched(progress, step), StopBeforeGrowth(step)
+    run = TrainingRun(target.config, target.seed, work, device, watch, hooks=hooks)
     try:
         with threads(target.threads):
-            if start.before_event and run.counters.step == start.step:
-                run.finish_step()
-            run.until(step)
+            _train_until(run, step, start)
     finally:
         run.close()
     state = _load(work / CHECKPOINT)
     found = start.repetition
     if found.equal:
-        found = compared(target, read_lines(work / METRICS), read_lines(work / GROWTH), start.step, step, found.rows)
+        found = compared(target, read_rows(work), read_growth(work), start.step, step, found.rows)
     save_checkpoint(path, {**without_logs(state), "repetition": asdict(found)})
     shutil.rmtree(work)
-    progress({"kind": "finished", "step": step, "equal": found.equal})
+    progress(RepetitionFinished(step, found.equal))
     return path, found
+
+
+def _train_until(run: TrainingRun, step: int, start: Start) -> None:
+    """Train to just before the growth of `step`; a state that stands before an earlier event grows first."""
+    if run.counters.step == step:
+        return
+    try:
+        if start.before_event and run.counters.step == start.step:
+            run.grow()
+            if run.row_due:
+                run.write_row()
+        run.train(step)
+    except _Reached:
+        return
+    raise GrowsearchError(f"the repeated run did not come to step {step}")
 
 
 def watched(progress: Progress, last: int) -> Progress:
     """Only how far a repeated run has come on the way to its last step: its rows and events are not new."""
 
-    def watch(event: dict[str, Any]) -> None:
-        if event["kind"] in ("started", "step"):
-            progress({**event, "total_steps": last})
+    def watch(event: RunEvent) -> None:
+        if isinstance(event, RunStarted | StepDone):
+            progress(replace(event, total_steps=last))
 
     return watch
 
@@ -121,15 +117,14 @@ def _kept(path: Path, target: Target) -> Repetition | None:
     if not path.exists():
         return None
     saved = _load(path)
-    return Repetition(**saved["repetition"]) if saved["config"] == target.fingerprint else None
+    return record_of(Repetition, saved["repetition"], str(path)) if saved["config"] == target.fingerprint else None
 
 
 def _begin(target: Target, number: int, work: Path) -> Start:
     """Prepare the folder of a repetition with the latest state before the event; or find one that was interrupted."""
     note = work / _START
     if note.exists() and (work / CHECKPOINT).exists():
-        content = json.loads(note.read_text())
-        return Start(content["step"], content["before_event"], Repetition(**content["repetition"]))
+        return record_of(Start, read_json(note), str(note))
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     state, start = _latest(target, number)
@@ -141,14 +136,14 @@ def _begin(target: Target, number: int, work: Path) -> Start:
 
 def _latest(target: Target, number: int) -> tuple[dict[str, Any] | None, Start]:
     """The latest state before an event: the run's own checkpoint, or one that the audit of an earlier event kept."""
-    step = target.event(number)["step"]
+    step = target.event(number).step
     own = load_checkpoint(target.folder / CHECKPOINT, torch.device("cpu"))
     if own is not None and own["config"] == target.fingerprint and own["counters"]["step"] < step:
         return own, Start(own["counters"]["step"])
     for earlier in range(number - 1, 0, -1):
         path = target.audit_folder(earlier) / BEFORE
         if (found := _kept(path, target)) is not None:
-            return _load(path), Start(target.event(earlier)["step"], True, found)
+            return _load(path), Start(target.event(earlier).step, True, found)
     return None, Start()
 
 
@@ -165,29 +160,30 @@ def without_logs(state: dict[str, Any]) -> dict[str, Any]:
 
 
 def compared(
-    target: Target, rows: Sequence[Row], events: Sequence[Row], since: int, until: int, before: int = 0
+    target: Target, rows: Sequence[MetricsRow], events: Sequence[GrowthLine], since: int, until: int, before: int = 0
 ) -> Repetition:
     """Whether the rows and events of a repetition between two steps are those that the run recorded."""
-    known = {row["step"]: row for row in target.rows}
+    known = {row.step: row for row in target.rows}
     count = before + len(rows)
     for row in rows:
-        if difference := _difference(known.get(row["step"], {}), row, _ROW_KEYS):
-            return Repetition(False, count, row["step"], *difference)
-    recorded = {event["step"]: event for event in target.events if since <= event["step"] < until}
-    repeated = {event["step"]: event for event in events if event["refused"] is None and event["step"] < until}
+        if difference := _difference(known.get(row.step), row, _ROW_KEYS):
+            return Repetition(False, count, row.step, *difference)
+    recorded = {event.step: event for event in target.events if since <= event.step < until}
+    repeated = {event.step: event for event in events if event.refused is None and event.step < until}
     for step in sorted({*recorded, *repeated}):
-        if difference := _difference(recorded.get(step, {}), repeated.get(step, {}), _EVENT_KEYS):
+        if difference := _difference(recorded.get(step), repeated.get(step), _EVENT_KEYS):
             if step == since and step not in repeated:
                 continue  # the state was taken behind this event
             return Repetition(False, count, step, *difference)
     return Repetition(True, count)
 
 
-def _difference(recorded: Row, repeated: Row, keys: Sequence[str]) -> tuple[str, Any, Any] | None:
+def _difference(
+    recorded: MetricsRow | GrowthLine | None, repeated: MetricsRow | GrowthLine | None, keys: Sequence[str]
+) -> tuple[str, Any, Any] | None:
     """The first key whose value is another one."""
-    return next(
-        ((key, recorded.get(key), repeated.get(key)) for key in keys if recorded.get(key) != repeated.get(key)), None
-    )
+    one, other = ({} if each is None else each.plain() for each in (recorded, repeated))
+    return next(((key, one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)), None)
 
 
 @contextmanager

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ from typing import Any
 from growsearch.audit.calibration import Calibration
 from growsearch.comparison.pairs import Pair
 from growsearch.runs.layout import audit_summaries, event_audits
+from growsearch.runs.reading import read_json, record_of
 
 
 @dataclass(frozen=True)
@@ -167,61 +167,22 @@ class Summary:
 def read_audits(folder: Path | str) -> list[Audit]:
     """The audits that a run folder holds, by policy, seed and event; empty where there are none."""
     paths = event_audits(Path(folder))
-    found = [audit_from(json.loads(path.read_text())) for path in paths]
+    found = [audit_from(read_json(path), path) for path in paths]
     return sorted(found, key=lambda one: (one.policy, one.seed, one.event))
 
 
 def read_summaries(folder: Path | str) -> list[Summary]:
     """The summaries over all events that a run folder holds, by policy and seed."""
     paths = audit_summaries(Path(folder))
-    found = [summary_from(json.loads(path.read_text())) for path in paths]
+    found = [summary_from(read_json(path), path) for path in paths]
     return sorted(found, key=lambda one: (one.policy, one.seed))
 
 
-def audit_from(plain: Mapping[str, Any]) -> Audit:
-    """Inverse of `dataclasses.asdict` and JSON."""
-    return Audit(
-        **{
-            **plain,
-            "repetition": Repetition(**plain["repetition"]),
-            "branches": [
-                Branch(**{**one, "effects": [effect and effect_from(effect) for effect in one["effects"]]})
-                for one in plain["branches"]
-            ],
-            "comparisons": [
-                Comparison(**{**one, "pairs": [_pair(pair) for pair in one["pairs"]]}) for one in plain["comparisons"]
-            ],
-            "along": [
-                Along(**{**one, "interval": [_interval(two) for two in one["interval"]]}) for one in plain["along"]
-            ],
-        }
-    )
+def audit_from(plain: Mapping[str, Any], path: Path) -> Audit:
+    """Return the audit that a file's content stands for; raises `DamagedFile`, naming `path`, where it is none."""
+    return record_of(Audit, plain, str(path))
 
 
-def summary_from(plain: Mapping[str, Any]) -> Summary:
-    """Inverse of `dataclasses.asdict` and JSON."""
-    known = {key: value for key, value in plain.items() if key != "run"}
-    return Summary(
-        **{
-            **known,
-            "repetition": Repetition(**plain["repetition"]),
-            "rows": [SummaryRow(**{**one, "effect": effect_from(one["effect"])}) for one in plain["rows"]],
-            "calibrations": [
-                Calibration(**{**one, "interval": _interval(one["interval"])}) for one in plain["calibrations"]
-            ],
-        }
-    )
-
-
-def effect_from(plain: Mapping[str, Any]) -> Effect:
-    """Inverse of `dataclasses.asdict` and JSON."""
-    first = plain["first_step"]
-    return Effect(**{**plain, "first_step": first and FirstStep(**first)})
-
-
-def _pair(plain: Mapping[str, Any]) -> Pair:
-    return Pair(**{**plain, "interval": _interval(plain["interval"])})
-
-
-def _interval(plain: Any) -> tuple[float, float] | None:
-    return None if plain is None else (plain[0], plain[1])
+def summary_from(plain: Mapping[str, Any], path: Path) -> Summary:
+    """Return the summary that a file's content stands for; raises `DamagedFile`, naming `path`, where it is none."""
+    return record_of(Summary, plain, str(path))

@@ -2,54 +2,27 @@
 
 from __future__ import annotations
 
-import json
 import shutil
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 
 from growsearch.audit.calibration import Calibration, calibrate
-from growsearch.audit.measure import FRESH_BATCHES, Measurement
+from growsearch.audit.measure import FRESH_BATCHES, MeasuredEvents
 from growsearch.audit.repeat import compared, threads, watched
 from growsearch.audit.results import Effect, Repetition, Summary, SummaryRow, summary_from
 from growsearch.audit.sentence import ROUNDING, count_words
 from growsearch.audit.target import Target
-from growsearch.growth import GrowthEvent
 from growsearch.runs.files import write_json
-from growsearch.runs.layout import GROWTH, METRICS, SUMMARY, audit_folder
-from growsearch.runs.lines import read_lines
-from growsearch.training import Progress, TrainingRun
+from growsearch.runs.layout import SUMMARY, audit_folder
+from growsearch.runs.progress import Progress
+from growsearch.runs.reading import read_json
+from growsearch.runs.store import read_growth, read_rows
+from growsearch.training import TrainingRun
 from growsearch.training.precision import resolve_device
 
 CHANGE, FIRST_STEP = "change of the loss", "first step of the new weights"
 OWN, FRESH = "the batch that predicted", f"{FRESH_BATCHES} other training batches"
-
-
-class MeasuredRun(TrainingRun):
-    """A run that measures its growth events at the steps `watched`; it trains as it would without."""
-
-    watched: frozenset[int] = frozenset()
-
-    def measured(self, steps: Sequence[int]) -> dict[int, Effect]:
-        """Train to the last of these steps; the effects by step, of those at which the network grew."""
-        self.watched = frozenset(steps)
-        self.effects: dict[int, Effect] = {}
-        self.train(max(steps))
-        return self.effects
-
-    def save(self) -> None:
-        """What was measured would be lost with a checkpoint: an interrupted summary begins anew."""
-
-    def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
-        grower = self.setup.grower
-        if grower is None or self.counters.step not in self.watched:
-            super()._grow(change)
-            return
-        measurement = Measurement(self.setup)
-        super()._grow(change)
-        lines = read_lines(self._folder / GROWTH)
-        if lines and lines[-1]["step"] == self.counters.step and lines[-1]["refused"] is None:
-            self.effects[self.counters.step] = measurement.finish(lines[-1], grower.graph)
 
 
 def summarize(target: Target, device: str = "auto", progress: Progress | None = None) -> Summary:
@@ -59,23 +32,27 @@ def summarize(target: Target, device: str = "auto", progress: Progress | None = 
     run.
     """
     path = audit_folder(target.folder) / SUMMARY
-    steps = [event["step"] for event in target.events]
+    steps = [event.step for event in target.events]
     if (kept := _kept(path, target, steps)) is not None:
         return kept
     work = audit_folder(target.folder) / "summary"
     shutil.rmtree(work, ignore_errors=True)
     work.mkdir(parents=True)
     watch = watched(progress or (lambda event: None), steps[-1])
-    run = MeasuredRun(target.config, target.seed, work, str(resolve_device(device)), watch)
+    measured = MeasuredEvents(at=steps)
+    # What was measured would be lost with a checkpoint: an interrupted summary begins anew.
+    run = TrainingRun(
+        target.config, target.seed, work, str(resolve_device(device)), watch, hooks=measured, checkpoints=False
+    )
     try:
         with threads(target.threads):
-            effects = run.measured(steps)
+            run.train(steps[-1])
     finally:
         run.close()
-    rows = [row for row in read_lines(work / METRICS) if row["step"] <= steps[-1]]
-    repetition = compared(target, rows, read_lines(work / GROWTH), 0, steps[-1] + 1)
+    rows = [row for row in read_rows(work) if row.step <= steps[-1]]
+    repetition = compared(target, rows, read_growth(work), 0, steps[-1] + 1)
     shutil.rmtree(work)
-    summary = _summary(target, effects, repetition)
+    summary = _summary(target, measured.effects, repetition)
     write_json(path, {"run": target.fingerprint, **asdict(summary)})
     return summary
 
@@ -84,17 +61,17 @@ def _kept(path: Path, target: Target, steps: Sequence[int]) -> Summary | None:
     """What an earlier summary found, where the run has had no other events since."""
     if not path.exists():
         return None
-    content = json.loads(path.read_text())
+    content = read_json(path)
     if content["run"] != target.fingerprint or content["events"] != len(steps):
         return None
-    return summary_from(content)
+    return summary_from(content, path)
 
 
 def _summary(target: Target, effects: dict[int, Effect], repetition: Repetition) -> Summary:
     rows = [
-        SummaryRow(number, event["step"], event["where"], event["how"], effects[event["step"]])
+        SummaryRow(number, event.step, event.where, event.how, effects[event.step])
         for number, event in enumerate(target.events, 1)
-        if event["step"] in effects
+        if event.step in effects
     ]
     calibrations = [found for one in (_changes(rows), _first_steps(rows)) for found in one]
     return Summary(

@@ -2,32 +2,29 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from growsearch.config import RunConfig, load_config
 from growsearch.errors import InputError
 from growsearch.registry import nearest
+from growsearch.runs.environment import read_environment
 from growsearch.runs.layout import (
     BEST,
     CHECKPOINT,
     CONFIG,
     ENVIRONMENT,
-    GROWTH,
-    METRICS,
-    RESULT,
     SEARCH,
     event_folder,
     run_of,
     seed_folders,
 )
-from growsearch.runs.lines import read_lines
+from growsearch.runs.records import GrowthLine, MetricsRow
+from growsearch.runs.store import read_growth, read_result, read_rows
 from growsearch.training.checkpoint import load_checkpoint
 from growsearch.training.result import fingerprint
 
@@ -44,8 +41,8 @@ class Target:
     policy: str
     seed: int
     config: RunConfig
-    rows: tuple[dict[str, Any], ...]
-    events: tuple[dict[str, Any], ...]
+    rows: tuple[MetricsRow, ...]
+    events: tuple[GrowthLine, ...]
     threads: int | None
 
     @property
@@ -58,10 +55,10 @@ class Target:
         """Of its configuration and seed."""
         return fingerprint(self.config, self.seed)
 
-    def event(self, number: int) -> dict[str, Any]:
-        """Event `number`, from 1; `InputError` where there is none."""
+    def event(self, number: int) -> GrowthLine:
+        """Return event `number`, from 1; `InputError` where there is none."""
         if not 1 <= number <= len(self.events):
-            listed = ", ".join(f"{index} at step {one['step']}" for index, one in enumerate(self.events, 1))
+            listed = ", ".join(f"{index} at step {one.step}" for index, one in enumerate(self.events, 1))
             raise InputError(
                 f"{self.folder}: there is no event {number}: {self.name} has {len(self.events)} growth "
                 f"event{'s' if len(self.events) > 1 else ''} ({listed})"
@@ -89,12 +86,12 @@ def find_run(folder: Path, policy: str | None = None, seed: int | None = None, a
             f"{home}: its sizes are chosen by gradient descent ({', '.join(own.growth.soft)}): there are no growth "
             "events to audit; audit a run that grows by when, where and how"
         )
-    events = tuple(line for line in read_lines(home / GROWTH) if line["refused"] is None)
+    events = tuple(line for line in read_growth(home) if line.refused is None)
     if not events:
         grown = [f"{name} seed {one}" for name, seeds in runs.items() for one in seeds if _grew(folder, name, one)]
         others = f"; these have: {', '.join(grown[:12])}" if grown else ""
         raise InputError(f"{home}: this run has no growth event to audit{others}")
-    return Target(home, policy, seed, own, tuple(read_lines(home / METRICS)), events, _threads(folder))
+    return Target(home, policy, seed, own, tuple(read_rows(home)), events, _threads(folder))
 
 
 def _configuration(folder: Path, allow_import: bool) -> RunConfig:
@@ -143,13 +140,13 @@ def _seeds(seeds: list[int]) -> str:
 
 
 def _grew(folder: Path, policy: str, seed: int) -> bool:
-    return any(line["refused"] is None for line in read_lines(run_of(folder, policy, seed) / GROWTH))
+    return any(line.refused is None for line in read_growth(run_of(folder, policy, seed)))
 
 
 def _check_unchanged(home: Path, expected: str) -> None:
     """`InputError` where the run was made by another configuration than the folder's file gives now."""
-    if (home / RESULT).is_file():
-        found = json.loads((home / RESULT).read_text())["config"]
+    if (result := read_result(home)) is not None:
+        found = result.config
     else:
         saved = load_checkpoint(home / CHECKPOINT, torch.device("cpu"))
         found = expected if saved is None else saved["config"]
@@ -162,8 +159,7 @@ def _check_unchanged(home: Path, expected: str) -> None:
 
 def _threads(folder: Path) -> int | None:
     """CPU threads of every run; one worker means the process of the command, whose threads were its own affair."""
-    path = folder / ENVIRONMENT
-    if not path.is_file():
+    if not (folder / ENVIRONMENT).is_file():
         return None
-    environment = json.loads(path.read_text())
-    return environment["threads_per_worker"] if environment.get("workers", 1) > 1 else None
+    environment = read_environment(folder)
+    return environment.threads_per_worker if environment.workers > 1 else None

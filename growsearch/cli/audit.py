@@ -69,10 +69,10 @@ def audit(
         _summarize(target, device, as_json, quiet)
         return
     from growsearch.audit import audit_event
-    from growsearch.cli.audit_table import AuditProgress
+    from growsearch.cli.progress import RunProgress
 
     try:
-        with AuditProgress(quiet=quiet) as progress:
+        with RunProgress(quiet=quiet) as progress:
             found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress)
     except KeyboardInterrupt as interrupt:
         say("interrupted; the branches that are finished are kept: the same command goes on")
@@ -87,10 +87,13 @@ def audit(
 
 def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> None:
     from growsearch.audit import summarize
-    from growsearch.cli.audit_table import AuditProgress, calibration_table, summary_table
+    from growsearch.audit.event import REPEAT
+    from growsearch.cli.audit_table import calibration_table, summary_table
+    from growsearch.cli.progress import RunProgress
+    from growsearch.execution.job import OfRun
 
-    with AuditProgress(quiet=quiet) as progress:
-        found = summarize(target, device.value, lambda event: progress({"policy": "repeat", **event}))
+    with RunProgress(quiet=quiet) as progress:
+        found = summarize(target, device.value, lambda event: progress(OfRun(REPEAT, target.seed, event)))
     path = audit_folder(target.folder) / SUMMARY
     if as_json:
         emit({"file": str(path), **asdict(found)})

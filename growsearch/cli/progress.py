@@ -2,16 +2,30 @@
 
 from __future__ import annotations
 
-from typing import Any, Self
+from typing import Self
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
+
+from growsearch.execution.job import OfRun
+from growsearch.runs.progress import (
+    BranchFinished,
+    Grew,
+    JobsStarted,
+    RepetitionFinished,
+    RowDone,
+    RunFailed,
+    RunFinished,
+    RunStarted,
+    StepDone,
+)
+from growsearch.runs.records import GrowthLine, RunResult
 
 FEW_RUNS = 3
 
 
 class RunProgress:
-    """A context that is called with the events of runs (see `growsearch.comparison.compare`).
+    """A context that is called with what runs, or the branches of an audit, tell.
 
     Where standard error is no terminal a line is written for every finished run instead of bars. Growth events are
     shown behind their run's bar, and as lines of their own where there are few runs.
@@ -42,85 +56,102 @@ class RunProgress:
     def __exit__(self, *exception: object) -> None:
         self._bars.stop()
 
-    def __call__(self, event: dict[str, Any]) -> None:
-        """Show one event; kinds that are not known are passed over."""
-        handler = getattr(self, f"_on_{event.get('kind')}", None)
-        if handler is not None:
-            handler(event)
+    def __call__(self, told: JobsStarted | OfRun) -> None:
+        """Show what is told; rows are steps too."""
+        if isinstance(told, JobsStarted):
+            self._begin(told)
+            return
+        run = (told.policy, told.seed)
+        match told.event:
+            case RunStarted(step, total_steps):
+                self._start(run, step, total_steps)
+            case StepDone(step):
+                self._step(run, step)
+            case RowDone(row):
+                self._step(run, row.step)
+            case Grew(line):
+                self._grew(run, line)
+            case RunFinished(result):
+                words = f"{_measured(result)}, {result.parameters:,} parameters, {result.seconds:.1f} s"
+                self._end(run, words)
+            case RunFailed(reason):
+                self._end(run, f"failed: {reason}")
+            case BranchFinished(metrics, seconds):
+                [(name, value), *_] = metrics.items()
+                self._end(run, f"{_words(name)} {value:.4g}, {seconds:.1f} s")
+            case RepetitionFinished(step, equal):
+                same = ", as it was recorded" if equal else ", which is not quite as it was recorded"
+                self._remove(run)
+                self._line(f"repeated the run up to step {step}{same}")
 
-    def _on_compare(self, event: dict[str, Any]) -> None:
-        self._runs, self._done = event["runs"], event["finished"]
-        self._all = self._bars.add_task("runs", total=self._runs, completed=self._done, note="")
-        for warning in event.get("warnings", []):
+    def _begin(self, told: JobsStarted) -> None:
+        self._runs, self._done = told.runs, told.finished
+        self._all = self._bars.add_task(told.what, total=self._runs, completed=self._done, note="")
+        for warning in told.warnings:
             self._line(f"warning: {warning}")
         if self._done:
-            self._line(f"{self._done} of {self._runs} runs are finished already and kept")
+            self._line(f"{self._done} of {self._runs} {told.what} are finished already and kept")
 
-    def _on_started(self, event: dict[str, Any]) -> None:
-        policy, seed = _run_of(event)
-        self._tasks[policy, seed] = self._bars.add_task(
-            f"  {policy} seed {seed}", total=event["total_steps"], completed=event["step"], note=""
-        )
+    def _start(self, run: tuple[str, int], step: int, total_steps: int) -> None:
+        policy, seed = run
+        self._tasks[run] = self._bars.add_task(f"  {policy} seed {seed}", total=total_steps, completed=step, note="")
 
-    def _on_step(self, event: dict[str, Any]) -> None:
-        task = self._tasks.get(_run_of(event))
-        if task is not None:
-            self._bars.update(task, completed=event["step"])
+    def _step(self, run: tuple[str, int], step: int) -> None:
+        if run in self._tasks:
+            self._bars.update(self._tasks[run], completed=step)
 
-    _on_row = _on_step
-
-    def _on_growth(self, event: dict[str, Any]) -> None:
-        note = growth_note(event)
-        task = self._tasks.get(_run_of(event))
-        if task is not None:
-            self._bars.update(task, note=note)
+    def _grew(self, run: tuple[str, int], line: GrowthLine) -> None:
+        note = growth_note(line)
+        if run in self._tasks:
+            self._bars.update(self._tasks[run], note=note)
         if self._runs <= FEW_RUNS:
-            policy, seed = _run_of(event)
+            policy, seed = run
             self._line(f"{policy} seed {seed}: {note}")
 
-    def _on_finished(self, event: dict[str, Any]) -> None:
-        from growsearch.comparison.metric import metric_of_result
-
-        metric = metric_of_result(event)
-        result = f"{metric.words} {metric.show(event[metric.key])}"
-        self._end(event, f"{result}, {event['parameters']:,} parameters, {event['seconds']:.1f} s")
-
-    def _on_failed(self, event: dict[str, Any]) -> None:
-        self._end(event, f"failed: {event.get('reason', '')}")
-
-    def _end(self, event: dict[str, Any], words: str) -> None:
-        policy, seed = _run_of(event)
-        task = self._tasks.pop((policy, seed), None)
-        if task is not None:
-            self._bars.remove_task(task)
+    def _end(self, run: tuple[str, int], words: str) -> None:
+        self._remove(run)
         self._done += 1
         if self._all is not None:
             self._bars.update(self._all, completed=self._done)
+        policy, seed = run
         self._line(f"[{self._done}/{self._runs}] {policy} seed {seed}: {words}")
+
+    def _remove(self, run: tuple[str, int]) -> None:
+        task = self._tasks.pop(run, None)
+        if task is not None:
+            self._bars.remove_task(task)
 
     def _line(self, text: str) -> None:
         self._bars.console.print(text, markup=False, soft_wrap=True)
 
 
-def _run_of(event: dict[str, Any]) -> tuple[str, int]:
-    return str(event.get("policy", "run")), int(event.get("seed", 0))
+def _measured(result: RunResult) -> str:
+    """What the run came to on the test set."""
+    from growsearch.comparison.metric import metric_of_result
+
+    plain = result.plain()
+    metric = metric_of_result(plain)
+    return f"{metric.words} {metric.show(plain[metric.key])}"
 
 
-def growth_note(event: dict[str, Any]) -> str:
-    """A growth event in a few words."""
-    if event.get("refused"):
-        return f"step {event['step']}: growth refused: {event['refused']}"
-    sites = event.get("sites") or {}
-    grown = ", ".join(f"{name} +{units}" for name, units in list(sites.items())[:4])
-    more = f" and {len(sites) - 4} more" if len(sites) > 4 else ""
-    parts = [f"grew {grown}{more}"] if sites else []
+def _words(name: str) -> str:
+    return name.replace("_", " ").replace("train ", "training ")
+
+
+def growth_note(line: GrowthLine) -> str:
+    """Return a growth event in a few words."""
+    if line.refused:
+        return f"step {line.step}: growth refused: {line.refused}"
+    grown = ", ".join(f"{name} +{units}" for name, units in list(line.sites.items())[:4])
+    more = f" and {len(line.sites) - 4} more" if len(line.sites) > 4 else ""
+    parts = [f"grew {grown}{more}"] if line.sites else []
     for did, count, what in (
-        ("removed", sum((event.get("removed") or {}).values()), "units"),
-        ("regrew", event.get("regrown"), "connections"),
-        ("pruned", event.get("pruned"), "connections"),
+        ("removed", sum(line.removed.values()), "units"),
+        ("regrew", line.regrown, "connections"),
+        ("pruned", line.pruned, "connections"),
     ):
         parts += [f"{did} {count:,} {what}"] if count else []
-    sizes = f"{event['parameters_before']:,} to {event['parameters_after']:,} parameters"
-    if event.get("active_after") not in (None, event["parameters_after"]):
-        sizes = f"{event['active_before']:,} to {event['active_after']:,} active parameters"
-    return f"step {event['step']}: {', '.join(parts)} ({sizes})"
+    sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"
+    if line.active_after not in (None, line.parameters_after):
+        sizes = f"{line.active_before:,} to {line.active_after:,} active parameters"
+    return f"step {line.step}: {', '.join(parts)} ({sizes})"

@@ -165,14 +165,13 @@ def _timed(config: RunConfig, device: str) -> float:
 def _evaluation_seconds(run: TrainingRun) -> float:
     """Seconds that the validation split takes once."""
     from growsearch.data import evaluation_batches
-    from growsearch.training.evaluation import evaluate
-    from growsearch.training.loop import EVALUATION_SAMPLES
+    from growsearch.training.evaluation import evaluate, evaluation_samples
 
     setup = run.setup
     if setup.validation is None:
         return 0.0
     started = time.perf_counter()
-    batches = evaluation_batches(setup.validation, setup.data, setup.device, EVALUATION_SAMPLES)
+    batches = evaluation_batches(setup.validation, setup.data, setup.device, evaluation_samples(setup.data))
     evaluate(setup.model, batches, setup.data.task, setup.context)
     return time.perf_counter() - started
 

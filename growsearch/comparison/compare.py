@@ -16,14 +16,16 @@ from growsearch.comparison.verdict import reference_of
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
-from growsearch.execution.job import Failure, Job, Watcher, execute, report_failures
+from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.preflight import checked_and_ordered
 from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.execution.waiting import Waiting
 from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
+from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, run_of
+from growsearch.runs.layout import CONFIG, RESULTS, run_of
+from growsearch.runs.progress import JobsStarted
 from growsearch.training.precision import resolve_device
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
@@ -42,10 +44,8 @@ def compare(
     Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
     `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
     and does not stop the others; only its own controls, which begin when it has finished, fail with it. `loggers`
-    (names) are told of every run. `progress` gets the events of `growsearch.training.run_one`, each with its `policy`
-    (or control) and `seed`, besides `{"kind": "compare", "runs", "finished", "workers", "warnings"}` at the beginning
-    (policies that cannot grow in so short a run, or not to their budget, in words) and
-    `{"kind": "failed", "policy", "seed", "reason"}`.
+    (names) are told of every run. `progress` gets a `JobsStarted` at the beginning, which warns of policies that cannot
+    grow in so short a run, or not to their budget, and then what every run tells (`OfRun`).
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
     packages, or the folder holds another configuration. Scripts that call this with several workers need the
@@ -70,9 +70,9 @@ def compare(
     threads = max(1, cores // workers)
     begun = {job.policy for job in open_jobs}
     warnings = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
-    write_json(folder / ENVIRONMENT, describe_environment(place, workers, threads, config.seeds))
+    write_environment(folder, describe_environment(place, workers, threads, config.seeds))
     finished = len(jobs) - len(open_jobs)
-    watch({"kind": "compare", "runs": len(jobs), "finished": finished, "workers": workers, "warnings": warnings})
+    watch(JobsStarted(len(jobs), finished, workers, tuple(warnings)))
     with terminated_as_interrupted():
         failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
     results = gather(jobs, failures, reference)
@@ -110,5 +110,5 @@ def _in_this_process(jobs: Sequence[Job], watch: Watcher) -> list[Failure]:
     return failures
 
 
-def _silent(event: dict[str, Any]) -> None:
+def _silent(event: JobsStarted | OfRun) -> None:
     """For callers that do not watch."""

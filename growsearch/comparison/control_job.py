@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Any
 
 from growsearch.comparison.controls import RETRAINED, Control
 from growsearch.config import RunConfig
@@ -11,7 +10,9 @@ from growsearch.config.models import GrowthConfig
 from growsearch.errors import GrowsearchError
 from growsearch.execution.job import Job
 from growsearch.execution.trial import estimated_flops
-from growsearch.training import Architecture, Progress, finished_result, require_retrainable, run_one
+from growsearch.runs.progress import Progress
+from growsearch.runs.records import RunResult
+from growsearch.training import Architecture, finished_result, require_retrainable, run_one
 from growsearch.training.setup import set_up
 
 
@@ -32,8 +33,8 @@ class ControlJob(Job):
         """See `Job.after`."""
         return self.origin
 
-    def finished(self) -> dict[str, Any] | None:
-        """The result, where it belongs to what the origin is now."""
+    def finished(self) -> RunResult | None:
+        """Return the result, where it belongs to what the origin is now."""
         if self.origin.finished() is None:
             return None
         return finished_result(self.folder, self._resolved(), self.seed, self._architecture())
@@ -64,7 +65,7 @@ class ControlJob(Job):
         result = self.origin.finished()
         if result is None:
             raise GrowsearchError(f"{self.origin.folder} has no result any more: run the comparison again")
-        length = {"epochs": None, "steps": None, "flops": float(result["training_flops"])}
+        length = {"epochs": None, "steps": None, "flops": float(result.training_flops)}
         return self.config.model_copy(update={"training": self.config.training.model_copy(update=length)})
 
     def _architecture(self) -> Architecture | None:

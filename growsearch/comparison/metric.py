@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 from growsearch import tasks
@@ -19,6 +19,12 @@ class Metric:
     words: str
     higher_is_better: bool
     percent: bool = False
+
+    def on_validation(self) -> Metric:
+        """Return the same on the validation split, for a metric of the test set."""
+        return replace(
+            self, key=self.key.replace("test_", "validation_", 1), words=self.words.replace("test ", "validation ", 1)
+        )
 
     def better(self, one: float, other: float) -> bool:
         """Whether `one` is the better value."""

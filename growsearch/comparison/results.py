@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,8 +18,9 @@ from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
-from growsearch.runs.layout import GROWTH, METRICS, RESULTS
-from growsearch.runs.lines import read_lines
+from growsearch.runs.layout import RESULTS
+from growsearch.runs.reading import read_json
+from growsearch.runs.store import read_growth, read_rows
 
 PER_SEED = (
     "test_accuracy",
@@ -48,7 +48,7 @@ class _Found:
     @property
     def events(self) -> list[dict[str, Any]]:
         """The growth log, with events that were rolled back."""
-        return read_lines(self.job.folder / GROWTH)
+        return [line.plain() for line in read_growth(self.job.folder)]
 
     @property
     def seed_parameters(self) -> int:
@@ -72,11 +72,11 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     for job in sorted(jobs, key=lambda job: job.seed):
         result = job.finished()
         if result is not None:
-            found[job.policy].append(_Found(job, result))
+            found[job.policy].append(_Found(job, result.plain()))
     controls = {job.policy: job.control for job in jobs if isinstance(job, ControlJob)}
     keys = _keys([run.result for runs in found.values() for run in runs])
     policies = {name: _rows(runs, keys) for name, runs in found.items() if name not in controls}
-    logs = {name: [read_lines(run.job.folder / METRICS) for run in found[name]] for name in policies}
+    logs = {name: [[row.plain() for row in read_rows(run.job.folder)] for run in found[name]] for name in policies}
     rows = {name: _rows(found[name], keys) for name in controls}
     verdict = describe(policies, reference)
     verdict["growth"] = growth = describe_growth(_outcomes({name: found[name] for name in policies}))
@@ -93,7 +93,7 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": verdict,
-        "trajectories": trajectories(logs),
+        "trajectories": trajectories(logs, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))
@@ -147,5 +147,4 @@ def read_results(folder: Path) -> dict[str, Any]:
     path = folder / RESULTS
     if not path.exists():
         raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
-    results: dict[str, Any] = json.loads(path.read_text())
-    return results
+    return read_json(path)

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 from scipy.integrate import trapezoid
 
-from growsearch.comparison.metric import VALIDATION
+from growsearch.comparison.metric import ACCURACY, VALIDATION, Metric
 from growsearch.statistics import interquartile_mean
 
 TARGET_SHARE = 0.95
@@ -18,19 +18,21 @@ TARGET_SHARE = 0.95
 Rows = Sequence[Mapping[str, Any]]  # of one run's metrics.jsonl
 
 
-def trajectories(runs: Mapping[str, Sequence[Rows]]) -> dict[str, Any] | None:
+def trajectories(runs: Mapping[str, Sequence[Rows]], ranked_by: Metric = ACCURACY) -> dict[str, Any] | None:
     """`results.json`'s trajectories, from the logged rows of every policy's finished runs; None without validation.
 
-    The target is the same for all: 95 % of the best policy's mean final validation accuracy, or, where there is only a
-    loss, the lowest mean final loss divided by 0.95. The average is the mean of the metric over training FLOPs, for
+    They are of what the policies are ranked by, or where that was not logged of the loss. The target is the same for
+    all: 95 % of the best policy's mean final value, or, where lower is better, the lowest one divided by 0.95. The
+    average is the mean of the metric over training FLOPs, for
     all runs over the same range: from where every run has been evaluated once, to the most that any run spent; a run
     that ended before keeps its last value.
     """
     every = [rows for policy in runs.values() for rows in policy]
-    metric = next((key for key in VALIDATION if every and all(_points(rows, key)[0] for rows in every)), None)
+    known = {(own := ranked_by.on_validation()).key: own, **VALIDATION}
+    metric = next((key for key in known if every and all(_points(rows, key)[0] for rows in every)), None)
     if metric is None:
         return None
-    higher = VALIDATION[metric].higher_is_better
+    higher = known[metric].higher_is_better
     finals = [fmean(rows[-1][metric] for rows in policy) for policy in runs.values() if policy]
     target = TARGET_SHARE * max(finals) if higher else min(finals) / TARGET_SHARE
     flops = [_points(rows, metric)[0] for rows in every]

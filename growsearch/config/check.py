@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from pydantic import BaseModel
@@ -78,31 +78,31 @@ def _registered(group: str, name: str, parameters: Any, path: KeyPath) -> tuple[
     return check_model(lookup(group, name), parameters, path)
 
 
-def _check_named(group: str, value: Any) -> tuple[dict[str, Any], list[Problem]]:
-    path = (group.removesuffix("s"),)
+def _check_named(group: str, value: Any, path: KeyPath, known: Sequence[str]) -> tuple[dict[str, Any], list[Problem]]:
+    """`{"name": NAME, **parameters}` with defaults filled in, or what is wrong; `known` are the names to choose."""
     value = named(value)
     if not isinstance(value, Mapping) or not isinstance(value.get("name"), str):
-        return {}, [problem(path, "needs a name", found=show(value), allowed=[f"{{name: {n}}}" for n in names(group)])]
+        return {}, [problem(path, "needs a name", found=show(value), allowed=[f"{{name: {n}}}" for n in known])]
     name = value["name"]
     if name not in names(group):
-        return {}, [problem((*path, "name"), f"unknown {NOUNS[group]}", found=name, allowed=names(group), name=name)]
+        return {}, [problem((*path, "name"), f"unknown {NOUNS[group]}", found=name, allowed=known, name=name)]
     model, problems = _registered(group, name, {k: v for k, v in value.items() if k != "name"}, path)
     return ({"name": name, **model.model_dump(mode="json", exclude_none=True)} if model else {}), problems
 
 
 def _check_data(value: Any) -> tuple[dict[str, Any], list[Problem]]:
-    return _check_named("data", value)
+    return _check_named("data", value, ("data",), names("data"))
 
 
 def _check_task(value: Any) -> tuple[dict[str, Any], list[Problem]]:
-    return _check_named("tasks", value)
+    return _check_named("tasks", value, ("task",), names("tasks"))
 
 
 def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     value = named(value)
     name = str(value.get("name")) if isinstance(value, Mapping) else ""
     if ":" not in name and (not isinstance(value, Mapping) or "layers" not in value):
-        return _check_named("networks", value)
+        return _check_named("networks", value, ("network",), names("networks"))
     from growsearch.networks import validate_network
 
     try:
@@ -115,7 +115,22 @@ def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
 def _check_training(value: Any) -> tuple[TrainingConfig | None, list[Problem]]:
     if isinstance(value, Mapping) and isinstance(value.get("schedule"), str):
         value = {**value, "schedule": named(value["schedule"])}
-    return check_model(TrainingConfig, _without_nulls(value), ("training",))
+    value, problems = _without_nulls(value), list[Problem]()
+    if isinstance(value, Mapping) and "optimizer" in value:
+        optimizer, problems = _check_optimizer(value["optimizer"])
+        value = {**value, "optimizer": optimizer}
+    training, more = check_model(TrainingConfig, value, ("training",))
+    return (None if problems else training), problems + more
+
+
+def _check_optimizer(value: Any) -> tuple[dict[str, Any], list[Problem]]:
+    from growsearch.optimizers import offered_names
+
+    path: KeyPath = ("training", "optimizer")
+    name = value.get("name") if isinstance(value, Mapping) else value
+    if name in names("optimizers") and (reason := getattr(lookup("optimizers", name), "refused", None)):
+        return {}, [problem((*path, "name"), f"{name} cannot follow a growth: {reason}", allowed=offered_names())]
+    return _check_named("optimizers", value, path, offered_names())
 
 
 def _check_search(value: Any) -> tuple[SearchConfig | None, list[Problem]]:

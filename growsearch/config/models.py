@@ -9,17 +9,7 @@ from pydantic import BaseModel, ConfigDict, Field, model_validator
 Share = Annotated[float, Field(ge=0, le=1)]
 Positive = Annotated[float, Field(gt=0)]
 NotNegative = Annotated[float, Field(ge=0)]
-Betas = tuple[Annotated[float, Field(ge=0, lt=1)], Annotated[float, Field(ge=0, lt=1)]]
 
-OPTIMIZER_OPTIONS: dict[str, tuple[str, ...]] = {
-    "sgd": ("momentum", "nesterov", "weight_decay"),
-    "adam": ("betas", "eps", "weight_decay"),
-    "adamw": ("betas", "eps", "weight_decay"),
-    "rmsprop": ("alpha", "momentum", "eps", "weight_decay"),
-    "adagrad": ("lr_decay", "eps", "weight_decay"),
-    "nadam": ("betas", "eps", "momentum_decay", "weight_decay"),
-    "muon": ("momentum", "nesterov", "weight_decay"),
-}
 SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "constant": ("warmup",),
     "cosine": ("warmup", "final"),
@@ -42,32 +32,6 @@ def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str,
     if foreign:
         allowed = ", ".join([*sorted(always), *options[name]])
         raise ValueError(f"{name} has no {', '.join(foreign)} (allowed {allowed})")
-
-
-class OptimizerConfig(Section):
-    """An optimizer by name; what is left out keeps PyTorch's default."""
-
-    name: Literal["sgd", "adam", "adamw", "rmsprop", "adagrad", "nadam", "muon"]
-    lr: Positive = Field(description="learning rate")
-    momentum: Annotated[float, Field(ge=0, lt=1)] | None = None
-    nesterov: bool | None = None
-    weight_decay: NotNegative | None = None
-    betas: Betas | None = None
-    eps: Positive | None = None
-    alpha: Share | None = Field(None, description="rmsprop: how slowly the mean of squared gradients forgets")
-    lr_decay: NotNegative | None = Field(None, description="adagrad: decay of the learning rate")
-    momentum_decay: NotNegative | None = Field(None, description="nadam: decay of the momentum")
-
-    @model_validator(mode="after")
-    def _only_its_own_options(self) -> Self:
-        _refuse_foreign(self, self.name, OPTIMIZER_OPTIONS, {"name", "lr"})
-        if self.name == "sgd" and self.nesterov and not self.momentum:
-            raise ValueError("nesterov needs a momentum above 0")
-        return self
-
-    def arguments(self) -> dict[str, Any]:
-        """Keyword arguments for the optimizer's class: `lr` and whatever the file set."""
-        return self.model_dump(exclude={"name"}, exclude_none=True)
 
 
 class ScheduleConfig(Section):
@@ -101,7 +65,7 @@ class TrainingConfig(Section):
     steps: Annotated[int, Field(ge=1)] | None = Field(None, description="optimizer steps, instead of epochs")
     flops: Positive | None = Field(None, description="training FLOPs, instead of epochs; not for `soft` sizes")
     batch_size: Annotated[int, Field(ge=0)] = Field(128, description="samples of a step; 0: all of them")
-    optimizer: OptimizerConfig
+    optimizer: dict[str, Any] = Field(description="name, lr, and other options of the optimizer")
     schedule: ScheduleConfig = ScheduleConfig()
     precision: Literal["auto", "float32", "bfloat16"] = Field(
         "auto", description="auto: bfloat16 where the hardware has it"

@@ -9,6 +9,7 @@ from pydantic import BaseModel
 
 from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
 from growsearch.config.ranges import Choice, FloatRange, IntRange
+from growsearch.optimizers import offered_names
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
 
 Schema = dict[str, Any]
@@ -135,13 +136,18 @@ def _named(group: str, extra: Sequence[Schema] = (), *, whole: bool) -> Schema:
     A policy may leave the name out (not `whole`), to change some parameters of what the file names.
     """
     registered: dict[str, Any] = {name: lookup(group, name) for name in names(group)}
-    needed = {"required": ["name"]} if whole else {}
+    mappings = _mappings(registered, {"required": ["name"]} if whole else {})
+    return {"anyOf": [{"enum": list(registered)}, *mappings, *extra, _options({"type": "object"})]}
+
+
+def _mappings(registered: dict[str, Any], needed: Schema) -> list[Schema]:
+    """`{name: NAME, parameters}` for each model."""
     mappings = []
     for name, model in registered.items():
         schema = _open(model)
         properties = {"name": {"const": name}, **schema["properties"]}
         mappings.append({**schema, "description": model.summary, "properties": properties, **needed})
-    return {"anyOf": [{"enum": list(registered)}, *mappings, *extra, _options({"type": "object"})]}
+    return mappings
 
 
 def _options(schema: Schema) -> Schema:
@@ -159,12 +165,16 @@ def _network(*, whole: bool) -> Schema:
 
 def _training() -> Schema:
     schema = _open(TrainingConfig)
-    optimizer = _open_inline(TrainingConfig, "optimizer")
     schedule = _open_inline(TrainingConfig, "schedule")
     named = {"enum": schedule["properties"]["name"]["anyOf"][0]["enum"]}
-    schema["properties"]["optimizer"] = {"anyOf": [optimizer, _options({"type": "object"})]}
+    schema["properties"]["optimizer"] = {"anyOf": [*_optimizers(), _options({"type": "object"})]}
     schema["properties"]["schedule"] = {"anyOf": [named, schedule, _options({"type": "object"})]}
     return schema
+
+
+def _optimizers() -> list[Schema]:
+    known = {name: lookup("optimizers", name) for name in offered_names()}
+    return _mappings(known, {})
 
 
 def _open_inline(model: type[BaseModel], key: str) -> Schema:

@@ -8,36 +8,37 @@ import subprocess
 import sys
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import Any
 
 import torch
+
+from growsearch.runs.environment import Environment, GitState
 
 _PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx", "pydantic", "scikit-learn", "scipy")
 
 
-def describe_environment(device: str, workers: int, threads: int, seeds: int) -> dict[str, Any]:
-    """Plain data for `environment.json`.
+def describe_environment(device: str, workers: int, threads: int, seeds: int) -> Environment:
+    """Return what this process runs on.
 
     Args:
-        device: that runs use.
-        workers: number of processes.
+        device: where runs compute.
+        workers: runs at a time.
         threads: CPU threads of each.
-        seeds: number of seeds.
+        seeds: of every policy.
     """
-    return {
-        "command": sys.argv,
-        "seeds": list(range(seeds)),
-        "python": platform.python_version(),
-        "packages": {name: _version(name) for name in _PACKAGES},
-        "system": platform.platform(),
-        "processor": processor(),
-        "cores": core_count(),
-        "device": device,
-        "accelerator": torch.cuda.get_device_name() if torch.cuda.is_available() else None,
-        "workers": workers,
-        "threads_per_worker": threads,
-        "git": _git(Path.cwd()),
-    }
+    return Environment(
+        command=sys.argv,
+        seeds=list(range(seeds)),
+        python=platform.python_version(),
+        packages={name: _version(name) for name in _PACKAGES},
+        system=platform.platform(),
+        processor=processor(),
+        cores=core_count(),
+        device=device,
+        accelerator=torch.cuda.get_device_name() if torch.cuda.is_available() else None,
+        workers=workers,
+        threads_per_worker=threads,
+        git=_git(Path.cwd()),
+    )
 
 
 def core_count() -> int:
@@ -62,12 +63,12 @@ def _version(package: str) -> str | None:
         return None
 
 
-def _git(folder: Path) -> dict[str, Any] | None:
-    """Commit of the user's folder, and whether it has changes; None where it is not under git."""
+def _git(folder: Path) -> GitState | None:
+    """The state of the user's folder; None where it is not under git."""
     commit = _ask_git(folder, "rev-parse", "HEAD")
     if commit is None:
         return None
-    return {"commit": commit, "changed": bool(_ask_git(folder, "status", "--porcelain", "--untracked-files=no"))}
+    return GitState(commit, bool(_ask_git(folder, "status", "--porcelain", "--untracked-files=no")))
 
 
 def _ask_git(folder: Path, *arguments: str) -> str | None:

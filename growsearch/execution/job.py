@@ -6,16 +6,27 @@ import traceback
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.execution.trial import estimated_flops, try_growth
 from growsearch.runs.layout import FAILURE
-from growsearch.training import Progress, finished_result, run_one
+from growsearch.runs.progress import JobsStarted, Progress, RunEvent, RunFailed
+from growsearch.runs.records import RunResult
+from growsearch.training import finished_result, run_one
 from growsearch.training.setup import set_up
 
-Watcher = Callable[[dict[str, Any]], None]
+
+@dataclass(frozen=True)
+class OfRun:
+    """What a run tells, with the policy (or control, or branch) and the seed that it is."""
+
+    policy: str
+    seed: int
+    event: RunEvent | RunFailed
+
+
+Watcher = Callable[[JobsStarted | OfRun], None]
 
 
 @dataclass(frozen=True)
@@ -35,8 +46,8 @@ class Job:
         """The job that has to be finished before this one can begin."""
         return None
 
-    def finished(self) -> dict[str, Any] | None:
-        """The result where the run is finished already."""
+    def finished(self) -> RunResult | None:
+        """Return the result where the run is finished already."""
         return finished_result(self.folder, self.config, self.seed)
 
     def preflight(self) -> float:
@@ -68,7 +79,7 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
     note = job.folder / FAILURE
     note.unlink(missing_ok=True)
     try:
-        job.run(lambda event: watch(labelled(job, event)))
+        job.run(lambda event: watch(OfRun(job.policy, job.seed, event)))
     except Exception as error:
         job.folder.mkdir(parents=True, exist_ok=True)
         note.write_text(traceback.format_exc())
@@ -81,10 +92,5 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
 def report_failures(failed: Sequence[tuple[Job, Failure]], watch: Watcher) -> list[Failure]:
     """Tell `watch` of every run that failed; the failures."""
     for job, failure in failed:
-        watch(labelled(job, {"kind": "failed", "reason": failure.reason}))
+        watch(OfRun(job.policy, job.seed, RunFailed(failure.reason)))
     return [failure for _, failure in failed]
-
-
-def labelled(job: Job, event: dict[str, Any]) -> dict[str, Any]:
-    """An event with the run that it comes from."""
-    return {"policy": job.policy, "seed": job.seed, **event}

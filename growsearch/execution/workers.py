@@ -13,7 +13,7 @@ from typing import Any
 
 import torch
 
-from growsearch.execution.job import Failure, Job, Watcher, execute, report_failures
+from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.waiting import Waiting
 
 _PATIENCE = 5.0  # seconds that a terminated process is given before it is killed
@@ -34,10 +34,10 @@ class _Worker:
     connection: Connection[Any, Any]
     job: Job | None = None
 
-    def next_message(self) -> dict[str, Any] | _Outcome | None:
+    def next_message(self) -> OfRun | _Outcome | None:
         """What the process says next; None when it has died."""
         try:
-            message: dict[str, Any] | _Outcome = self.connection.recv()
+            message: OfRun | _Outcome = self.connection.recv()
         except (EOFError, ConnectionError):
             return None
         return message
@@ -108,7 +108,7 @@ def _listen(worker: _Worker, staff: list[_Worker], waiting: Waiting, watch: Watc
     """Take one message from a worker; the failure that it reports or is, and those of the jobs that needed its job."""
     job, message = worker.job, worker.next_message()
     assert job is not None
-    if isinstance(message, dict):
+    if isinstance(message, OfRun):
         watch(message)
         return []
     if message is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from growsearch.errors import InputError
 from growsearch.runs.layout import CONFIG, RESULTS, SEARCH, results_below, trial_folder
+from growsearch.runs.reading import read_json
+from growsearch.runs.records import RunResult
 
 
 @dataclass(frozen=True)
@@ -42,13 +43,13 @@ def find_network(run: Path, policy: str | None = None, seed: int | None = None) 
 
 
 def _seed(path: Path) -> int:
-    return int(json.loads(path.read_text())["seed"])
+    return RunResult.of(read_json(path), str(path)).seed
 
 
 def _why_none(run: Path) -> str:
     """What a folder without finished networks is, and what to do."""
     if (run / SEARCH).is_file():
-        results = json.loads((run / RESULTS).read_text()) if (run / RESULTS).is_file() else {}
+        results = read_json(run / RESULTS) if (run / RESULTS).is_file() else {}
         best = ", ".join(str(trial_folder(run, number)) for number in results.get("best", []))
         advice = f"the best: {best}" if best else f"{run}/trials/N"
         return f"{run}: is a search: name one of its trials ({advice})"

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -51,11 +50,3 @@ class GrowthEvent:
     def to_json(self) -> dict[str, Any]:
         """The event as one line of `growth.jsonl`: everything but the edits."""
         return {name: value for name, value in self.__dict__.items() if name != "edits"}
-
-
-_RENAMED = {"woken": "regrown", "slept": "pruned"}
-
-
-def recorded_event(line: Mapping[str, Any]) -> dict[str, Any]:
-    """Return a line of `growth.jsonl` with today's names of its fields, whichever version wrote it."""
-    return {_RENAMED.get(name, name): value for name, value in line.items()}

@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from growsearch.runs.layout import is_trial
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
 Content = Mapping[str, Any]
 
@@ -62,48 +63,47 @@ class Logger(ABC):
     def __init__(self, run: LoggedRun) -> None: ...
 
     @abstractmethod
-    def row(self, row: Content) -> None:
-        """A row of `metrics.jsonl`."""
+    def row(self, row: MetricsRow) -> None:
+        """Write a row of metrics down."""
 
     @abstractmethod
-    def growth(self, event: Content) -> None:
-        """A line of `growth.jsonl`."""
+    def growth(self, event: GrowthLine) -> None:
+        """Write a growth event down, one that was refused included."""
 
     @abstractmethod
-    def finish(self, result: Content) -> None:
-        """The content of `result.json`: the run is finished."""
+    def finish(self, result: RunResult) -> None:
+        """Write the result down: the run is finished."""
 
     @abstractmethod
     def close(self) -> None:
         """The end, after `finish` or an interruption."""
 
 
-def row_numbers(row: Content) -> dict[str, float]:
-    """The numbers of a row by name, `sizes/SITE` among them."""
-    return numbers({key: value for key, value in row.items() if key != "step"})
+def row_numbers(row: MetricsRow) -> dict[str, float]:
+    """Return the numbers of a row by name, `sizes/SITE` among them."""
+    return numbers({key: value for key, value in row.plain().items() if key != "step"})
 
 
-def growth_numbers(event: Content) -> dict[str, float]:
-    """The numbers of a growth event: `growth/units/SITE`, `growth/parameters_after` and so on."""
-    known = {key: event.get(key) for key in _OF_GROWTH}
-    return numbers({GROWTH: {"units": event["sites"], "removed": event.get("removed") or {}, **known}})
+def growth_numbers(event: GrowthLine) -> dict[str, float]:
+    """Return the numbers of a growth event: `growth/units/SITE`, `growth/parameters_after` and so on."""
+    known = {key: getattr(event, key) for key in _OF_GROWTH}
+    return numbers({GROWTH: {"units": event.sites, "removed": event.removed, **known}})
 
 
-def final_numbers(result: Content) -> dict[str, float]:
-    """The numbers of a result: `final/test_accuracy`, `final/widths/SITE` and so on."""
-    return numbers({FINAL: {key: value for key, value in result.items() if key != "seed"}})
+def final_numbers(result: RunResult) -> dict[str, float]:
+    """Return the numbers of a result: `final/test_accuracy`, `final/widths/SITE` and so on."""
+    return numbers({FINAL: {key: value for key, value in result.plain().items() if key != "seed"}})
 
 
-def growth_words(event: Content) -> str:
-    """A growth event in a line."""
-    strategies = f"{event['when']} + {event['where']} + {event['how']}"
-    if event.get("refused"):
-        return f"{strategies}: refused: {event['refused']}"
-    changes = [f"{site} +{units}" for site, units in event["sites"].items()]
-    changes += [f"{site} -{units}" for site, units in (event.get("removed") or {}).items()]
-    changes += [f"{event['parameters_before']:,} to {event['parameters_after']:,} parameters"]
-    for word in ("predicted", "measured"):
-        value = event.get(f"{word}_change")
+def growth_words(event: GrowthLine) -> str:
+    """Return a growth event in a line."""
+    strategies = f"{event.when} + {event.where} + {event.how}"
+    if event.refused:
+        return f"{strategies}: refused: {event.refused}"
+    changes = [f"{site} +{units}" for site, units in event.sites.items()]
+    changes += [f"{site} -{units}" for site, units in event.removed.items()]
+    changes += [f"{event.parameters_before:,} to {event.parameters_after:,} parameters"]
+    for word, value in (("predicted", event.predicted_change), ("measured", event.measured_change)):
         changes += [] if value is None else [f"{word} change of the loss {value:.3g}"]
     return f"{strategies}: {', '.join(changes)}"
 

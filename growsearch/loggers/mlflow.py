@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from growsearch.loggers.base import LoggedRun, Logger, final_numbers, growth_numbers, row_numbers
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
 KEPT = "mlflow.json"
 EXPERIMENT = "MLFLOW_EXPERIMENT_NAME"
@@ -39,21 +40,21 @@ class MLflowLogger(Logger):
         self._sent = -_EVERY
         self._status = "KILLED"
 
-    def row(self, row: Mapping[str, Any]) -> None:
+    def row(self, row: MetricsRow) -> None:
         """Metrics named as in `metrics.jsonl`."""
         self._rows -= 1
         if self._rows < 0:
-            self._metrics(row_numbers(row), row["step"])
+            self._metrics(row_numbers(row), row.step)
 
-    def growth(self, event: Mapping[str, Any]) -> None:
+    def growth(self, event: GrowthLine) -> None:
         """Metrics under `growth`."""
         self._events -= 1
         if self._events < 0:
-            self._metrics(growth_numbers(event), event["step"])
+            self._metrics(growth_numbers(event), event.step)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: RunResult) -> None:
         """Metrics under `final`."""
-        self._metrics(final_numbers(result), result["steps"])
+        self._metrics(final_numbers(result), result.steps)
         self._status = "FINISHED"
 
     def close(self) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Sequence
 from importlib.util import find_spec
 from queue import SimpleQueue
 from typing import Any, Self
@@ -12,6 +12,8 @@ from typing import Any, Self
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.loggers.base import LoggedRun, Logger
 from growsearch.registry import lookup
+from growsearch.runs.progress import Grew, Progress, RowDone, RunEvent
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
 _PATIENCE = 10.0  # seconds that a logger is waited for, at the beginning and at the end
 
@@ -28,10 +30,13 @@ def check_loggers(names: Sequence[str]) -> None:
             )
 
 
+Content = MetricsRow | GrowthLine | RunResult
+
+
 class Observers:
     """The `progress` of a run that also tells its loggers; a context that ends them."""
 
-    def __init__(self, names: Sequence[str], run: LoggedRun, progress: Callable[[dict[str, Any]], None]) -> None:
+    def __init__(self, names: Sequence[str], run: LoggedRun, progress: Progress) -> None:
         self._progress = progress
         self._channels = [_Channel(name, run) for name in dict.fromkeys(names)]
 
@@ -42,30 +47,30 @@ class Observers:
         for channel in self._channels:
             channel.close()
 
-    def begin(self, rows: Sequence[Mapping[str, Any]], events: Sequence[Mapping[str, Any]]) -> None:
+    def begin(self, rows: Sequence[MetricsRow], events: Sequence[GrowthLine]) -> None:
         """What the run has written before; waits until the loggers are made, so that training does not pay for it."""
         for channel in self._channels:
             channel.wait()
-        written = [*(("growth", event) for event in events), *(("row", row) for row in rows)]
-        for kind, line in sorted(written, key=lambda one: one[1]["step"]):
-            self._tell(kind, line)
+        written: list[GrowthLine | MetricsRow] = [*events, *rows]
+        for line in sorted(written, key=lambda one: one.step):
+            self._tell(line)
 
-    def __call__(self, event: dict[str, Any]) -> None:
+    def __call__(self, event: RunEvent) -> None:
         """Tell the loggers of a row or a growth event, and pass every event on."""
-        if event["kind"] in ("row", "growth"):
-            self._tell(event["kind"], {key: value for key, value in event.items() if key not in _BESIDE})
+        match event:
+            case RowDone(row):
+                self._tell(row)
+            case Grew(line):
+                self._tell(line)
         self._progress(event)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: RunResult) -> None:
         """Tell the loggers of the result."""
-        self._tell("finish", result)
+        self._tell(result)
 
-    def _tell(self, method: str, content: Mapping[str, Any]) -> None:
+    def _tell(self, content: Content) -> None:
         for channel in self._channels:
-            channel.send(method, content)
-
-
-_BESIDE = ("kind", "total_steps")
+            channel.send(content)
 
 
 class _Channel:
@@ -73,7 +78,7 @@ class _Channel:
 
     def __init__(self, name: str, run: LoggedRun) -> None:
         self._name = name
-        self._calls: SimpleQueue[tuple[str, Mapping[str, Any]] | None] = SimpleQueue()
+        self._calls: SimpleQueue[Content | None] = SimpleQueue()
         self._made = threading.Event()
         self._failure: Exception | None = None
         self._warned = False
@@ -83,9 +88,9 @@ class _Channel:
     def wait(self) -> None:
         self._made.wait(_PATIENCE)
 
-    def send(self, method: str, content: Mapping[str, Any]) -> None:
+    def send(self, content: Content) -> None:
         if self._failure is None:
-            self._calls.put((method, content))
+            self._calls.put(content)
         else:
             self._warn(self._failure)
 
@@ -102,9 +107,8 @@ class _Channel:
             logger: Logger = lookup("loggers", self._name)(run)
             self._made.set()
             try:
-                while (call := self._calls.get()) is not None:
-                    method, content = call
-                    getattr(logger, method)(content)
+                while (content := self._calls.get()) is not None:
+                    _log(logger, content)
             finally:
                 logger.close()
         except Exception as error:
@@ -122,3 +126,13 @@ class _Channel:
                 RuntimeWarning,
                 stacklevel=2,
             )
+
+
+def _log(logger: Logger, content: Content) -> None:
+    match content:
+        case MetricsRow():
+            logger.row(content)
+        case GrowthLine():
+            logger.growth(content)
+        case RunResult():
+            logger.finish(content)

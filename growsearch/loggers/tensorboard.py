@@ -15,6 +15,7 @@ from growsearch.loggers.base import (
     growth_words,
     row_numbers,
 )
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
 _EVENTS = "events.out.tfevents.*"
 _SHOWN = ("test_accuracy", "test_loss", "parameters", "training_flops", "seconds")  # beside the parameters
@@ -46,18 +47,18 @@ class TensorBoardLogger(Logger):
         for summary in (experiment, begin):
             self._records.add_summary(summary)
 
-    def row(self, row: Mapping[str, Any]) -> None:
+    def row(self, row: MetricsRow) -> None:
         """Scalars named as in `metrics.jsonl`."""
-        self._scalars(row_numbers(row), row["step"])
+        self._scalars(row_numbers(row), row.step)
 
-    def growth(self, event: Mapping[str, Any]) -> None:
+    def growth(self, event: GrowthLine) -> None:
         """Scalars under `growth`, and the event in words."""
-        self._scalars(growth_numbers(event), event["step"])
-        self._writer.add_text("growth", growth_words(event), event["step"])
+        self._scalars(growth_numbers(event), event.step)
+        self._writer.add_text("growth", growth_words(event), event.step)
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: RunResult) -> None:
         """Scalars under `final`."""
-        self._scalars(final_numbers(result), result["steps"])
+        self._scalars(final_numbers(result), result.steps)
         self._records.add_summary(self._end)
 
     def close(self) -> None:

@@ -14,7 +14,7 @@ from growsearch.report.tables import Table
 def costs_table(metric: Metric, results: dict[str, Any], names: list[str]) -> Table:
     """The validation metric over the compute spent, and the cost of the target; rows as in `names`."""
     tracks, summaries = results["trajectories"], results["verdict"]["policies"]
-    kind = VALIDATION[tracks["metric"]]
+    kind = VALIDATION.get(tracks["metric"], metric.on_validation())
     rows = []
     for name in names:
         track = tracks["policies"].get(name)

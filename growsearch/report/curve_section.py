@@ -7,7 +7,7 @@ from html import escape
 from typing import Any
 
 from growsearch.comparison.table import TableRow
-from growsearch.report.curves import AXES, METRICS
+from growsearch.report.curves import AXES, shown
 from growsearch.report.markup import chart, controls
 from growsearch.report.style import style_of
 
@@ -22,7 +22,7 @@ _NOTE = (
 
 def curve_section(policies: Mapping[str, dict[str, Any]], rows: Sequence[TableRow]) -> str:
     """The switches, the legend and the place of the chart; empty where nothing was logged."""
-    metrics = {key: words for key, words in METRICS.items() if any(key in one["metrics"] for one in policies.values())}
+    metrics = shown(key for one in policies.values() for key in one["metrics"])
     axes = {key: words for key, words in AXES.items() if any(key in one["x"] for one in policies.values())}
     if not metrics or not axes:
         return ""

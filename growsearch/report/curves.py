@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from statistics import fmean
 from typing import Any, TypeVar
 
@@ -15,6 +15,7 @@ METRICS = {
     "train_loss": "training loss",
     "parameters": "parameters",
 }
+VALIDATION = "validation_"
 AXES = {"training_flops": "training FLOPs", "seconds": "seconds", "epoch": "epochs", "step": "steps"}
 _POINTS = 150  # of one curve: more cannot be told apart on a screen
 _DIGITS = 5  # of a number: more cannot be seen
@@ -26,7 +27,7 @@ T = TypeVar("T")
 def curves(runs: Sequence[RunLog]) -> dict[str, Any]:
     """Mean curves over the runs, at the steps that all of them logged.
 
-    `x` has, for each of `AXES` that was recorded, the mean over the runs at each row; `metrics`, for each of `METRICS`,
+    `x` has, for each of `AXES` that was recorded, the mean over the runs at each row; `metrics`, for what is `shown`,
     `mean`, `low` and `high`: one standard deviation, but never beyond what a run reached; null where a run has none.
     """
     by_step = [{row["step"]: row for row in run.rows} for run in runs]
@@ -35,8 +36,15 @@ def curves(runs: Sequence[RunLog]) -> dict[str, Any]:
     first = columns[0][0] if columns else {}
     return {
         "x": {axis: [_rounded(fmean(row[axis] for row in rows)) for rows in columns] for axis in AXES if axis in first},
-        "metrics": {metric: _band(metric, columns) for metric in METRICS if metric in first},
+        "metrics": {metric: _band(metric, columns) for metric in shown(first)},
     }
+
+
+def shown(recorded: Iterable[str]) -> dict[str, str]:
+    """Return the words for each of the recorded values that has a curve, by key; what a task alone has comes first."""
+    keys = set(recorded)
+    own = sorted(key for key in keys if key.startswith(VALIDATION) and key not in METRICS)
+    return {key: METRICS.get(key, key.replace("_", " ")) for key in (*own, *METRICS) if key in keys}
 
 
 def _band(metric: str, columns: Sequence[Sequence[Row]]) -> dict[str, list[float | None]]:

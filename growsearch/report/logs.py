@@ -8,9 +8,8 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.comparison.metric import metric_of
-from growsearch.growth.event import recorded_event
-from growsearch.runs.layout import GROWTH, METRICS, run_of
-from growsearch.runs.lines import read_lines
+from growsearch.runs.layout import run_of
+from growsearch.runs.store import read_growth, read_rows
 
 
 @dataclass(frozen=True)
@@ -46,6 +45,6 @@ def median_run(runs: Sequence[RunLog]) -> RunLog:
 
 
 def _read(folder: Path, seed: int, score: float) -> RunLog:
-    events = [recorded_event(line) for line in read_lines(folder / GROWTH)]
+    events = [line.plain() for line in read_growth(folder)]
     done = [event for event in events if event["refused"] is None]
-    return RunLog(seed, score, folder, read_lines(folder / METRICS), done, len(events) - len(done))
+    return RunLog(seed, score, folder, [row.plain() for row in read_rows(folder)], done, len(events) - len(done))

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from dataclasses import asdict
 from html import escape
 from pathlib import Path
@@ -30,6 +29,7 @@ from growsearch.report.sizes import Choice
 from growsearch.report.skeleton import Section, page, write_page
 from growsearch.report.style import style_of
 from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
+from growsearch.runs.reading import read_json
 
 
 def write_report(folder: Path, allow_import: bool = False, path: Path | None = None) -> Path:
@@ -40,7 +40,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     """
     results = read_results(folder)
     text = (folder / CONFIG).read_text()
-    config, environment = yaml.safe_load(text), json.loads((folder / ENVIRONMENT).read_text())
+    config, environment = yaml.safe_load(text), read_json(folder / ENVIRONMENT)
     rows, logs = ranked(results), read_logs(folder, results)
     names = [row.policy for row in rows]
     drawn = {name: curves(logs[name]) for name in names}

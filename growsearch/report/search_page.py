@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,7 @@ from growsearch.report.search_figures import SearchFigure, search_figures
 from growsearch.report.skeleton import Section, page, write_page
 from growsearch.report.tables import Table
 from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT, RESULTS
+from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
 
@@ -22,8 +22,8 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     from growsearch.search.run import open_folder
 
     study = open_folder(folder)
-    results = json.loads((folder / RESULTS).read_text())
-    environment = json.loads((folder / ENVIRONMENT).read_text())
+    results = read_json(folder / RESULTS)
+    environment = read_json(folder / ENVIRONMENT)
     figures = search_figures(study.optuna(), measures_of(results))
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [

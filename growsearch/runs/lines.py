@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -10,6 +9,7 @@ from typing import Any
 
 from growsearch.errors import GrowsearchError
 from growsearch.runs.files import to_json
+from growsearch.runs.reading import parse_json
 
 
 class LineLog:
@@ -44,7 +44,16 @@ class LineLog:
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:
-    """Rows of a file written by `LineLog`; empty where there is none; a last line cut off by a kill is left out."""
+    """Return the rows of a file written by `LineLog`; empty where there is none.
+
+    A last line cut off by a kill is left out; `DamagedFile` names any other that is no JSON.
+    """
     if not path.exists():
         return []
-    return [json.loads(line) for line in path.read_bytes().splitlines(keepends=True) if line.endswith(b"\n")]
+    lines = path.read_bytes().splitlines(keepends=True)
+    return [parse_json(line, line_of(path, n)) for n, line in enumerate(lines, 1) if line.endswith(b"\n")]
+
+
+def line_of(path: Path, number: int) -> str:
+    """Return a line of a file in words, for messages."""
+    return f"{path}, line {number}"

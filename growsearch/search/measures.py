@@ -4,21 +4,21 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from statistics import fmean
-from typing import Any, get_args
+from typing import get_args
 
 from growsearch.config import SearchConfig
 from growsearch.config.models import ConstraintLimits, Measure
 from growsearch.errors import GrowsearchError
+from growsearch.runs.records import RunResult
 
 MEASURES: tuple[str, ...] = get_args(Measure)
 
-Result = Mapping[str, Any]
 
-
-def measured(results: Sequence[Result]) -> dict[str, float]:
+def measured(results: Sequence[RunResult]) -> dict[str, float]:
     """Mean over the seeds of every measure that all of them have."""
-    present = [name for name in MEASURES if all(result.get(name) is not None for result in results)]
-    return {name: fmean(result[name] for result in results) for name in present}
+    values = {name: [result.value(name) for result in results] for name in MEASURES}
+    known = {name: [value for value in each if value is not None] for name, each in values.items()}
+    return {name: fmean(each) for name, each in known.items() if len(each) == len(results)}
 
 
 def objective_values(search: SearchConfig, means: Mapping[str, float]) -> list[float]:
@@ -29,14 +29,14 @@ def objective_values(search: SearchConfig, means: Mapping[str, float]) -> list[f
     return [means[measure] for _, measure in search.aims]
 
 
-def violations(search: SearchConfig, results: Sequence[Result]) -> dict[str, float]:
+def violations(search: SearchConfig, results: Sequence[RunResult]) -> dict[str, float]:
     """By how much each limit is broken, as a share of the limit; 0 or less where it is kept.
 
     A trial keeps a limit when every seed does.
     """
     broken: dict[str, float] = {}
     for measure, limits in search.limits.items():
-        values = [result[measure] for result in results if result.get(measure) is not None]
+        values = [value for result in results if (value := result.value(measure)) is not None]
         if not values:
             raise GrowsearchError(f"the runs report no {measure}, which a constraint limits")
         if limits.max is not None:

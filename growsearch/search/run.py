@@ -8,7 +8,7 @@ import threading
 import time
 from collections.abc import Callable, Generator
 from contextlib import contextmanager
-from dataclasses import replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -18,8 +18,10 @@ import yaml
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, JOURNAL, SEARCH
+from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
+from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
 from growsearch.search.device_slots import device_slots
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
@@ -68,7 +70,7 @@ def search(
     study, reference = _open(space, settings, folder, storage, name)
     threads = max(1, core_count() // len(there))
     fill(study, settings.trials, baselines_of(space, settings))
-    write_json(folder / ENVIRONMENT, describe_environment(there[0].device, len(there), threads, settings.seeds))
+    write_environment(folder, describe_environment(there[0].device, len(there), threads, settings.seeds))
     tell = _throttled(study, watch)
     seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
     try:
@@ -121,24 +123,36 @@ def open_folder(folder: Path) -> Study:
     """The study of a run folder; `InputError` where it holds none."""
     if not is_search(folder):
         raise InputError(f"{folder} holds no search: name the folder of one (--out)")
-    kept = json.loads((folder / SEARCH).read_text())
-    return open_study(Reference(_storage_of(kept, folder), kept["study"], folder))
+    kept = _kept(folder)
+    return open_study(Reference(kept.where(folder), kept.study, folder))
 
 
-def _storage_of(kept: dict[str, Any], folder: Path) -> str:
-    """Where a folder's study is kept; a journal of its own moves with the folder."""
-    return str(folder / JOURNAL) if kept["storage"] == JOURNAL else str(kept["storage"])
+@dataclass(frozen=True)
+class KeptStudy:
+    """The content of `search.json`: which study a folder belongs to, and where that is kept."""
+
+    study: str
+    storage: str
+
+    def where(self, folder: Path) -> str:
+        """Return the storage; a journal of the folder's own moves with the folder."""
+        return str(folder / JOURNAL) if self.storage == JOURNAL else self.storage
+
+
+def _kept(folder: Path) -> KeptStudy:
+    path = folder / SEARCH
+    return record_of(KeptStudy, read_json(path), str(path))
 
 
 def _open(
     space: Space, settings: SearchConfig, folder: Path, storage: str | None, name: str | None
 ) -> tuple[Study, Reference]:
     """The study of a folder, continued or new; a new one is checked before anything is written."""
-    kept = json.loads((folder / SEARCH).read_text()) if is_search(folder) else None
+    kept = _kept(folder) if is_search(folder) else None
     if kept is None and (folder / CONFIG).exists():
         raise InputError(f"{folder} holds the runs of another command: choose another folder with --out")
-    name = name or (kept["study"] if kept else space.path.stem)
-    url = storage or (_storage_of(kept, folder) if kept else str(folder / JOURNAL))
+    name = name or (kept.study if kept else space.path.stem)
+    url = storage or (kept.where(folder) if kept else str(folder / JOURNAL))
     study = find_study(open_storage(url), name) if kept or storage or Path(url).exists() else None
     if study is not None:
         if kept is None and not _same_folder(study.folder, folder):
@@ -152,7 +166,7 @@ def _open(
     _make(folder)
     study = study or create_study(open_storage(url), name, study_plan(space, settings, most), folder)
     own = url == str(folder / JOURNAL)
-    write_json(folder / SEARCH, {"study": name, "storage": JOURNAL if own else shown(url)})
+    write_json(folder / SEARCH, asdict(KeptStudy(name, JOURNAL if own else shown(url))))
     text = yaml.safe_dump(
         {**space.data, "search": settings.model_dump(mode="json", exclude_none=True)}, sort_keys=False
     )

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 import traceback
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -23,16 +23,17 @@ from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
+from growsearch.runs.progress import Progress, RowDone, RunEvent, RunStarted, StepDone
+from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.search.claims import DIVERGED, claim
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import suggested
 from growsearch.search.study import Study, identity
-from growsearch.training import Interrupted, Progress, TrainingDiverged, run_one
+from growsearch.training import Interrupted, TrainingDiverged, run_one
 
-Result = dict[str, Any]
-Train = Callable[[RunConfig, int, Path, str, Progress], Result]
+Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
 
 _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
@@ -49,7 +50,7 @@ class NoRoom(GrowsearchError):
 
 def train_for_search(
     config: RunConfig, seed: int, folder: Path, device: str, progress: Progress, loggers: Sequence[str] = ()
-) -> Result:
+) -> RunResult:
     """Train one seed of a trial; the test set is not read."""
     return run_one(config, seed, folder, device, progress, test=False, loggers=loggers)
 
@@ -122,12 +123,12 @@ class TrialRunner:
             self.watch()
             time.sleep(_PATIENCE)
 
-    def _train(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> tuple[list[Result], float]:
+    def _train(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> tuple[list[RunResult], float]:
         """Results of all seeds, and the seconds that they took here."""
         folder, search = self.study.trial_folder(trial.number), self.study.plan.search
         self._adopt(trial)
         started = time.perf_counter()
-        results: list[Result] = []
+        results: list[RunResult] = []
         for seed in range(search.seeds):
             report = Monitor(self, trial, lease, seed)
             results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
@@ -135,7 +136,7 @@ class TrialRunner:
                 report.value(objective_values(search, measured(results[-1:]))[0], seed)
         return results, time.perf_counter() - started
 
-    def _finish(self, trial: optuna.Trial, results: list[Result], seconds: float) -> None:
+    def _finish(self, trial: optuna.Trial, results: list[RunResult], seconds: float) -> None:
         search = self.study.plan.search
         means = measured(results)
         values = objective_values(search, means)
@@ -197,19 +198,25 @@ class Monitor:
         self._reported = set(done)
         self._rungs = plan.rungs if at_rungs else {}
 
-    def __call__(self, event: Mapping[str, Any]) -> None:
+    def __call__(self, event: RunEvent) -> None:
         if self._lease.lost.is_set():
             raise Lost
-        if event["kind"] in ("started", "step", "row"):
-            note = {key: event[key] for key in ("step", "total_steps", self._measure) if key in event}
-            self._lease.note = {**self._lease.note, **note}
-        if event["kind"] == "row":
-            self._lease.note["reached"] = [self._seed, event["step"]]
-            self._lease.got_on()
-            self._at_rung(event)
+        match event:
+            case RunStarted(step, total_steps) | StepDone(step, total_steps):
+                self._note(step=step, total_steps=total_steps)
+            case RowDone(row, total_steps):
+                value = row.value(self._measure)
+                known = {} if value is None else {self._measure: value}
+                self._note(step=row.step, total_steps=total_steps, reached=[self._seed, row.step], **known)
+                self._lease.got_on()
+                self._at_rung(row)
         self._runner.watch()
-        if event["kind"] == "step" and self._runner.stop.is_set():  # between steps: a checkpoint can be written
+        if isinstance(event, StepDone) and self._runner.stop.is_set():  # between steps: a checkpoint can be written
             raise Interrupted
+
+    def _note(self, **told: Any) -> None:
+        """What the next heartbeat tells beside the worker."""
+        self._lease.note = {**self._lease.note, **told}
 
     def value(self, value: float, step: int) -> None:
         """Report a value once, and end the trial where the pruner says so; baselines are never ended."""
@@ -219,12 +226,13 @@ class Monitor:
             if "baseline" not in self._trial.user_attrs and self._trial.should_prune():
                 raise optuna.TrialPruned
 
-    def _at_rung(self, row: Mapping[str, Any]) -> None:
-        if row.get(self._measure) is None:
+    def _at_rung(self, row: MetricsRow) -> None:
+        value = row.value(self._measure)
+        if value is None:
             return
         for step, flops in self._rungs.items():
-            if row["training_flops"] >= flops:
-                self.value(row[self._measure], step)
+            if row.training_flops >= flops:
+                self.value(value, step)
 
 
 def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:

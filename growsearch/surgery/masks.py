@@ -19,7 +19,7 @@ from growsearch.errors import GrowthRefused
 from growsearch.surgery.edits import AxisEdit, MaskEdit
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.moves import Move, moves_of
-from growsearch.surgery.optimizer import MOMENTA
+from growsearch.surgery.optimizer import fills_of
 from growsearch.surgery.reindex import move
 from growsearch.surgery.slots import Slot
 
@@ -50,8 +50,9 @@ def apply_masks(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | N
             dormant = ~mask
             parameter.masked_fill_(dormant, 0.0)
             for each in optimizers:
+                fills = fills_of(each)
                 for key, value in each.state.get(parameter, {}).items():
-                    if key in MOMENTA and isinstance(value, Tensor):
+                    if fills.get(key) == "zero" and isinstance(value, Tensor):
                         value.masked_fill_(dormant, 0.0)
 
 
@@ -113,9 +114,9 @@ def place_mask(slots: Sequence[Slot], mask: Tensor, journal: Journal) -> None:
 def mask_momentum(optimizers: Sequence[Optimizer], parameter: nn.Parameter, mask: Tensor) -> None:
     """Momenta of dormant connections become 0, in a state that is not shared with any other parameter."""
     for optimizer in optimizers:
-        state = optimizer.state.get(parameter, {})
+        state, fills = optimizer.state.get(parameter, {}), fills_of(optimizer)
         for key, value in state.items():
-            if key in MOMENTA and isinstance(value, Tensor):
+            if fills.get(key) == "zero" and isinstance(value, Tensor):
                 state[key] = value.masked_fill(~mask, 0.0)
 
 

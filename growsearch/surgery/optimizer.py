@@ -2,40 +2,24 @@
 
 One mechanism for all: the state tensors of the parameter's shape are re-indexed as the parameter is, everything else
 (step counts, products) is kept. Where a unit is kept, or duplicated for the first time, its state stays bit for bit.
-At new positions and further copies, momenta start at 0. Second moments start at the mean of the old slices: from 0,
-Adam's first updates of new weights would reach several times the learning rate. Further copies of a unit take that
-unit's second moments.
+What new positions and further copies get is in the optimizer's record (`growsearch.optimizers.Fill`).
 """
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import (
-    SGD,
-    Adagrad,
-    Adam,
-    Adamax,
-    AdamW,
-    Muon,
-    NAdam,
-    Optimizer,
-    RAdam,
-    RMSprop,
-)
+from torch.optim import Optimizer
 
+from growsearch.optimizers import Fill, offered_names, record_of
 from growsearch.surgery.edits import AxisEdit
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.moves import Move, moves_of
 from growsearch.surgery.reindex import move
-
-SUPPORTED = (SGD, Adam, AdamW, RMSprop, Adagrad, NAdam, RAdam, Adamax, Muon)
-MOMENTA = frozenset({"momentum_buffer", "exp_avg", "grad_avg"})
-SECOND_MOMENTS = frozenset({"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum", "exp_inf"})
 
 
 def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
@@ -45,17 +29,30 @@ def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Op
     return (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
 
 
+def fills_of(optimizer: Optimizer) -> Mapping[str, Fill]:
+    """Return the state tensors of a parameter's shape by name, with what they have where it is new; none if unknown."""
+    record = record_of(optimizer)
+    return {} if record is None else record.state
+
+
 def supported_optimizer(optimizer: Optimizer) -> str | None:
-    """Why the state of `optimizer` cannot follow a growth; None where it can."""
-    names = ", ".join(kind.__name__ for kind in SUPPORTED)
-    kind = type(optimizer).__name__
-    if not isinstance(optimizer, SUPPORTED):
-        return f"{kind} keeps state whose layout is not known; supported are {names}"
+    """Return why the state of `optimizer` cannot follow a growth; None where it can."""
+    record, kind = record_of(optimizer), type(optimizer).__name__
+    supported = f"supported are {', '.join(offered_names())}"
+    if record is None:
+        return (
+            f"{kind} keeps state whose layout is not known: write a record of it and register that in the entry-point "
+            f"group growsearch.optimizers; {supported}"
+        )
+    if record.refused is not None:
+        return f"{kind}: {record.refused}; {supported}"
     for parameter, state in optimizer.state.items():
         for key, value in state.items():
-            if isinstance(value, Tensor) and value.ndim and key not in MOMENTA | SECOND_MOMENTS:
-                return f"{kind} keeps an unknown state {key!r} of shape {tuple(value.shape)}; supported are {names}"
-            if isinstance(value, Tensor) and value.ndim and value.shape != parameter.shape:
+            if not isinstance(value, Tensor) or value.ndim == 0:
+                continue
+            if key not in record.state:
+                return f"{kind} keeps an unknown state {key!r} of shape {tuple(value.shape)}; {supported}"
+            if value.shape != parameter.shape:
                 return (
                     f"{kind} keeps {key!r} of shape {tuple(value.shape)} for a parameter of shape "
                     f"{tuple(parameter.shape)}: load the state of this network, or start the optimizer anew"
@@ -63,11 +60,20 @@ def supported_optimizer(optimizer: Optimizer) -> str | None:
     return None
 
 
-def embed_state(state: dict[str, Any], shape: Sequence[int], edits: Sequence[AxisEdit]) -> dict[str, Any]:
-    """State of a parameter of old `shape` after `edits`, as a new dict; the old one is not changed."""
+def embed_state(
+    state: dict[str, Any], shape: Sequence[int], edits: Sequence[AxisEdit], fills: Mapping[str, Fill]
+) -> dict[str, Any]:
+    """Return the state of a parameter after `edits`, as a new dict; the old one is not changed.
+
+    Args:
+        state: of the parameter, by name.
+        shape: of the parameter before the edits.
+        edits: of its axes.
+        fills: what each state tensor has where the parameter is new.
+    """
     with torch.no_grad():
         steps = moves_of(shape, edits)
-        return {key: _embed(key, value, steps) for key, value in state.items()}
+        return {key: _embed(value, steps, fills.get(key)) for key, value in state.items()}
 
 
 def replace_parameter(
@@ -80,24 +86,25 @@ def replace_parameter(
                 if parameter is old:
                     journal.set_item(group["params"], index, new)
         if old in optimizer.state:
-            journal.rename_key(optimizer.state, old, new, embed_state(optimizer.state[old], old.shape, edits))
+            embedded = embed_state(optimizer.state[old], old.shape, edits, fills_of(optimizer))
+            journal.rename_key(optimizer.state, old, new, embedded)
 
 
-def _embed(key: str, value: Any, steps: Sequence[Move]) -> Any:
-    if not isinstance(value, Tensor) or value.ndim == 0:
+def _embed(value: Any, steps: Sequence[Move], fill: Fill | None) -> Any:
+    if fill is None or not isinstance(value, Tensor) or value.ndim == 0:
         return value
     for step in steps:
-        value = _embed_axis(value, step, second=key in SECOND_MOMENTS)
+        value = _embed_axis(value, step, mean=fill == "mean")
     return value
 
 
-def _embed_axis(value: Tensor, step: Move, second: bool) -> Tensor:
-    source = step.source if second else _first_copies(step.source)
+def _embed_axis(value: Tensor, step: Move, mean: bool) -> Tensor:
+    source = step.source if mean else _first_copies(step.source)
     fill: Tensor | float = 0.0
-    if second and -1 in source:
+    if mean and -1 in source:
         # In float32: the mean of many half-precision numbers would lose its small ones.
-        mean = value.to(torch.promote_types(value.dtype, torch.float32)).mean(step.axis, keepdim=True)
-        fill = mean.expand([source.count(-1) if axis == step.axis else -1 for axis in range(value.ndim)])
+        average = value.to(torch.promote_types(value.dtype, torch.float32)).mean(step.axis, keepdim=True)
+        fill = average.expand([source.count(-1) if axis == step.axis else -1 for axis in range(value.ndim)])
     return move(value, replace(step, source=source, fill=fill, scale=None, shifted=(), shift=None))
 
 

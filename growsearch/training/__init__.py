@@ -3,15 +3,16 @@
 from growsearch.training.architecture import Architecture, require_retrainable
 from growsearch.training.artifact import load_network
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
-from growsearch.training.loop import Progress, TrainingDiverged, TrainingRun
+from growsearch.training.hooks import TrainingHooks
+from growsearch.training.loop import TrainingDiverged, TrainingRun
 from growsearch.training.result import finished_result
 from growsearch.training.run import Interrupted, run_one
 
 __all__ = [
     "Architecture",
     "Interrupted",
-    "Progress",
     "TrainingDiverged",
+    "TrainingHooks",
     "TrainingRun",
     "finished_result",
     "forward_flops_per_sample",

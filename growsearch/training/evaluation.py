@@ -2,13 +2,24 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterable
 from contextlib import AbstractContextManager
 
 import torch
 from torch import Tensor, nn
 
+from growsearch.data import DataSet
 from growsearch.tasks import Task
+
+SAMPLES = 1000  # of a batch, where its outputs are few
+OUTPUTS = 2**24  # of a batch: 64 MiB in float32
+
+
+def evaluation_samples(data: DataSet) -> int:
+    """Return how many samples an evaluation takes at once."""
+    outputs = math.prod(data.task.output_shape(data.input_shape, data.outputs))
+    return max(1, min(SAMPLES, OUTPUTS // outputs))
 
 
 @torch.no_grad()

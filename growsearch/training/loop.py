@@ -18,27 +18,27 @@ from growsearch.data import Split, evaluation_batches
 from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
-from growsearch.growth import GrowthEvent
-from growsearch.runs.files import write_json
-from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RESULT
+from growsearch.growth import Grower, GrowthEvent, SoftGrower
+from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS
 from growsearch.runs.lines import LineLog
+from growsearch.runs.progress import Grew, Progress, RowDone, RunStarted, StepDone
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
+from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import save_network
 from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
-from growsearch.training.evaluation import evaluate
+from growsearch.training.evaluation import evaluate, evaluation_samples
 from growsearch.training.gradients import Gradients
+from growsearch.training.hooks import TrainingHooks
 from growsearch.training.length import steps_within
 from growsearch.training.optimizers import parameter_order, set_learning_rate
 from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
 
-Progress = Callable[[dict[str, Any]], None]
-
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
-EVALUATION_SAMPLES = 1000  # of a batch
 
 
 class TrainingDiverged(GrowsearchError):
@@ -70,9 +70,25 @@ class TrainingRun:
         device: str,
         progress: Progress,
         architecture: Architecture | None = None,
+        hooks: TrainingHooks | None = None,
+        checkpoints: bool = True,
     ) -> None:
+        """Begin, or go on from the folder's checkpoint.
+
+        Args:
+            config: what is trained.
+            seed: of everything random.
+            folder: where its files are.
+            device: `auto`, `cpu` or `cuda`.
+            progress: is told what happens.
+            architecture: the network to begin with, in place of the configuration's.
+            hooks: are called at the turning points.
+            checkpoints: whether training writes them, now and then.
+        """
         self._folder = folder
         self._progress = progress
+        self._hooks = hooks or TrainingHooks()
+        self._checkpoint_seconds = CHECKPOINT_SECONDS if checkpoints else math.inf
         self._fingerprint = fingerprint(config, seed, architecture)
         saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
         if saved is not None and saved["config"] != self._fingerprint:
@@ -93,32 +109,25 @@ class TrainingRun:
         """Train up to step `until`, or to the end."""
         setup, counters = self.setup, self.counters
         last = math.inf if until is None else until
-        self._progress(
-            {
-                "kind": "started",
-                "step": counters.step,
-                "total_steps": setup.total_steps,
-                "parameters": self._parameters,
-            }
-        )
+        self._progress(RunStarted(counters.step, setup.total_steps, self._parameters))
         before = counters.seconds
         started = time.perf_counter()
-        next_checkpoint = started + CHECKPOINT_SECONDS
+        next_checkpoint = started + self._checkpoint_seconds
         next_progress = started
         while counters.step < min(last, setup.total_steps):
             for inputs, targets in setup.batches:
                 self._step(inputs, targets)
                 now = time.perf_counter()
                 counters.seconds = before + now - started
-                if counters.step % setup.rows_every == 0 or counters.step == setup.total_steps:
-                    self._write_row()
+                if self.row_due:
+                    self.write_row()
                     counters.seconds = before + time.perf_counter() - started
                 if now >= next_progress:
                     next_progress = now + PROGRESS_SECONDS
-                    self._progress({"kind": "step", "step": counters.step, "total_steps": setup.total_steps})
+                    self._progress(StepDone(counters.step, setup.total_steps))
                 if now >= next_checkpoint:
                     self.save()
-                    next_checkpoint = time.perf_counter() + CHECKPOINT_SECONDS
+                    next_checkpoint = time.perf_counter() + self._checkpoint_seconds
                 if counters.step >= min(last, setup.total_steps):
                     break
 
@@ -135,8 +144,7 @@ class TrainingRun:
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
-        if setup.growing is not None:
-            self._grow(setup.growing.step)
+        self.grow()
         self._set_length()
 
     def _place(self) -> float:
@@ -155,9 +163,14 @@ class TrainingRun:
         setup.total_steps = counters.step + steps_within(left, self._flops_per_sample, samples, size, position)
         setup.grower.progress.total_steps = setup.total_steps
 
-    def _grow(self, change: Callable[[], GrowthEvent | None]) -> None:
-        growing = self.setup.growing
-        assert growing is not None
+    def grow(self) -> None:
+        """Grow where that is due, as after every optimizer step."""
+        if self.setup.growing is not None:
+            self._hooks.before_growth(self)
+            self._change(self.setup.growing, self.setup.growing.step)
+
+    def _change(self, growing: Grower | SoftGrower, change: Callable[[], GrowthEvent | None]) -> None:
+        """Change the network's size, and count what that costs."""
         counters = self.counters
         seconds, flops = growing.seconds, growing.flops
         event = change()
@@ -169,11 +182,12 @@ class TrainingRun:
             return
         if event.refused is None:
             self._gradients.forget()
-        line = {**event.to_json(), "widths_before": self._widths}
-        self._growth_log.append(line)
+        line = GrowthLine.of_event(event, self._widths)
+        self._growth_log.append(line.plain())
         counters.growth_events += event.refused is None
         self._measure_network()
-        self._progress({"kind": "growth", **line})
+        self._progress(Grew(line))
+        self._hooks.after_growth(self, line)
 
     def _measure_network(self) -> None:
         """Refresh what depends on the architecture."""
@@ -183,36 +197,62 @@ class TrainingRun:
             self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.example())
         self._widths = _widths(setup.growing.graph) if setup.growing is not None else {}
 
-    def _write_row(self) -> None:
+    @property
+    def parameters(self) -> int:
+        """The network's parameters, as it is now."""
+        return self._parameters
+
+    @property
+    def row_due(self) -> bool:
+        """Whether a row of metrics belongs behind this step; never where `setup.rows_every` is 0."""
+        every, step = self.setup.rows_every, self.counters.step
+        return every > 0 and (step % every == 0 or step == self.setup.total_steps)
+
+    def take_train_loss(self) -> float:
+        """Return the mean training loss since the last time; raises `TrainingDiverged` where it is not finite."""
+        counters = self.counters
+        loss = self._loss_sum.item() / max(1, counters.samples_since_row)
+        self._require_finite(loss, "training")
+        self.forget_train_loss()
+        return loss
+
+    def forget_train_loss(self) -> None:
+        """Begin the mean of the training loss anew."""
+        self._loss_sum.zero_()
+        self.counters.samples_since_row = 0
+
+    def validate(self) -> dict[str, float]:
+        """Return what the task measures on the validation split, as `validation_loss` and so on; empty without one."""
+        return self._evaluate(self.setup.validation, "validation")
+
+    def write_row(self) -> None:
         """Append a row of metrics, and let the scheduler know."""
         setup, counters = self.setup, self.counters
-        counters.train_loss = self._loss_sum.item() / max(1, counters.samples_since_row)
-        self._require_finite(counters.train_loss, "training")
-        self._loss_sum.zero_()
-        counters.samples_since_row = 0
-        values = {"train_loss": counters.train_loss, **self._evaluate(setup.validation, "validation")}
+        counters.train_loss = self.take_train_loss()
+        metrics = self.validate()
         if setup.grower is not None:
-            setup.grower.report(**values)
-        row = {
-            "step": counters.step,
-            "epoch": counters.step / setup.steps_per_epoch,
-            **values,
-            "lr": setup.optimizer.param_groups[0]["lr"],
-            "parameters": self._parameters,
-            "training_flops": counters.training_flops,
-            "seconds": counters.seconds,
-        }
-        if setup.soft is not None:
-            row["sizes"] = setup.soft.sizes
-        self._metrics.append(row)
-        self._progress({"kind": "row", "total_steps": setup.total_steps, **row})
+            setup.grower.report(train_loss=counters.train_loss, **metrics)
+        row = MetricsRow(
+            step=counters.step,
+            epoch=counters.step / setup.steps_per_epoch,
+            train_loss=counters.train_loss,
+            metrics=metrics,
+            lr=setup.optimizer.param_groups[0]["lr"],
+            parameters=self._parameters,
+            training_flops=counters.training_flops,
+            seconds=counters.seconds,
+            sizes=setup.soft.sizes if setup.soft is not None else None,
+        )
+        self._metrics.append(row.plain())
+        self._progress(RowDone(row, setup.total_steps))
+        self._hooks.on_row(self, row)
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
         """The task's metrics, such as `NAME_loss`; nothing where there is no such split."""
         if split is None:
             return {}
         setup = self.setup
-        batches = evaluation_batches(split, setup.data, setup.device, EVALUATION_SAMPLES)
+        batches = evaluation_batches(split, setup.data, setup.device, evaluation_samples(setup.data))
         found = evaluate(setup.model, batches, setup.data.task, setup.context)
         self._require_finite(found["loss"], name)
         return {f"{name}_{key}": value for key, value in found.items()}
@@ -251,7 +291,7 @@ class TrainingRun:
             return origin.architecture()
         return {"insertions": [], "attributes": {}, "sizes": remembered_sizes(self.setup.model)}
 
-    def finish(self, test: bool = True) -> dict[str, Any]:
+    def finish(self, test: bool = True) -> RunResult:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint.
 
         Without `test` the validation split is read in its place: what is tuned must not see the test set. A network
@@ -259,7 +299,7 @@ class TrainingRun:
         """
         setup, counters = self.setup, self.counters
         if setup.soft is not None:
-            self._grow(setup.soft.compact)
+            self._change(setup.soft, setup.soft.compact)
         read = self._evaluate(setup.data.test, "test") if test else self._evaluate(setup.validation, "validation")
         widths = self._widths or self._traced_widths()
         save_network(
@@ -277,32 +317,30 @@ class TrainingRun:
                 "active_parameters": active_parameters(setup.model),
             },
         )
-        result = {
-            "config": self._fingerprint,
-            "seed": setup.seed,
-            "samples": setup.data.samples,
-            "data_sha256": setup.data.sha256,
-            "metric": setup.data.task.ranked_by.plain(),
-            "steps": counters.step,
-            "train_loss": counters.train_loss,
-            "test_loss": None,
-            "test_accuracy": None,
-            **read,
-            "parameters": self._parameters,
-            "active_parameters": active_parameters(setup.model),
-            "flops": forward_flops_per_sample(setup.model, setup.data.example()),
-            "training_flops": counters.training_flops,
-            "growth_flops": counters.growth_flops,
-            "seconds": counters.seconds,
-            "growth_seconds": counters.growth_seconds,
-            "growth_events": counters.growth_events,
-            "widths": widths,
-            "budget_full": setup.grower.full if setup.grower is not None else None,
-            "device": str(setup.device),
-            "precision": str(setup.dtype).removeprefix("torch."),
-            "cuda_graph": self._gradients.replayed > 0,
-        }
-        write_json(self._folder / RESULT, result)
+        result = RunResult(
+            config=self._fingerprint,
+            seed=setup.seed,
+            samples=setup.data.samples,
+            data_sha256=setup.data.sha256,
+            metric=setup.data.task.ranked_by,
+            steps=counters.step,
+            train_loss=counters.train_loss,
+            metrics={"test_loss": None, "test_accuracy": None, **read},
+            parameters=self._parameters,
+            active_parameters=active_parameters(setup.model),
+            flops=forward_flops_per_sample(setup.model, setup.data.example()),
+            training_flops=counters.training_flops,
+            growth_flops=counters.growth_flops,
+            seconds=counters.seconds,
+            growth_seconds=counters.growth_seconds,
+            growth_events=counters.growth_events,
+            widths=widths,
+            budget_full=setup.grower.full if setup.grower is not None else None,
+            device=str(setup.device),
+            precision=str(setup.dtype).removeprefix("torch."),
+            cuda_graph=self._gradients.replayed > 0,
+        )
+        write_result(self._folder, result)
         (self._folder / CHECKPOINT).unlink(missing_ok=True)
         return result
 

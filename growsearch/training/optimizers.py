@@ -3,29 +3,23 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from typing import Any
 
 from torch import Tensor, nn
-from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSprop
+from torch.optim import Optimizer
 
-from growsearch.config.models import OptimizerConfig, ScheduleConfig
+from growsearch.config.models import ScheduleConfig
 from growsearch.errors import InputError
-
-OPTIMIZERS: dict[str, Callable[..., Optimizer]] = {
-    "sgd": SGD,
-    "adam": Adam,
-    "adamw": AdamW,
-    "rmsprop": RMSprop,
-    "adagrad": Adagrad,
-    "nadam": NAdam,
-    "muon": Muon,
-}
+from growsearch.networks.parameters import make
+from growsearch.optimizers import OptimizerRecord
+from growsearch.registry import lookup
 
 Schedule = Callable[[float], float]
 
 
-def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
-    """The optimizer that the file describes, over every trainable parameter.
+def build_optimizer(spec: Mapping[str, Any], model: nn.Module) -> Optimizer:
+    """Return the optimizer that `spec`, `{"name": NAME, **options}`, describes, over every trainable parameter.
 
     Raises `InputError` for a model without trainable parameters, for Muon on a parameter that is not a matrix, and for
     options that do not go together.
@@ -33,16 +27,9 @@ def build_optimizer(config: OptimizerConfig, model: nn.Module) -> Optimizer:
     parameters = {name: parameter for name, parameter in model.named_parameters() if parameter.requires_grad}
     if not parameters:
         raise InputError("the network has no trainable parameters: nothing to optimize")
-    odd = next((name for name, parameter in parameters.items() if parameter.ndim != 2), None)
-    if config.name == "muon" and odd is not None:
-        raise InputError(
-            f"optimizer muon trains matrices only, and {odd} has {parameters[odd].ndim} dimension(s): use it on fully "
-            "connected networks without biases, or choose adamw"
-        )
-    try:
-        return OPTIMIZERS[config.name](list(parameters.values()), **config.arguments())
-    except ValueError as error:
-        raise InputError(f"optimizer {config.name}: {error}") from error
+    options = {key: value for key, value in spec.items() if key != "name"}
+    record: OptimizerRecord = make(lookup("optimizers", spec["name"]), options, f"optimizer {spec['name']!r}")
+    return record.build(parameters)
 
 
 def build_schedule(config: ScheduleConfig, total_steps: int) -> Schedule:

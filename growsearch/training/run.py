@@ -4,14 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.loggers import LoggedRun, Observers
-from growsearch.runs.layout import GROWTH, METRICS
-from growsearch.runs.lines import read_lines
+from growsearch.runs.progress import Progress, RunEvent, RunFinished
+from growsearch.runs.records import RunResult
+from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
-from growsearch.training.loop import Progress, TrainingRun
+from growsearch.training.loop import TrainingRun
 from growsearch.training.result import fingerprint, finished_result
 
 
@@ -28,13 +28,11 @@ def run_one(
     test: bool = True,
     loggers: Sequence[str] = (),
     architecture: Architecture | None = None,
-) -> dict[str, Any]:
+) -> RunResult:
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
     A finished run of the same configuration is returned as it is; one that was interrupted continues from its
-    checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with plain dictionaries, told
-    apart by `kind`: `started` (`step`, `total_steps`, `parameters`), `step` (`step`, `total_steps`; a few times a
-    second), `row` (a row of metrics and `total_steps`), `growth` (a line of the growth log), `finished` (the result).
+    checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with what happens (`RunEvent`).
     `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
     With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
@@ -49,7 +47,7 @@ def run_one(
         with Observers(loggers, logged, report) as observers:
             run = TrainingRun(config, seed, folder, device, observers, architecture)
             try:
-                observers.begin(read_lines(folder / METRICS), read_lines(folder / GROWTH))
+                observers.begin(read_rows(folder), read_growth(folder))
                 run.train()
                 result = run.finish(test)
                 observers.finish(result)
@@ -58,9 +56,9 @@ def run_one(
                 raise
             finally:
                 run.close()
-    report({"kind": "finished", **result})
+    report(RunFinished(result))
     return result
 
 
-def _silent(event: dict[str, Any]) -> None:
+def _silent(event: RunEvent) -> None:
     """For callers that do not watch."""

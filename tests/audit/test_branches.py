@@ -11,13 +11,17 @@ import torch
 import yaml
 
 from growsearch.audit import Audit, audit_event, parse_variants
-from growsearch.audit.branch import BranchRun
+from growsearch.audit.branch import BranchJob
 from growsearch.audit.repeat import state_before
 from growsearch.audit.target import Target, find_run
+from growsearch.execution.job import OfRun
 from growsearch.runs.lines import read_lines
+from growsearch.runs.progress import BranchFinished, JobsStarted, Progress, RepetitionFinished
 from growsearch.training import TrainingRun, run_one
 from growsearch.training.checkpoint import load_checkpoint
+from growsearch.training.gradients import Gradients
 from tests.audit.conftest import EVENTS, SMALL, Make, config
+from tests.watching import Told, is_kind, of_kind
 
 
 def audited(target: Target, number: int = 1, **options: Any) -> Audit:
@@ -29,7 +33,7 @@ def audited(target: Target, number: int = 1, **options: Any) -> Audit:
 @pytest.mark.parametrize("number", [1, 2])
 def test_with_the_event_repeats_the_recorded_run_bit_for_bit(run: Make, number: int) -> None:
     target = run()
-    recorded = {row["step"]: row for row in target.rows}
+    recorded = {row.step: row for row in target.rows}
 
     found = audited(target, number)
 
@@ -40,12 +44,12 @@ def test_with_the_event_repeats_the_recorded_run_bit_for_bit(run: Make, number: 
     assert len(common) >= 1
     for row in common:
         theirs = recorded[row["step"] + found.step]
-        if theirs["step"] != EVENTS[-1] and (number == 2 or theirs["step"] < EVENTS[1]):
-            assert row["validation_loss"] == theirs["validation_loss"]
+        if theirs.step != EVENTS[-1] and (number == 2 or theirs.step < EVENTS[1]):
+            assert row["validation_loss"] == theirs.value("validation_loss")
     [effect] = found.branch("with").effects
     assert effect is not None
-    assert effect.sites == target.event(number)["sites"]
-    assert effect.measured_change == target.event(number)["measured_change"]
+    assert effect.sites == target.event(number).sites
+    assert effect.measured_change == target.event(number).measured_change
 
 
 def test_the_training_loss_is_of_the_steps_after_the_event(run: Make) -> None:
@@ -53,7 +57,7 @@ def test_the_training_loss_is_of_the_steps_after_the_event(run: Make) -> None:
     data = {"name": "teacher_student", "inputs": 4, "hidden": 6, "outputs": 3, "samples": 50}
     training = {"steps": 24, "batch_size": 0, "optimizer": {"name": "sgd", "lr": 0.05}}
     target = run(data=data, training=training)
-    recorded = {row["step"]: row["train_loss"] for row in target.rows}
+    recorded = {row.step: row.train_loss for row in target.rows}
 
     found = audited(target, 1, steps=7)
 
@@ -81,19 +85,20 @@ def test_branches_of_a_seed_see_the_same_samples_and_those_of_another_see_others
     target = run()
     seen: dict[tuple[str, int], list[float]] = {}
     current: list[tuple[str, int]] = []
-    step, result = BranchRun._step, BranchRun.result
+    run_branch, step = BranchJob.run, Gradients.__call__
 
-    def watched_result(self: BranchRun, job: Any) -> Any:
-        current[:] = [(job.variant.name, job.seed)]
-        return result(self, job)
+    def watched_run(self: BranchJob, progress: Progress) -> None:
+        current[:] = [(self.variant.name, self.seed)]
+        run_branch(self, progress)
 
-    def watched_step(self: BranchRun, inputs: torch.Tensor, targets: torch.Tensor) -> None:
+    def watched_step(self: Gradients, inputs: torch.Tensor, targets: torch.Tensor) -> torch.Tensor:
         weights = torch.arange(1.0, len(targets) + 1)
-        seen.setdefault(current[0], []).append(float((inputs.flatten(1).sum(1) * weights).sum()))
-        step(self, inputs, targets)
+        if current:
+            seen.setdefault(current[0], []).append(float((inputs.flatten(1).sum(1) * weights).sum()))
+        return step(self, inputs, targets)
 
-    monkeypatch.setattr(BranchRun, "result", watched_result)
-    monkeypatch.setattr(BranchRun, "_step", watched_step)
+    monkeypatch.setattr(BranchJob, "run", watched_run)
+    monkeypatch.setattr(Gradients, "__call__", watched_step)
 
     audited(target, seeds=2, how=["random", "zero"], where=["random"])
 
@@ -123,9 +128,9 @@ def test_a_branch_grows_once_at_most(run: Make) -> None:
 
     found = audited(target, 1, steps=16)
 
-    assert target.event(2)["step"] < found.step + found.steps
-    assert found.branch("with").parameters == [target.event(1)["parameters_after"]]
-    assert found.branch("without").parameters == [target.event(1)["parameters_before"]]
+    assert target.event(2).step < found.step + found.steps
+    assert found.branch("with").parameters == [target.event(1).parameters_after]
+    assert found.branch("without").parameters == [target.event(1).parameters_before]
     assert found.branch("without").effects == [None]
     assert found.branch("without").training_flops < found.branch("with").training_flops
 
@@ -156,7 +161,7 @@ def test_a_state_made_from_that_of_an_earlier_event_is_the_one_made_from_the_see
     (target.audit_folder(2) / "before.pt").unlink()
     state(1)
     steps: list[int] = []
-    path, found = state_before(target, 2, "cpu", lambda event: steps.append(event["step"]))
+    path, found = state_before(target, 2, "cpu", lambda event: steps.append(event.step))
     again = load_checkpoint(path, torch.device("cpu")) or {}
 
     assert min(steps) == EVENTS[0]  # it began there
@@ -181,7 +186,7 @@ def test_a_run_that_is_still_going_is_repeated_from_its_checkpoint(tmp_path: Pat
     target = find_run(tmp_path / "going")
     steps: list[int] = []
 
-    state_before(target, 2, "cpu", lambda event: steps.append(event["step"]))
+    state_before(target, 2, "cpu", lambda event: steps.append(event.step))
     found = audited(target, 2, steps=8)
 
     assert min(steps) == 12
@@ -193,23 +198,23 @@ def test_an_interrupted_audit_keeps_its_finished_branches(run: Make) -> None:
     target = run()
     finished: list[str] = []
 
-    def interrupt(event: dict[str, Any]) -> None:
-        if event["kind"] == "finished" and event["policy"] != "repeat":
-            finished.append(event["policy"])
+    def interrupt(told: Told) -> None:
+        if isinstance(told, OfRun) and is_kind(told, BranchFinished):
+            finished.append(told.policy)
             if len(finished) == 3:
                 raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         audited(target, seeds=2, progress=interrupt)
     kept = {path: path.stat().st_mtime_ns for path in target.audit_folder(1).glob("branches/*.json")}
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
     found = audited(target, seeds=2, progress=events.append)
 
     assert len(kept) == 3
     assert all(path.stat().st_mtime_ns == time for path, time in kept.items())
-    assert [event for event in events if event["kind"] == "compare"][0]["finished"] == 3
-    assert [event["policy"] for event in events if event["kind"] == "finished"] == ["without"]
-    assert not any(event.get("policy") == "repeat" for event in events)
+    assert events[0] == JobsStarted(runs=4, finished=3, workers=1, what="branches")
+    assert [told.policy for told in of_kind(events, BranchFinished)] == ["without"]
+    assert of_kind(events, RepetitionFinished) == []
     assert [one.seeds for one in found.branches] == [[0, 1], [0, 1]]
     assert audited(target, seeds=2) == found
 

@@ -24,9 +24,9 @@ def test_measuring_leaves_no_trace_in_the_repeated_run(run: Make) -> None:
     found = summarize(target, "cpu")
 
     assert found.repetition.equal
-    assert [row.step for row in found.rows] == [event["step"] for event in target.events]
-    assert [row.effect.predicted_change for row in found.rows] == [e["predicted_change"] for e in target.events]
-    assert [row.effect.measured_change for row in found.rows] == [e["measured_change"] for e in target.events]
+    assert [row.step for row in found.rows] == [event.step for event in target.events]
+    assert [row.effect.predicted_change for row in found.rows] == [e.predicted_change for e in target.events]
+    assert [row.effect.measured_change for row in found.rows] == [e.measured_change for e in target.events]
 
 
 def test_predictions_are_calibrated_on_their_batch_and_on_others(run: Make) -> None:

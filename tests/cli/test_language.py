@@ -45,6 +45,9 @@ def test_growth_on_text_is_compared_in_bits_per_byte(growsearch: Run, file: Path
         assert rows["growth_events"] == [2, 2]
     assert {tuple(rows["widths"][0].values()) for rows in results["policies"].values()} == {(8, 8, 16)}
     assert "test bits per byte" in done.stdout and "bits per byte" in (out / "report.html").read_text()
+    tracks, page = results["trajectories"], (out / "report.html").read_text()
+    assert (tracks["metric"], tracks["higher_is_better"]) == ("validation_bits_per_byte", False)
+    assert "final validation bits per byte" in page and "validation perplexity" in page
     result = json.loads((out / "zero" / "seed-0" / "result.json").read_text())
     assert result["data_sha256"] and result["test_perplexity"] == pytest.approx(math.exp(result["test_loss"]))
     exported = growsearch("export", out, "--policy", "split", "--seed", "0", "--out", tmp_path / "export")

@@ -11,14 +11,17 @@ import yaml
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
+from growsearch.execution.job import OfRun
+from growsearch.runs.progress import JobsStarted, RowDone, RunFailed, RunStarted
 from growsearch.training import load_network
+from tests.watching import Told, is_kind, of_kind
 
 Make = Callable[..., RunConfig]
 
 DIVERGING = {"training": {"optimizer": {"name": "sgd", "lr": 1e30}}}
 
 
-def run(config: RunConfig, folder: Path, events: list[dict[str, Any]] | None = None) -> dict[str, Any]:
+def run(config: RunConfig, folder: Path, events: list[Told] | None = None) -> dict[str, Any]:
     return compare(config, folder, "cpu", workers=1, progress=None if events is None else events.append)
 
 
@@ -75,7 +78,7 @@ def test_the_folder_says_what_was_run_and_where(comparison: Make, tmp_path: Path
 
 
 def test_a_failed_run_does_not_stop_the_others(comparison: Make, tmp_path: Path) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
     policies = {"wild": DIVERGING, "zero": {}}
 
     results = run(comparison(policies=policies), tmp_path, events)
@@ -84,30 +87,30 @@ def test_a_failed_run_does_not_stop_the_others(comparison: Make, tmp_path: Path)
     assert "training diverged" in results["failures"][0]["reason"]
     assert results["policies"]["wild"]["seeds"] == []
     assert results["policies"]["zero"]["seeds"] == [0, 1]
-    assert [event["seed"] for event in events if event["kind"] == "failed"] == [0, 1]
+    assert [told.seed for told in of_kind(events, RunFailed)] == [0, 1]
     assert "TrainingDiverged" in (tmp_path / "wild" / "seed-0" / "failure.txt").read_text()
 
 
 def test_finished_runs_are_kept_and_more_seeds_can_be_added(comparison: Make, tmp_path: Path) -> None:
     before = run(comparison(), tmp_path)
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
 
     after = run(comparison(seeds=3), tmp_path, events)
 
-    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1, "warnings": []}
-    assert {(e["policy"], e["seed"]) for e in events if e["kind"] == "started"} == {("small", 2), ("zero", 2)}
+    assert events[0] == JobsStarted(runs=6, finished=4, workers=1)
+    assert {(told.policy, told.seed) for told in of_kind(events, RunStarted)} == {("small", 2), ("zero", 2)}
     assert after["policies"]["zero"]["seconds"][:2] == before["policies"]["zero"]["seconds"]
     assert after["policies"]["zero"]["seeds"] == [0, 1, 2]
 
 
 def test_the_reference_can_be_named_and_changed_afterwards(comparison: Make, tmp_path: Path) -> None:
     before = run(comparison(), tmp_path)
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
 
     after = run(comparison(reference="zero"), tmp_path, events)
 
     assert (before["verdict"]["reference"], after["verdict"]["reference"]) == ("small", "zero")
-    assert [event["kind"] for event in events] == ["compare"]
+    assert [type(told) for told in events] == [JobsStarted]
     assert after["verdict"]["pairs"][0]["mean_difference"] == -before["verdict"]["pairs"][0]["mean_difference"]
 
 
@@ -136,8 +139,8 @@ def test_what_the_runs_were_worth_on_the_way(comparison: Make, tmp_path: Path) -
 
 
 def test_an_interrupted_comparison_is_continued(comparison: Make, tmp_path: Path) -> None:
-    def interrupt(event: dict[str, Any]) -> None:
-        if event["kind"] == "row" and (event["policy"], event["seed"]) == ("zero", 1):
+    def interrupt(told: Told) -> None:
+        if isinstance(told, OfRun) and (told.policy, told.seed) == ("zero", 1) and is_kind(told, RowDone):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -168,7 +171,7 @@ def test_a_folder_with_another_configuration_is_refused(comparison: Make, tmp_pa
 def test_a_policy_that_cannot_run_is_refused_before_anything_runs(
     comparison: Make, tmp_path: Path, policy: dict[str, Any], message: str
 ) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
 
     with pytest.raises(InputError, match=message):
         run(comparison(policies={"zero": {}, "odd": policy}), tmp_path, events)
@@ -177,13 +180,13 @@ def test_a_policy_that_cannot_run_is_refused_before_anything_runs(
 
 
 def test_the_most_expensive_runs_come_first(comparison: Make, tmp_path: Path) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
     never = {"growth": {"when": {"never": {}}}}
     policies = {"small": never, "big": {**never, "network": {"hidden": [30]}}, "middle": {"network": {"hidden": [9]}}}
 
     run(comparison(policies=policies, seeds=1), tmp_path, events)
 
-    assert [event["policy"] for event in events if event["kind"] == "started"] == ["big", "middle", "small"]
+    assert [told.policy for told in of_kind(events, RunStarted)] == ["big", "middle", "small"]
 
 
 def test_a_single_run_is_a_comparison_of_one(comparison: Make, tmp_path: Path) -> None:

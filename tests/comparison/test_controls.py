@@ -17,11 +17,13 @@ from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig
 from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
+from growsearch.execution.job import OfRun
 from growsearch.export.finished import find_network
+from growsearch.runs.progress import JobsStarted, RowDone, RunFailed, RunFinished, RunStarted
 from growsearch.training import load_network
+from tests.watching import Told, is_kind, of_kind
 
 Make = Callable[..., RunConfig]
-Event = dict[str, Any]
 
 BOTH = ("retrained", "equal_compute")
 FIXED = {"growth": {"when": {"never": {}}}}
@@ -29,7 +31,7 @@ BIG = {**FIXED, "network": {"hidden": [5]}}
 SAMPLE = 102  # FLOPs of the 4:3:3 network, forward and backward; 34 more for each unit
 
 
-def run(config: RunConfig, folder: Path, events: list[Event] | None = None, workers: int = 1) -> dict[str, Any]:
+def run(config: RunConfig, folder: Path, events: list[Told] | None = None, workers: int = 1) -> dict[str, Any]:
     return compare(config, folder, "cpu", workers, None if events is None else events.append)
 
 
@@ -102,32 +104,30 @@ def test_unknown_controls_are_named(comparison: Make) -> None:
 
 
 def test_a_control_begins_when_its_run_has_finished(comparison: Make, tmp_path: Path) -> None:
-    events: list[Event] = []
+    events: list[Told] = []
 
     run(comparison(policies={"big": BIG, "zero": {}}, controls=BOTH), tmp_path, events)
 
-    order = [
-        (event["policy"], event["seed"], event["kind"]) for event in events if event["kind"] in ("started", "finished")
-    ]
+    order = [(told.policy, told.seed, type(told.event)) for told in of_kind(events, RunStarted, RunFinished)]
     for seed in (0, 1):
         for control in ("zero, retrained", "big at zero's compute"):
-            assert order.index(("zero", seed, "finished")) < order.index((control, seed, "started"))
-    assert events[0]["runs"] == 8
+            assert order.index(("zero", seed, RunFinished)) < order.index((control, seed, RunStarted))
+    assert isinstance(events[0], JobsStarted) and events[0].runs == 8
 
 
 def test_controls_run_in_parallel_processes(comparison: Make, tmp_path: Path) -> None:
-    events: list[Event] = []
+    events: list[Told] = []
 
     results = run(comparison(policies={"zero": {}}, controls=BOTH, seeds=1), tmp_path, events, workers=2)
 
     assert results["failures"] == []
     assert [rows["seeds"] for rows in results["controls"].values()] == [[0], [0]]
-    order = [event["policy"] for event in events if event["kind"] == "started"]
+    order = [told.policy for told in of_kind(events, RunStarted)]
     assert order[0] == "zero"
 
 
 def test_controls_fail_with_the_run_that_they_belong_to(comparison: Make, tmp_path: Path) -> None:
-    events: list[Event] = []
+    events: list[Told] = []
     wild = {"training": {"optimizer": {"name": "sgd", "lr": 1e30}}}
 
     results = run(comparison(policies={"wild": wild, "zero": {}}, controls=("retrained",), seeds=1), tmp_path, events)
@@ -137,39 +137,39 @@ def test_controls_fail_with_the_run_that_they_belong_to(comparison: Make, tmp_pa
     assert reasons["wild, retrained"].startswith("wild seed 0, which it is a control of, failed: training diverged")
     assert results["controls"]["wild, retrained"]["seeds"] == []
     assert results["controls"]["zero, retrained"]["seeds"] == [0]
-    assert [event["policy"] for event in events if event["kind"] == "failed"] == ["wild", "wild, retrained"]
+    assert [told.policy for told in of_kind(events, RunFailed)] == ["wild", "wild, retrained"]
 
 
 def test_an_interrupted_comparison_goes_on_with_its_controls(comparison: Make, tmp_path: Path) -> None:
     config = comparison(policies={"zero": {}}, controls=BOTH)
 
-    def interrupt(event: Event) -> None:
-        if event["kind"] == "row" and event["policy"] == "zero, retrained":
+    def interrupt(told: Told) -> None:
+        if isinstance(told, OfRun) and told.policy == "zero, retrained" and is_kind(told, RowDone):
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
         compare(config, tmp_path / "cut", "cpu", 1, interrupt)
-    events: list[Event] = []
+    events: list[Told] = []
     cut = run(config, tmp_path / "cut", events)
     whole = run(config, tmp_path / "whole")
 
-    assert events[0]["finished"] >= 1
+    assert isinstance(events[0], JobsStarted) and events[0].finished >= 1
     assert [rows["test_loss"] for rows in cut["controls"].values()] == [
         rows["test_loss"] for rows in whole["controls"].values()
     ]
-    again: list[Event] = []
+    again: list[Told] = []
     run(config, tmp_path / "cut", again)
-    assert [event["kind"] for event in again] == ["compare"]
+    assert [type(told) for told in again] == [JobsStarted]
 
 
 def test_controls_can_be_added_to_a_finished_comparison(comparison: Make, tmp_path: Path) -> None:
     before = run(comparison(), tmp_path)
-    events: list[Event] = []
+    events: list[Told] = []
 
     after = run(comparison(controls=("retrained",)), tmp_path, events)
 
     assert before["controls"] == {}
-    assert events[0] == {"kind": "compare", "runs": 6, "finished": 4, "workers": 1, "warnings": []}
+    assert events[0] == JobsStarted(runs=6, finished=4, workers=1)
     assert after["policies"]["zero"]["seconds"] == before["policies"]["zero"]["seconds"]
     assert after["controls"]["zero, retrained"]["seeds"] == [0, 1]
 

@@ -17,6 +17,8 @@ from growsearch.growth.policy import strategy
 from growsearch.growth.strategy import Scheduler
 from growsearch.report.advice import advise
 from growsearch.report.results_table import ranked
+from growsearch.runs.progress import JobsStarted
+from tests.watching import Told
 
 Make = Callable[..., RunConfig]
 FIXED = {"growth": {"when": {"never": {}}}}
@@ -116,14 +118,15 @@ def test_what_would_mislead_is_said_before_the_run(comparison: Make) -> None:
 
 
 def test_a_comparison_in_which_nothing_grew_says_so(comparison: Make, tmp_path: Path) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
     training = {"steps": 3, "batch_size": 0, "optimizer": {"name": "sgd", "lr": 0.05}}
     config = comparison(training=training, policies={"small": FIXED, "zero": {}, "random": {}})
 
     results = compare(config, tmp_path, "cpu", 1, events.append)
 
-    verdict = results["verdict"]
-    assert [warning.split(":")[0] for warning in events[0]["warnings"]] == ["zero, random will not grow"]
+    verdict, begun = results["verdict"], events[0]
+    assert isinstance(begun, JobsStarted)
+    assert [warning.split(":")[0] for warning in begun.warnings] == ["zero, random will not grow"]
     assert verdict["growth"]["not_grown"] == ["zero", "random"]
     assert verdict["sentence"].startswith("No policy grew: no growth event took place in 3 optimizer steps.")
     assert verdict["controls"]["found"] == {}

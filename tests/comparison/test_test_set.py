@@ -13,7 +13,9 @@ import pytest
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.data import DataSet, Split, load_data
+from growsearch.runs.progress import Grew, RowDone, RunFinished, RunStarted
 from growsearch.training import setup
+from tests.watching import Told, of_kind
 
 
 @dataclass(frozen=True, eq=False)
@@ -54,9 +56,10 @@ def test_the_test_set_is_read_once_at_the_end_of_each_run(
         seeds=1,
     )
 
-    def watch(event: dict[str, Any]) -> None:
-        if event["kind"] in ("started", "row", "growth", "finished"):
-            notes.append(event["kind"])
+    kinds = {RunStarted: "started", RowDone: "row", Grew: "growth", RunFinished: "finished"}
+
+    def watch(told: Told) -> None:
+        notes.extend(kinds[type(one.event)] for one in of_kind([told], *kinds))
 
     results = compare(config, tmp_path, "cpu", workers=1, progress=watch)
 

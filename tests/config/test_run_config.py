@@ -45,7 +45,7 @@ def test_a_file_without_growth_never_grows(write: Write) -> None:
 
 
 def test_optimizer_arguments_are_those_that_the_file_gives(write: Write) -> None:
-    assert load_config(write(PLAIN)).training.optimizer.arguments() == {"lr": 0.1, "momentum": 0.9}
+    assert load_config(write(PLAIN)).training.optimizer == {"name": "sgd", "lr": 0.1, "momentum": 0.9}
 
 
 def test_overrides_are_yaml_values_at_a_path(write: Write) -> None:
@@ -55,7 +55,7 @@ def test_overrides_are_yaml_values_at_a_path(write: Write) -> None:
         5,
     )
 
-    assert config.training.optimizer.lr == 0.01
+    assert config.training.optimizer["lr"] == 0.01
     assert config.network["hidden"] == [4, 6]
     assert list(config.growth.how) == ["zero"]
     assert config.seeds == 5
@@ -81,7 +81,7 @@ def test_a_policy_is_merged_key_by_key_and_what_it_names_replaces_the_files_whol
     assert policies["other"].growth.budget == {"units": 4}
     assert policies["other"].growth.when == config.growth.when
     assert (policies["long"].training.epochs, policies["long"].training.steps) == (None, 7)
-    assert policies["long"].training.optimizer.arguments() == {"lr": 1e-3}
+    assert policies["long"].training.optimizer == {"name": "adam", "lr": 1e-3}
     assert not policies["still"].growth.grows
     assert all(policy.seeds == 3 and not policy.policies for policy in policies.values())
 

@@ -10,9 +10,9 @@ from PIL import Image
 from torch import Tensor, nn
 
 from growsearch.config import RunConfig, find_file, load_config
+from growsearch.optimizers import offered_names
 from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, run_one
-from growsearch.training.optimizers import OPTIMIZERS
 
 CNN = {
     "data": {"name": "digits"},
@@ -47,9 +47,9 @@ def test_replayed_steps_train_as_computed_ones_do(tmp_path: Path) -> None:
     replayed = run_one(config(), 0, tmp_path / "replayed", "cuda")
     computed = run_one(config(cuda_graph=False), 0, tmp_path / "computed", "cuda")
 
-    assert replayed["cuda_graph"] and not computed["cuda_graph"]
-    assert replayed["widths"] == computed["widths"]
-    assert replayed["growth_events"] == 2
+    assert replayed.cuda_graph and not computed.cuda_graph
+    assert replayed.widths == computed.widths
+    assert replayed.growth_events == 2
     first, second = (read_lines(tmp_path / name / "metrics.jsonl") for name in ("replayed", "computed"))
     assert [row["train_loss"] for row in first] == pytest.approx([row["train_loss"] for row in second], rel=1e-2)
 
@@ -64,8 +64,8 @@ def test_a_network_whose_forward_waits_for_values_is_computed(tmp_path: Path) ->
 
     result = run_one(one, 0, tmp_path, "cuda")
 
-    assert not result["cuda_graph"]
-    assert result["train_loss"] < 2.5
+    assert not result.cuda_graph
+    assert result.train_loss < 2.5
 
 
 def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
@@ -78,8 +78,8 @@ def test_an_interrupted_run_goes_on_where_it_was(tmp_path: Path) -> None:
 
     parts = run_one(config(), 0, tmp_path / "parts", "cuda")
 
-    assert parts["steps"] == whole["steps"] and parts["widths"] == whole["widths"]
-    assert parts["train_loss"] == pytest.approx(whole["train_loss"], rel=2e-2)
+    assert parts.steps == whole.steps and parts.widths == whole.widths
+    assert parts.train_loss == pytest.approx(whole.train_loss, rel=2e-2)
 
 
 @pytest.mark.parametrize("policy", sorted(load_config(find_file("all_policies")).policies))
@@ -89,8 +89,8 @@ def test_every_policy_trains(policy: str, tmp_path: Path) -> None:
 
     result = run_one(one.model_copy(update={"training": shorter}), 0, tmp_path, "cuda")
 
-    assert result["device"] == "cuda"
-    assert result["test_accuracy"] > 0.3
+    assert result.device == "cuda"
+    assert result.metrics["test_accuracy"] > 0.3
     assert [line["refused"] for line in read_lines(tmp_path / "growth.jsonl") if line["refused"]] == []
 
 
@@ -130,7 +130,7 @@ def test_the_protocols_of_the_gradmax_paper_grow_to_the_big_network(file: str, t
     assert max(line["output_change"] for line in log) < 1e-4
 
 
-@pytest.mark.parametrize("name", sorted(set(OPTIMIZERS) - {"muon"}))
+@pytest.mark.parametrize("name", sorted(set(offered_names()) - {"muon"}))
 def test_every_optimizer_follows_a_growth(name: str, tmp_path: Path) -> None:
     rate = 0.1 if name in ("sgd", "adagrad") else 0.01
     changed = config(optimizer={"name": name, "lr": rate})
@@ -138,4 +138,4 @@ def test_every_optimizer_follows_a_growth(name: str, tmp_path: Path) -> None:
     result = run_one(changed, 0, tmp_path, "cuda")
 
     losses = [row["train_loss"] for row in read_lines(tmp_path / "metrics.jsonl")]
-    assert result["growth_events"] == 2 and losses[-1] < losses[0]
+    assert result.growth_events == 2 and losses[-1] < losses[0]

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import hashlib
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -10,6 +11,7 @@ from growsearch.data import Batches, DataSet, evaluation_batches, load_data
 from growsearch.data.text import Text, python_help
 from growsearch.errors import DataError
 from growsearch.tasks import Language
+from growsearch.training.evaluation import evaluation_samples
 
 
 @pytest.fixture
@@ -105,3 +107,10 @@ def test_text_that_cannot_be_used_is_named(tmp_path: Path, content: bytes | None
         path.write_bytes(content)
     with pytest.raises(DataError, match=message):
         Text(files=(path,), context=context).load(0)
+
+
+def test_an_evaluation_takes_as_many_windows_at_once_as_their_outputs_allow(alphabet: Path) -> None:
+    data = characters(alphabet)
+    assert evaluation_samples(data) == 1000
+    assert evaluation_samples(replace(data, outputs=2**15, input_shape=(64,))) == 8
+    assert evaluation_samples(replace(data, outputs=2**20, input_shape=(64,))) == 1

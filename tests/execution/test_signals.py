@@ -7,20 +7,21 @@ import signal
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.execution.signals import terminated_as_interrupted
+from growsearch.runs.progress import RunFinished
+from tests.watching import Told, is_kind
 
 
 def test_a_comparison_that_is_told_to_end_is_interrupted(comparison: Callable[..., RunConfig], tmp_path: Path) -> None:
     before = signal.getsignal(signal.SIGTERM)
 
-    def end(event: dict[str, Any]) -> None:
-        if event["kind"] == "finished":
+    def end(told: Told) -> None:
+        if is_kind(told, RunFinished):
             os.kill(os.getpid(), signal.SIGTERM)
 
     with pytest.raises(KeyboardInterrupt):

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 
@@ -12,7 +11,9 @@ from growsearch.config import RunConfig
 from growsearch.execution.job import Job
 from growsearch.execution.workers import _start, run_jobs
 from growsearch.runs.layout import FAILURE
+from growsearch.runs.progress import RunFailed, RunFinished, RunStarted
 from growsearch.training import finished_result
+from tests.watching import Told, is_kind, of_kind
 
 DEADLY = """
 import os, signal
@@ -37,21 +38,21 @@ def jobs(comparison: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pyte
 
 
 def test_a_process_that_dies_takes_only_its_run_with_it(jobs: list[Job]) -> None:
-    events: list[dict[str, Any]] = []
+    events: list[Told] = []
 
     failures = run_jobs(jobs, workers=2, threads=1, watch=events.append)
 
     assert [(failure.policy, failure.seed) for failure in failures] == [("deadly", 0)]
     assert "killed by SIGKILL" in failures[0].reason
     assert all(finished_result(job.folder, job.config, job.seed) for job in jobs[1:])
-    assert {event["seed"] for event in events if event["kind"] == "finished"} == {0, 1, 2}
-    assert [event["policy"] for event in events if event["kind"] == "failed"] == ["deadly"]
+    assert {told.seed for told in of_kind(events, RunFinished)} == {0, 1, 2}
+    assert [told.policy for told in of_kind(events, RunFailed)] == ["deadly"]
 
 
 def test_a_worker_whose_parent_is_gone_ends_without_a_word(jobs: list[Job], capfd: pytest.CaptureFixture[str]) -> None:
     worker = _start(1)
     worker.connection.send(jobs[1])
-    assert worker.connection.recv()["kind"] == "started"
+    assert is_kind(worker.connection.recv(), RunStarted)
 
     worker.connection.close()
 
@@ -64,7 +65,7 @@ def test_a_worker_whose_parent_is_gone_ends_without_a_word(jobs: list[Job], capf
 def test_an_interrupt_ends_the_workers(jobs: list[Job]) -> None:
     import multiprocessing
 
-    def interrupt(event: dict[str, Any]) -> None:
+    def interrupt(told: Told) -> None:
         raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import pytest
+import torch
+from torch import Tensor
 
 from growsearch.data.digits import Digits
 from growsearch.data.teacher_student import TeacherStudent
@@ -12,8 +14,18 @@ from growsearch.growth.policy import strategy
 from growsearch.networks.gpt import GPT
 from growsearch.networks.lenet import LeNet5
 from growsearch.networks.small_cnn import SmallCNN
-from growsearch.registry import names
-from growsearch.testing import DataSourceLaws, InitializerLaws, NetworkLaws, SchedulerLaws, SelectorLaws
+from growsearch.optimizers import OptimizerRecord, offered_names
+from growsearch.registry import lookup, names
+from growsearch.tasks import Classification, Language, Regression
+from growsearch.testing import (
+    DataSourceLaws,
+    InitializerLaws,
+    NetworkLaws,
+    OptimizerLaws,
+    SchedulerLaws,
+    SelectorLaws,
+    TaskLaws,
+)
 from tests.laws.settings import cheap
 
 
@@ -58,3 +70,42 @@ class TestLeNet5(NetworkLaws):
 
 class TestGPT(NetworkLaws):
     network, input_shape, tokens = GPT(depth=2, embedding=16, mlp_ratio=2), (6,), True
+
+
+class TestOptimizers(OptimizerLaws):
+    @pytest.fixture(params=offered_names())
+    def subject(self, request: pytest.FixtureRequest) -> OptimizerRecord:
+        momentum = {"momentum": 0.9} if request.param in ("sgd", "rmsprop") else {}
+        record: OptimizerRecord = lookup("optimizers", request.param)(lr=0.01, **momentum)
+        return record
+
+
+def drawn(*shape: int, below: int | None = None) -> Tensor:
+    generator = torch.Generator().manual_seed(sum(shape))
+    return (
+        torch.randn(shape, generator=generator) if below is None else torch.randint(below, shape, generator=generator)
+    )
+
+
+class TestClassification(TaskLaws):
+    task, input_shape, outputs = Classification(), (2,), 3
+
+    @pytest.fixture
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        return drawn(8, 2), drawn(8, 3), drawn(8, below=3)
+
+
+class TestRegression(TaskLaws):
+    task, input_shape, outputs = Regression(), (2,), 3
+
+    @pytest.fixture
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        return drawn(8, 2), drawn(8, 3), drawn(8, 4)[:, :3]
+
+
+class TestLanguage(TaskLaws):
+    task, input_shape, outputs = Language(unit="character"), (5,), 7
+
+    @pytest.fixture
+    def batch(self) -> tuple[Tensor, Tensor, Tensor]:
+        return drawn(8, 5, below=7), drawn(8, 5, 7), drawn(8, 5, below=7)

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from growsearch.config import RunConfig
+from growsearch.runs.progress import RowDone, RunEvent
 from growsearch.training import run_one
 
 PLAIN: dict[str, Any] = {
@@ -42,8 +43,8 @@ def store(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> str:
 def interrupted(config: RunConfig, folder: Path, step: int, loggers: list[str]) -> None:
     """Vanish at the row of `step`, after a checkpoint at some step before it."""
 
-    def crash(event: dict[str, Any]) -> None:
-        if event["kind"] == "row" and event["step"] == step:
+    def crash(event: RunEvent) -> None:
+        if isinstance(event, RowDone) and event.row.step == step:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):

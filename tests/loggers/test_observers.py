@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,8 @@ from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.loggers import LoggedRun, Logger, check_loggers, observers
 from growsearch.runs.lines import read_lines
+from growsearch.runs.progress import RowDone, RunEvent
+from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.training import run_one
 from tests.loggers.conftest import ROWS
 
@@ -32,13 +33,13 @@ class Fails(Logger):
         type(self).calls.append("made")
         self._do("made")
 
-    def row(self, row: Mapping[str, Any]) -> None:
+    def row(self, row: MetricsRow) -> None:
         self._do("row")
 
-    def growth(self, event: Mapping[str, Any]) -> None:
+    def growth(self, event: GrowthLine) -> None:
         self._do("growth")
 
-    def finish(self, result: Mapping[str, Any]) -> None:
+    def finish(self, result: RunResult) -> None:
         self._do("finish")
 
     def close(self) -> None:
@@ -68,7 +69,7 @@ def test_a_logged_run_is_bit_for_bit_the_run_without(config: RunConfig, store: s
 
     logged = run_one(config, 3, tmp_path / "logged", "cpu", loggers=["tensorboard", "mlflow"])
 
-    assert without_times([logged]) == without_times([plain])
+    assert without_times([logged.plain()]) == without_times([plain.plain()])
     for name in ("metrics.jsonl", "growth.jsonl"):
         lines = [without_times(read_lines(tmp_path / run / name)) for run in ("plain", "logged")]
         assert lines[0] == lines[1] != []
@@ -89,7 +90,7 @@ def test_a_logger_that_fails_is_warned_of_once_and_the_run_ends_well(
     assert [str(one.message) for one in caught] == [
         "logger broken failed, and the training goes on without it: OSError: the server is gone"
     ]
-    assert result["steps"] == 24
+    assert result.steps == 24
     assert [row["step"] for row in read_lines(tmp_path / "metrics.jsonl")] == ROWS
     assert failing.calls.count(at) == (2 if at == "made" else 1)
 
@@ -106,7 +107,7 @@ def test_a_logger_that_hangs_is_left_behind(
         result = run_one(config, 3, tmp_path, "cpu", loggers=["slow"])
 
     failing.stuck.set()
-    assert result["steps"] == 24
+    assert result.steps == 24
 
 
 def test_a_logger_is_closed_when_the_run_is_interrupted(
@@ -114,8 +115,8 @@ def test_a_logger_is_closed_when_the_run_is_interrupted(
 ) -> None:
     failing.at = "nothing"
 
-    def crash(event: dict[str, Any]) -> None:
-        if event["kind"] == "row" and event["step"] == ROWS[1]:
+    def crash(event: RunEvent) -> None:
+        if isinstance(event, RowDone) and event.row.step == ROWS[1]:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -175,12 +176,12 @@ class PaperLogger(Logger):
         self._file = (run.folder / "paper.txt").open("w")
 
     def row(self, row):
-        print(row["step"], file=self._file)
+        print(row.step, file=self._file)
 
     growth = row
 
     def finish(self, result):
-        print("done", result["steps"], file=self._file)
+        print("done", result.steps, file=self._file)
 
     def close(self):
         self._file.close()

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from growsearch.config import RunConfig
 from growsearch.runs.lines import read_lines
 from growsearch.training import run_one
 from tests.loggers.conftest import ROWS, interrupted
+from tests.runs.examples import GROWN, ROW
 
 pytestmark = pytest.mark.filterwarnings("ignore:The ``noload`` loader strategy")
 
@@ -55,7 +57,7 @@ def test_rows_growth_and_result(config: RunConfig, store: str, tmp_path: Path, l
     for name in ("parameters_before", "parameters_after", "flops_after", "measured_change"):
         assert found[f"growth/{name}"] == [(event["step"], pytest.approx(event[name])) for event in events]
     assert found["growth/units/1"] == [(8, 2), (16, 2)]
-    assert found["final/test_accuracy"] == [(24, pytest.approx(result["test_accuracy"]))]
+    assert found["final/test_accuracy"] == [(24, pytest.approx(result.metrics["test_accuracy"]))]
     assert found["final/widths/1"] == [(24, 7)]
 
 
@@ -148,9 +150,9 @@ def test_a_refused_growth_and_real_sizes_are_logged(tmp_path: Path) -> None:
     from growsearch.loggers.tensorboard import TensorBoardLogger
 
     logger = TensorBoardLogger(LoggedRun(tmp_path, {}, 0, ""))
-    logger.row({"step": 3, "train_loss": None, "sizes": {"1": 2.5}})
+    logger.row(replace(ROW, step=3, sizes={"1": 2.5}))
     logger.close()
 
-    refused = {"when": "interval", "where": "uniform", "how": "zero", "refused": "it would change the outputs"}
+    refused = replace(GROWN, refused="it would change the outputs")
     assert growth_words(refused) == "interval + uniform + zero: refused: it would change the outputs"
-    assert read("tensorboard", tmp_path) == {"sizes/1": [(3, 2.5)]}
+    assert read("tensorboard", tmp_path)["sizes/1"] == [(3, 2.5)]

@@ -11,6 +11,7 @@ from growsearch.comparison.results import PER_SEED
 from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.verdict import describe
 from growsearch.runs.lines import read_lines
+from tests.runs.examples import GROWN
 
 STEPS = 40
 
@@ -24,6 +25,7 @@ def write_run(folder: Path, seed: int, accuracy: float, growing: bool, steps: in
             "epoch": step / 10,
             "train_loss": 2.0 / step,
             "validation_accuracy": accuracy * step / steps,
+            "lr": 0.1,
             "parameters": 100 + step,
             "training_flops": 100 * step,
             "seconds": 0.1 * step + seed,
@@ -36,7 +38,7 @@ def write_run(folder: Path, seed: int, accuracy: float, growing: bool, steps: in
         {"step": 15, "sites": {}, "widths_before": {"0": 6, "2": 8}, "widths": {"0": 6, "2": 8}, "refused": "no"},
         {"step": 20, "sites": {"0": 1}, "widths_before": {"0": 6, "2": 8}, "widths": {"0": 7, "2": 8}},
     ]
-    logged = [{"refused": None, "gradient_ratio": {"0": 0.5}, "output_change": 0.0} | event for event in events]
+    logged = [GROWN.plain() | event for event in events]
     (folder / "growth.jsonl").write_text("".join(json.dumps(event) + "\n" for event in logged) if growing else "")
     result = dict.fromkeys(PER_SEED, 1.0)
     return {**result, "test_accuracy": accuracy, "widths": {"0": 7, "2": 8}, "growth_events": 2 if growing else 0}

@@ -10,7 +10,6 @@ from torch import nn
 
 import growsearch
 from growsearch.comparison import read_results
-from growsearch.growth.event import recorded_event
 from growsearch.networks import build_network
 from growsearch.report.curves import curves
 from growsearch.report.growth import growth_table, timeline
@@ -115,7 +114,3 @@ def test_a_network_that_cannot_be_rebuilt_is_said_so(comparison: Callable[..., P
     text = growth_section(read_logs(folder, read_results(folder)), ["grown", "small"], None)
 
     assert "Not drawn: " in text and "network.json does not exist" in text
-
-
-def test_events_of_older_versions_are_read_with_todays_names() -> None:
-    assert recorded_event({"step": 3, "woken": 5, "slept": 0}) == {"step": 3, "regrown": 5, "pruned": 0}

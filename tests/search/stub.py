@@ -11,9 +11,13 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
-from growsearch.runs.files import write_atomically, write_json
+from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, RESULT
-from growsearch.training import Interrupted, Progress, TrainingDiverged
+from growsearch.runs.progress import Progress, RowDone, RunStarted, StepDone
+from growsearch.runs.reading import read_json
+from growsearch.runs.records import MetricsRow, RunResult
+from growsearch.runs.store import write_result
+from growsearch.training import Interrupted, TrainingDiverged
 
 ROWS = 4
 LOG = "trained.jsonl"
@@ -21,21 +25,21 @@ LOG = "trained.jsonl"
 
 def score(config: RunConfig, seed: int) -> float:
     """Best at a learning rate of 0.1 and for `random`; seeds differ a little."""
-    distance = abs(math.log10(config.training.optimizer.lr) + 1)
+    distance = abs(math.log10(config.training.optimizer["lr"]) + 1)
     return 0.9 - 0.2 * distance + 0.05 * ("random" in config.growth.how) + 0.001 * seed
 
 
-def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> dict[str, Any]:
+def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
     """A run of four rows of 500,000 FLOPs each, times the network's width."""
     folder.mkdir(parents=True, exist_ok=True)
-    lr, width = config.training.optimizer.lr, config.network.get("width", 1.0)
+    lr, width = config.training.optimizer["lr"], config.network.get("width", 1.0)
     if (folder / RESULT).exists():
         note(folder, "reused", lr, ROWS)
-        return dict(json.loads((folder / RESULT).read_text()))
+        return RunResult.of(read_json(folder / RESULT), str(folder))
     saved = folder / CHECKPOINT
     done = int(saved.read_text()) if saved.exists() else 0
     note(folder, "begun", lr, done)
-    progress({"kind": "started", "step": done, "total_steps": ROWS, "parameters": 10})
+    progress(RunStarted(done, ROWS, 10))
     if lr > 0.5:
         raise TrainingDiverged("training diverged: the loss is nan at step 1")
     if lr < 0.0011:
@@ -44,25 +48,41 @@ def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Pro
         time.sleep(float(os.environ.get("STUB_SECONDS", "0")))
         value = score(config, seed) * row / ROWS
         flops = round(500_000 * row * width)
-        at = {"step": row, "total_steps": ROWS}
-        progress({"kind": "row", **at, "training_flops": flops, "validation_accuracy": value})
+        progress(RowDone(row_of(row, flops, value), ROWS))
         _save(saved, row)
         try:
-            progress({"kind": "step", **at})
+            progress(StepDone(row, ROWS))
         except Interrupted:
             note(folder, "interrupted", lr, row)
             raise
-    result = {
-        "validation_accuracy": score(config, seed),
-        "parameters": round(400 * width),
-        "flops": 10,
-        "training_flops": round(2_000_000 * width),
-        "seconds": 0.1,
-    }
-    write_json(folder / RESULT, result)
+    result = RunResult(
+        config="",
+        seed=seed,
+        steps=ROWS,
+        train_loss=0.1,
+        metrics={"validation_accuracy": score(config, seed)},
+        parameters=round(400 * width),
+        flops=10,
+        training_flops=round(2_000_000 * width),
+        seconds=0.1,
+        growth_seconds=0.0,
+        growth_events=0,
+        widths={},
+        device="cpu",
+        precision="float32",
+    )
+    write_result(folder, result)
     saved.unlink(missing_ok=True)
     note(folder, "finished", lr, ROWS)
     return result
+
+
+def row_of(step: int, flops: int, accuracy: float) -> MetricsRow:
+    """A row of which only these are of interest."""
+    metrics = {"validation_accuracy": accuracy}
+    return MetricsRow(
+        step=step, epoch=step, train_loss=0.1, metrics=metrics, lr=0.1, parameters=10, training_flops=flops, seconds=0.0
+    )
 
 
 def _save(checkpoint: Path, row: int) -> None:

@@ -12,6 +12,7 @@ import pytest
 
 from growsearch.config import SearchConfig
 from growsearch.errors import ConfigError
+from growsearch.runs.progress import RowDone
 from growsearch.search.leases import Lease
 from growsearch.search.queue import fill, take
 from growsearch.search.samplers import make_pruner, make_sampler, rungs
@@ -19,6 +20,7 @@ from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
 from growsearch.search.trial import Monitor, TrialRunner
 from tests.search.conftest import MakeSpace, RunStub
+from tests.search.stub import row_of
 
 
 def study_of(folder: Path, **settings: Any) -> Study:
@@ -35,7 +37,7 @@ def rows(study: Study, values: Sequence[float], flops: Sequence[int], baseline: 
     runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
     monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0)
     for value, used in zip(values, flops, strict=True):
-        monitor({"kind": "row", "step": 1, "training_flops": used, "validation_accuracy": value})
+        monitor(RowDone(row_of(step=1, flops=used, accuracy=value), total_steps=10))
     return trial
 
 

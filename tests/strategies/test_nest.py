@@ -371,7 +371,7 @@ def test_an_exported_network_is_loaded_and_compacted(whole: tuple[TrainingRun, d
     loaded = load_network(folder)
 
     assert all(torch.equal(value, run.setup.model.state_dict()[name]) for name, value in loaded.state_dict().items())
-    assert result["active_parameters"] == active_parameters(loaded) < result["parameters"]
+    assert result.active_parameters == active_parameters(loaded) < result.parameters
     before = sum(p.numel() for p in loaded.parameters())
     apply_edits(loaded, [MaskEdit("1.weight", prune=torch.arange(64))])
     cut_off = outputs_of(loaded, inputs, training=False)

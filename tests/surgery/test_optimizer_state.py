@@ -8,6 +8,7 @@ import pytest
 import torch
 from torch import nn
 from torch.optim import (
+    ASGD,
     LBFGS,
     SGD,
     Adadelta,
@@ -21,10 +22,14 @@ from torch.optim import (
     Optimizer,
     RAdam,
     RMSprop,
+    Rprop,
 )
 from torch.optim.lr_scheduler import CosineAnnealingLR, OneCycleLR
 
 from growsearch.errors import GrowthRefused
+from growsearch.optimizers.adam import Adam as AdamRecord
+from growsearch.optimizers.rmsprop import RMSprop as RMSpropRecord
+from growsearch.optimizers.sgd import SGD as SGDRecord
 from growsearch.surgery import AxisEdit, Transaction, apply_edits, embed_state, supported_optimizer
 
 OPTIMIZERS = {
@@ -43,9 +48,11 @@ OPTIMIZERS = {
     "nadam foreach": lambda p: NAdam(p, 0.01, foreach=True),
     "radam": lambda p: RAdam(p, 0.01),
     "adamax": lambda p: Adamax(p, 0.01),
+    "adadelta": lambda p: Adadelta(p, 0.5),
+    "rprop": lambda p: Rprop(p, 0.01),
     "muon": lambda p: Muon([each for each in p if each.ndim == 2], 0.01),
 }
-SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum", "exp_inf"}
+SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum", "exp_inf", "acc_delta", "step_size"}
 # Muon scales its steps by the shape of the matrix and orthogonalises in bfloat16.
 TOLERANCE = {"muon": 2e-3}
 
@@ -179,7 +186,7 @@ def test_groups_and_names_survive():
 
 def test_copies_of_a_unit_take_its_second_moments_and_no_momentum():
     state = {"step": torch.tensor(3.0), "exp_avg": torch.tensor([1.0, 2.0]), "exp_avg_sq": torch.tensor([4.0, 8.0])}
-    grown = embed_state(state, (2,), [AxisEdit("w", 0, (0, 1, 0, -1), scale=(0.5, 1.0, 0.5, 1.0))])
+    grown = embed_state(state, (2,), [AxisEdit("w", 0, (0, 1, 0, -1), scale=(0.5, 1.0, 0.5, 1.0))], AdamRecord.state)
     assert grown["exp_avg"].tolist() == [1, 2, 0, 0]
     assert grown["exp_avg_sq"].tolist() == [4, 8, 4, 6 - 2 / 3 + 2 / 3]
     assert grown["step"] is state["step"]
@@ -187,14 +194,19 @@ def test_copies_of_a_unit_take_its_second_moments_and_no_momentum():
 
 
 def test_removed_units_take_their_state_with_them():
-    grown = embed_state({"momentum_buffer": torch.arange(4.0)}, (4,), [AxisEdit("w", 0, (0, 3))])
+    grown = embed_state({"momentum_buffer": torch.arange(4.0)}, (4,), [AxisEdit("w", 0, (0, 3))], SGDRecord.state)
     assert grown["momentum_buffer"].tolist() == [0, 3]
 
 
 def test_the_corner_of_two_new_axes_has_the_mean_of_all_second_moments():
     state = {"square_avg": torch.tensor([[1.0, 3.0], [5.0, 7.0]])}
     edits = [AxisEdit("w", 0, (0, 1, -1)), AxisEdit("w", 1, (0, 1, -1))]
-    assert embed_state(state, (2, 2), edits)["square_avg"].tolist() == [[1, 3, 2], [5, 7, 6], [3, 5, 4]]
+    grown = embed_state(state, (2, 2), edits, RMSpropRecord.state)
+    assert grown["square_avg"].tolist() == [
+        [1, 3, 2],
+        [5, 7, 6],
+        [3, 5, 4],
+    ]
 
 
 def test_several_optimizers_follow():
@@ -208,15 +220,34 @@ def test_several_optimizers_follow():
     assert held == {id(parameter) for parameter in model.parameters()}
 
 
-@pytest.mark.parametrize("make", [Adafactor, LBFGS, Adadelta], ids=lambda kind: kind.__name__)
-def test_other_optimizers_are_refused_before_anything_changes(make):
+class Lion(Optimizer):
+    def __init__(self, params):
+        super().__init__(params, {"lr": 0.1})
+
+
+@pytest.mark.parametrize(
+    ("make", "reason"),
+    [
+        (Adafactor, "Adafactor: it keeps second moments by rows and columns"),
+        (LBFGS, "LBFGS: its history is of all weights together"),
+        (ASGD, "ASGD: its running average of the weights has no value for new ones"),
+        (Lion, "Lion keeps state whose layout is not known: write a record .* group growsearch.optimizers"),
+    ],
+    ids=["Adafactor", "LBFGS", "ASGD", "unknown"],
+)
+def test_other_optimizers_are_refused_before_anything_changes(make, reason):
     model = make_network()
     optimizer, weight = make(model.parameters()), model[0].weight
-    with pytest.raises(
-        GrowthRefused, match=f"{make.__name__} keeps state whose layout is not known; supported are SGD"
-    ):
+    with pytest.raises(GrowthRefused, match=f"{reason}.*; supported are adadelta"):
         apply_edits(model, widen(), optimizer)
     assert model[0].weight is weight
+
+
+def test_an_optimizer_that_extends_a_known_one_has_its_record():
+    class Mine(AdamW):
+        pass
+
+    assert supported_optimizer(Mine(make_network().parameters())) is None
 
 
 def test_unknown_state_is_refused():

@@ -13,8 +13,12 @@ import torch
 
 from growsearch.data import DataSet, DataSource
 from growsearch.data.digits import Digits
+from growsearch.errors import GrowthRefused
 from growsearch.growth import Candidate, GrowthContext, Progress, Scheduler
-from growsearch.testing import DataSourceLaws, InitializerLaws, SchedulerLaws, SelectorLaws
+from growsearch.optimizers import Fill
+from growsearch.optimizers.sgd import SGD
+from growsearch.tasks import Regression
+from growsearch.testing import DataSourceLaws, InitializerLaws, OptimizerLaws, SchedulerLaws, SelectorLaws, TaskLaws
 from growsearch.testing.subjects import SUBJECTS
 from growsearch_strategies.how.random import Random
 from growsearch_strategies.how.zero import Zero
@@ -120,3 +124,30 @@ class Leaks(DataSource):
 def test_a_data_set_that_breaks_a_law(law: str, source: DataSource) -> None:
     with pytest.raises(AssertionError):
         getattr(DataSourceLaws(), law)(source)
+
+
+class LastBatch(Regression):
+    """Forgets that a mean over batches of different sizes is none over samples."""
+
+    def totals(self, outputs: torch.Tensor, targets: torch.Tensor) -> dict[str, torch.Tensor]:
+        return {"loss": self.criterion(outputs, targets) * 2}
+
+
+def test_a_task_that_breaks_a_law() -> None:
+    laws = TaskLaws()
+    laws.task = LastBatch()  # type: ignore[misc]
+    batch = (torch.zeros(6, 2), torch.arange(6.0)[:, None], torch.zeros(6, 1))
+    with pytest.raises(AssertionError):
+        laws.test_an_evaluation_does_not_depend_on_the_size_of_its_batches(batch)
+
+
+class Forgetful(SGD):
+    """Names no state."""
+
+    state: ClassVar[Mapping[str, Fill]] = {}
+
+
+@pytest.mark.parametrize("law", ["test_it_is_found_and_names_all_state", "test_what_a_growth_keeps_and_what_is_new"])
+def test_a_record_that_breaks_a_law(law: str) -> None:
+    with pytest.raises((AssertionError, GrowthRefused, KeyError)):
+        getattr(OptimizerLaws(), law)(Forgetful(lr=0.1, momentum=0.9))

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.networks import build_network
+from growsearch.runs.progress import RowDone, RunEvent
 from growsearch.surgery import Insertion, ResidualBlock, active_parameters, masks_of
 from growsearch.training import Architecture, Interrupted, load_network, require_retrainable, run_one
 
@@ -105,7 +106,7 @@ def test_dormant_connections_stay_dormant(student: Make, tmp_path: Path) -> None
 
     new, masks = load_network(tmp_path / "new"), masks_of(grown)
     assert masks and active_parameters(grown) < sum(parameter.numel() for parameter in grown.parameters())
-    assert result["active_parameters"] == active_parameters(grown)
+    assert result.active_parameters == active_parameters(grown)
     for name, mask in masks.items():
         weight = new.get_parameter(name)
         assert torch.equal(masks_of(new)[name], mask)
@@ -117,8 +118,8 @@ def test_an_interrupted_retraining_goes_on_bit_for_bit(student: Make, tmp_path: 
     fixed = config.model_copy(update={"growth": config.growth.model_copy(update={"when": {"never": {}}})})
     architecture = Architecture.of(tmp_path / "grown")
 
-    def interrupt(event: dict[str, Any]) -> None:
-        if event["kind"] == "row":
+    def interrupt(event: RunEvent) -> None:
+        if isinstance(event, RowDone):
             raise Interrupted
 
     with pytest.raises(Interrupted):

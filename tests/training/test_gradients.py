@@ -54,7 +54,7 @@ def test_a_shape_is_recorded_after_the_warm_up_and_smaller_batches_are_computed(
     result = run_one(student(training=training), 0, tmp_path)
 
     assert recorded == [torch.Size([20, 4])]
-    assert result["cuda_graph"]
+    assert result.cuda_graph
 
 
 def test_what_is_replayed_trains_as_what_is_computed(recorded: list[torch.Size], student: Make, tmp_path: Path) -> None:
@@ -64,8 +64,8 @@ def test_what_is_replayed_trains_as_what_is_computed(recorded: list[torch.Size],
 
     computed = run_one(student(), 0, tmp_path / "computed")
 
-    assert recorded == [] and not computed["cuda_graph"]
-    assert replayed["test_loss"] == computed["test_loss"]
+    assert recorded == [] and not computed.cuda_graph
+    assert replayed.metrics["test_loss"] == computed.metrics["test_loss"]
 
 
 def test_a_network_that_has_grown_is_recorded_anew(recorded: list[torch.Size], student: Make, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_network_that_cannot_be_recorded_is_computed(
 
     result = run_one(student(training=training), 0, tmp_path)
 
-    assert len(tried) == 1 and result["steps"] == 30 and not result["cuda_graph"]
+    assert len(tried) == 1 and result.steps == 30 and not result.cuda_graph
 
 
 @pytest.mark.parametrize(

@@ -2,6 +2,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -55,10 +56,10 @@ def test_a_growing_run_ends_by_its_flops_and_learns_by_them(student: Make, tmp_p
     result = run_one(student(training=training, growth=GROWING), 0, tmp_path, "cpu")
 
     rows = [json.loads(row) for row in (tmp_path / "metrics.jsonl").read_text().splitlines()]
-    assert result["growth_events"] == 2
-    assert limit - 20 * (SAMPLE + 2 * 34) < result["training_flops"] <= limit  # a step with both new units
-    assert result["steps"] < 120  # of the seed's size: 40 epochs of 3 steps
-    assert rows[-1]["step"] == result["steps"]
+    assert result.growth_events == 2
+    assert limit - 20 * (SAMPLE + 2 * 34) < result.training_flops <= limit  # a step with both new units
+    assert result.steps < 120  # of the seed's size: 40 epochs of 3 steps
+    assert rows[-1]["step"] == result.steps
     assert 0 < rows[-1]["lr"] < 0.01 * rows[0]["lr"]  # the cosine has come to its end
 
 
@@ -75,7 +76,7 @@ def test_a_growing_run_by_flops_goes_on_as_if_it_had_not_stopped(student: Make, 
         part.close()
     parts = run_one(config, 0, tmp_path / "parts", "cpu")
 
-    assert {**parts, "seconds": 0, "growth_seconds": 0} == {**whole, "seconds": 0, "growth_seconds": 0}
+    assert replace(parts, seconds=0.0, growth_seconds=0.0) == replace(whole, seconds=0.0, growth_seconds=0.0)
 
 
 def test_a_run_as_long_as_its_flops_uses_no_more_of_them(student: Make, tmp_path: Path) -> None:
@@ -84,7 +85,7 @@ def test_a_run_as_long_as_its_flops_uses_no_more_of_them(student: Make, tmp_path
 
     result = run_one(student(training=training), 0, tmp_path, "cpu")
 
-    assert (result["steps"], result["training_flops"]) == (7, 120 * SAMPLE)
+    assert (result.steps, result.training_flops) == (7, 120 * SAMPLE)
 
 
 def test_the_schedule_spans_the_steps_that_the_flops_buy(student: Make, tmp_path: Path) -> None:

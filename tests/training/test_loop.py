@@ -2,7 +2,6 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import pytest
 import torch
@@ -10,6 +9,7 @@ import torch
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.runs.lines import read_lines
+from growsearch.runs.progress import Grew, RowDone, RunEvent, RunFinished, RunStarted, StepDone
 from growsearch.training import TrainingDiverged, load_network, run_one
 
 Make = Callable[..., RunConfig]
@@ -20,18 +20,18 @@ DIGITS = {"data": {"name": "digits"}, "network": {"name": "small_cnn", "channels
 
 def test_a_network_learns(student: Make, tmp_path: Path) -> None:
     training = {"epochs": 3, "batch_size": 32, "optimizer": {"name": "adam", "lr": 0.02}}
-    events: list[dict[str, Any]] = []
+    events: list[RunEvent] = []
 
     result = run_one(student(training=training, **DIGITS), 0, tmp_path, "cpu", events.append)
 
-    assert result["test_accuracy"] > 0.5
+    assert (result.value("test_accuracy") or 0) > 0.5
     rows = read_lines(tmp_path / "metrics.jsonl")
     assert [row["epoch"] for row in rows] == [1, 2, 3]
     assert rows[-1]["train_loss"] < rows[0]["train_loss"]
-    assert rows[-1]["training_flops"] == result["training_flops"]
+    assert rows[-1]["training_flops"] == result.training_flops
     assert 0 < rows[-1]["validation_accuracy"] <= 1
-    kinds = [event["kind"] for event in events if event["kind"] != "step"]
-    assert kinds == ["started", "row", "row", "row", "finished"]
+    kinds = [type(event) for event in events if not isinstance(event, StepDone)]
+    assert kinds == [RunStarted, RowDone, RowDone, RowDone, RunFinished]
 
 
 def test_rows_follow_the_evaluation_interval_and_the_end(student: Make, tmp_path: Path) -> None:
@@ -56,7 +56,7 @@ def test_the_training_loss_is_the_mean_over_the_samples_since_the_row_before(stu
     result = run_one(student(training=training), 0, tmp_path)
 
     losses = [row["train_loss"] for row in read_lines(tmp_path / "metrics.jsonl")]
-    assert losses == pytest.approx([result["test_loss"]] * 2, rel=1e-5)
+    assert losses == pytest.approx([result.metrics["test_loss"]] * 2, rel=1e-5)
 
 
 def test_a_diverged_run_says_so(student: Make, tmp_path: Path) -> None:
@@ -69,7 +69,7 @@ def test_a_diverged_run_says_so(student: Make, tmp_path: Path) -> None:
 
 def test_growth_is_logged_and_paid_for(student: Make, tmp_path: Path) -> None:
     growth = {"when": {"interval": {"every": 6, "count": 2}}, "how": {"zero": {}}, "budget": {"units": 2}}
-    events: list[dict[str, Any]] = []
+    events: list[RunEvent] = []
 
     result = run_one(student(growth=growth), 0, tmp_path, "cpu", events.append)
 
@@ -78,15 +78,15 @@ def test_growth_is_logged_and_paid_for(student: Make, tmp_path: Path) -> None:
         (6, {"0": 3}, {"0": 4}),
         (12, {"0": 4}, {"0": 5}),
     ]
-    assert result["growth_events"] == 2
-    assert sum(line["seconds"] for line in log) <= result["growth_seconds"] < result["seconds"]
-    assert result["widths"] == {"0": 5}
+    assert result.growth_events == 2
+    assert sum(line["seconds"] for line in log) <= result.growth_seconds < result.seconds
+    assert result.widths == {"0": 5}
     # 3, 4 and 5 hidden units between 4 inputs and 3 outputs; a step has 20, 20 or 10 samples.
     cost = {units: 2 * 2 * 7 * units + 2 * 3 * units for units in (3, 4, 5)}
     growing = [line["growth_flops"] for line in log]
-    assert min(growing) > 0 and result["growth_flops"] == sum(growing)
-    assert result["training_flops"] == 100 * cost[3] + 100 * cost[4] + 200 * cost[5] + sum(growing)
-    assert [event["step"] for event in events if event["kind"] == "growth"] == [6, 12]
+    assert min(growing) > 0 and result.growth_flops == sum(growing)
+    assert result.training_flops == 100 * cost[3] + 100 * cost[4] + 200 * cost[5] + sum(growing)
+    assert [event.line.step for event in events if isinstance(event, Grew)] == [6, 12]
 
 
 def test_what_a_scheduler_measures_without_growing_is_paid_for(student: Make, tmp_path: Path) -> None:
@@ -96,8 +96,8 @@ def test_what_a_scheduler_measures_without_growing_is_paid_for(student: Make, tm
     watched = run_one(student(growth=growth), 0, tmp_path / "watched")
     plain = run_one(student(), 0, tmp_path / "plain")
 
-    assert watched["growth_events"] == plain["growth_flops"] == 0 < watched["growth_flops"]
-    assert watched["training_flops"] - watched["growth_flops"] == plain["training_flops"]
+    assert watched.growth_events == plain.growth_flops == 0 < watched.growth_flops
+    assert watched.training_flops - watched.growth_flops == plain.training_flops
 
 
 def test_bfloat16_and_muon_train(student: Make, tmp_path: Path) -> None:
@@ -105,7 +105,7 @@ def test_bfloat16_and_muon_train(student: Make, tmp_path: Path) -> None:
 
     result = run_one(student(training=training), 0, tmp_path)
 
-    assert result["precision"] == "bfloat16"
+    assert result.precision == "bfloat16"
     assert {parameter.dtype for parameter in load_network(tmp_path).parameters()} == {torch.float32}
 
 
@@ -113,7 +113,7 @@ def test_the_scheduler_hears_of_metrics(student: Make, tmp_path: Path) -> None:
     plateau = {"metric": "train_loss", "mode": "min", "patience": 1, "gain": 1e9}
     growth = {"when": {"plateau": plateau}, "how": {"zero": {}}, "budget": {"units": 1}}
 
-    assert run_one(student(growth=growth), 0, tmp_path)["growth_events"] == 1
+    assert run_one(student(growth=growth), 0, tmp_path).growth_events == 1
 
 
 def test_a_scheduler_that_waits_for_what_never_comes_is_refused(student: Make, tmp_path: Path) -> None:

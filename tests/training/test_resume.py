@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -12,6 +11,7 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.runs.lines import read_lines
+from growsearch.runs.progress import RowDone, RunEvent, RunFinished
 from growsearch.training import TrainingRun, load_network, run_one
 
 TIMES = ("seconds", "growth_seconds")
@@ -59,7 +59,7 @@ def outcome(run: TrainingRun, folder: Path) -> tuple[dict[str, torch.Tensor], li
     result = run.finish()
     run.close()
     lines = read_lines(folder / "metrics.jsonl") + read_lines(folder / "growth.jsonl")
-    return tensors, without_times(lines), without_times(result)
+    return tensors, without_times(lines), without_times(result.plain())
 
 
 def assert_equal(one: tuple[Any, ...], other: tuple[Any, ...]) -> None:
@@ -135,8 +135,8 @@ def test_a_run_that_crashes_goes_on_from_its_checkpoint(
     expected = run_one(config, 3, tmp_path / "whole")
     monkeypatch.setattr("growsearch.training.loop.CHECKPOINT_SECONDS", 0.0)
 
-    def crash(event: dict[str, Any]) -> None:
-        if event["kind"] == "row" and event["step"] == 12:
+    def crash(event: RunEvent) -> None:
+        if isinstance(event, RowDone) and event.row.step == 12:
             raise KeyboardInterrupt
 
     with pytest.raises(KeyboardInterrupt):
@@ -144,7 +144,7 @@ def test_a_run_that_crashes_goes_on_from_its_checkpoint(
     assert (tmp_path / "parts" / "checkpoint.pt").exists()
     result = run_one(config, 3, tmp_path / "parts")
 
-    assert without_times(result) == without_times(expected)
+    assert without_times(result.plain()) == without_times(expected.plain())
     assert [row["step"] for row in read_lines(tmp_path / "parts" / "metrics.jsonl")] == list(range(3, 25, 3))
     assert not (tmp_path / "parts" / "checkpoint.pt").exists()
 
@@ -182,10 +182,10 @@ def test_a_checkpoint_of_another_configuration_is_not_continued(
 def test_a_finished_run_is_not_run_again(growing: Callable[..., RunConfig], tmp_path: Path) -> None:
     config = growing("gradmax")
     first = run_one(config, 3, tmp_path)
-    events: list[dict[str, Any]] = []
+    events: list[RunEvent] = []
 
-    assert run_one(config, 3, tmp_path, progress=events.append) == json.loads(json.dumps(first))
-    assert [event["kind"] for event in events] == ["finished"]
+    assert run_one(config, 3, tmp_path, progress=events.append) == first
+    assert events == [RunFinished(first)]
 
 
 @pytest.mark.parametrize("how", ["gradmax", "identity"])

@@ -57,7 +57,7 @@ def outcome(run: TrainingRun, folder: Path) -> tuple[dict[str, torch.Tensor], li
     run.close()
     tensors |= {f"compact.{name}": tensor for name, tensor in setup.model.state_dict().items()}
     lines = read_lines(folder / "metrics.jsonl") + read_lines(folder / "growth.jsonl")
-    return tensors, without_times(lines), without_times(result)
+    return tensors, without_times(lines), without_times(result.plain())
 
 
 def uninterrupted(config: RunConfig, folder: Path) -> tuple[Any, ...]:
@@ -129,10 +129,10 @@ def test_what_is_tested_and_exported_is_the_compact_network(
 
     loaded = load_network(tmp_path)
 
-    assert result["test_accuracy"] == gated["accuracy"]
-    assert result["test_loss"] == pytest.approx(gated["loss"], rel=1e-5)
-    assert result["widths"] == on
-    assert result["parameters"] == sum(p.numel() for p in loaded.parameters())
+    assert result.metrics["test_accuracy"] == gated["accuracy"]
+    assert result.metrics["test_loss"] == pytest.approx(gated["loss"], rel=1e-5)
+    assert result.widths == on
+    assert result.parameters == sum(p.numel() for p in loaded.parameters())
     inputs = setup.statistics.first(5)[0]
     torch.testing.assert_close(loaded(inputs), setup.model.eval()(inputs))
 
@@ -144,12 +144,12 @@ def test_sizes_allocation_and_compaction_are_logged(soft: Callable[..., RunConfi
     sizes = [next(iter(row["sizes"].values())) for row in rows]
     assert 1.5 < sizes[0] < sizes[-1] < 14  # from half of 3 units to about 4 times as many
     assert [event["how"] for event in events] == ["size_gate"] * len(events)
-    assert events[0]["sites"] and events[-1]["removed"] and events[-1]["step"] == result["steps"]
-    assert events[-1]["widths"] == result["widths"]
-    assert result["growth_events"] == len(events)
+    assert events[0]["sites"] and events[-1]["removed"] and events[-1]["step"] == result.steps
+    assert events[-1]["widths"] == result.widths
+    assert result.growth_events == len(events)
     # After the last row, at the end, the network is made compact.
-    assert rows[-1]["training_flops"] == result["training_flops"] - events[-1]["growth_flops"]
-    assert result["growth_flops"] == sum(event["growth_flops"] for event in events)
+    assert rows[-1]["training_flops"] == result.training_flops - events[-1]["growth_flops"]
+    assert result.growth_flops == sum(event["growth_flops"] for event in events)
     assert min(event["growth_flops"] for event in events) > 0
 
 

@@ -5,25 +5,26 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-import torch
 from torch import Tensor
-from torch.optim import Adagrad, Muon, Optimizer
+from torch.optim import Optimizer
 
 from growsearch.errors import InputError
+from growsearch.optimizers import OptimizerRecord, record_of
 from growsearch.surgery import supported_optimizer
 
 
 def home_of(optimizers: Sequence[Optimizer]) -> Optimizer:
     """The first optimizer that can train vectors; `InputError` where there is none, or one cannot follow a growth."""
+    homes = []
     for optimizer in optimizers:
         if reason := supported_optimizer(optimizer):
             raise InputError(f"the optimizer cannot follow a growth: {reason}")
-    home = next((optimizer for optimizer in optimizers if not isinstance(optimizer, Muon)), None)
-    if home is None:
-        raise InputError(
-            "sizes are no matrices, which Muon needs: give [muon, another optimizer], or another one alone"
-        )
-    return home
+        if (record := record_of(optimizer)) is not None and not record.matrices_only:
+            homes.append(optimizer)
+    if not homes:
+        kinds = ", ".join(type(optimizer).__name__ for optimizer in optimizers)
+        raise InputError(f"sizes are no matrices, which {kinds} needs: give it together with another optimizer")
+    return homes[0]
 
 
 def add_groups(optimizer: Optimizer, groups: Iterable[Mapping[str, Any]]) -> None:
@@ -32,8 +33,8 @@ def add_groups(optimizer: Optimizer, groups: Iterable[Mapping[str, Any]]) -> Non
     for group in groups:
         params = group["params"] if named else [parameter for _, parameter in group["params"]]
         optimizer.add_param_group({**group, "params": params})
-    if isinstance(optimizer, Adagrad):
-        _start_adagrad(optimizer)
+    if (record := record_of(optimizer)) is not None:
+        _start(optimizer, record)
 
 
 def remove_groups(optimizers: Iterable[Optimizer], parameters: Iterable[Tensor]) -> None:
@@ -46,10 +47,9 @@ def remove_groups(optimizers: Iterable[Optimizer], parameters: Iterable[Tensor])
             optimizer.state.pop(parameter, None)
 
 
-def _start_adagrad(optimizer: Adagrad) -> None:
-    """Adagrad makes its state when it is made, and not for groups that come later."""
+def _start(optimizer: Optimizer, record: type[OptimizerRecord]) -> None:
+    """Give new parameters the state that some optimizers make at their own start, but not for later groups."""
     for group in optimizer.param_groups:
         for parameter in group["params"]:
-            if parameter not in optimizer.state:
-                start = torch.full_like(parameter, group["initial_accumulator_value"])
-                optimizer.state[parameter] = {"step": torch.tensor(0.0), "sum": start}
+            if parameter not in optimizer.state and (state := record.first_state(parameter, group)):
+                optimizer.state[parameter] = state
