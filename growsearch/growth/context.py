@@ -11,9 +11,10 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
-from growsearch.growth.budget import Allowance, Ledger
+from growsearch.growth.allowance import Allowance
 from growsearch.growth.candidate import ADDING, Kinds
 from growsearch.growth.cost import NetworkCost
+from growsearch.growth.ledger import Ledger
 from growsearch.growth.reporting import Report, silent
 from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.growth.statistics.decompose import Triplets

@@ -67,7 +67,7 @@ def test_files_of_older_versions_have_the_defaults_of_what_came_later(tmp_path: 
 
 
 def test_events_of_older_versions_are_read_with_todays_names() -> None:
-    old = {**EVENT.plain(), "woken": 5, "slept": 2}
+    old = {**GROWN.plain(), "woken": 5, "slept": 2}
     del old["regrown"], old["pruned"]
 
     event = GrowthLine.of(old, "growth.jsonl, line 1")

@@ -26,7 +26,7 @@ from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, 
 
 
 def context_of(grower: Grower) -> GrowthContext:
-    return grower._context()
+    return grower.context()
 
 
 def nest(model: nn.Module, optimizer: torch.optim.Optimizer | None = None, **settings: Any) -> Grower:
