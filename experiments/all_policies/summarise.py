@@ -36,7 +36,7 @@ def summary(folder: Path) -> dict[str, Any]:
             "growth_share": round(sum(policy["growth_seconds"]) / sum(policy["seconds"]), 3),
             "difference": pair and round(100 * pair["mean_difference"], 2),
             "adjusted_p_value": pair and pair["adjusted_p_value"],
-            "call": pair and pair["call"],
+            "direction": pair and pair["direction"],
         }
     return {
         "machine": {key: environment[key] for key in ("processor", "cores", "device", "git")},

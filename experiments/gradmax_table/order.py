@@ -15,7 +15,6 @@ from typing import Any
 
 from growsearch.comparison.metric import metric_of, show_p
 from growsearch.comparison.pairs import paired, tested_together
-from growsearch.report.differences import interval_words
 
 ORDER = ("small", "random", "firefly", "gradmax", "big")
 
@@ -35,7 +34,7 @@ def order_rows(policies: dict[str, Any]) -> list[str]:
     pairs = [paired(metric, policies, one, before) for before, one in zip(there, there[1:], strict=False)]
     rows = []
     for pair in tested_together(metric, [pair for pair in pairs if pair]):
-        interval = interval_words(metric, pair.interval) if pair.interval else "needs six seeds"
+        interval = metric.show_interval(pair.interval) if pair.interval else "needs six seeds"
         change, p = metric.show_change(pair.mean_difference), show_p(pair.adjusted_p_value or 0.0)
         rows.append(f"| {pair.policy} | {pair.against} | {change} | {interval} | {p} |")
     return rows

@@ -73,7 +73,7 @@ def _result(name: str, row: dict[str, Any]) -> str:
         difference = "-"
     else:
         p = row["adjusted_p_value"]
-        difference = f"{row['difference']:+.2f}" + (f", {row['call']} (p = {p:.2g})" if row["call"] else "")
+        difference = f"{row['difference']:+.2f}" + (f", {row['direction']} (p = {p:.2g})" if row["direction"] else "")
     cells = [
         f"`{name}`",
         f"{row['accuracy']:.2f} ± {row['deviation']:.2f}",

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.audit.calibration import Calibration
-from growsearch.comparison.pairs import Pair
+from growsearch.comparison.pairs import Pair, renamed
 from growsearch.runs.layout import audit_summaries, event_audits
 from growsearch.runs.reading import read_json, record_of
 
@@ -180,7 +180,8 @@ def read_summaries(folder: Path | str) -> list[Summary]:
 
 def audit_from(plain: Mapping[str, Any], path: Path) -> Audit:
     """Return the audit that a file's content stands for; raises `DamagedFile`, naming `path`, where it is none."""
-    return record_of(Audit, plain, str(path))
+    compared = [{**one, "pairs": [renamed(pair) for pair in one["pairs"]]} for one in plain.get("comparisons", ())]
+    return record_of(Audit, {**plain, "comparisons": compared}, str(path))
 
 
 def summary_from(plain: Mapping[str, Any], path: Path) -> Summary:

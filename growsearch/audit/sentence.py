@@ -10,6 +10,7 @@ from growsearch.audit.results import Branch, Comparison, Effect, FirstStep
 from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair
+from growsearch.comparison.wording import plural
 from growsearch.statistics import seeds_needed
 
 _SITES = 3  # named in a sentence
@@ -27,7 +28,7 @@ def audit_sentence(
     what = f"Event {number} ({event_words(recorded)})"
     if against is None:
         return f"{what}: no seed has finished both with and without it; there is nothing to compare."
-    parts = [f"{what} {_worth(metric, steps, against, len(tested.pairs))}."]
+    parts = [f"{what} {_benefit(metric, steps, against, len(tested.pairs))}."]
     parts += [_equal_flops(branches, next(one for one in compared if (one.metric, one.at) == (metric.key, "flops")))]
     parts += [prediction_words([e for e in next(b for b in branches if b.name == WITH).effects if e is not None])]
     parts += [_others(metric, [pair for pair in tested.pairs if pair.against != "without"])]
@@ -47,17 +48,17 @@ def event_words(recorded: Mapping[str, Any]) -> str:
     return ", ".join([*parts, recorded["how"]])
 
 
-def _worth(metric: Metric, steps: int, pair: Pair, comparisons: int) -> str:
+def _benefit(metric: Metric, steps: int, pair: Pair, comparisons: int) -> str:
     size = f"{abs(pair.mean_difference):.3g}"
     error = "" if pair.standard_error is None else f" ± {pair.standard_error:.2g}"
-    after = f"the {metric.words} after {count_words(steps, 'step')}"
-    seeds = count_words(pair.seeds, "seed")
-    if pair.call is not None and pair.adjusted_p_value is not None:
+    after = f"the {metric.words} after {plural(steps, 'step')}"
+    seeds = plural(pair.seeds, "seed")
+    if pair.direction is not None and pair.adjusted_p_value is not None:
         did = "lowered" if pair.mean_difference < 0 else "raised"
         return f"{did} {after} by {size}{error} against no growth ({show_p(pair.adjusted_p_value)}, {seeds})"
     change = f"changed {after} by {signed(pair.mean_difference)}{error} against no growth"
     if pair.seeds < seeds_needed(comparisons):
-        number = count_words(comparisons, "comparison")
+        number = plural(comparisons, "comparison")
         return (
             f"{change}; with {seeds} and {number} no difference can be told from chance, however large: it takes "
             f"{seeds_needed(comparisons)} seeds"
@@ -117,8 +118,8 @@ def _others(metric: Metric, pairs: Sequence[Pair]) -> str:
     """What the other strategies would have brought, seen from the event as it was."""
     words = {"better": "better than", "worse": "worse than", None: "not told apart from"}
     parts = []
-    for call, start in words.items():
-        listed = [f"{pair.against} ({signed(pair.mean_difference)})" for pair in pairs if pair.call == call]
+    for direction, start in words.items():
+        listed = [f"{pair.against} ({signed(pair.mean_difference)})" for pair in pairs if pair.direction == direction]
         parts += [f"{start} {', '.join(listed)}"] if listed else []
     return f"In {metric.words} it was {'; '.join(parts)}." if parts else ""
 
@@ -131,8 +132,3 @@ def signed(value: float) -> str:
 def _mean(values: Sequence[float | None]) -> float:
     known = [value for value in values if value is not None]
     return fmean(known) if known else 0.0
-
-
-def count_words(number: int, what: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{number} {what}{'' if number == 1 else 's'}"

@@ -62,27 +62,10 @@ def _last(rows: Sequence[dict[str, float]], key: str) -> float:
 def _compared(metric: Metric, values: dict[str, dict[int, float]], tested: bool, at: str = "steps") -> Comparison:
     """From each branch's values by seed; a pair is seen from `with`."""
     policies: Policies = {n: {"seeds": list(own), metric.key: list(own.values())} for n, own in values.items()}
-    pairs = [_turned(pair) for pair in all_pairs(metric, policies, WITH) if pair.against == WITH]
+    pairs = [pair.turned() for pair in all_pairs(metric, policies, WITH) if pair.against == WITH]
     if not tested:
-        pairs = [replace(pair, adjusted_p_value=None, call=None) for pair in pairs]
+        pairs = [replace(pair, adjusted_p_value=None, direction=None) for pair in pairs]
     return Comparison(metric.key, at, tested, pairs)
-
-
-def _turned(pair: Pair) -> Pair:
-    """The same pair, seen from the other side."""
-    interval = None if pair.interval is None else (-pair.interval[1], -pair.interval[0])
-    call = {"better": "worse", "worse": "better", None: None}[pair.call]
-    return replace(
-        pair,
-        policy=pair.against,
-        against=pair.policy,
-        mean_difference=-pair.mean_difference,
-        interval=interval,
-        probability_of_improvement=1 - pair.probability_of_improvement,
-        wins=pair.losses,
-        losses=pair.wins,
-        call=call,
-    )
 
 
 def _equal_flops(branches: Sequence[Branch], other: Branch, key: str) -> list[Pair]:

@@ -10,7 +10,7 @@ import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
-from growsearch.cli.output import emit, say, show
+from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.errors import InputError
 from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
 
@@ -88,9 +88,9 @@ def audit(
 def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> None:
     from growsearch.audit import summarize
     from growsearch.audit.event import REPEAT
-    from growsearch.cli.audit_table import calibration_table, summary_table
     from growsearch.cli.progress import RunProgress
     from growsearch.execution.job import OfRun
+    from growsearch.report.audits import calibration_table, events_table
 
     with RunProgress(quiet=quiet) as progress:
         found = summarize(target, device.value, lambda event: progress(OfRun(REPEAT, target.seed, event)))
@@ -98,15 +98,16 @@ def _summarize(target: Target, device: Device, as_json: bool, quiet: bool) -> No
     if as_json:
         emit({"file": str(path), **asdict(found)})
     elif not quiet:
-        show(found.sentence, summary_table(found), *([calibration_table(found)] if found.calibrations else []))
+        tables = [events_table(found), *([calibration_table(found)] if found.calibrations else [])]
+        show(found.sentence, *map(as_rich, tables))
         _warn(found.repetition)
         show(f"results: {path}")
 
 
 def _show(found: Audit, path: Path) -> None:
-    from growsearch.cli.audit_table import audit_table
+    from growsearch.report.audits import audit_table
 
-    show(found.sentence, audit_table(found))
+    show(found.sentence, as_rich(audit_table(found)))
     _warn(found.repetition)
     if found.repetition.equal and found.reproduced is False:
         say(

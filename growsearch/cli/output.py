@@ -4,9 +4,14 @@ from __future__ import annotations
 
 import json
 import sys
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from rich.table import Table as RichTable
+
+    from growsearch.report.tables import Table
 
 
 def say(message: str) -> None:
@@ -23,6 +28,19 @@ def show(*renderables: Any) -> None:
         console = Console(highlight=False, width=160)
     for renderable in renderables:
         console.print(renderable)
+
+
+def as_rich(shown: Table) -> RichTable:
+    """Return a table of the report for the terminal, its caption below it."""
+    from rich.table import Table as RichTable
+    from rich.text import Text
+
+    table = RichTable(caption=Text(shown.caption), caption_justify="left")
+    for position, title in enumerate(shown.titles):
+        table.add_column(Text(title), justify="right" if position else "left")
+    for row in shown.rows:
+        table.add_row(*map(Text, row))
+    return table
 
 
 def emit(document: Any) -> None:

@@ -10,7 +10,7 @@ import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED
 from growsearch.cli.options import Device
-from growsearch.cli.output import emit, say, show
+from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.cli.progress import RunProgress
 from growsearch.config import RunConfig
 
@@ -60,19 +60,12 @@ def train(
 
 
 def _show_results(results: dict[str, Any], report: Path) -> None:
-    from rich.table import Table
+    from growsearch.comparison import results_from
+    from growsearch.report.control_section import controls_table
+    from growsearch.report.results_table import results_table
+    from growsearch.report.verdict import control_lines, verdict_lines
 
-    from growsearch.comparison import result_table
-    from growsearch.comparison.table import control_rows, table_header
-
-    rows, controls = result_table(results), results["verdict"]["controls"]
-    table = Table()
-    for position, title in enumerate(table_header(rows[0])):
-        table.add_column(title, justify="right" if position else "left")
-    for row in rows:
-        table.add_row(*row.cells())
-    table.add_section()
-    for row in control_rows(results):
-        table.add_row(*row.cells())
-    lacking = [controls["lacking_sentence"]] if controls["lacking_sentence"] and len(rows) > 1 else []
-    show(table, results["verdict"]["sentence"], *controls["sentences"], *lacking, f"report: {report}")
+    found = results_from(results)
+    shown, controls = found.conclusions, controls_table(found)
+    show(as_rich(results_table(found)), *([as_rich(controls)] if controls.rows else []))
+    show(*verdict_lines(shown), *control_lines(shown), f"report: {report}")

@@ -1,7 +1,8 @@
-"""Comparing policies: every policy with every seed under one protocol."""
+"""Comparing policies: every policy with every seed under one protocol, and everything that is concluded from it."""
 
 from growsearch.comparison.compare import compare
-from growsearch.comparison.results import read_results
-from growsearch.comparison.table import TableRow, result_table
+from growsearch.comparison.conclusions import Conclusions
+from growsearch.comparison.results import ComparisonResults, read_results, results_from
+from growsearch.comparison.table import TableRow
 
-__all__ = ["TableRow", "compare", "read_results", "result_table"]
+__all__ = ["ComparisonResults", "Conclusions", "TableRow", "compare", "read_results", "results_from"]

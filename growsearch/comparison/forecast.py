@@ -86,8 +86,8 @@ def _sizes(setup: Setup, found: Firing, events: tuple[int, ...]) -> Forecast:
     grower, stands_in = _blank_grower(setup)
     growth = setup.config.growth
     limits = next(iter((growth.budget or {}).values()), None)
-    spread = growth.amount is None and limits is not None and not isinstance(limits, list | tuple)
-    if spread and not _deep(grower) and (stands_in or _EVEN in growth.where):
+    evenly = growth.amount is None and limits is not None and not isinstance(limits, list | tuple)
+    if evenly and not _deep(grower) and (stands_in or _EVEN in growth.where):
         events = events[-1:]  # the budget is spread over the events, and the last of them takes what is left
     if len(events) > _MOST_EVENTS:
         return Forecast(found)

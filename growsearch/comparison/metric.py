@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -40,6 +40,11 @@ class Metric:
             return f"{value:+.3g}".replace("-", "−")
         shown = f"{100 * value:+.2f}".replace("-0.00", "+0.00")
         return f"{shown}{' points' if unit else ''}".replace("-", "−")
+
+    def show_interval(self, interval: Sequence[float]) -> str:
+        """An interval of such differences: `+0.1 to +2.3`."""
+        low, high = (self.show_change(end, unit=False) for end in interval)
+        return f"{low} to {high}"
 
 
 ACCURACY = Metric("test_accuracy", "test accuracy", True, True)

@@ -31,8 +31,16 @@ class Outcome:
         return sum(result["growth_events"] > 0 and result.get("budget_full") is False for result in self.results)
 
 
-def describe_growth(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
-    """For the verdict: `not_grown`, the policies of which no run grew, and `sentence`, None where all went as asked."""
+@dataclass(frozen=True)
+class GrowthOutcome:
+    """The policies of which no run grew, and a sentence on what did not go as asked; None where all did."""
+
+    not_grown: tuple[str, ...] = ()
+    sentence: str | None = None
+
+
+def growth_outcome(outcomes: Mapping[str, Outcome]) -> GrowthOutcome:
+    """Return what growth came to in the policies that should change size."""
     finished = {name: one for name, one in outcomes.items() if one.results}
     still = [name for name, one in finished.items() if one.still == len(one.results)]
     sentences = [_still(still, finished, len(still) == len(finished))] if still else []
@@ -42,7 +50,7 @@ def describe_growth(outcomes: Mapping[str, Outcome]) -> dict[str, Any]:
             sentences.append(f"{name} did not grow in {one.still} of {runs} runs{_why([one])}.")
         if one.below:
             sentences.append(f"{name} ended below its budget in {one.below} of {runs} runs.")
-    return {"not_grown": still, "sentence": " ".join(sentences) or None}
+    return GrowthOutcome(tuple(still), " ".join(sentences) or None)
 
 
 def _still(still: Sequence[str], outcomes: Mapping[str, Outcome], every: bool) -> str:

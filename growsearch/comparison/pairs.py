@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 from statistics import fmean
-from typing import Any
+from typing import Any, Literal
 
 from growsearch.comparison.metric import Metric, Policies
 from growsearch.statistics import (
@@ -22,7 +22,8 @@ from growsearch.statistics import (
 class Pair:
     """`policy` minus `against`, over the seeds that both finished.
 
-    `adjusted_p_value` is Holm's, None for pairs that are not called; `call` is "better", "worse" or None, of `policy`.
+    `adjusted_p_value` is Holm's, None for pairs that are not tested; `direction` is that of `policy` where the
+    difference is significant, otherwise None.
     """
 
     policy: str
@@ -36,36 +37,53 @@ class Pair:
     probability_of_improvement: float
     wins: int
     losses: int
-    call: str | None
+    direction: Literal["better", "worse"] | None
 
-    def plain(self) -> dict[str, Any]:
-        """The entry of `results.json`."""
-        return asdict(self)
+    def turned(self) -> Pair:
+        """Return the same pair, seen from the other side."""
+        turned: dict[str | None, Literal["better", "worse"] | None] = {"better": "worse", "worse": "better"}
+        return replace(
+            self,
+            policy=self.against,
+            against=self.policy,
+            mean_difference=-self.mean_difference,
+            interval=self.interval and (-self.interval[1], -self.interval[0]),
+            probability_of_improvement=1 - self.probability_of_improvement,
+            wins=self.losses,
+            losses=self.wins,
+            direction=turned.get(self.direction),
+        )
+
+
+def renamed(plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return a recorded pair with the names that its fields have now: `direction` was `call` in older versions."""
+    return {("direction" if key == "call" else key): value for key, value in plain.items()}
 
 
 def all_pairs(metric: Metric, policies: Policies, reference: str) -> list[Pair]:
     """Every two policies that share a seed: first each against the reference, then the others, in the file's order.
 
     The pairs with the reference are tested together: their p-values are adjusted for each other, and those at 5 % or
-    below are called. Fewer than six seeds never get there: five differences of the same sign have p = 2 / 2**5.
+    below are significant. Fewer than six seeds never get there: five differences of one sign have p = 2 / 2**5.
     """
     others = [name for name in policies if name != reference]
     named = [(name, reference) for name in others]
     named += [(one, other) for index, one in enumerate(others) for other in others[index + 1 :]]
     pairs = [pair for one, other in named if (pair := paired(metric, policies, one, other))]
-    called = tested_together(metric, [pair for pair in pairs if pair.against == reference])
-    return called + pairs[len(called) :]
+    tested = tested_together(metric, [pair for pair in pairs if pair.against == reference])
+    return tested + pairs[len(tested) :]
 
 
 def tested_together(metric: Metric, pairs: Sequence[Pair]) -> list[Pair]:
-    """The pairs as one family of tests: p-values adjusted for each other by Holm's method, and called at 5 %."""
+    """The pairs as one family of tests: p-values adjusted for each other by Holm's method, significant at 5 %."""
     adjusted = holm([pair.p_value for pair in pairs])
     return [
-        replace(pair, adjusted_p_value=p, call=_call(metric, pair, p)) for pair, p in zip(pairs, adjusted, strict=True)
+        replace(pair, adjusted_p_value=p, direction=_direction(metric, pair, p))
+        for pair, p in zip(pairs, adjusted, strict=True)
     ]
 
 
-def _call(metric: Metric, pair: Pair, adjusted: float) -> str | None:
+def _direction(metric: Metric, pair: Pair, adjusted: float) -> Literal["better", "worse"] | None:
     if adjusted > LEVEL:
         return None
     return "better" if metric.better(pair.mean_difference, 0.0) else "worse"
@@ -90,7 +108,7 @@ def paired(metric: Metric, policies: Policies, first: str, second: str) -> Pair 
         probability_of_improvement=probability_of_improvement(gains),
         wins=sum(gain > 0 for gain in gains),
         losses=sum(gain < 0 for gain in gains),
-        call=None,
+        direction=None,
     )
 
 

@@ -2,24 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
+from growsearch.comparison.conclusions import Conclusions, conclude, conclusions_of
+from growsearch.comparison.control_differences import ControlRuns
 from growsearch.comparison.control_job import ControlJob
-from growsearch.comparison.control_verdict import describe_controls
-from growsearch.comparison.controls import Control
-from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
+from growsearch.comparison.found_controls import Grown, find_controls
 from growsearch.comparison.metric import Policies, metric_of
-from growsearch.comparison.outcome import Outcome, describe_growth
+from growsearch.comparison.outcome import GrowthOutcome, Outcome, growth_outcome
+from growsearch.comparison.table import TableRow, best_first, control_rows, policy_rows
 from growsearch.comparison.trajectory import trajectories
-from growsearch.comparison.verdict import describe
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
 from growsearch.runs.layout import RESULTS
-from growsearch.runs.reading import read_json
+from growsearch.runs.reading import DamagedFile, read_json
 from growsearch.runs.store import read_growth, read_rows
 
 PER_SEED = (
@@ -36,6 +36,57 @@ PER_SEED = (
     "growth_events",
     "widths",
 )
+
+
+@dataclass(frozen=True)
+class ComparisonResults:
+    """Content of `results.json`: `policies` and `controls` have lists with one entry per finished seed.
+
+    `controls` also say what each is: its `kind`, the policy that it is `of`, and whose `network` it trains.
+    """
+
+    policies: Policies
+    controls: dict[str, dict[str, Any]]
+    conclusions: Conclusions
+    trajectories: dict[str, Any] | None
+    failures: list[dict[str, Any]]
+    samples: dict[str, int] | None
+
+    def rows(self) -> list[TableRow]:
+        """Return one row per policy, the best first."""
+        found = self.conclusions
+        return best_first(policy_rows(self.policies, found.reference, found.pairs, found.growth.not_grown))
+
+    def control_rows(self) -> list[TableRow]:
+        """Return one row per control, in the order of the file."""
+        return control_rows(self.policies, self.controls)
+
+
+def results_from(plain: Mapping[str, Any], where: str = RESULTS) -> ComparisonResults:
+    """Return what a `results.json` says, `where` in errors; conclusions that it lacks are drawn anew."""
+    return ComparisonResults(
+        policies=plain["policies"],
+        controls=plain.get("controls") or {},
+        conclusions=conclusions_of(plain, where),
+        trajectories=plain.get("trajectories"),
+        failures=plain.get("failures") or [],
+        samples=plain.get("samples"),
+    )
+
+
+def read_results(folder: Path) -> ComparisonResults:
+    """Return the results in a run folder; raises `InputError` where there are none.
+
+    Raises `DamagedFile` where the file does not hold the results of a comparison.
+    """
+    path = folder / RESULTS
+    if not path.exists():
+        raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
+    plain = read_json(path)
+    try:
+        return results_from(plain, str(path))
+    except KeyError as error:
+        raise DamagedFile(f"{path}: is damaged: no results of a comparison, without {error}") from error
 
 
 @dataclass(frozen=True)
@@ -63,7 +114,7 @@ class _Found:
 
 
 def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | None = None) -> dict[str, Any]:
-    """Content of `results.json`: for every policy lists with one entry per finished seed, in the order of `seeds`.
+    """Return the content of `results.json`, from what the runs of these jobs have left.
 
     `reference` is the policy that the others are tested against; None is the default one. Controls are apart from the
     policies.
@@ -74,25 +125,21 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
         if result is not None:
             found[job.policy].append(_Found(job, result.plain()))
     controls = {job.policy: job.control for job in jobs if isinstance(job, ControlJob)}
-    keys = _keys([run.result for runs in found.values() for run in runs])
-    policies = {name: _rows(runs, keys) for name, runs in found.items() if name not in controls}
-    logs = {name: [[row.plain() for row in read_rows(run.job.folder)] for run in found[name]] for name in policies}
+    runs = {name: own for name, own in found.items() if name not in controls}
+    keys = _keys([run.result for own in found.values() for run in own])
+    policies = {name: _rows(own, keys) for name, own in runs.items()}
     rows = {name: _rows(found[name], keys) for name in controls}
-    verdict = describe(policies, reference)
-    verdict["growth"] = growth = describe_growth(_outcomes({name: found[name] for name in policies}))
-    if growth["sentence"]:
-        verdict["sentence"] = f"{growth['sentence']} {verdict['sentence']}"
-    grown = {name: found[name] for name in policies if name not in growth["not_grown"]}
-    verdict["controls"] = {
-        **describe_controls(metric_of(policies), policies, list(controls.values()), rows),
-        **_found_controls(grown, controls, rows),
-    }
-    samples = [run.result.get("samples") for runs in found.values() for run in runs]
+    growth = growth_outcome(_outcomes(runs))
+    made = {name: control for name, control in controls.items() if rows[name]["seeds"]}
+    there = find_controls(_grown(runs, growth), made)
+    conclusions = conclude(policies, reference, growth, ControlRuns(tuple(controls.values()), rows, there))
+    logs = {name: [[row.plain() for row in read_rows(run.job.folder)] for run in own] for name, own in runs.items()}
+    samples = [run.result.get("samples") for own in found.values() for run in own]
     return {
         "samples": samples[0] if samples and all(one == samples[0] for one in samples) else None,
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
-        "verdict": verdict,
+        "verdict": conclusions.plain(),
         "trajectories": trajectories(logs, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
@@ -112,7 +159,7 @@ def _rows(runs: Sequence[_Found], keys: Sequence[str]) -> dict[str, list[Any]]:
     return {"seeds": [run.job.seed for run in runs], **{key: [one.get(key) for one in found] for key in keys}}
 
 
-def _outcomes(runs: dict[str, list[_Found]]) -> dict[str, Outcome]:
+def _outcomes(runs: Mapping[str, list[_Found]]) -> dict[str, Outcome]:
     """Of the policies that should change size."""
     return {
         name: Outcome(
@@ -125,9 +172,9 @@ def _outcomes(runs: dict[str, list[_Found]]) -> dict[str, Outcome]:
     }
 
 
-def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control], rows: Policies) -> dict[str, Any]:
-    """Which of the controls of each growing policy are there, which are not, and the sentence that says so."""
-    policies = {
+def _grown(runs: Mapping[str, list[_Found]], growth: GrowthOutcome) -> dict[str, Grown]:
+    """What the policies were and came to, but for those that should have grown and did not."""
+    return {
         name: Grown(
             config=found[0].job.config,
             seed=fmean(run.seed_parameters for run in found),
@@ -135,16 +182,5 @@ def _found_controls(runs: dict[str, list[_Found]], controls: dict[str, Control],
             flops=fmean(run.result["training_flops"] for run in found),
         )
         for name, found in runs.items()
-        if found
+        if found and name not in growth.not_grown
     }
-    found = find_controls(policies, {name: one for name, one in controls.items() if rows[name]["seeds"]})
-    lacking = lacking_controls(found)
-    return {"found": found, "lacking": lacking, "lacking_sentence": lacking_sentence(lacking, len(found))}
-
-
-def read_results(folder: Path) -> dict[str, Any]:
-    """Content of a run folder's `results.json`; raises `InputError` where there is none."""
-    path = folder / RESULTS
-    if not path.exists():
-        raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
-    return read_json(path)

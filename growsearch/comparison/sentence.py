@@ -7,11 +7,12 @@ from statistics import fmean
 
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair
+from growsearch.comparison.wording import plural
 from growsearch.statistics import LEVEL, seeds_needed, smallest_p_value
 
 
 def verdict_sentence(metric: Metric, policies: Policies, reference: str, pairs: Sequence[Pair]) -> str:
-    """Which policy came out first, which ones can be called better or worse than the reference, and why or why not."""
+    """Say which policy came out first, which ones are better or worse than the reference, and why or why not."""
     means = {name: fmean(rows[metric.key]) for name, rows in policies.items() if rows[metric.key]}
     if not means:
         return "No run has finished."
@@ -20,7 +21,7 @@ def verdict_sentence(metric: Metric, policies: Policies, reference: str, pairs: 
         [only] = ranked
         return f"{only} reaches a {metric.words} of {metric.show(means[only])} (mean of {_seeds(policies[only])})."
     against = [pair for pair in pairs if pair.against == reference]
-    parts = [_first(metric, policies, ranked, means), _calls(metric, reference, against), _gaps(policies)]
+    parts = [_first(metric, policies, ranked, means), _directions(metric, reference, against), _gaps(policies)]
     return " ".join(part for part in parts if part)
 
 
@@ -31,21 +32,21 @@ def _first(metric: Metric, policies: Policies, ranked: Sequence[str], means: dic
     return f"{text}; next is {ranked[1]} with {metric.show(means[ranked[1]])}." if len(ranked) > 1 else f"{text}."
 
 
-def _calls(metric: Metric, reference: str, against: Sequence[Pair]) -> str:
-    """What is called, against the reference; or that nothing is, and what it would take."""
+def _directions(metric: Metric, reference: str, against: Sequence[Pair]) -> str:
+    """What differs significantly from the reference; or that nothing does, and what it would take."""
     if not against:
         return f"No winner is called: no seed has finished for both {reference}, the reference, and another policy."
-    number = f"{len(against)} comparison{'s' if len(against) > 1 else ''} with {reference}"
+    number = f"{plural(len(against), 'comparison')} with {reference}"
     most, needed = max(pair.seeds for pair in against), seeds_needed(len(against))
-    called = [pair for pair in against if pair.call]
-    if not called and most < needed:
+    significant = [pair for pair in against if pair.direction]
+    if not significant and most < needed:
         least = smallest_p_value(most, len(against))
         return (
-            f"No winner is called: with {most} seed{'s' if most > 1 else ''} and {number}, no difference can be told "
+            f"No winner is called: with {plural(most, 'seed')} and {number}, no difference can be told "
             f"from chance, however large (p is {least:.2g} at best and has to be {LEVEL:g} or less). It takes at least "
             f"{needed} seeds."
         )
-    if not called:
+    if not significant:
         least = min(pair.adjusted_p_value for pair in against if pair.adjusted_p_value is not None)
         corrected = f", corrected for {number}" if len(against) > 1 else ""
         return (
@@ -53,21 +54,21 @@ def _calls(metric: Metric, reference: str, against: Sequence[Pair]) -> str:
             f"(smallest {show_p(least)}{corrected}). That does not show that they are equal: more seeds may tell."
         )
     parts = [
-        _listed(f"{word.capitalize()} than {reference} on the same seeds", metric, called, word)
+        _listed(f"{word.capitalize()} than {reference} on the same seeds", metric, significant, word)
         for word in ("better", "worse")
     ]
-    if rest := [pair.policy for pair in against if not pair.call]:
+    if rest := [pair.policy for pair in against if not pair.direction]:
         parts.append(f"Not told apart from {reference}: {', '.join(rest)}.")
     if len(against) > 1:
         parts.append(f"Only differences from {reference} are tested; p is corrected for all {len(against)}.")
     return " ".join(part for part in parts if part)
 
 
-def _listed(start: str, metric: Metric, pairs: Sequence[Pair], call: str) -> str:
+def _listed(start: str, metric: Metric, pairs: Sequence[Pair], direction: str) -> str:
     items = [
         f"{pair.policy} ({metric.show_change(pair.mean_difference)}, {show_p(pair.adjusted_p_value)})"
         for pair in pairs
-        if pair.call == call and pair.adjusted_p_value is not None
+        if pair.direction == direction and pair.adjusted_p_value is not None
     ]
     return f"{start}: {', '.join(items)}." if items else ""
 
@@ -81,5 +82,4 @@ def _gaps(policies: Policies) -> str:
 
 
 def _seeds(rows: dict[str, list[object]]) -> str:
-    count = len(rows["seeds"])
-    return f"{count} seed{'s' if count != 1 else ''}"
+    return plural(len(rows["seeds"]), "seed")

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass, replace
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from statistics import fmean
 from typing import Any, Literal
 
-from growsearch.comparison.metric import Metric, metric_of, show_p
+from growsearch.comparison.metric import Metric, Policies, metric_of, show_p
+from growsearch.comparison.pairs import Pair
+from growsearch.comparison.wording import human
 from growsearch.statistics import standard_deviation
 
 
@@ -15,8 +18,8 @@ class TableRow:
     """Means over the finished seeds of one policy; `std` is over the seeds, `growth_share` a share of the seconds.
     `growth_flops` is that part of `training_flops` which growth steps computed, 0 where it was not recorded.
 
-    `pair` is the verdict's entry of the policy against the `reference`, None for the reference itself; a policy that is
-    alone has no reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
+    `pair` is the policy against the `reference`, None for the reference itself; a policy that is alone has no
+    reference. `still` marks a policy that should grow, and did not in any run. `active` counts the
     parameters that no mask prunes, and `change` is what the policy does to their number, None for a fixed
     network.
     """
@@ -33,7 +36,7 @@ class TableRow:
     seconds: float
     growth_share: float
     reference: str | None
-    pair: dict[str, Any] | None
+    pair: Pair | None
     change: Literal["grows", "prunes"] | None
     still: bool = False
 
@@ -69,8 +72,9 @@ class TableRow:
         """Mean paired difference from the reference, with its adjusted p-value."""
         if self.pair is None:
             return "reference" if self.policy == self.reference else ""
-        change = self.metric.show_change(self.pair["mean_difference"], unit=False)
-        return f"{change} ({show_p(self.pair['adjusted_p_value'])})"
+        change = self.metric.show_change(self.pair.mean_difference, unit=False)
+        p_value = self.pair.p_value if self.pair.adjusted_p_value is None else self.pair.adjusted_p_value
+        return f"{change} ({show_p(p_value)})"
 
 
 def table_header(row: TableRow) -> tuple[str, ...]:
@@ -80,28 +84,40 @@ def table_header(row: TableRow) -> tuple[str, ...]:
     return ("policy", score, *against, "parameters", "training FLOPs", "seconds", "growth", "seeds")
 
 
-def result_table(results: dict[str, Any]) -> list[TableRow]:
-    """One row per policy, in the order of the file."""
-    policies, verdict = results["policies"], results["verdict"]
-    metric, reference = metric_of(policies), verdict["reference"] if len(policies) > 1 else None
-    pairs = {pair["policy"]: pair for pair in verdict["pairs"] if pair["against"] == reference}
-    still = (verdict.get("growth") or {}).get("not_grown", ())
-    rows = [_row(name, rows, metric, reference, pairs.get(name)) for name, rows in policies.items()]
-    return [replace(row, still=row.policy in still) for row in rows]
+def policy_rows(
+    policies: Policies, reference: str, pairs: Iterable[Pair], not_grown: Sequence[str] = ()
+) -> list[TableRow]:
+    """Return one row per policy, in the order of the file.
+
+    Args:
+        policies: Lists over the seeds, by policy.
+        reference: The policy that the others are tested against.
+        pairs: Of every two policies.
+        not_grown: The policies that should grow, and did not in any run.
+    """
+    metric, alone = metric_of(policies), len(policies) < 2
+    against = {pair.policy: pair for pair in pairs if pair.against == reference}
+    return [
+        _row(name, rows, metric, None if alone else reference, None if alone else against.get(name), name in not_grown)
+        for name, rows in policies.items()
+    ]
 
 
-def control_rows(results: dict[str, Any]) -> list[TableRow]:
-    """One row per control; how they compare with their policies is in the verdict."""
-    policies, verdict = results["policies"], results["verdict"]
-    metric, reference = metric_of(policies), verdict["reference"] if len(policies) > 1 else None
-    return [_row(name, rows, metric, reference, None) for name, rows in results["controls"].items()]
+def control_rows(policies: Policies, controls: Policies) -> list[TableRow]:
+    """Return one row per control, in the metric of the policies; how they compare with these is said elsewhere."""
+    return [_row(name, rows, metric_of(policies), None, None, False) for name, rows in controls.items()]
+
+
+def best_first(rows: Iterable[TableRow]) -> list[TableRow]:
+    """Return the rows by their mean, the best first, policies without a finished seed last."""
+    return sorted(rows, key=lambda row: (row.seeds == 0, -row.mean if row.metric.higher_is_better else row.mean))
 
 
 def _row(
-    name: str, rows: dict[str, list[Any]], metric: Metric, reference: str | None, pair: dict[str, Any] | None
+    name: str, rows: dict[str, list[Any]], metric: Metric, reference: str | None, pair: Pair | None, still: bool
 ) -> TableRow:
     seconds, active = _mean(rows["seconds"]), _mean(rows.get("active_parameters") or rows["parameters"])
-    smaller = active < _mean(rows["seed_parameters"])
+    smaller = active < _mean(rows.get("seed_parameters") or rows["parameters"])
     return TableRow(
         policy=name,
         metric=metric,
@@ -117,16 +133,9 @@ def _row(
         reference=reference,
         pair=pair,
         change=None if not any(rows["growth_events"]) else "prunes" if smaller else "grows",
+        still=still,
     )
 
 
 def _mean(values: list[float]) -> float:
     return fmean(values) if values else 0.0
-
-
-def human(number: float) -> str:
-    """A count with three digits and a unit: 1234567 is `1.23 M`."""
-    for size, unit in ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k")):
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.3g}"

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from math import inf
 from statistics import fmean
 from typing import Any
@@ -53,6 +54,39 @@ def trajectories(runs: Mapping[str, Sequence[Rows]], ranked_by: Metric = ACCURAC
             for name, policy in runs.items()
         },
     }
+
+
+@dataclass(frozen=True)
+class TargetCost:
+    """A policy on its way: the mean validation metric at the `end` and over FLOPs, and what the target cost it.
+
+    `flops` and `seconds` are None where one of the `seeds` never got there; `reached` counts those that did.
+    """
+
+    policy: str
+    end: float
+    average: float
+    flops: float | None
+    seconds: float | None
+    reached: int
+    seeds: int
+
+
+def target_costs(found: Mapping[str, Any], names: Iterable[str]) -> list[TargetCost]:
+    """Return the costs of these policies from `results.json`'s trajectories, but for those without a finished run."""
+    return [
+        TargetCost(
+            policy=name,
+            end=fmean(own["final"]),
+            average=fmean(own["average"]),
+            flops=typical_cost(own["flops_to_target"]),
+            seconds=typical_cost(own["seconds_to_target"]),
+            reached=sum(cost is not None for cost in own["flops_to_target"]),
+            seeds=len(own["final"]),
+        )
+        for name in names
+        if (own := found["policies"].get(name)) and own["final"]
+    ]
 
 
 def typical_cost(costs: Sequence[float | None]) -> float | None:

@@ -1,22 +1,26 @@
-"""What the audits of a folder's runs found, where there are any."""
+"""What the audits of a folder's runs found: for the page, and as the tables that the terminal shows too."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from html import escape
 from pathlib import Path
 from statistics import fmean
 
-from growsearch.audit import Audit, Branch, Summary, read_audits, read_summaries
+from growsearch.audit import Audit, Branch, Effect, Summary, read_audits, read_summaries
 from growsearch.audit.sentence import signed
 from growsearch.audit.verdict import METRICS
+from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.table import human
-from growsearch.report.markup import details, plural, table
+from growsearch.comparison.wording import human, plural
+from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
+
+_ACCURACY = "validation_accuracy"
 
 
 def audit_section(folder: Path) -> str:
-    """Every audited event, and the calibration of every summarised run; empty where nothing was audited."""
+    """Show every audited event, and the calibration of every summarised run; empty where nothing was audited."""
     parts = [
         f"<h3>{escape(f'{one.policy}, seed {one.seed}: all {one.events} events')}</h3>\n<p>{escape(one.sentence)}</p>\n"
         f"{table(calibration_table(one)) if one.calibrations else ''}"
@@ -32,38 +36,33 @@ def audit_section(folder: Path) -> str:
 
 
 def audit_table(found: Audit) -> Table:
-    """A row for each way to go on from just before the event."""
-    metric = METRICS[found.metric]
+    """Show each way to go on from just before the event: what it ended with, and its difference from the event."""
+    accuracy = any(one.metric == _ACCURACY for one in found.comparisons)
+    titles = ["branch", "seeds", "parameters", "training FLOPs", METRICS[found.metric].words, "difference"]
+    titles += ["95 % interval", "p, corrected", "difference at equal FLOPs"]
+    titles += [*(["difference in accuracy"] if accuracy else []), "at once", "promised"]
     rows = []
     for branch in found.branches:
-        pair = _pair(found, "steps", branch)
-        final = f"{fmean(rows[-1][found.metric] for rows in branch.rows):.4g}" if branch.rows else "failed"
-        interval = " to ".join(map(signed, pair.interval)) if pair and pair.interval else ""
-        equal = _pair(found, "flops", branch)
-        rows.append(
-            (
-                branch.name,
-                str(len(branch.seeds)),
-                human(fmean(branch.parameters)) if branch.parameters else "",
-                final,
-                signed(pair.mean_difference) if pair else "",
-                interval,
-                _p_value(pair),
-                signed(equal.mean_difference) if equal else "",
-            )
-        )
+        cells = [branch.name, str(len(branch.seeds)), *_end(branch, found.metric)]
+        cells += _difference(_pair(found, found.metric, "steps", branch))
+        equal = _pair(found, found.metric, "flops", branch)
+        cells.append(signed(equal.mean_difference) if equal else "")
+        if accuracy:
+            pair = _pair(found, _ACCURACY, "steps", branch)
+            cells.append(VALIDATION[_ACCURACY].show_change(round(pair.mean_difference, 6) + 0.0) if pair else "")
+        rows.append((*cells, *_effects([effect for effect in branch.effects if effect is not None])))
     caption = (
         f"Event {found.event} of {found.policy}, seed {found.seed}: branches of {plural(found.steps, 'step')} from "
-        "just before it. Differences are the event as it was minus the branch, on the same seeds; of a loss, less is "
-        "better."
+        "just before it, means over the seeds. Differences are the event as it was minus the branch, on the same seeds "
+        "(± standard error); of a loss, less is better. At once: change of the loss by the growth itself, in brackets "
+        "what was predicted. Promised: change of the loss by the first gradient step of the new weights."
     )
-    titles = ("branch", "seeds", "parameters", metric.words, "difference", "95 % interval", "p, corrected")
     name = f"audit-{found.policy}-{found.seed}-{found.event}"
-    return Table(name, "Audit", caption, (*titles, "difference at equal FLOPs"), tuple(rows))
+    return Table(name, "Audit", caption, tuple(titles), tuple(rows))
 
 
 def events_table(found: Summary) -> Table:
-    """A row for each event: what it did to the loss at once, and what was predicted."""
+    """Show what each event did to the loss at once, and what was predicted."""
     rows = []
     for row in found.rows:
         effect, first = row.effect, row.effect.first_step
@@ -82,13 +81,14 @@ def events_table(found: Summary) -> Table:
 
 
 def calibration_table(found: Summary) -> Table:
-    """How well predictions agreed with what was measured."""
+    """Show how well predictions agreed with what was measured."""
     rows = tuple(
         (
             one.prediction,
             one.data,
             str(one.events),
             _number(one.correlation),
+            _number(one.rank_correlation),
             "" if one.sign_agreement is None else f"{100 * one.sign_agreement:.0f} %",
             _number(one.slope),
             " to ".join(map(_number, one.interval)) if one.interval else "",
@@ -97,20 +97,48 @@ def calibration_table(found: Summary) -> Table:
         for one in found.calibrations
     )
     caption = "Predicted and measured changes of the loss over all events: well calibrated are slope and ratio of 1."
-    titles = ("prediction", "measured on", "events", "correlation", "sign right", "slope", "95 % interval")
+    titles = ("prediction", "measured on", "events", "correlation", "rank correlation", "sign right", "slope")
     name = f"calibration-{found.policy}-{found.seed}"
-    return Table(name, "Calibration", caption, (*titles, "median ratio"), rows)
+    return Table(name, "Calibration", caption, (*titles, "95 % interval", "median ratio"), rows)
 
 
-def _pair(found: Audit, at: str, branch: Branch) -> Pair | None:
-    return next((pair for pair in found.compared(found.metric, at).pairs if pair.against == branch.name), None)
+def _pair(found: Audit, metric: str, at: str, branch: Branch) -> Pair | None:
+    return next((pair for pair in found.compared(metric, at).pairs if pair.against == branch.name), None)
 
 
-def _p_value(pair: Pair | None) -> str:
+def _end(branch: Branch, metric: str) -> tuple[str, str, str]:
+    """Parameters, training FLOPs and the metric at the end."""
+    if not branch.rows:
+        return "", "", "failed"
+    final = f"{fmean(rows[-1][metric] for rows in branch.rows):.4g}"
+    return human(fmean(branch.parameters)), human(fmean(branch.training_flops)), final
+
+
+def _difference(pair: Pair | None) -> tuple[str, str, str]:
+    """Mean with its error, interval, and p-value with the significant direction."""
     if pair is None:
-        return ""
+        return "", "", ""
+    error = "" if pair.standard_error is None else f" ± {pair.standard_error:.2g}"
+    interval = " to ".join(map(signed, pair.interval)) if pair.interval else ""
     p_value = pair.p_value if pair.adjusted_p_value is None else pair.adjusted_p_value
-    return f"{p_value:.2g}{f', {pair.call}' if pair.call else ''}"
+    return (
+        f"{signed(pair.mean_difference)}{error}",
+        interval,
+        f"{p_value:.2g}{f', {pair.direction}' if pair.direction else ''}",
+    )
+
+
+def _effects(grown: Sequence[Effect]) -> tuple[str, str]:
+    """Means of the measured change (the predicted one), and of what the new weights promised."""
+    measured = _mean([effect.measured_change for effect in grown])
+    predicted = _mean([effect.predicted_change for effect in grown])
+    first = [effect.first_step.predicted for effect in grown if effect.first_step is not None]
+    return f"{measured} ({predicted or 'nothing'})" if grown else "", _mean(first)
+
+
+def _mean(values: Sequence[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return signed(fmean(known)) if known else ""
 
 
 def _number(value: float | None) -> str:

@@ -2,60 +2,55 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from html import escape
-from typing import Any
 
+from growsearch.comparison import ComparisonResults, Conclusions, TableRow
+from growsearch.comparison.control_differences import ControlDifference
 from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
 from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
-from growsearch.comparison.table import TableRow, control_rows, human
-from growsearch.report.beside import Beside, besides
-from growsearch.report.differences import difference_cells, interval_words
+from growsearch.comparison.pairs import Pair
+from growsearch.comparison.wording import human
+from growsearch.report.differences import difference_cells
 from growsearch.report.markup import details, note, table
-from growsearch.report.results_table import ranked
 from growsearch.report.tables import Table
 
 _LISTED = 8  # sentences that are all shown at first
 _KINDS = (SMALL, SMALL_COMPUTE, BIG, RANDOM, RETRAINED)
-_TITLES = ("control of", "mean difference", "95 % interval", "p", "p, corrected", "policy better on", "called")
+_TITLES = ("control of", "mean difference", "95 % interval", "p", "p, corrected", "policy better on", "verdict")
 
 
-def control_section(metric: Metric, results: dict[str, Any]) -> str:
-    """The sentences, the table, and which controls lack; empty where nothing is compared."""
-    found = results["verdict"].get("controls") or {}
-    shown = controls_table(metric, results)
-    lacking = found.get("lacking_sentence") if len(results["policies"]) > 1 else None
-    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.get("sentences", []))
-    listed = f"<ul>{sentences}</ul>\n" if sentences else ""
-    if len(shown.rows) > _LISTED:
-        listed = details("In words", listed)
-    beside = beside_table(metric, results)
-    compared = f'<div class="words">{table(beside)}</div>' if beside.rows else ""
-    return f"{compared}{listed}{table(shown) if shown.rows else ''}{note(lacking) if lacking else ''}"
+def control_section(results: ComparisonResults) -> str:
+    """Show the sentences, the tables, and which controls lack; empty where nothing is compared."""
+    found = results.conclusions.controls
+    sentences = "".join(f"<li>{escape(sentence)}</li>" for sentence in found.sentences)
+    words = f"<ul>{sentences}</ul>\n" if sentences else ""
+    if len(found.sentences) > _LISTED:
+        words = details("In words", words)
+    every, asked = control_differences_table(results), controls_table(results)
+    compared = f'<div class="words">{table(every)}</div>' if every.rows else ""
+    lacking = note(found.lacking_sentence) if found.lacking_sentence else ""
+    return f"{compared}{words}{table(asked) if asked.rows else ''}{lacking}"
 
 
-def beside_table(metric: Metric, results: dict[str, Any]) -> Table:
-    """A row for each growing policy, a column for each kind of control: how they differ, and at what FLOPs."""
-    found = besides(results)
+def control_differences_table(results: ComparisonResults) -> Table:
+    """Show each growing policy in a row, each kind of control in a column: how they differ, and at what FLOPs."""
+    metric, found = results.conclusions.ranked_by, results.conclusions.controls.differences
     kinds = [kind for kind in _KINDS if any(kind in own for own in found.values())]
-    order = [row.policy for row in ranked(results) if row.policy in found]
-    rows = tuple((name, *(_beside(metric, name, found[name], kind) for kind in kinds)) for name in order)
+    order = [row.policy for row in results.rows() if row.policy in found]
+    rows = tuple((name, *(_difference(metric, name, found[name], kind) for kind in kinds)) for name in order)
     unit = "points of " if metric.percent else ""
     caption = (
         f"Each growing policy minus each of its controls on the same seeds, in {unit}{metric.words}, with the 95 % "
         "interval of this difference alone (from six seeds on), the control's name, and the policy's training FLOPs as "
         "a multiple of the control's. For orientation: these differences are not corrected for their number."
     )
-    return Table(
-        "beside",
-        "Growing policies beside their controls",
-        caption,
-        ("policy", *(f"minus {CONTROLS[kind]}" for kind in kinds)),
-        rows,
-    )
+    titles = ("policy", *(f"minus {CONTROLS[kind]}" for kind in kinds))
+    return Table("control-differences", "Growing policies beside their controls", caption, titles, rows)
 
 
-def _beside(metric: Metric, policy: str, own: dict[str, Beside | None], kind: str) -> str:
+def _difference(metric: Metric, policy: str, own: Mapping[str, ControlDifference | None], kind: str) -> str:
     if kind not in own:
         return "–"
     one = own[kind]
@@ -65,26 +60,28 @@ def _beside(metric: Metric, policy: str, own: dict[str, Beside | None], kind: st
         return "is this control"
     if one.difference is None:
         return f"no seed in common with {one.control}"
-    interval = f" ({interval_words(metric, one.interval)})" if one.interval else ""
+    interval = f" ({metric.show_interval(one.interval)})" if one.interval else ""
     return f"{metric.show_change(one.difference, unit=False)}{interval} · {one.control}, {one.flops:.2g} × FLOPs"
 
 
-def controls_table(metric: Metric, results: dict[str, Any]) -> Table:
-    """A row for each control: what it reached at what cost, and how its policy differs from it."""
-    rows = control_rows(results) if results.get("controls") else []
-    pairs = {pair["against"]: pair for pair in (results["verdict"].get("controls") or {}).get("pairs", [])}
-    cells = tuple(_row(metric, row, results["controls"][row.policy]["of"], pairs.get(row.policy)) for row in rows)
+def controls_table(results: ComparisonResults) -> Table:
+    """Show each control that the file asked for: what it reached at what cost, and how its policy differs from it."""
+    found = results.conclusions
+    pairs = {pair.against: pair for pair in found.controls.pairs}
+    of = {name: str(one["of"]) for name, one in results.controls.items()}
+    rows = tuple(_row(found, row, of[row.policy], pairs.get(row.policy)) for row in results.control_rows())
     caption = (
         "Each growing policy minus its control, on the same seeds. p is corrected for all comparisons with controls "
-        "by Holm's method, apart from those with the reference. Called is the policy, better or worse than its control."
+        "by Holm's method, apart from those with the reference. The verdict is on the policy, better or worse than its "
+        "control."
     )
-    score = f"{metric.words} (mean ± std)"
+    score = f"{found.ranked_by.words} (mean ± std)"
     titles = ("control", score, "parameters", "training FLOPs", *_TITLES)
-    return Table("controls", "Controls", caption, titles, cells)
+    return Table("controls", "Controls", caption, titles, rows)
 
 
-def _row(metric: Metric, row: TableRow, policy: str, pair: dict[str, Any] | None) -> tuple[str, ...]:
+def _row(found: Conclusions, row: TableRow, policy: str, pair: Pair | None) -> tuple[str, ...]:
     name, score, *_ = row.cells()
     cost = (row.size(), human(row.training_flops)) if row.seeds else ("", "")
-    compared = (*difference_cells(metric, pair), pair["call"] or "not told apart") if pair else ("",) * 6
+    compared = (*difference_cells(found.ranked_by, pair), pair.direction or "not told apart") if pair else ("",) * 6
     return (name, score, *cost, policy, *compared)

@@ -2,37 +2,31 @@
 
 from __future__ import annotations
 
-from statistics import fmean
-from typing import Any
-
-from growsearch.comparison.metric import VALIDATION, Metric
-from growsearch.comparison.table import human
-from growsearch.comparison.trajectory import typical_cost
+from growsearch.comparison import ComparisonResults
+from growsearch.comparison.metric import VALIDATION
+from growsearch.comparison.trajectory import target_costs
+from growsearch.comparison.wording import human
 from growsearch.report.tables import Table
 
 
-def costs_table(metric: Metric, results: dict[str, Any], names: list[str]) -> Table:
-    """The validation metric over the compute spent, and the cost of the target; rows as in `names`."""
-    tracks, summaries = results["trajectories"], results["verdict"]["policies"]
-    kind = VALIDATION.get(tracks["metric"], metric.on_validation())
-    rows = []
-    for name in names:
-        track = tracks["policies"].get(name)
-        if not track or not track["final"]:
-            continue
-        flops, seconds = typical_cost(track["flops_to_target"]), typical_cost(track["seconds_to_target"])
-        reached = sum(cost is not None for cost in track["flops_to_target"])
-        rows.append(
-            (
-                name,
-                metric.show(summaries[name]["interquartile_mean"]),
-                kind.show(fmean(track["final"])),
-                kind.show(fmean(track["average"])),
-                "not on every seed" if flops is None else human(flops),
-                "" if seconds is None else f"{seconds:.1f}",
-                f"{reached} of {len(track['final'])}",
-            )
+def costs_table(results: ComparisonResults) -> Table | None:
+    """Show the validation metric over the compute spent, and the cost of the target; None without validation."""
+    tracks, found = results.trajectories, results.conclusions
+    if not tracks:
+        return None
+    metric, kind = found.ranked_by, VALIDATION.get(tracks["metric"], found.ranked_by.on_validation())
+    rows = tuple(
+        (
+            one.policy,
+            metric.show(found.policies[one.policy].interquartile_mean),
+            kind.show(one.end),
+            kind.show(one.average),
+            "not on every seed" if one.flops is None else human(one.flops),
+            "" if one.seconds is None else f"{one.seconds:.1f}",
+            f"{one.reached} of {one.seeds}",
         )
+        for one in target_costs(tracks, [row.policy for row in results.rows()])
+    )
     titles = (
         "policy",
         f"{metric.words}, middle half of the seeds",
@@ -51,4 +45,4 @@ def costs_table(metric: Metric, results: dict[str, Any], names: list[str]) -> Ta
         f"{human(tracks['to_flops'])} training FLOPs for all policies; one that ended before keeps its last value, "
         "so it favours what learns with few FLOPs over what ends best."
     )
-    return Table("costs", "Cost to a target", caption, titles, tuple(rows))
+    return Table("costs", "Cost to a target", caption, titles, rows)

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from statistics import fmean
+from statistics import fmean, stdev
 from typing import Any, TypeVar
 
 from growsearch.report.logs import RunLog
-from growsearch.statistics import standard_deviation
 
 METRICS = {
     "validation_accuracy": "validation accuracy",
@@ -48,7 +47,7 @@ def shown(recorded: Iterable[str]) -> dict[str, str]:
 
 
 def _band(metric: str, columns: Sequence[Sequence[Row]]) -> dict[str, list[float | None]]:
-    """Mean and standard_deviation of a metric over the runs, at every row."""
+    """Mean and standard deviation of a metric over the runs, at every row."""
     band: dict[str, list[float | None]] = {"mean": [], "low": [], "high": []}
     for rows in columns:
         values = [row.get(metric) for row in rows]
@@ -56,7 +55,7 @@ def _band(metric: str, columns: Sequence[Sequence[Row]]) -> dict[str, list[float
         if len(known) < len(values):
             ends: tuple[float | None, ...] = (None, None, None)
         else:
-            mean, deviation = fmean(known), standard_deviation(known)
+            mean, deviation = fmean(known), stdev(known) if len(known) > 1 else 0.0
             ends = (mean, max(mean - deviation, min(known)), min(mean + deviation, max(known)))
         for key, value in zip(band, ends, strict=True):
             band[key].append(None if value is None else _rounded(value))
@@ -64,7 +63,7 @@ def _band(metric: str, columns: Sequence[Sequence[Row]]) -> dict[str, list[float
 
 
 def thinned(items: list[T], most: int) -> list[T]:
-    """At most `most` of the items, evenly standard_deviation, the first and the last among them."""
+    """At most `most` of the items, evenly spaced, the first and the last among them."""
     if len(items) <= most:
         return items
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
+from growsearch.comparison import Conclusions
 from growsearch.comparison.metric import Metric
+from growsearch.comparison.pairs import Pair
 from growsearch.report.markup import frame, head
 from growsearch.report.tables import Table
 
@@ -14,90 +15,82 @@ _TITLES = ("mean difference", "95 % interval", "p", "p, corrected", "better on")
 _DRAWN = (220, 22)  # width and height of an interval
 
 
-def tested_pairs(verdict: dict[str, Any]) -> list[dict[str, Any]]:
-    """The pairs with the reference, the one that is furthest ahead first."""
-    sign = -1 if verdict["higher_is_better"] else 1
-    pairs = [pair for pair in verdict["pairs"] if pair["against"] == verdict["reference"]]
-    return sorted(pairs, key=lambda pair: sign * pair["mean_difference"])
-
-
-def differences_table(metric: Metric, verdict: dict[str, Any]) -> Table:
-    """Every policy against the reference: how far apart, how sure, and what is called."""
-    reference = verdict["reference"]
-    pairs = tested_pairs(verdict)
+def differences_table(found: Conclusions) -> Table:
+    """Show every policy against the reference: how far apart, how sure, and the significant direction."""
+    reference, pairs = found.reference, _furthest_first(found)
     caption = (
         f"Each policy minus {reference} on the same seeds. p is of the exact paired permutation test; corrected for "
-        f"all {len(pairs)} by Holm's method, a difference is called where it is {verdict['level']:g} or less. The "
+        f"all {len(pairs)} by Holm's method, a difference is significant where it is {found.level:g} or less. The "
         "interval is of each difference alone, not corrected: among many, some exclude 0 by chance. Better on: the "
         f"seeds on which the policy is better than {reference}."
     )
-    rows = tuple((pair["policy"], *difference_cells(metric, pair), pair["call"] or "") for pair in pairs)
+    rows = tuple((pair.policy, *difference_cells(found.ranked_by, pair), pair.direction or "") for pair in pairs)
     return Table("differences", f"Differences from {reference}", caption, ("policy", *_TITLES, "verdict"), rows)
 
 
-def differences_html(metric: Metric, verdict: dict[str, Any]) -> str:
-    """The same for the page, with the intervals drawn."""
-    shown, pairs = differences_table(metric, verdict), tested_pairs(verdict)
-    ends = [0.0, *(pair["mean_difference"] for pair in pairs)]
-    ends += [end for pair in pairs for end in pair["interval"] or ()]
+def differences_html(found: Conclusions) -> str:
+    """Show the same on the page, with the intervals drawn."""
+    shown, pairs = differences_table(found), _furthest_first(found)
+    ends = [0.0, *(pair.mean_difference for pair in pairs)]
+    ends += [end for pair in pairs for end in pair.interval or ()]
     body = ""
     for pair, (name, *cells) in zip(pairs, shown.rows, strict=True):
-        called = f'<td class="{pair["call"]}">{cells[-1]}</td>' if pair["call"] else "<td>not told apart</td>"
+        verdict = f'<td class="{pair.direction}">{cells[-1]}</td>' if pair.direction else "<td>not told apart</td>"
         plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:-1])
         drawn = _interval_svg(pair, min(ends), max(ends))
-        body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{called}</tr>\n'
+        body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{verdict}</tr>\n'
     caption = f"{shown.caption} Drawn: the mean as a dot, its interval as a bar; the upright line is no difference."
     return frame(caption, head((shown.titles[0], "mean and interval", *shown.titles[1:])), body)
 
 
-def pairs_table(metric: Metric, verdict: dict[str, Any]) -> Table:
-    """The policies other than the reference among each other."""
-    others = [pair for pair in verdict["pairs"] if pair["against"] != verdict["reference"]]
+def pairs_table(found: Conclusions) -> Table:
+    """Show the policies other than the reference among each other."""
+    others = [pair for pair in found.pairs if pair.against != found.reference]
     caption = (
         "For orientation only: these pairs are not tested, and among so many some p below 0.05 come by chance. "
         "The first policy minus the second, on the same seeds."
     )
-    rows = tuple((f"{pair['policy']} − {pair['against']}", *difference_cells(metric, pair)) for pair in others)
+    rows = tuple((f"{pair.policy} − {pair.against}", *difference_cells(found.ranked_by, pair)) for pair in others)
     return Table("pairs", "All other pairs", caption, ("policies", *_TITLES), rows)
 
 
-def interval_words(metric: Metric, interval: Sequence[float]) -> str:
-    """`+0.1 to +2.3`."""
-    low, high = (metric.show_change(end, unit=False) for end in interval)
-    return f"{low} to {high}"
-
-
-def difference_cells(metric: Metric, pair: dict[str, Any]) -> tuple[str, ...]:
-    """Mean difference, interval, p, corrected p, and on how many seeds the first of the pair is better."""
-    adjusted = pair["adjusted_p_value"]
+def difference_cells(metric: Metric, pair: Pair) -> tuple[str, ...]:
+    """Return mean difference, interval, p, corrected p, and on how many seeds the first of the pair is better."""
+    adjusted = pair.adjusted_p_value
     return (
-        metric.show_change(pair["mean_difference"]),
-        interval_words(metric, pair["interval"]) if pair["interval"] else "",
-        f"{pair['p_value']:.2g}",
+        metric.show_change(pair.mean_difference),
+        metric.show_interval(pair.interval) if pair.interval else "",
+        f"{pair.p_value:.2g}",
         "" if adjusted is None else f"{adjusted:.2g}",
-        f"{pair['wins']} of {pair['seeds']}{_ties(pair)}",
+        f"{pair.wins} of {pair.seeds}{_ties(pair)}",
     )
 
 
-def _ties(pair: dict[str, Any]) -> str:
-    ties = pair["seeds"] - pair["wins"] - pair["losses"]
+def _furthest_first(found: Conclusions) -> Sequence[Pair]:
+    """The pairs with the reference, the one that is furthest ahead first."""
+    sign = -1 if found.higher_is_better else 1
+    return sorted(found.tested, key=lambda pair: sign * pair.mean_difference)
+
+
+def _ties(pair: Pair) -> str:
+    ties = pair.seeds - pair.wins - pair.losses
     return f", {ties} equal" if ties else ""
 
 
-def _interval_svg(pair: dict[str, Any], low: float, high: float) -> str:
+def _interval_svg(pair: Pair, low: float, high: float) -> str:
     """A decoration: the numbers stand beside it."""
     width, height = _DRAWN
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         return 6 + (width - 12) * ((value - low) / (high - low) if high > low else 0.5)
 
-    zero, mean, middle = place(0.0), place(pair["mean_difference"]), height / 2
+    zero, mean, middle = position(0.0), position(pair.mean_difference), height / 2
     bar = ""
-    if pair["interval"]:
-        start, end = map(place, pair["interval"])
+    if pair.interval:
+        start, end = map(position, pair.interval)
         bar = f'<line class="bar" x1="{start:.1f}" x2="{end:.1f}" y1="{middle}" y2="{middle}"/>'
     return (
-        f'<svg class="interval {pair["call"] or ""}" viewBox="0 0 {width} {height}" aria-hidden="true">'
+        f'<svg class="interval {pair.direction or ""}" viewBox="0 0 {width} {height}" aria-hidden="true">'
         f'<line x1="{zero:.1f}" x2="{zero:.1f}" y1="0" y2="{height}"/>{bar}'
         f'<circle cx="{mean:.1f}" cy="{middle}" r="4.5"/></svg>'
     )

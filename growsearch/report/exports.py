@@ -4,16 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any
 
 import yaml
 
-from growsearch.comparison import read_results
-from growsearch.comparison.metric import metric_of
+from growsearch.comparison import ComparisonResults, read_results
 from growsearch.errors import InputError
 from growsearch.registry import nearest
-from growsearch.report.advice import advise
-from growsearch.report.control_section import beside_table, controls_table
+from growsearch.report.control_section import control_differences_table, controls_table
 from growsearch.report.costs import costs_table
 from growsearch.report.differences import differences_table
 from growsearch.report.growth import growth_table
@@ -22,11 +19,12 @@ from growsearch.report.logs import read_logs
 from growsearch.report.markdown import to_markdown
 from growsearch.report.page import write_report
 from growsearch.report.provenance import title_of
-from growsearch.report.results_table import ranked, results_table
+from growsearch.report.results_table import results_table
 from growsearch.report.spreadsheet import curves_csv, runs_csv
 from growsearch.report.tables import Table
+from growsearch.report.verdict import verdict_lines
 from growsearch.runs.files import write_atomically
-from growsearch.runs.layout import CONFIG, REPORT, SEARCH
+from growsearch.runs.layout import CONFIG, REPORT, RESULTS, SEARCH
 
 
 def write_reports(
@@ -43,53 +41,51 @@ def write_reports(
     searched = (folder / SEARCH).is_file()
     if searched and set(formats) != {"html"}:
         raise InputError(f"{folder} is a search, whose report is html only: for its trials as data see results.json")
-    read_results(folder)
-    place = out or folder
-    place.mkdir(parents=True, exist_ok=True)
+    if not (folder / RESULTS).is_file():
+        raise InputError(f"{folder / RESULTS} does not exist: name the folder of a comparison, a run or a search")
+    target = out or folder
+    target.mkdir(parents=True, exist_ok=True)
     if searched:
         from growsearch.report.search_page import write_search_report
 
-        return [write_search_report(folder, place / REPORT)]
-    return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, place, allow_import)]
+        return [write_search_report(folder, target / REPORT)]
+    return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, target, allow_import)]
 
 
-def report_tables(folder: Path, results: dict[str, Any]) -> list[Table]:
-    """The tables that every text format has."""
-    metric, rows = metric_of(results["policies"]), ranked(results)
-    names = [row.policy for row in rows]
-    tables = [results_table(rows)]
-    if results["verdict"]["pairs"]:
-        tables.append(differences_table(metric, results["verdict"]))
-    tables += [one for one in (beside_table(metric, results), controls_table(metric, results)) if one.rows]
-    if results.get("trajectories"):
-        tables.append(costs_table(metric, results, names))
-    grown = growth_table(read_logs(folder, results), names)
-    return [*tables, grown] if grown.rows else tables
+def report_tables(folder: Path, results: ComparisonResults) -> list[Table]:
+    """Return the tables that every text format has."""
+    names = [row.policy for row in results.rows()]
+    tables = [
+        results_table(results),
+        differences_table(results.conclusions),
+        control_differences_table(results),
+        controls_table(results),
+        costs_table(results),
+        growth_table(read_logs(folder, results), names),
+    ]
+    return [table for table in tables if table is not None and table.rows]
 
 
-def _html(folder: Path, place: Path, allow_import: bool) -> list[Path]:
-    return [write_report(folder, allow_import, place / REPORT)]
+def _html(folder: Path, target: Path, allow_import: bool) -> list[Path]:
+    return [write_report(folder, allow_import, target / REPORT)]
 
 
-def _markdown(folder: Path, place: Path, _: bool) -> list[Path]:
+def _markdown(folder: Path, target: Path, _: bool) -> list[Path]:
     results = read_results(folder)
-    advice = advise(results, ranked(results))
     title = title_of(results, yaml.safe_load((folder / CONFIG).read_text()))
-    verdict = [advice.headline]
-    if advice.reasons:
-        sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)
-        verdict = [f"**{advice.headline}**", sizes, " ".join(advice.reasons)]
-    return [_write(place / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]
+    headline, *others = verdict_lines(results.conclusions)
+    verdict = [f"**{headline}**" if others else headline, *others]
+    return [_write(target / "report.md", to_markdown(title, verdict, report_tables(folder, results)))]
 
 
-def _latex(folder: Path, place: Path, _: bool) -> list[Path]:
-    return [_write(place / "report.tex", to_latex(report_tables(folder, read_results(folder))))]
+def _latex(folder: Path, target: Path, _: bool) -> list[Path]:
+    return [_write(target / "report.tex", to_latex(report_tables(folder, read_results(folder))))]
 
 
-def _csv(folder: Path, place: Path, _: bool) -> list[Path]:
+def _csv(folder: Path, target: Path, _: bool) -> list[Path]:
     results = read_results(folder)
-    runs = _write(place / "runs.csv", runs_csv(results))
-    return [runs, _write(place / "curves.csv", curves_csv(read_logs(folder, results)))]
+    runs = _write(target / "runs.csv", runs_csv(results))
+    return [runs, _write(target / "curves.csv", curves_csv(read_logs(folder, results)))]
 
 
 def _write(path: Path, text: str) -> Path:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, quantiles
 from typing import Any
 
-from growsearch.comparison.table import human
+from growsearch.comparison.wording import human
 from growsearch.report.curves import thinned
 from growsearch.report.logs import RunLog
 from growsearch.report.tables import Table

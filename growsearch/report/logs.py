@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from growsearch.comparison.metric import metric_of
+from growsearch.comparison import ComparisonResults
 from growsearch.runs.layout import run_of
 from growsearch.runs.store import read_growth, read_rows
 
@@ -27,15 +27,15 @@ class RunLog:
     refused: int
 
 
-def read_logs(folder: Path, results: dict[str, Any]) -> dict[str, list[RunLog]]:
+def read_logs(folder: Path, results: ComparisonResults) -> dict[str, list[RunLog]]:
     """The runs of every policy and of every control, in the order of `results.json`."""
-    metric = metric_of(results["policies"])
+    metric = results.conclusions.ranked_by
     return {
         name: [
             _read(run_of(folder, name, seed), seed, score)
             for seed, score in zip(rows["seeds"], rows[metric.key], strict=True)
         ]
-        for name, rows in {**results["policies"], **results.get("controls", {})}.items()
+        for name, rows in {**results.policies, **results.controls}.items()
     }
 
 

@@ -68,10 +68,5 @@ def note(text: str) -> str:
     return f'<p class="note">{escape(text)}</p>'
 
 
-def plural(count: int, word: str) -> str:
-    """`1 seed`, `2 seeds`."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
 def _first_sentence(text: str) -> str:
     return text.partition(". ")[0].rstrip(".")

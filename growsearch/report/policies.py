@@ -6,7 +6,8 @@ from collections.abc import Sequence
 from html import escape
 from typing import Any
 
-from growsearch.comparison.table import human
+from growsearch.comparison import ComparisonResults
+from growsearch.comparison.wording import human
 from growsearch.config.merge import merge
 from growsearch.config.run_config import normalized
 from growsearch.errors import GrowsearchError
@@ -17,17 +18,17 @@ from growsearch.report.tables import Table
 _GROUPS = ("when", "where", "how", "soft")
 
 
-def policy_section(config: dict[str, Any], results: dict[str, Any], names: Sequence[str]) -> str:
+def policy_section(config: dict[str, Any], results: ComparisonResults) -> str:
     """A row for each policy, and in a closed part what the strategies do; empty for a run without policies."""
     policies = _merged(config)
     if len(policies) < 2:
         return ""
-    shown = [name for name in names if name in policies]
-    reference = results["verdict"].get("reference")
+    shown = [row.policy for row in results.rows() if row.policy in policies]
+    reference = results.conclusions.reference
     networks = _differing([policies[name]["network"] for name in shown])
     others = _others([policies[name] for name in shown])
     rows: tuple[tuple[str, ...], ...] = tuple(
-        (*_row(name, network, policies[name]["growth"], results["policies"][name], name == reference), other)
+        (*_row(name, network, policies[name]["growth"], results.policies[name], name == reference), other)
         for name, network, other in zip(shown, networks, others, strict=True)
     )
     caption = (

@@ -6,13 +6,15 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from growsearch.report.markup import details, plural, table
+from growsearch.comparison import ComparisonResults
+from growsearch.comparison.wording import plural
+from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
 
 
-def title_of(results: dict[str, Any], config: dict[str, Any]) -> str:
+def title_of(results: ComparisonResults, config: dict[str, Any]) -> str:
     """`5 policies on digits, network vgg11`."""
-    policies = list(results["policies"])
+    policies = list(results.policies)
     network = config["network"].get("name", "layers")
     what = f"{len(policies)} policies" if len(policies) > 1 else "One training run"
     return f"{what} on {_data(config['data'])}, network {network}"
@@ -23,13 +25,13 @@ def _data(data: dict[str, Any]) -> str:
     return f"images of {Path(data['root']).name}" if data["name"] == "image_folder" else str(data["name"])
 
 
-def about(name: str, results: dict[str, Any], config: dict[str, Any], environment: dict[str, Any]) -> str:
+def about(name: str, results: ComparisonResults, config: dict[str, Any], environment: dict[str, Any]) -> str:
     """Length, seeds and machine, in a sentence."""
     training = config["training"]
     length = length_of(training)
-    seeds = max((len(rows["seeds"]) for rows in results["policies"].values()), default=0)
+    seeds = max((len(rows["seeds"]) for rows in results.policies.values()), default=0)
     optimizer = training["optimizer"]["name"]
-    data = _samples(results.get("samples"))
+    data = _samples(results.samples)
     return f"{name}: {length} with {optimizer}, {plural(seeds, 'seed')} per policy{data}, {where(environment)}."
 
 

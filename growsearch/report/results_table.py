@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from html import escape
-from typing import Any
 
-from growsearch.comparison.metric import Metric, metric_of
-from growsearch.comparison.table import TableRow, result_table, table_header
+from growsearch.comparison import ComparisonResults, TableRow
+from growsearch.comparison.metric import Metric
+from growsearch.comparison.table import table_header
 from growsearch.report.markup import frame, head
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table
@@ -15,29 +15,23 @@ from growsearch.report.tables import Table
 _STRIP = (144, 22)  # width and height of a strip of dots
 
 
-def ranked(results: dict[str, Any]) -> list[TableRow]:
-    """The rows of the table by their mean, the best first, policies without a finished seed last."""
-    rows = result_table(results)
-    return sorted(rows, key=lambda row: (row.seeds == 0, -row.mean if row.metric.higher_is_better else row.mean))
+def results_table(results: ComparisonResults) -> Table:
+    """Show quality, size and cost of every policy."""
+    rows = results.rows()
+    return Table("results", "Results", _caption(rows), table_header(rows[0]), tuple(row.cells() for row in rows))
 
 
-def results_table(rows: Sequence[TableRow]) -> Table:
-    """Quality, size and cost of every policy."""
-    cells = tuple(row.cells() for row in rows)
-    return Table("results", "Results", _caption(rows), table_header(rows[0]), cells)
-
-
-def results_html(results: dict[str, Any], rows: Sequence[TableRow], advised: str | None) -> str:
-    """The same for the page: with the line of each policy in the charts, a dot for every seed, and one row marked."""
-    metric = metric_of(results["policies"])
-    values = [value for policy in results["policies"].values() for value in policy[metric.key]]
+def results_html(results: ComparisonResults) -> str:
+    """Show the same on the page: with the line of each policy in the charts, a dot for every seed, one row marked."""
+    metric, rows = results.conclusions.ranked_by, results.rows()
+    values = [value for policy in results.policies.values() for value in policy[metric.key]]
     body = ""
     for rank, row in enumerate(rows):
         name, mean, *others = (escape(cell) for cell in row.cells())
-        if row.pair is not None and row.pair["call"]:
-            others[0] = f'<span class="{row.pair["call"]}">{others[0]}, {row.pair["call"]}</span>'
-        strip = _strip(results["policies"][row.policy][metric.key], values, row, metric, style_of(rank).hue)
-        mark = ' class="best"' if row.policy == advised else ""
+        if row.pair is not None and row.pair.direction:
+            others[0] = f'<span class="{row.pair.direction}">{others[0]}, {row.pair.direction}</span>'
+        strip = _strip(results.policies[row.policy][metric.key], values, row, metric, style_of(rank).hue)
+        mark = ' class="best"' if row.policy == results.conclusions.advice.policy else ""
         body += (
             f'<tr{mark}><th scope="row">{style_of(rank).swatch()}{name}</th>'
             f"<td>{mean}</td><td>{strip}</td>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
@@ -76,12 +70,12 @@ def _strip(seeds: list[float], values: list[float], row: TableRow, metric: Metri
     width, height = _STRIP
     low, high = min(values), max(values)
 
-    def place(value: float) -> float:
+    def position(value: float) -> float:
         return 6 + (width - 12) * ((value - low) / (high - low) if high > low else 0.5)
 
-    dots = "".join(f'<circle cx="{place(value):.1f}" cy="{height / 2}" r="4"/>' for value in seeds)
+    dots = "".join(f'<circle cx="{position(value):.1f}" cy="{height / 2}" r="4"/>' for value in seeds)
     label = f"{len(seeds)} seeds from {metric.show(min(seeds))} to {metric.show(max(seeds))}"
-    mean = place(row.mean)
+    mean = position(row.mean)
     return (
         f'<svg class="strip" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '
         f'style="color:var(--c{hue})"><title>{escape(label)}</title>'

@@ -6,10 +6,11 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from growsearch.report.markup import note, plural, table
+from growsearch.comparison.wording import plural
+from growsearch.report.markup import note, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
-from growsearch.report.skeleton import Section, page, write_page
+from growsearch.report.skeleton import PageSection, page, write_page
 from growsearch.report.tables import Table
 from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT, RESULTS
 from growsearch.runs.reading import read_json
@@ -27,10 +28,10 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     figures = search_figures(study.optuna(), measures_of(results))
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
-        Section("verdict", "Verdict", _verdict(results)),
-        *(Section(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
-        Section("trials", "Trials", table(trials_table(results), best)),
-        Section("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
+        PageSection("verdict", "Verdict", _verdict(results)),
+        *(PageSection(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
+        PageSection("trials", "Trials", table(trials_table(results), best)),
+        PageSection("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
     title = f"Search {results['study']}: {plural(len(results['trials']), 'trial')}"
     content = {"figures": {one.anchor: one.plain() for one in figures}}

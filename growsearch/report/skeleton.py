@@ -17,7 +17,7 @@ _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inl
 
 
 @dataclass(frozen=True)
-class Section:
+class PageSection:
     """A part of the page: its anchor, its title, and its content as HTML."""
 
     anchor: str
@@ -25,7 +25,9 @@ class Section:
     content: str
 
 
-def page(title: str, about: str, sections: Sequence[Section], content: dict[str, Any], scripts: Sequence[str]) -> str:
+def page(
+    title: str, about: str, sections: Sequence[PageSection], content: dict[str, Any], scripts: Sequence[str]
+) -> str:
     """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts."""
     shown = [section for section in sections if section.content]
     links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in shown)
@@ -58,7 +60,7 @@ def write_page(path: Path, text: str) -> Path:
     return path
 
 
-def _section(one: Section) -> str:
+def _section(one: PageSection) -> str:
     name = f"{one.anchor}-title"
     return (
         f'<section id="{one.anchor}" aria-labelledby="{name}">\n<h2 id="{name}">{escape(one.title)}</h2>\n'

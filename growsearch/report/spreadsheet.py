@@ -8,16 +8,17 @@ import json
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
+from growsearch.comparison import ComparisonResults
 from growsearch.report.logs import RunLog
 
 
-def runs_csv(results: Mapping[str, Any]) -> str:
+def runs_csv(results: ComparisonResults) -> str:
     """`policy` (or control), `seed`, then every field of `results.json`'s policies; widths by site as JSON."""
     rows = []
-    for policy, columns in {**results["policies"], **results.get("controls", {})}.items():
+    for policy, columns in {**results.policies, **results.controls}.items():
         fields = {key: values for key, values in columns.items() if isinstance(values, list) and key != "seeds"}
-        for place, seed in enumerate(columns["seeds"]):
-            rows.append({"policy": policy, "seed": seed, **{key: values[place] for key, values in fields.items()}})
+        for index, seed in enumerate(columns["seeds"]):
+            rows.append({"policy": policy, "seed": seed, **{key: values[index] for key, values in fields.items()}})
     return _csv(rows)
 
 

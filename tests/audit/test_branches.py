@@ -117,7 +117,7 @@ def test_an_event_that_keeps_the_function_is_worth_nothing_where_nothing_is_lear
     for metric in ("train_loss", "validation_loss", "validation_accuracy"):
         for pair in found.compared(metric).pairs:
             assert pair.mean_difference == pytest.approx(0, abs=1e-7)
-            assert pair.call is None
+            assert pair.direction is None
     for effect in found.branch("how zero").effects:
         assert effect is not None
         assert effect.measured_change == pytest.approx(0, abs=1e-6)

@@ -43,7 +43,7 @@ def said(branches: list[Branch]) -> str:
 def test_a_difference_of_six_seeds_is_called_and_seen_from_the_event() -> None:
     [pair] = only_tested(two(0.1, 6)).pairs
 
-    assert (pair.policy, pair.against, pair.call) == ("with", "without", "better")
+    assert (pair.policy, pair.against, pair.direction) == ("with", "without", "better")
     assert pair.mean_difference == pytest.approx(-0.1 - 0.025)
     assert pair.p_value == pytest.approx(2 / 2**6)
     assert pair.interval is not None
@@ -56,14 +56,14 @@ def test_a_difference_of_six_seeds_is_called_and_seen_from_the_event() -> None:
 
 
 def test_what_makes_the_loss_larger_is_called_worse() -> None:
-    assert only_tested(two(-0.5, 6)).pairs[0].call == "worse"
+    assert only_tested(two(-0.5, 6)).pairs[0].direction == "worse"
     assert "raised the validation loss" in said(two(-0.5, 6))
 
 
 def test_nothing_is_called_below_six_seeds() -> None:
     [pair] = only_tested(two(10.0, 5)).pairs
 
-    assert (pair.call, pair.interval) == (None, None)
+    assert (pair.direction, pair.interval) == (None, None)
     assert "with 5 seeds and 1 comparison no difference can be told from chance" in said(two(10.0, 5))
     assert "it takes 6 seeds" in said(two(10.0, 5))
 
@@ -74,7 +74,7 @@ def test_further_branches_are_corrected_for() -> None:
     pairs = only_tested(branches).pairs
 
     assert [pair.adjusted_p_value for pair in pairs] == pytest.approx([2 * 2 / 2**6] * 2)
-    assert [pair.call for pair in pairs] == [None, None]
+    assert [pair.direction for pair in pairs] == [None, None]
 
 
 def test_at_equal_flops_the_larger_network_has_taken_fewer_steps() -> None:
@@ -85,7 +85,7 @@ def test_at_equal_flops_the_larger_network_has_taken_fewer_steps() -> None:
     # `without` ends after 20 FLOPs, when `with` has taken one step and stands at 1.0.
     assert found.pairs[0].mean_difference == pytest.approx(1.0 - 1.2)
     assert not found.tested
-    assert found.pairs[0].call is None
+    assert found.pairs[0].direction is None
 
 
 def test_seeds_that_one_branch_lacks_do_not_count() -> None:

@@ -34,7 +34,7 @@ def test_it_says_first_what_the_event_was_worth(growsearch: Run, single: Path) -
 
     assert result.exit_code == 0, result.stderr
     assert result.stdout.startswith("Event 1 (+2 units in 1, gradmax) changed the validation loss after 8 steps by")
-    for words in ("without", "how random", "same FLOPs", "results: "):
+    for words in ("without", "how random", "equal FLOPs", "results: "):
         assert words in result.stdout
     assert "repeated the run up to step 8, as it was recorded" in result.stderr
     assert "beware" not in result.stderr

@@ -8,12 +8,11 @@ from typing import Any
 import pytest
 import torch
 
-from growsearch.comparison import compare
-from growsearch.comparison.control_verdict import describe_controls
+from growsearch.comparison import compare, results_from
+from growsearch.comparison.control_differences import ControlConclusions, ControlRuns, conclude_controls
 from growsearch.comparison.controls import Control, planned_controls
 from growsearch.comparison.found_controls import Grown, find_controls, lacking_controls, lacking_sentence
 from growsearch.comparison.metric import ACCURACY
-from growsearch.comparison.table import control_rows, result_table
 from growsearch.config import RunConfig
 from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
@@ -47,7 +46,7 @@ def test_every_growing_policy_gets_its_controls_for_every_seed(comparison: Make,
     assert retrained["seeds"] == big["seeds"] == [0, 1]
     assert retrained["widths"] == results["policies"]["zero"]["widths"] == [{"0": 5}, {"0": 5}]
     assert retrained["growth_events"] == [0, 0]
-    assert [row.policy for row in control_rows(results)] == list(results["controls"])
+    assert [row.policy for row in results_from(results).control_rows()] == list(results["controls"])
     assert find_network(tmp_path, "zero, retrained", 1) == tmp_path / "zero, retrained" / "seed-1"
 
 
@@ -178,6 +177,10 @@ def rows(*values: float) -> dict[str, list[Any]]:
     return {"seeds": list(range(len(values))), "test_accuracy": list(values)}
 
 
+def concluded(ours: dict[str, Any], controls: list[Control], theirs: dict[str, Any]) -> ControlConclusions:
+    return conclude_controls(ACCURACY, ours, [], ControlRuns(tuple(controls), theirs))
+
+
 def test_controls_are_a_family_of_tests_of_their_own() -> None:
     # Six differences of one sign have p = 2/64, and two such comparisons p = 4/64 each after Holm's correction.
     controls = [
@@ -187,26 +190,26 @@ def test_controls_are_a_family_of_tests_of_their_own() -> None:
     worse = [rows(*[0.5 + 0.01 * seed for seed in range(6)]), rows(*[0.4] * 6)]
     named = {control.name: one for control, one in zip(controls, worse, strict=True)}
 
-    both = describe_controls(ACCURACY, {"a": rows(*[0.9] * 6)}, controls, named)
-    one = describe_controls(ACCURACY, {"a": rows(*[0.9] * 6)}, controls[1:], named)
+    both = concluded({"a": rows(*[0.9] * 6)}, controls, named)
+    one = concluded({"a": rows(*[0.9] * 6)}, controls[1:], named)
 
-    assert [pair["adjusted_p_value"] for pair in both["pairs"]] == [4 / 64, 4 / 64]
-    assert [pair["call"] for pair in both["pairs"]] == [None, None]
-    assert one["pairs"][0]["call"] == "better"
-    assert one["sentences"] == [
-        "a reaches 90.00 %; big with the same training FLOPs 40.00 % (−50.00 ± 0.00 points, p = 0.031)."
-    ]
+    assert [pair.adjusted_p_value for pair in both.pairs] == [4 / 64, 4 / 64]
+    assert [pair.direction for pair in both.pairs] == [None, None]
+    assert one.pairs[0].direction == "better"
+    assert one.sentences == (
+        "a reaches 90.00 %; big with the same training FLOPs 40.00 % (−50.00 ± 0.00 points, p = 0.031).",
+    )
 
 
 def test_the_sentence_is_of_the_seeds_that_both_finished() -> None:
     control = Control("a, retrained", "retrained", "a", "a")
 
-    found = describe_controls(ACCURACY, {"a": rows(0.9, 0.92, 0.1)}, [control], {control.name: rows(0.91, 0.96)})
+    found = concluded({"a": rows(0.9, 0.92, 0.1)}, [control], {control.name: rows(0.91, 0.96)})
 
     # Changes of 1 and 4 points: a mean of 2.5, a standard error of 1.5.
-    assert found["sentences"] == [
-        "a reaches 91.00 %; the same architecture trained from scratch 93.50 % (+2.50 ± 1.50 points, not significant)."
-    ]
+    assert found.sentences == (
+        "a reaches 91.00 %; the same architecture trained from scratch 93.50 % (+2.50 ± 1.50 points, not significant).",
+    )
 
 
 def grown(config: RunConfig, seed: float, final: float | None = None, flops: float | None = None) -> Grown:
@@ -327,7 +330,7 @@ def test_a_comparison_says_what_it_lacks(comparison: Make, tmp_path: Path) -> No
         "network may gain as much by training as long."
     )
     assert results["samples"] == {"training": 50, "validation": 0, "test": 50}
-    assert [row.policy for row in result_table(results)] == ["small", "zero"]
+    assert {row.policy for row in results_from(results).rows()} == {"small", "zero"}
 
 
 def test_a_growing_policy_called_big_is_not_the_control(comparison: Make) -> None:

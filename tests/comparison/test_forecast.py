@@ -8,15 +8,12 @@ from typing import Any
 
 import pytest
 
-from growsearch.comparison import compare
+from growsearch.comparison import compare, results_from
 from growsearch.comparison.forecast import Forecast, forecast_warnings, forecasts
-from growsearch.comparison.table import result_table
 from growsearch.config import RunConfig
 from growsearch.growth.firing import firing
 from growsearch.growth.policy import strategy
 from growsearch.growth.strategy import Scheduler
-from growsearch.report.advice import advise
-from growsearch.report.results_table import ranked
 from growsearch.runs.progress import JobsStarted
 from tests.watching import Told
 
@@ -130,8 +127,9 @@ def test_a_comparison_in_which_nothing_grew_says_so(comparison: Make, tmp_path: 
     assert verdict["growth"]["not_grown"] == ["zero", "random"]
     assert verdict["sentence"].startswith("No policy grew: no growth event took place in 3 optimizer steps.")
     assert verdict["controls"]["found"] == {}
-    assert [row.size() for row in result_table(results)] == ["21", "21, did not grow", "21, did not grow"]
-    assert advise(results, ranked(results)).headline == "Nothing grew: this comparison says nothing about growing."
+    found = results_from(results)
+    assert [row.size() for row in found.rows()] == ["21", "21, did not grow", "21, did not grow"]
+    assert found.conclusions.advice.headline == "Nothing grew: this comparison says nothing about growing."
 
 
 def test_a_policy_that_did_not_grow_is_named_among_others(comparison: Make, tmp_path: Path) -> None:

@@ -8,14 +8,13 @@ standard deviations (of the paired differences) is called with probability Phi(d
 
 from __future__ import annotations
 
-from typing import Any
-
 import numpy as np
 import pytest
 from scipy.stats import norm
 
 from growsearch.comparison import pairs
-from growsearch.comparison.verdict import describe
+from growsearch.comparison.conclusions import reference_of
+from growsearch.comparison.metric import ACCURACY
 
 COMPARISONS = 200
 
@@ -26,15 +25,18 @@ def _without_intervals(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(pairs, "difference_interval", lambda differences: None)
 
 
-def simulated(rng: np.random.Generator, seeds: int, gains: dict[str, float]) -> dict[str, Any]:
-    """Verdict on policies whose runs are better by these gains, in standard deviations of a paired difference."""
+def simulated(rng: np.random.Generator, seeds: int, gains: dict[str, float]) -> dict[str, list[str]]:
+    """Better and worse policies, where runs are better by these gains, in standard deviations of a difference."""
     shared = rng.normal(0.8, 0.05, seeds)
     noise = 0.01
     policies = {}
     for name, gain in gains.items():
         accuracies = shared + noise * (rng.normal(size=seeds) + gain * 2**0.5)
         policies[name] = {"seeds": list(range(seeds)), "test_accuracy": list(accuracies)}
-    return describe(policies)
+    found = pairs.all_pairs(ACCURACY, policies, reference_of(policies))
+    return {
+        direction: [pair.policy for pair in found if pair.direction == direction] for direction in ("better", "worse")
+    }
 
 
 def test_a_planted_difference_is_called() -> None:

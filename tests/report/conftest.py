@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from growsearch.comparison.conclusions import conclude
 from growsearch.comparison.results import PER_SEED
 from growsearch.comparison.trajectory import trajectories
-from growsearch.comparison.verdict import describe
 from growsearch.runs.lines import read_lines
 from tests.runs.examples import GROWN
 
@@ -64,7 +64,7 @@ def write_comparison(
     }
     results = {
         "policies": policies,
-        "verdict": describe(policies),
+        "verdict": conclude(policies).plain(),
         "trajectories": trajectories(logs),
         "failures": [{"policy": "grown", "seed": 9, "reason": "diverged <at once>"}],
     }

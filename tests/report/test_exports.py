@@ -9,6 +9,9 @@ import pytest
 from typer.testing import CliRunner
 
 from growsearch.cli import app
+from growsearch.comparison.conclusions import conclude
+from growsearch.comparison.control_differences import ControlRuns, Found
+from growsearch.comparison.controls import Control
 from growsearch.errors import InputError
 from growsearch.report import write_reports
 from growsearch.report.latex import escape
@@ -20,13 +23,11 @@ def add_control(folder: Path) -> None:
     """`grown, retrained`, as `controls: [retrained]` leaves it."""
     results = json.loads((folder / "results.json").read_text())
     rows = results["policies"]["small"]
-    results["controls"] = {"grown, retrained": {"kind": "retrained", "of": "grown", "network": "grown", **rows}}
-    pair = {**results["verdict"]["pairs"][0], "policy": "grown", "against": "grown, retrained"}
-    results["verdict"]["controls"] = {
-        "pairs": [pair],
-        "sentences": ["grown reaches more than the same architecture from scratch."],
-        "lacking_sentence": "Lacking: random growth.",
-    }
+    control = Control("grown, retrained", "retrained", "grown", "grown")
+    results["controls"] = {control.name: {**control.plain(), **rows}}
+    found: Found = {"grown": {"retrained": control.name, "random": None}}
+    controls = ControlRuns((control,), {control.name: rows}, found)
+    results["verdict"] = conclude(results["policies"], controls=controls).plain()
     (folder / "results.json").write_text(json.dumps(results))
 
 
@@ -35,7 +36,7 @@ def test_markdown_has_the_verdict_and_the_tables(comparison: Make) -> None:
 
     text = path.read_text()
     assert path.name == "report.md"
-    assert text.startswith("# 2 policies on digits, network mlp\n\n**Use grown.**\n\n- 1 parameters: grown")
+    assert text.startswith("# 2 policies on digits, network mlp\n\n**Use grown.**\n\nWhat to take, by")
     assert "\n\ngrown reaches a test accuracy of" in text
     assert "| grown | 62.50 ± 1.87 % | +10.00 (p = 0.031) |" in text
     assert "| grown | +10.00 points | +10.00 to +10.00 | 0.031 | 0.031 | 6 of 6 | better |" in text
@@ -80,8 +81,8 @@ def test_controls_are_in_the_page_the_tables_and_the_data(comparison: Make) -> N
     page, markdown, runs, _ = write_reports(folder, ["html", "markdown", "csv"])
 
     text = page.read_text()
-    assert text.count("grown reaches more than the same architecture from scratch.") == 2  # verdict and section
-    assert "Lacking: random growth." in text
+    assert text.count("the same architecture trained from scratch 52.50") == 2  # verdict and section
+    assert "Lacking, of the five controls of growth: random growth" in text
     assert "| grown, retrained | 52.50 ± 1.87 % | 1 | 1 | grown | +10.00 points |" in markdown.read_text()
     assert '"grown, retrained",5,' in runs.read_text()
 

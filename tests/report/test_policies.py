@@ -4,6 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from growsearch.comparison import ComparisonResults, results_from
+from growsearch.comparison.conclusions import conclude
+from growsearch.comparison.results import PER_SEED
 from growsearch.report.policies import policy_section
 
 CONFIG = {
@@ -18,11 +21,18 @@ CONFIG = {
         "soft": {"growth": {"soft": {"size_gate": {}}}},
     },
 }
-RESULTS: dict[str, Any] = {
-    "policies": {name: {"parameters": [1000, 1000]} for name in CONFIG["policies"]}
-    | {"soft": {"parameters": [10, 20]}},
-    "verdict": {"reference": "random"},
-}
+
+
+def results_of(sizes: dict[str, list[int]], reference: str | None = None) -> ComparisonResults:
+    """Policies that end with these parameters, one entry a seed, and are alike in everything else."""
+    policies: dict[str, Any] = {}
+    for name, parameters in sizes.items():
+        rows = {key: [1.0] * len(parameters) for key in PER_SEED}
+        policies[name] = {**rows, "seeds": list(range(len(parameters))), "parameters": parameters}
+    return results_from({"policies": policies, "verdict": conclude(policies, reference).plain()})
+
+
+RESULTS = results_of({**dict.fromkeys(CONFIG["policies"], [1000, 1000]), "soft": [10, 20]}, "random")
 
 
 def cells(page: str, name: str) -> list[str]:
@@ -31,7 +41,7 @@ def cells(page: str, name: str) -> list[str]:
 
 
 def test_each_policy_is_told_by_what_is_its_own() -> None:
-    page = policy_section(CONFIG, RESULTS, ["random", "big", "small", "listed", "soft"])
+    page = policy_section(CONFIG, RESULTS)
 
     same = "interval (every 16, count 6)"
     assert cells(page, "random (reference)") == ["small_cnn (width 0.25)", same, "uniform", "random", "1 k"]
@@ -42,7 +52,7 @@ def test_each_policy_is_told_by_what_is_its_own() -> None:
 
 
 def test_the_strategies_in_use_say_what_they_do_and_unknown_ones_are_left_out() -> None:
-    page = policy_section(CONFIG, RESULTS, list(CONFIG["policies"]))
+    page = policy_section(CONFIG, RESULTS)
 
     assert "<strong>how: random</strong>: " in page and "<strong>soft: size_gate</strong>: " in page
     assert "how: nobody_s</strong>" not in page
@@ -62,9 +72,8 @@ def test_what_else_differs_is_named_with_all_defaults() -> None:
             "e": {"network": {"layers": ["flatten", "linear"]}, "growth": {"when": "never"}},
         },
     }
-    results = {"policies": dict.fromkeys("abcde", {"parameters": [7]}), "verdict": {"reference": "a"}}
 
-    page = policy_section(config, results, list("abcde"))
+    page = policy_section(config, results_of(dict.fromkeys("abcde", [7])))
 
     assert cells(page, "a (reference)")[5] == "training.epochs 2, budget.units 2"
     assert cells(page, "b")[5] == "training.epochs 3, budget.units 4"
@@ -74,4 +83,4 @@ def test_what_else_differs_is_named_with_all_defaults() -> None:
 
 
 def test_a_run_without_policies_needs_no_key() -> None:
-    assert policy_section({"network": {"name": "mlp"}}, {"policies": {}, "verdict": {}}, ["run"]) == ""
+    assert policy_section({"network": {"name": "mlp"}}, results_of({"run": [7]})) == ""

@@ -120,7 +120,14 @@ def batch_size(batch: Any) -> int:
 
 
 def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[ChannelProblem]) -> Capture:
-    """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers."""
+    """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers.
+
+    Args:
+        model: the network.
+        objective: the loss of a batch.
+        batch: one.
+        problems: whose ends are captured, in one pass.
+    """
     firsts = {p.module for problem in problems for p in problem.producers}
     seconds = {c.module for problem in problems for c in problem.consumers}
     with undisturbed(model):

@@ -2,10 +2,9 @@ from __future__ import annotations
 
 from typing import Any
 
+from growsearch.comparison.advice import Advice
+from growsearch.comparison.conclusions import conclude
 from growsearch.comparison.results import PER_SEED
-from growsearch.comparison.verdict import describe
-from growsearch.report.advice import Advice, advise
-from growsearch.report.results_table import ranked
 
 NOISE = (0.0, 0.004, -0.003, 0.002, 0.005, -0.001, 0.003, -0.002)
 
@@ -20,8 +19,7 @@ def advice(means: dict[str, float], fixed: tuple[str, ...] = (), seeds: int = 8,
         ones: dict[str, list[Any]] = {key: [1.0] * seeds for key in PER_SEED}
         events = [0 if name in fixed else 3] * seeds
         policies[name] = {"seeds": list(range(seeds)), **ones, "test_accuracy": values, "growth_events": events}
-    results = {"policies": policies, "verdict": describe(policies), "failures": [], "trajectories": None}
-    return advise(results, ranked(results))
+    return conclude(policies).advice
 
 
 def test_the_best_of_those_called_better_is_advised() -> None:

@@ -6,12 +6,11 @@ from typing import Any, NamedTuple
 
 import pytest
 
-from growsearch.comparison.metric import ACCURACY
+from growsearch.comparison.conclusions import Conclusions, conclude
+from growsearch.comparison.control_differences import ControlRuns, Found
 from growsearch.comparison.results import PER_SEED
-from growsearch.comparison.verdict import describe
-from growsearch.report.results_table import ranked
-from growsearch.report.sizes import Choice, best_by_size, size_classes
-from growsearch.report.worth import worth
+from growsearch.comparison.sizes import SizeChoice, size_classes
+from growsearch.comparison.table import policy_rows
 
 WOBBLE = (0.004, -0.004, 0.002, -0.002, 0.003, -0.003, 0.001, -0.001)
 
@@ -30,8 +29,8 @@ SMALL, BIG = Ran(0.6, 0, 10, 10), Ran(0.8, 0, 100, 100, 8.0)
 LONG = Ran(0.65, 0, 10, 10, 4.0)  # the seed's network with a growing run's FLOPs
 
 
-def results_of(**ran: Ran) -> dict[str, Any]:
-    """As `results.json` has them, eight seeds; every fixed network of a policy's final size is its control."""
+def policies_of(**ran: Ran) -> dict[str, Any]:
+    """As `results.json` has them, eight seeds."""
     policies: dict[str, Any] = {}
     for name, one in ran.items():
         rows: dict[str, list[Any]] = {key: [1.0] * 8 for key in PER_SEED}
@@ -44,25 +43,27 @@ def results_of(**ran: Ran) -> dict[str, Any]:
             "growth_events": [int(one.first != one.last)] * 8,
         }
         policies[name] = {"seeds": list(range(8)), **rows}
+    return policies
+
+
+def concluded(**ran: Ran) -> Conclusions:
+    """Every fixed network of a policy's final size is its control."""
     fixed = {one.last: name for name, one in ran.items() if one.first == one.last}
     long = "long" if "long" in ran else None
-    found = {
+    found: Found = {
         name: {"big": fixed.get(one.last), "small_equal_compute": long}
         for name, one in ran.items()
         if one.first != one.last
     }
-    verdict = {**describe(policies), "controls": {"pairs": [], "sentences": [], "found": found}}
-    return {"policies": policies, "controls": {}, "verdict": verdict, "failures": []}
+    return conclude(policies_of(**ran), controls=ControlRuns(found=found))
 
 
-def choices(**ran: Ran) -> list[Choice]:
-    results = results_of(**ran)
-    return best_by_size(results, ranked(results), ACCURACY)
+def choices(**ran: Ran) -> tuple[SizeChoice, ...]:
+    return concluded(**ran).advice.sizes
 
 
 def answer(**ran: Ran) -> list[str]:
-    results = results_of(**ran)
-    return [one.text() for one in worth(results, ranked(results), ACCURACY)]
+    return [one.text() for one in concluded(**ran).benefits]
 
 
 @pytest.mark.parametrize(
@@ -75,9 +76,9 @@ def answer(**ran: Ran) -> list[str]:
     ],
 )
 def test_sizes_are_a_handful_of_classes(sizes: list[int], classes: list[list[int]]) -> None:
-    results = results_of(**{f"p{size}": Ran(0.5, 0, size, size) for size in sizes})
+    policies = policies_of(**{f"p{size}": Ran(0.5, 0, size, size) for size in sizes})
 
-    assert [[int(row.active) for row in group] for group in size_classes(ranked(results))] == classes
+    assert [[int(row.active) for row in group] for group in size_classes(policy_rows(policies, "p10", []))] == classes
 
 
 def test_the_fixed_network_is_taken_unless_growth_is_above_it_beyond_doubt() -> None:

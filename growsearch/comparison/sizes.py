@@ -4,19 +4,19 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any, Literal
+from typing import Literal
 
+from growsearch.comparison.control_differences import ControlDifference, Differences
 from growsearch.comparison.metric import Metric
-from growsearch.comparison.table import TableRow, human
-from growsearch.report.beside import Beside, beside
-from growsearch.report.differences import interval_words
+from growsearch.comparison.table import TableRow
+from growsearch.comparison.wording import human
 
 _MOST = 4  # sizes that a reader can hold
 _FACTORS = (1.25, 1.6, 2.5, 4.0)
 
 
 def size_classes(rows: Sequence[TableRow]) -> list[list[TableRow]]:
-    """The rows by active parameters, the smallest networks first; in a class the order is that of `rows`.
+    """Return the rows by active parameters, the smallest networks first; in a class the order is that of `rows`.
 
     A class spans a factor of 1.25, or the least of some larger ones that makes no more than four classes.
     """
@@ -34,7 +34,7 @@ def size_classes(rows: Sequence[TableRow]) -> list[list[TableRow]]:
 
 
 @dataclass(frozen=True)
-class Choice:
+class SizeChoice:
     """What to take at one size: the size and what the policy reached, in words. `policy` is None where none gains."""
 
     size: str
@@ -42,35 +42,34 @@ class Choice:
     words: str
 
     def text(self) -> str:
-        """The choice as one line."""
+        """Return the choice as one line."""
         return f"{self.size}: {self.policy or ''}{self.words}"
 
 
-def best_by_size(results: dict[str, Any], rows: Sequence[TableRow], metric: Metric) -> list[Choice]:
-    """For each size class, what to take; `rows` are the best first.
+def best_by_size(metric: Metric, rows: Sequence[TableRow], differences: Differences) -> list[SizeChoice]:
+    """Choose for each size class; `rows` are the best first.
 
-    That is the fixed network with the best mean, which is the simplest, unless what grows or prunes is above it beyond
+    Taken is the fixed network with the best mean, which is the simplest, unless what grows or prunes is above it beyond
     the 95 % interval of their difference, or there is no fixed network. A larger network has to have a better mean.
     """
     masked = any(row.active != row.parameters for row in rows)
-    found: list[Choice] = []
+    found: list[SizeChoice] = []
     smaller: TableRow | None = None
     for group in size_classes(rows):
-        size, (row, words) = _size(group, masked), _choice(results, group, metric)
+        size, (row, words) = _size(group, masked), _choice(metric, group, differences)
         if smaller is not None and not metric.better(row.mean, smaller.mean):
-            found.append(
-                Choice(size, None, f"no better mean than {smaller.policy}: {row.policy}, {metric.show(row.mean)}.")
-            )
+            none = f"no better mean than {smaller.policy}: {row.policy}, {metric.show(row.mean)}."
+            found.append(SizeChoice(size, None, none))
             continue
         if smaller is not None:
-            gain = beside(results, row.policy, smaller.policy)
+            gain = differences.between(row.policy, smaller.policy)
             words += f" Compared with {smaller.policy}: {_change(metric, gain)}."
-        found.append(Choice(size, row.policy, words))
+        found.append(SizeChoice(size, row.policy, words))
         smaller = row
     return found
 
 
-def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) -> tuple[TableRow, str]:
+def _choice(metric: Metric, group: Sequence[TableRow], differences: Differences) -> tuple[TableRow, str]:
     """What to take of one size, and what is said of it."""
     fixed = next((row for row in group if row.change is None), None)
     other = next((row for row in group if row.change), None)
@@ -78,7 +77,7 @@ def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) 
         alone = ", the only policy of this size" if len(group) == 1 else ""
         rest = "" if fixed else " No fixed network of this size is in the comparison."
         return group[0], f"{_reached(group[0], metric)}{alone}.{rest}"
-    one = beside(results, other.policy, fixed.policy)
+    one = differences.between(other.policy, fixed.policy)
     change = _change(metric, one)
     ahead = metric.better(other.mean, fixed.mean)
     if ahead and one.sure:
@@ -90,14 +89,14 @@ def _choice(results: dict[str, Any], group: Sequence[TableRow], metric: Metric) 
     return fixed, f"{_reached(fixed, metric)}; {better}, {metric.show(other.mean)}{masks}: {change}."
 
 
-def _change(metric: Metric, one: Beside) -> str:
+def _change(metric: Metric, one: ControlDifference) -> str:
     """`+0.5 points (95 % interval -0.2 to +1.1, perhaps none), with 0.9 times its training FLOPs and so on`."""
     if one.difference is None:
         return f"no seed in common, {one.cost}"
     text, interval = metric.show_change(one.difference), ""
     if one.interval is not None:
         doubt = "" if one.sure else ", perhaps none"
-        interval = f" (95 % interval {interval_words(metric, one.interval)}{doubt})"
+        interval = f" (95 % interval {metric.show_interval(one.interval)}{doubt})"
     return f"{text}{interval}, {one.cost}"
 
 
@@ -107,7 +106,7 @@ def _reached(row: TableRow, metric: Metric) -> str:
 
 
 def doing(rows: Sequence[TableRow], form: Literal["grow", "grows", "growing"] = "grow") -> str:
-    """What the rows that are not fixed networks do: `grow`, `prune` or `grow or prune`, in one of three forms."""
+    """Return what rows that are no fixed networks do: `grow`, `prune` or `grow or prune`, in one of three forms."""
     prune = {"grow": "prune", "grows": "prunes", "growing": "pruning"}[form]
     done = {row.change for row in rows}
     return " or ".join(word for change, word in (("grows", form), ("prunes", prune)) if change in done)

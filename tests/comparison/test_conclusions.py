@@ -4,8 +4,9 @@ from typing import Any
 
 import pytest
 
-from growsearch.comparison.table import TableRow, human, result_table, table_header
-from growsearch.comparison.verdict import describe, reference_of
+from growsearch.comparison.conclusions import conclude, reference_of
+from growsearch.comparison.table import TableRow, policy_rows, table_header
+from growsearch.comparison.wording import human
 from growsearch.errors import InputError
 
 
@@ -25,22 +26,22 @@ def policy(values: list[float], seeds: list[int] | None = None, accuracy: bool =
 
 
 def test_differences_are_paired_by_seed() -> None:
-    verdict = describe({"one": policy([0.5, 0.9], [0, 2]), "other": policy([0.1, 0.2, 0.8], [1, 0, 2])})
+    verdict = conclude({"one": policy([0.5, 0.9], [0, 2]), "other": policy([0.1, 0.2, 0.8], [1, 0, 2])})
 
-    (pair,) = verdict["pairs"]
-    assert (pair["policy"], pair["against"]) == ("other", "one")
-    assert pair["mean_difference"] == pytest.approx(-(0.3 + 0.1) / 2)
+    (pair,) = verdict.pairs
+    assert (pair.policy, pair.against) == ("other", "one")
+    assert pair.mean_difference == pytest.approx(-(0.3 + 0.1) / 2)
     # The differences 0.3 and 0.1 have a standard deviation of sqrt(0.02); over sqrt(2) that is 0.1.
-    assert pair["standard_error"] == pytest.approx(0.1)
-    assert (pair["seeds"], pair["wins"], pair["losses"]) == (2, 0, 2)
-    assert pair["probability_of_improvement"] == 0
+    assert pair.standard_error == pytest.approx(0.1)
+    assert (pair.seeds, pair.wins, pair.losses) == (2, 0, 2)
+    assert pair.probability_of_improvement == 0
 
 
 def test_a_lower_loss_wins() -> None:
-    verdict = describe({"a": policy([1.0, 3.0], accuracy=False), "b": policy([2.0, 2.0], accuracy=False)})
+    verdict = conclude({"a": policy([1.0, 3.0], accuracy=False), "b": policy([2.0, 2.0], accuracy=False)})
 
-    assert verdict["metric"] == "test_loss"
-    assert (verdict["pairs"][0]["wins"], verdict["pairs"][0]["losses"]) == (1, 1)
+    assert verdict.metric == "test_loss"
+    assert (verdict.pairs[0].wins, verdict.pairs[0].losses) == (1, 1)
 
 
 def losses(*means: float) -> dict[str, Any]:
@@ -54,7 +55,7 @@ def losses(*means: float) -> dict[str, Any]:
 
 
 def test_the_sentence_calls_what_the_seeds_can_show() -> None:
-    sentence = describe({"a": policy([0.9] * 6), "b": policy([0.95] * 6)})["sentence"]
+    sentence = conclude({"a": policy([0.9] * 6), "b": policy([0.95] * 6)}).sentence
 
     assert sentence == (
         "b has the highest mean test accuracy: 95.00 % over 6 seeds; next is a with 90.00 %. "
@@ -63,47 +64,47 @@ def test_the_sentence_calls_what_the_seeds_can_show() -> None:
 
 
 def test_few_seeds_call_nothing_and_the_sentence_says_what_it_takes() -> None:
-    five = describe({"a": policy([0.9] * 5), "b": policy([0.95] * 5)})
-    three = describe({"a": policy([0.9] * 6), "b": policy([0.95] * 6), "c": policy([0.99] * 6)})
+    five = conclude({"a": policy([0.9] * 5), "b": policy([0.95] * 5)})
+    three = conclude({"a": policy([0.9] * 6), "b": policy([0.95] * 6), "c": policy([0.99] * 6)})
 
-    assert (five["better"], five["seeds_needed"], five["pairs"][0]["call"]) == ([], 6, None)
-    assert five["sentence"].endswith(
+    assert (five.better, five.seeds_needed, five.pairs[0].direction) == ((), 6, None)
+    assert five.sentence.endswith(
         "No winner is called: with 5 seeds and 1 comparison with a, no difference can be told from chance, however "
         "large (p is 0.062 at best and has to be 0.05 or less). It takes at least 6 seeds."
     )
-    assert (three["better"], three["seeds_needed"]) == ([], 7)
-    assert "with 6 seeds and 2 comparisons with a" in three["sentence"]
+    assert (three.better, three.seeds_needed) == ((), 7)
+    assert "with 6 seeds and 2 comparisons with a" in three.sentence
 
 
 def test_a_difference_that_chance_explains_is_no_winner() -> None:
-    verdict = describe({"a": policy([0.9, 0.8] * 4), "b": policy([0.8, 0.91] * 4)})
+    verdict = conclude({"a": policy([0.9, 0.8] * 4), "b": policy([0.8, 0.91] * 4)})
 
-    assert verdict["better"] == verdict["worse"] == []
-    assert "No winner is called: on the same seeds, no policy differs from a by more than chance" in verdict["sentence"]
+    assert verdict.better == verdict.worse == ()
+    assert "No winner is called: on the same seeds, no policy differs from a by more than chance" in verdict.sentence
 
 
 def test_better_worse_and_neither_are_told_apart() -> None:
-    verdict = describe(losses(1.0, 0.5, 2.0, 0.98))
+    verdict = conclude(losses(1.0, 0.5, 2.0, 0.98))
 
-    assert (verdict["reference"], verdict["better"], verdict["worse"]) == ("random", ["a"], ["b"])
-    assert "Better than random on the same seeds: a (−0.491, p = 0.023)." in verdict["sentence"]
-    assert "Worse than random on the same seeds: b (+1.02, p = 0.023)." in verdict["sentence"]
-    assert "Not told apart from random: c." in verdict["sentence"]
-    assert "p is corrected for all 3." in verdict["sentence"]
+    assert (verdict.reference, verdict.better, verdict.worse) == ("random", ("a",), ("b",))
+    assert "Better than random on the same seeds: a (−0.491, p = 0.023)." in verdict.sentence
+    assert "Worse than random on the same seeds: b (+1.02, p = 0.023)." in verdict.sentence
+    assert "Not told apart from random: c." in verdict.sentence
+    assert "p is corrected for all 3." in verdict.sentence
 
 
 def test_p_values_are_corrected_for_the_comparisons_with_the_reference_only() -> None:
-    verdict = describe(losses(1.0, 0.5, 2.0))
+    verdict = conclude(losses(1.0, 0.5, 2.0))
 
     smallest = 2 / 2**8
-    assert [(pair["policy"], pair["against"]) for pair in verdict["pairs"]] == [
+    assert [(pair.policy, pair.against) for pair in verdict.pairs] == [
         ("a", "random"),
         ("b", "random"),
         ("a", "b"),
     ]
-    assert [pair["p_value"] for pair in verdict["pairs"]] == pytest.approx([smallest] * 3)
-    assert [pair["adjusted_p_value"] for pair in verdict["pairs"]] == [2 * smallest, 2 * smallest, None]
-    assert [pair["call"] for pair in verdict["pairs"]] == ["better", "worse", None]
+    assert [pair.p_value for pair in verdict.pairs] == pytest.approx([smallest] * 3)
+    assert [pair.adjusted_p_value for pair in verdict.pairs] == [2 * smallest, 2 * smallest, None]
+    assert [pair.direction for pair in verdict.pairs] == ["better", "worse", None]
 
 
 def test_the_reference_is_the_named_policy_or_random_or_the_first() -> None:
@@ -117,7 +118,7 @@ def test_the_reference_is_the_named_policy_or_random_or_the_first() -> None:
 def test_intervals_are_given_from_six_seeds_on() -> None:
     def interval(count: int) -> Any:
         values = [0.9 + 0.01 * seed for seed in range(count)]
-        return describe({"a": policy(values), "b": policy([0.5] * count)})["pairs"][0]["interval"]
+        return conclude({"a": policy(values), "b": policy([0.5] * count)}).pairs[0].interval
 
     assert interval(5) is None
     low, high = interval(6)
@@ -125,40 +126,41 @@ def test_intervals_are_given_from_six_seeds_on() -> None:
 
 
 def test_policies_that_lack_seeds_are_named() -> None:
-    sentence = describe({"a": policy([0.9] * 6), "b": policy([0.95] * 4, [0, 1, 2, 5])})["sentence"]
+    sentence = conclude({"a": policy([0.9] * 6), "b": policy([0.95] * 4, [0, 1, 2, 5])}).sentence
 
     assert sentence.endswith("Beware: b lacks 2 of 6 seeds; the runs that failed may not be like those that finished.")
 
 
 def test_a_reference_that_failed_leaves_nothing_to_call() -> None:
-    verdict = describe({"random": policy([]), "a": policy([0.9] * 6), "b": policy([0.8] * 6)})
+    verdict = conclude({"random": policy([]), "a": policy([0.9] * 6), "b": policy([0.8] * 6)})
 
-    assert "No winner is called: no seed has finished for both random, the reference, and" in verdict["sentence"]
-    assert (verdict["seeds_needed"], verdict["better"]) == (None, [])
+    assert "No winner is called: no seed has finished for both random, the reference, and" in verdict.sentence
+    assert (verdict.seeds_needed, verdict.better) == (None, ())
 
 
 def test_the_verdict_sums_up_every_policy_that_finished() -> None:
-    verdict = describe({"a": policy([0.0, 0.5, 0.6, 0.7]), "b": policy([])})
+    verdict = conclude({"a": policy([0.0, 0.5, 0.6, 0.7]), "b": policy([])})
 
-    assert list(verdict["policies"]) == ["a"]
-    assert verdict["policies"]["a"]["mean"] == pytest.approx(0.45)
-    assert verdict["policies"]["a"]["interquartile_mean"] == pytest.approx(0.55)
+    assert list(verdict.policies) == ["a"]
+    assert verdict.policies["a"].mean == pytest.approx(0.45)
+    assert verdict.policies["a"].interquartile_mean == pytest.approx(0.55)
 
 
 def test_no_finished_run() -> None:
-    verdict = describe({"a": policy([]), "b": policy([])})
+    verdict = conclude({"a": policy([]), "b": policy([])})
 
-    assert (verdict["pairs"], verdict["sentence"]) == ([], "No run has finished.")
+    assert (verdict.pairs, verdict.sentence) == ((), "No run has finished.")
 
 
 def test_a_single_policy() -> None:
-    sentence = describe({"run": policy([0.5], accuracy=False)})["sentence"]
+    sentence = conclude({"run": policy([0.5], accuracy=False)}).sentence
 
     assert sentence == "run reaches a test loss of 0.5 (mean of 1 seed)."
 
 
 def rows(policies: dict[str, Any]) -> list[TableRow]:
-    return result_table({"policies": policies, "verdict": describe(policies)})
+    found = conclude(policies)
+    return policy_rows(policies, found.reference, found.pairs)
 
 
 def test_the_table_has_means_and_standard_deviations() -> None:
