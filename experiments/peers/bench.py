@@ -38,7 +38,7 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch.growth import Candidate, GrowthContext, Selector, SiteEnds
-from growsearch.growth.statistics.collect import gradient_triplets
+from growsearch.growth.statistics.triplets import gradient_triplets
 from growsearch.networks.activation import ReLU1
 
 

@@ -1,7 +1,8 @@
 """When, where and how a network grows."""
 
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError
-from growsearch.growth.budget import Allowance, Budget, Ledger
+from growsearch.growth.allowance import Allowance
+from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import (
     ADDING,
     Candidate,
@@ -20,6 +21,7 @@ from growsearch.growth.event import GrowthEvent
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch.growth.grow import grow
 from growsearch.growth.grower import Grower
+from growsearch.growth.ledger import Ledger
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices

@@ -11,12 +11,15 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import DepthSite, NetworkGraph, Site
-from growsearch.growth.budget import Allowance, Ledger
+from growsearch.growth.allowance import Allowance
 from growsearch.growth.candidate import ADDING, Kinds
 from growsearch.growth.cost import NetworkCost
+from growsearch.growth.ledger import Ledger
 from growsearch.growth.reporting import Report, silent
-from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
 from growsearch.growth.statistics.decompose import Triplets
+from growsearch.growth.statistics.depth_strength import DepthStrength
+from growsearch.growth.statistics.sweep import Statistics
+from growsearch.growth.statistics.triplets import GradientTriplets
 from growsearch.growth.strategy import Strategy
 
 
@@ -51,8 +54,7 @@ class GrowthContext:
     trainable: frozenset[str] | None = None
     fresh: Sequence[Any] = ()
     report: Report = silent
-    _triplets: dict[str, list[Triplets]] = field(default_factory=dict)
-    _strengths: dict[str, float] = field(default_factory=dict)
+    _statistics: Statistics | None = field(default=None, init=False)
 
     @property
     def names(self) -> list[str]:
@@ -82,30 +84,36 @@ class GrowthContext:
         units = range(self.sites[site].units)
         return list(units) if ages is None else [unit for unit in units if ages[unit] >= self.minimum_age]
 
-    def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
-        """Leading singular triplets of the gradient matrices: per site one entry for each channel.
+    @property
+    def statistics(self) -> Statistics:
+        """What is known of the network as it is; `GrowthRefused` without objective and batches.
 
-        The first call collects for all sites of `plan` at once; later calls are answered from memory. Raises
-        `GrowthRefused` without objective and batches, and where a site has no gradient matrix.
+        Ask for all that is needed at once: one sweep over the batches answers it, and what another strategy has asked
+        for is known already.
         """
-        missing = {
-            name: units
-            for name, units in plan.items()
-            if units > 0 and (name not in self._triplets or len(self._triplets[name][0].values) < units)
-        }
-        if missing:
+        if self._statistics is None:
             objective, batches = self.needed("gradients")
-            found = gradient_triplets(self.model, self.graph, missing, objective, batches, self.generator)
-            self._triplets.update(found)
-        return {name: self._triplets[name] for name, units in plan.items() if units > 0}
+            self._statistics = Statistics(self.model, self.graph, objective, batches, self.generator)
+        return self._statistics
+
+    def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
+        """Leading singular triplets of the gradient matrices: per site one entry for each channel of its units.
+
+        Raises `GrowthRefused` without objective and batches, and where a site has no gradient matrix.
+        """
+        requests = {name: GradientTriplets(name, units) for name, units in plan.items() if units > 0}
+        if not requests:
+            return {}
+        self.statistics.collect(requests.values())
+        return {name: self.statistics.get(request) for name, request in requests.items()}
 
     def strengths(self, plan: Mapping[str, int]) -> dict[str, float]:
         """For depth sites, the largest singular value of the gradient of a linear layer inserted there."""
-        missing = {name: self.depth_sites[name] for name in plan if name not in self._strengths}
-        if missing:
-            objective, batches = self.needed("gradients")
-            self._strengths.update(depth_strengths(self.model, missing, objective, batches))
-        return {name: self._strengths[name] for name in plan}
+        requests = {name: DepthStrength(name, self.depth_sites[name]) for name in plan}
+        if not requests:
+            return {}
+        self.statistics.collect(requests.values())
+        return {name: self.statistics.get(request) for name, request in requests.items()}
 
     def needed(self, what: str) -> tuple[Callable[[nn.Module, Any], Tensor], Sequence[Any]]:
         """Objective and batches; `GrowthRefused` without them."""

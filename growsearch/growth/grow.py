@@ -13,7 +13,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused
 from growsearch.graph import trace
 from growsearch.graph.metering import FlopMeter
-from growsearch.growth.budget import Allowance
+from growsearch.growth.allowance import Allowance
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision
 from growsearch.growth.event import GrowthEvent

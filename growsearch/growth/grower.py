@@ -19,7 +19,8 @@ from growsearch.graph import NetworkGraph, Site, trace
 from growsearch.graph.literals import LITERAL
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
-from growsearch.growth.budget import Allowance, Budget, allowance_for
+from growsearch.growth.allowance import Allowance, GrowthSoFar, allowance_for
+from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
@@ -116,7 +117,8 @@ class Grower:
         self._report = report or silent
         self._patterns = sites
         self._seed = seed
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
+        """The growth's own source of random numbers."""
         self._seed_units = {name: site.units for name, site in self.graph.sites.items()}
         self._added = 0
         self._state: dict[str, Any] = {}
@@ -127,7 +129,7 @@ class Grower:
         if self._new_units.boosts:
             boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
-            apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self._generator), optimizer, companions)
+            apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self.generator), optimizer, companions)
 
     def step(self) -> GrowthEvent | None:
         """Count one optimizer step, and grow if it is time; the event, or None.
@@ -147,7 +149,7 @@ class Grower:
         meter = FlopMeter()
         try:
             with full_precision(), meter:
-                context = self._context()
+                context = self.context()
                 if watches:
                     self.progress.report(self.policy.when.look(context))
                     if not self.policy.when.due(self.progress):
@@ -168,6 +170,11 @@ class Grower:
         self.progress.report(metrics)
 
     @property
+    def companions(self) -> Sequence[nn.Module]:
+        """The modules of the same architecture that follow."""
+        return self._growing.companions
+
+    @property
     def full(self) -> bool:
         """Whether the budget leaves room for no further unit; False where there is no budget."""
         return self._budget is not None and self._used_up()
@@ -185,7 +192,7 @@ class Grower:
         """Plain data and tensors, loadable with `weights_only=True`."""
         return {
             "progress": self.progress.state_dict(),
-            "generator": self._generator.get_state(),
+            "generator": self.generator.get_state(),
             "seed_units": dict(self._seed_units),
             "added": self._added,
             "ages": self._ages.state_dict(),
@@ -198,7 +205,7 @@ class Grower:
         """Continue where `state_dict` was taken, around the network as it was then (and is now again)."""
         self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
-        self._generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"].cpu())
         self._seed_units = dict(state["seed_units"])
         self._added = int(state["added"])
         self._ages.load_state_dict(state["ages"])
@@ -243,7 +250,7 @@ class Grower:
         rest = [candidate for candidate in chosen if candidate.site not in failing]
         event = None
         try:
-            event = self._install(rest, context, started) if rest else self._grow(self._context(), started)
+            event = self._install(rest, context, started) if rest else self._grow(self.context(), started)
         except (GrowthFailed, GrowthRefused):
             event = None
         finally:
@@ -294,7 +301,8 @@ class Grower:
         for name, site in self.graph.sites.items():
             self._seed_units.setdefault(name, site.units)
 
-    def _context(self) -> GrowthContext:
+    def context(self) -> GrowthContext:
+        """What the strategies of an event would see now; it draws the batches of one."""
         deep = self.policy.how.deepens()
         layers = {n: site for n, site in self.graph.depth_sites.items() if self._named(n) and n not in self.left_out}
         beside = self.policy.where.layers_beside_units and NewLayer in self.policy.how.made()
@@ -310,7 +318,7 @@ class Grower:
             depth_sites=layers if deep else {},
             layer_sites=layer_sites,
             allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(layer_sites, 1)),
-            generator=self._generator,
+            generator=self.generator,
             state=self._state,
             objective=self._growing.objective,
             batches=batches[:needed],
@@ -354,18 +362,16 @@ class Grower:
         sites = self._sites()
         measure = self._budget.measure if self._budget is not None else "units"
         cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
-        return allowance_for(
-            self._budget,
-            {name: self._seed_units[name] for name in sites},
-            {name: site.units for name, site in sites.items()},
-            self._added,
-            {"parameters": active_parameters(self._growing.model), "flops": self.graph.flops},
-            cost,
-            self._amount,
-            events_left,
-            len(self.progress.events),
-            Removal in self.policy.where.takes,
+        now = GrowthSoFar(
+            seed={name: self._seed_units[name] for name in sites},
+            current={name: site.units for name, site in sites.items()},
+            added=self._added,
+            used={"parameters": active_parameters(self._growing.model), "flops": self.graph.flops},
+            unit_cost=cost,
+            events=len(self.progress.events),
+            moves=Removal in self.policy.where.takes,
         )
+        return allowance_for(self._budget, now, self._amount, events_left)
 
     def _used_up(self) -> bool:
         """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one."""

@@ -10,7 +10,7 @@ from torch import nn
 
 from growsearch import Grower, InputError, trace
 from growsearch.growth import Allowance, Budget, GrowthContext, Ledger, NewUnit, Removal
-from growsearch.growth.budget import allowance_for
+from growsearch.growth.allowance import GrowthSoFar, allowance_for
 from growsearch.growth.cost import NetworkCost
 from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train, widths
@@ -173,14 +173,8 @@ def test_the_ledger_counts_the_weight_in_which_two_sites_meet() -> None:
 def allowed(budget: dict[str, float] | None, amount: float | None, events: int | None, **now: Any) -> Allowance:
     """For sites a (4 units in the seed) and b (8)."""
     settings = {"current": {"a": 4, "b": 8}, "added": 0, "used": {"parameters": 100, "flops": 1000}, **now}
-    return allowance_for(
-        Budget.of(budget),
-        {"a": 4, "b": 8},
-        unit_cost={"a": 10.0, "b": 5.0},
-        amount=amount,
-        events_left=events,
-        **settings,
-    )
+    so_far = GrowthSoFar(seed={"a": 4, "b": 8}, unit_cost={"a": 10.0, "b": 5.0}, **settings)
+    return allowance_for(Budget.of(budget), so_far, amount, events)
 
 
 def test_amount_is_a_share_of_the_seed() -> None:

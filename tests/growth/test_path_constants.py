@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch import GrowthRefused
-from growsearch.growth.statistics.collect import gradient_triplets
+from growsearch.growth.statistics.triplets import gradient_triplets
 
 
 class Scaled(nn.Module):

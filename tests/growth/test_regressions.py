@@ -14,7 +14,8 @@ from torch.optim.swa_utils import AveragedModel
 from torch.utils.data import DataLoader, TensorDataset
 
 import growsearch
-from growsearch.growth.statistics.collect import depth_strengths, gradient_triplets
+from growsearch.growth.statistics.depth_strength import depth_strengths
+from growsearch.growth.statistics.triplets import gradient_triplets
 from growsearch.surgery import apply_edits, site_edits
 
 Batch = tuple[Tensor, Tensor]

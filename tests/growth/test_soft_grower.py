@@ -110,7 +110,7 @@ def full(run: Run) -> dict[str, float]:
 
 def set_sizes(run: Run, sizes: dict[str, float]) -> None:
     """Put the sizes where they are wanted."""
-    limit = torch.tensor([4.0 * units for units in run.grower._sizes.seed_units.values()], dtype=torch.float64)
+    limit = torch.tensor([4.0 * units for units in run.grower.seed_units.values()], dtype=torch.float64)
     wanted = torch.tensor(list(sizes.values()), dtype=torch.float64)
     learner = run.grower.soft.learner(wanted, limit, torch.Generator().manual_seed(0))
     run.grower.learned.learner.load_state_dict(learner.state_dict())
@@ -196,7 +196,7 @@ def test_all_units_are_on_at_first_so_that_nothing_changes_by_itself() -> None:
 
 def test_the_size_enters_the_hidden_units_where_a_bias_can_take_it_over() -> None:
     run = Run("cnn", "size_gate")
-    ports = {name: entry for name, (_, entry) in run.grower._ports.items()}
+    ports = {name: entry for name, (_, entry) in run.grower.ports.items()}
     assert {name: port.tensor for name, port in ports.items() if port} == {"conv1": "norm.bias", "conv2": "conv2.bias"}
     without = SoftGrower(mlp(bias=False), torch.optim.SGD(mlp().parameters(), lr=0.1), torch.randn(4, 4))
     assert len(without.learned.weights) == 0

@@ -11,8 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from growsearch import GrowthRefused, trace
-from growsearch.growth.statistics import collect
-from growsearch.growth.statistics.collect import batch_size, depth_strengths, gradient_triplets
+from growsearch.growth.statistics import collect, sweep
+from growsearch.growth.statistics.collect import batch_size
+from growsearch.growth.statistics.depth_strength import depth_strengths
+from growsearch.growth.statistics.triplets import gradient_triplets
 from tests.growth.memory import LiveBytes
 from tests.growth.tasks import Batch, batch_for, cnn, mlp, objective
 
@@ -81,7 +83,7 @@ def test_depth_strengths_of_several_batches_equal_those_of_one() -> None:
 def test_activations_of_one_batch_are_gone_before_the_next(
     way: str, deep: bool, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    original = collect.capture
+    original = sweep.capture
     alive: list[weakref.ref[Tensor]] = []
     captures = 0
 
@@ -94,7 +96,7 @@ def test_activations_of_one_batch_are_gone_before_the_next(
             alive.extend(weakref.ref(tensor) for tensor in group.values())
         return found
 
-    monkeypatch.setattr(collect, "capture", watched)
+    monkeypatch.setattr(sweep, "capture", watched)
     model = mlp()
     batches = cut(batch_for(model, 24), 8, 8, 8)
     if deep:

@@ -133,6 +133,6 @@ def test_another_seed_grows_another_network(how: str) -> None:
     run = run_of("random", how, mlp)
     run.start()
     run.train(3)
-    run.grower._generator.manual_seed(7)
+    run.grower.generator.manual_seed(7)
     run.train(STEPS - 3)
     assert not same(run.result()["model"], one["model"])

@@ -355,7 +355,7 @@ def test_statistics_leave_gradients_statistics_and_random_state() -> None:
     mean = model.act[0].running_mean.clone()
     state = torch.get_rng_state()
     graph = growsearch.trace(model, x)
-    from growsearch.growth.statistics.collect import gradient_triplets
+    from growsearch.growth.statistics.triplets import gradient_triplets
 
     gradient_triplets(model, graph, {"first": 2}, objective, [batch], torch.Generator())
     assert torch.equal(mean, model.act[0].running_mean)

@@ -12,7 +12,8 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch.growth.statistics.capture import capture
-from growsearch.growth.statistics.collect import ChannelProblem, gradient_triplets
+from growsearch.growth.statistics.collect import ChannelProblem
+from growsearch.growth.statistics.triplets import gradient_triplets
 from growsearch.networks.activation import ReLU1
 
 GOLDEN = Path(__file__).parent.parent / "golden"

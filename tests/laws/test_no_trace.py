@@ -70,7 +70,7 @@ FAILURES = [trace_fails, preservation_fails, measuring_fails, surgery_breaks_off
 
 def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, grower: Grower) -> dict[str, Any]:
     """Everything that a growth may change: values, object identities, attributes, modes."""
-    averaged = grower._growing.companions[0]
+    averaged = grower.companions[0]
     growth = grower.state_dict()
     # The draws and the selector's turn may move on, so that the next event tries something else.
     del growth["generator"], growth["state"], growth["progress"]["step"]

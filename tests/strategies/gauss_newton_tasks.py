@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from growsearch import trace
 from growsearch.growth import ADDING, Allowance, Candidate, GrowthContext, Removal
-from growsearch.growth.budget import UNLIMITED
+from growsearch.growth.allowance import UNLIMITED
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.how.gauss_newton import GaussNewton

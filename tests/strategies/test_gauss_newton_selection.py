@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from growsearch import GrowthRefused, grow
-from growsearch.growth.budget import UNLIMITED
+from growsearch.growth.allowance import UNLIMITED
 from growsearch_strategies.gauss_newton.joint import guarded, together
 from growsearch_strategies.how.gauss_newton import GaussNewton
 from growsearch_strategies.how.gradmax import GradMax
@@ -40,7 +40,7 @@ def test_interactions_see_that_two_copies_cannot_both_go() -> None:
     penalty = (max(predictions) + 0.5 * (both - max(predictions))) / 2 / -pair[0].parameters
     penalty = max(penalty, 1.05 * max(predictions) / -pair[0].parameters)
     chosen = {
-        flag: Where(penalty=penalty, interactions=flag, most=1.0, error_margin=0.0)._picked(
+        flag: Where(penalty=penalty, interactions=flag, most=1.0, error_margin=0.0).chosen_at_rate(
             pair, [float(c.parameters) for c in pair], penalty, context, 1.0
         )
         for flag in (False, True)
@@ -88,7 +88,8 @@ def test_removals_of_doubtful_price_need_a_higher_penalty() -> None:
     cost = [float(c.parameters) for c in removals]
     penalty = sorted((c.predicted_change or 0.0) / -c.parameters for c in removals)[4] * 1.001
     counts = [
-        len(Where(error_margin=k, interactions=False)._picked(removals, cost, penalty, context, 1.0)) for k in (0, 3)
+        len(Where(error_margin=k, interactions=False).chosen_at_rate(removals, cost, penalty, context, 1.0))
+        for k in (0, 3)
     ]
     assert counts[0] == 5 > counts[1]
 

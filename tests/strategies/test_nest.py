@@ -15,7 +15,8 @@ from torch import Tensor, nn
 from growsearch import Grower, GrowthRefused, grow, trace
 from growsearch.config import RunConfig
 from growsearch.growth import GrowthContext, planned_edits
-from growsearch.growth.statistics.bridging import bridging_gradients
+from growsearch.growth.statistics.bridging import BridgingGradient
+from growsearch.growth.statistics.sweep import Statistics
 from growsearch.runs.lines import read_lines
 from growsearch.surgery import MaskEdit, active_parameters, apply_edits, compact, masks_of, outputs_of
 from growsearch.training import TrainingRun, load_network
@@ -26,7 +27,7 @@ from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, 
 
 
 def context_of(grower: Grower) -> GrowthContext:
-    return grower._context()
+    return grower.context()
 
 
 def nest(model: nn.Module, optimizer: torch.optim.Optimizer | None = None, **settings: Any) -> Grower:
@@ -139,9 +140,9 @@ def test_the_bridging_gradient_of_linear_layers_is_that_of_a_direct_connection(a
     total = sum(with_bridge(batch) * (len(batch[0]) / 16) for batch in batches)
     (expected,) = torch.autograd.grad(total, bridge)
 
-    found = bridging_gradients(model, graph, {"first": graph.sites["first"]}, objective, batches)
+    found = Statistics(model, graph, objective, batches, torch.Generator()).get(BridgingGradient("first"))
 
-    torch.testing.assert_close(found["first"], expected, rtol=1e-10, atol=1e-14)
+    torch.testing.assert_close(found, expected, rtol=1e-10, atol=1e-14)
 
 
 def test_the_bridging_gradient_of_convolutions_is_that_of_a_bypass() -> None:
@@ -161,7 +162,7 @@ def test_the_bridging_gradient_of_convolutions_is_that_of_a_bypass() -> None:
     loss = F.mse_loss(model[3:](model[:3](batch[0]) + bypass), batch[1])
     (expected,) = torch.autograd.grad(loss, psi)
 
-    found = bridging_gradients(model, graph, {"0": graph.sites["0"]}, objective, [batch])["0"]
+    found = Statistics(model, graph, objective, [batch], torch.Generator()).get(BridgingGradient("0"))
 
     torch.testing.assert_close(found @ omega.flatten(), expected.flatten(), rtol=1e-10, atol=1e-14)
 
@@ -233,9 +234,7 @@ def test_neurons_are_scaled_and_sparse_and_lower_the_loss() -> None:
     )
     grower = nest(model)
     context = context_of(grower)
-    bridge = bridging_gradients(model, grower.graph, {"first": grower.graph.sites["first"]}, objective, [batch])[
-        "first"
-    ]
+    bridge = Statistics(model, grower.graph, objective, [batch], torch.Generator()).get(BridgingGradient("first"))
     means = [float(w.abs().sum() / (w.numel() - 1)) for w in (model[0].weight.detach(), model[2].weight.detach())]
     before = float(objective(model, batch).detach())
 

@@ -105,7 +105,7 @@ def test_the_generator_of_new_units_counts(soft: Callable[..., RunConfig], tmp_p
     expected = uninterrupted(config, tmp_path / "whole")
     run = start(config, tmp_path / "parts")
     assert run.setup.soft is not None
-    run.setup.soft._generator.manual_seed(99)
+    run.setup.soft.generator.manual_seed(99)
     run.train()
 
     with pytest.raises(AssertionError):

@@ -72,19 +72,25 @@ class SoftGrower:
         self.flops = 0
         """Computed meanwhile."""
         self.compacted = False
-        self._generator = torch.Generator().manual_seed(seed)
+        self.generator = torch.Generator().manual_seed(seed)
         units = {name: self.graph.sites[name].units for name in _soft_sites(model, self.graph, sites)}
-        self._ports = ports_of(self.graph, model, units)
+        self.ports = ports_of(self.graph, model, units)
+        """By site, where its gates are and where their values enter."""
         self._sizes = self._make_sizes(units)
         self._checking: dict[str, int] = {}
         self._hooks = Hooks(model, self.gates, self._sizes.entry)
-        self._hooks.attach(self._ports)
+        self._hooks.attach(self.ports)
         add_groups(home, self.learned.groups(self.soft.lr))
 
     @property
     def learned(self) -> Learned:
         """What is trained beside the model."""
         return self._sizes.learned
+
+    @property
+    def seed_units(self) -> Mapping[str, int]:
+        """Units that every soft site began with."""
+        return self._sizes.seed_units
 
     @property
     def sizes(self) -> dict[str, float]:
@@ -145,14 +151,14 @@ class SoftGrower:
         try:
             yield
         finally:
-            self._hooks.attach(self._ports)
+            self._hooks.attach(self.ports)
 
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""
         return {
             "steps": self.steps,
             "seed_units": dict(self._sizes.seed_units),
-            "generator": self._generator.get_state(),
+            "generator": self.generator.get_state(),
             "learned": self.learned.state_dict(),
         }
 
@@ -160,7 +166,7 @@ class SoftGrower:
         """Continue where `state_dict` was taken, around the network as it was then (and before it was compact)."""
         self.steps = int(state["steps"])
         self._sizes.start_from(state["seed_units"])
-        self._generator.set_state(state["generator"].cpu())
+        self.generator.set_state(state["generator"].cpu())
         self.learned.load_state_dict(state["learned"])
 
     def _metered(self, change: Callable[[], GrowthEvent]) -> GrowthEvent:
@@ -173,8 +179,8 @@ class SoftGrower:
         like = next(p for p in self._model.parameters() if p.is_floating_point()).detach()
         like = like.to(torch.promote_types(like.dtype, torch.float32))
         counts = torch.tensor(list(units.values()), dtype=like.dtype)
-        learner = self.soft.learner(counts * self.soft.start, self.soft.limit(counts), self._generator).to(like)
-        inputs = {name: entry.values for name, (_, entry) in self._ports.items() if entry is not None}
+        learner = self.soft.learner(counts * self.soft.start, self.soft.limit(counts), self.generator).to(like)
+        inputs = {name: entry.values for name, (_, entry) in self.ports.items() if entry is not None}
         return Sizes(self.soft, Learned(learner, inputs, units, like), units, like)
 
     def _allocated(self) -> dict[str, int]:
@@ -194,7 +200,7 @@ class SoftGrower:
                 if edits:
                     self.graph = self._traced()
                 site = self.graph.sites[name]
-                fills = fresh_fills(self._model, site, units, self._generator)
+                fills = fresh_fills(self._model, site, units, self.generator)
                 found = site_edits(site, [*range(site.units), *[-1] * units], fills)
                 network.apply(found)
                 learned.apply(self.learned.growth(name, units))
@@ -206,7 +212,7 @@ class SoftGrower:
         edits: list[Edit] = []
         removed = {}
         with torch.no_grad():
-            for name, (_, entry) in self._ports.items():
+            for name, (_, entry) in self.ports.items():
                 site = self.graph.sites[name]
                 gates = self.gates(name).tolist()
                 kept = [unit for unit, gate in enumerate(gates) if gate > 0] or [0]
@@ -227,13 +233,13 @@ class SoftGrower:
         """
         self._checking = self._allocated()
         before = both_outputs(self._model, self._example_inputs)
-        graph, ports = self.graph, self._ports
+        graph, ports = self.graph, self.ports
         self._hooks.detach()
 
         def finish(attached: bool) -> float:
             self.graph = self._traced()
-            self._ports = ports_of(self.graph, self._model, self._allocated()) if attached else {}
-            self._hooks.attach(self._ports)
+            self.ports = ports_of(self.graph, self._model, self._allocated()) if attached else {}
+            self._hooks.attach(self.ports)
             change = output_change(self._model, self._example_inputs, before)
             require_preserved(self._model, self._example_inputs, change)
             return max(change)
@@ -242,8 +248,8 @@ class SoftGrower:
             yield finish
         except BaseException:
             self._hooks.detach()
-            self.graph, self._ports = graph, ports
-            self._hooks.attach(self._ports)
+            self.graph, self.ports = graph, ports
+            self._hooks.attach(self.ports)
             raise
         finally:
             self._checking = {}

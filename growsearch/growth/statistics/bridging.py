@@ -6,18 +6,19 @@ give (Dai et al. 2017, section on neuron growth). Convolutions have an entry for
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from typing import Any
+from abc import abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 
 import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth.statistics.capture import capture
-from growsearch.growth.statistics.collect import ChannelProblem, batch_size
+from growsearch.growth.statistics.capture import Capture
+from growsearch.growth.statistics.collect import ChannelProblem
 from growsearch.growth.statistics.endpoints import Endpoint, consumers, distinct, producers, unit_channels
-from growsearch.surgery import undisturbed
+from growsearch.growth.statistics.sweep import Answer, Request
 
 
 def fully_connected(graph: NetworkGraph, model: nn.Module, site: Site) -> bool:
@@ -32,53 +33,66 @@ def fully_connected(graph: NetworkGraph, model: nn.Module, site: Site) -> bool:
     return plain and all(len(distinct(group)) == len(group) for group in ends)
 
 
-def bridging_gradients(
-    model: nn.Module,
-    graph: NetworkGraph,
-    sites: Mapping[str, Site],
-    objective: Callable[[nn.Module, Any], Tensor],
-    batches: Sequence[Any],
-) -> dict[str, Tensor]:
-    """B `[outputs of the consumers, inputs of the producers]` of every site, the mean over the batches' samples.
+@dataclass(frozen=True)
+class BridgingGradient(Request[Tensor]):
+    """B `[outputs of the consumers, inputs of the producers]` of a site, the mean over the batches' samples.
 
     Between linear layers it is what the paper has, whatever lies between. Elsewhere it is the matrix of GradMax, in
-    which the path's derivative at zero counts too; `GrowthRefused` where a site has none.
-
-    Args:
-        model: the network.
-        graph: its graph.
-        sites: by name.
-        objective: the loss of a batch.
-        batches: all that count.
+    which the path's derivative at zero counts too.
     """
-    ends = {
-        name: (producers(graph, model, site, 0), consumers(graph, model, site, 0))
-        for name, site in sites.items()
-        if fully_connected(graph, model, site)
-    }
-    problems = {
-        name: [ChannelProblem(model, graph, site, channel, 1) for channel in range(unit_channels(site))]
-        for name, site in sites.items()
-        if name not in ends
-    }
-    firsts = {e.module for pair in ends.values() for e in pair[0]}
-    seconds = {e.module for pair in ends.values() for e in pair[1]}
-    for problem in (p for group in problems.values() for p in group):
-        firsts |= {e.module for e in problem.producers}
-        seconds |= {e.module for e in problem.consumers}
-    found: dict[str, Tensor] = {}
-    sizes = [batch_size(batch) for batch in batches]
-    for batch, size in zip(batches, sizes, strict=True):
-        with undisturbed(model):
-            seen = capture(model, objective, batch, inputs_of=firsts, gradients_of=seconds)
-        for name in sites:
-            if name in ends:
-                x, g = _rows(seen.inputs, ends[name][0]), _rows(seen.gradients, ends[name][1])
-                part = g.T @ x
-            else:
-                part = torch.cat([p.operator(seen).dense() for p in problems[name]])
-            found[name] = found.get(name, torch.zeros_like(part)) + part * (size / sum(sizes))
-    return found
+
+    site: str
+
+    def start(self, model: nn.Module, graph: NetworkGraph) -> Answer[Tensor]:
+        """Begin; raises `GrowthRefused` where the site has no such matrix."""
+        site = graph.sites[self.site]
+        if fully_connected(graph, model, site):
+            return _Between(producers(graph, model, site, 0), consumers(graph, model, site, 0))
+        return _Matrix([ChannelProblem(model, graph, site, channel, 1) for channel in range(unit_channels(site))])
+
+
+class _Sum(Answer[Tensor]):
+    """Parts of the batches, added up."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._total: Tensor | None = None
+
+    def add(self, seen: Capture, weight: float, generator: torch.Generator) -> None:
+        part = self._part(seen) * weight
+        self._total = part if self._total is None else self._total + part
+
+    def end_pass(self, generator: torch.Generator) -> None:
+        self.result = self._total
+
+    @abstractmethod
+    def _part(self, seen: Capture) -> Tensor: ...
+
+
+class _Between(_Sum):
+    """Between linear layers."""
+
+    def __init__(self, firsts: Sequence[Endpoint], seconds: Sequence[Endpoint]) -> None:
+        super().__init__()
+        self._firsts, self._seconds = firsts, seconds
+        self.inputs_of = frozenset(end.module for end in firsts)
+        self.gradients_of = frozenset(end.module for end in seconds)
+
+    def _part(self, seen: Capture) -> Tensor:
+        return _rows(seen.gradients, self._seconds).T @ _rows(seen.inputs, self._firsts)
+
+
+class _Matrix(_Sum):
+    """The gradient matrix."""
+
+    def __init__(self, problems: Sequence[ChannelProblem]) -> None:
+        super().__init__()
+        self._problems = problems
+        self.inputs_of = frozenset(end.module for problem in problems for end in problem.producers)
+        self.gradients_of = frozenset(end.module for problem in problems for end in problem.consumers)
+
+    def _part(self, seen: Capture) -> Tensor:
+        return torch.cat([problem.operator(seen).dense() for problem in self._problems])
 
 
 def _rows(tensors: Mapping[tuple[str, int], Tensor], ends: Sequence[Endpoint]) -> Tensor:

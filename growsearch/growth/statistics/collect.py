@@ -1,4 +1,4 @@
-"""Collect the gradient matrices of many sites, and decompose them, in one sweep over the batches."""
+"""The gradient matrix of one site, collected batch by batch and decomposed."""
 
 from __future__ import annotations
 
@@ -11,10 +11,10 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import DepthSite, NetworkGraph, Site
+from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.statistics.capture import Capture, capture
 from growsearch.growth.statistics.decompose import EXACT_SIDE, BlockKrylov, Triplets, exact
-from growsearch.growth.statistics.endpoints import Endpoint, consumers, producers, unit_channels
+from growsearch.growth.statistics.endpoints import Endpoint, consumers, producers
 from growsearch.growth.statistics.operator import GradientOperator
 from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.surgery import undisturbed
@@ -99,8 +99,8 @@ class ChannelProblem:
 
     def operator(self, seen: Capture, run: int = 0) -> GradientOperator:
         """The gradient matrix of one batch, of what one run of the network contributes."""
-        inputs = {p.call: _seen_at(seen.inputs, self._key(p, run)) for p in self.producers}
-        gradients = {c.call: _seen_at(seen.gradients, self._key(c, run)) for c in self.consumers}
+        inputs = {p.call: seen_at(seen.inputs, self._key(p, run)) for p in self.producers}
+        gradients = {c.call: seen_at(seen.gradients, self._key(c, run)) for c in self.consumers}
         grids = {p.call: seen.grids[self._key(p, run)] for p in self.producers}
         grids |= {f"{c.call}:input": seen.input_grids[self._key(c, run)] for c in self.consumers}
         return GradientOperator(self.model, self.path, self.producers, self.consumers, inputs, gradients, grids)
@@ -109,84 +109,6 @@ class ChannelProblem:
 def require_gradient_matrix(model: nn.Module, graph: NetworkGraph, site: Site) -> None:
     """`GrowthRefused` where a site has no gradient matrix; nothing is run."""
     _ = ChannelProblem(model, graph, site, 0, 1).path.slopes
-
-
-def gradient_triplets(
-    model: nn.Module,
-    graph: NetworkGraph,
-    plan: Mapping[str, int],
-    objective: Objective,
-    batches: Sequence[Any],
-    generator: torch.Generator,
-) -> dict[str, list[Triplets]]:
-    """For each site of `plan` and channel of its units, the leading `plan[site]` triplets of its gradient matrix.
-
-    The matrix is the mean over the batches' samples. Every pass runs each batch once for all sites, in the mode the
-    model is in; running statistics, gradients and random state are left as they were. Sites too wide for a dense matrix
-    take several passes; with a single batch its activations are kept instead.
-
-    Args:
-        model: the network, in the mode in which it is to be looked at.
-        graph: its graph.
-        plan: by site, how many triplets.
-        objective: the loss of a batch.
-        batches: all that count.
-        generator: for the starts of iterations.
-    """
-    problems = {
-        name: [
-            ChannelProblem(model, graph, graph.sites[name], i, units) for i in range(unit_channels(graph.sites[name]))
-        ]
-        for name, units in plan.items()
-        if units > 0
-    }
-    every = [p for group in problems.values() for p in group]
-    sizes = [batch_size(batch) for batch in batches]
-    seen: Capture | None = None
-    while pending := [p for p in every if p.triplets is None]:
-        for batch, size in zip(batches, sizes, strict=True):
-            if seen is None or len(batches) > 1:
-                # The activations of one batch go before those of the next come.
-                seen = None
-                seen = capture_ends(model, objective, batch, every)
-            for problem in pending:
-                problem.update(seen, size / sum(sizes), generator)
-        for problem in pending:
-            problem.end_pass(generator)
-    return {name: [p.triplets for p in group if p.triplets is not None] for name, group in problems.items()}
-
-
-def depth_strengths(
-    model: nn.Module, places: Mapping[str, DepthSite], objective: Objective, batches: Sequence[Any]
-) -> dict[str, float]:
-    """For each depth site, the largest singular value of the gradient of a linear layer inserted at the identity.
-
-    That is the mean over samples of the sum over positions of (loss gradient) (activation)' of the module's output.
-
-    Args:
-        model: the network.
-        places: places for a layer, by name.
-        objective: the loss of a batch.
-        batches: all that count.
-    """
-    totals: dict[str, Tensor] = {}
-    sizes = [batch_size(batch) for batch in batches]
-    for batch, size in zip(batches, sizes, strict=True):
-        for name, matrix in _depth_gradients(model, places, objective, batch).items():
-            share = matrix * (size / sum(sizes))
-            totals[name] = totals[name] + share if name in totals else share
-    return {name: float(torch.linalg.matrix_norm(m, 2)) for name, m in totals.items()}
-
-
-def _depth_gradients(
-    model: nn.Module, places: Mapping[str, DepthSite], objective: Objective, batch: Any
-) -> dict[str, Tensor]:
-    with undisturbed(model):
-        seen = capture(model, objective, batch, gradients_of=places, outputs_of=places)
-    return {
-        name: _channel_rows(_seen_at(seen.gradients, (name, 0)), place).T @ _channel_rows(seen.outputs[name, 0], place)
-        for name, place in places.items()
-    }
 
 
 def batch_size(batch: Any) -> int:
@@ -212,12 +134,8 @@ def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: S
         return capture(model, objective, batch, inputs_of=firsts, gradients_of=seconds)
 
 
-def _seen_at(tensors: Mapping[tuple[str, int], Tensor], key: tuple[str, int]) -> Tensor:
+def seen_at(tensors: Mapping[tuple[str, int], Tensor], key: tuple[str, int]) -> Tensor:
+    """What was recorded at a layer; raises `GrowthRefused` where the objective does not reach it."""
     if key not in tensors:
         raise GrowthRefused(f"the objective does not run, or does not depend on, layer {key[0]!r}")
     return tensors[key]
-
-
-def _channel_rows(value: Tensor, place: DepthSite) -> Tensor:
-    value = value.float() if value.dtype in (torch.float16, torch.bfloat16) else value
-    return (value.movedim(1, -1) if place.spatial else value).flatten(0, -2)

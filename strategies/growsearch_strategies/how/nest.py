@@ -11,7 +11,7 @@ from torch import nn
 
 from growsearch.graph import Site
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, NewUnit, Removal, Rewiring
-from growsearch.growth.statistics.bridging import bridging_gradients, fully_connected
+from growsearch.growth.statistics.bridging import BridgingGradient, fully_connected
 from growsearch.surgery import Edit
 from growsearch_strategies.nest.connections import dead, pruned, regrown, seeded
 from growsearch_strategies.nest.feature_maps import feature_maps
@@ -70,14 +70,12 @@ class NeST(Initializer):
         return found + self._units(plan, context)
 
     def _units(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
-        assert context.objective is not None
         plan = {name: units for name, units in plan.items() if units > 0}
-        linear = {
-            name: context.sites[name]
-            for name in plan
-            if fully_connected(context.graph, context.model, context.sites[name])
-        }
-        bridges = bridging_gradients(context.model, context.graph, linear, context.objective, context.batches)
+        sites = context.sites
+        linear = [name for name in plan if fully_connected(context.graph, context.model, sites[name])]
+        requests = {name: BridgingGradient(name) for name in linear}
+        context.statistics.collect(requests.values())
+        bridges = {name: context.statistics.get(request) for name, request in requests.items()}
         found: list[Candidate] = []
         for name, units in plan.items():
             if name in linear:

@@ -12,7 +12,8 @@ from pydantic import Field
 from torch import Tensor
 
 from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Removal, Selector
-from growsearch.growth.budget import UNLIMITED, Ledger
+from growsearch.growth.allowance import UNLIMITED
+from growsearch.growth.ledger import Ledger
 from growsearch_strategies.gauss_newton.division import divided
 from growsearch_strategies.gauss_newton.external_candidates import with_effects
 from growsearch_strategies.gauss_newton.joint import guarded, is_signed, scaled
@@ -83,24 +84,32 @@ class GaussNewton(Selector):
     def _chosen(self, candidates: Sequence[Candidate], context: GrowthContext, most: float) -> list[Candidate]:
         if self.penalty is not None:
             costs = [float(c.parameters if self.cost == "parameters" else c.flops) for c in candidates]
-            return _fitting(self._picked(candidates, costs, self.penalty, context, most), context)
+            return _fitting(self.chosen_at_rate(candidates, costs, self.penalty, context, most), context)
         costs, fits = _measure(candidates, context)
         rates = sorted({self._break_even_rate(c, cost) for c, cost in zip(candidates, costs, strict=True)} | {0.0})
         low, high = 0, len(rates) - 1
         while low < high:
             middle = (low + high) // 2
             rate = rates[middle] * (1 + NOTHING)
-            if fits(self._picked(candidates, costs, rate, context, most)):
+            if fits(self.chosen_at_rate(candidates, costs, rate, context, most)):
                 high = middle
             else:
                 low = middle + 1
-        picked = self._picked(candidates, costs, rates[low] * (1 + NOTHING), context, most)
-        return _filled(picked, self._picked(candidates, costs, 0.0, context, most), costs, candidates, context)
+        picked = self.chosen_at_rate(candidates, costs, rates[low] * (1 + NOTHING), context, most)
+        return _filled(picked, self.chosen_at_rate(candidates, costs, 0.0, context, most), costs, candidates, context)
 
-    def _picked(
+    def chosen_at_rate(
         self, candidates: Sequence[Candidate], costs: Sequence[float], rate: float, context: GrowthContext, most: float
     ) -> list[Candidate]:
-        """What lowers the loss by more than it costs at this rate, best first; at most one change of a unit."""
+        """What lowers the loss by more than it costs at this rate, best first; at most one change of a unit.
+
+        Args:
+            candidates: with their effects.
+            costs: of each, in the measure of the rate.
+            rate: loss that one of the cost is worth.
+            context: the event.
+            most: largest share of a site's units that are added, or removed.
+        """
         limits = {name: self._most(site.units, most) for name, site in context.sites.items()}
         given: Counter[tuple[str, bool]] = Counter()
         changed: set[tuple[str, int]] = set()

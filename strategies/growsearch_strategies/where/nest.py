@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from growsearch.growth import ADDING, Candidate, GrowthContext, GrowthRefused, Kinds, Removal, Rewiring, Selector
-from growsearch.growth.statistics.bridging import bridging_gradients
+from growsearch.growth.statistics.bridging import BridgingGradient
 
 
 class NeST(Selector):
@@ -52,16 +52,16 @@ class NeST(Selector):
         if context.depth_sites:
             strengths = context.strengths(counts)
             return {(c.site, c.index): strengths[c.site] for c in units}
+        if context.objective is None or not context.batches:
+            raise GrowthRefused("where: nest needs gradients: give objective=... and batches=...")
+        context.statistics.collect(BridgingGradient(name) for name in counts)
         values = {name: self._entries(name, count, context) for name, count in counts.items()}
         return {(c.site, c.index): values[c.site][c.index] for c in units}
 
     def _entries(self, name: str, count: int, context: GrowthContext) -> list[float]:
         """The largest entries |B| of a site, largest first, 0 where there are no more."""
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("where: nest needs gradients: give objective=... and batches=...")
         try:
-            site = {name: context.sites[name]}
-            bridge = bridging_gradients(context.model, context.graph, site, context.objective, context.batches)[name]
+            bridge = context.statistics.get(BridgingGradient(name))
         except GrowthRefused:
             return [0.0] * count
         entries: list[float] = bridge.abs().flatten().sort(descending=True).values[:count].tolist()
