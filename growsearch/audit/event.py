@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 from collections.abc import Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import torch
@@ -23,7 +24,8 @@ from growsearch.execution.environment import core_count
 from growsearch.execution.job import Failure, OfRun, Watcher, execute
 from growsearch.execution.workers import run_jobs
 from growsearch.runs.files import write_json
-from growsearch.runs.layout import RESULTS
+from growsearch.runs.layout import RESULTS, audit_folder
+from growsearch.runs.lock import held
 from growsearch.runs.progress import JobsStarted, RunFailed
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.precision import resolve_device
@@ -48,8 +50,8 @@ def audit_event(
     as many as it takes to call a difference. Finished branches are kept. `progress` gets the events of the repeated
     run (policy `repeat`) and of the branches, as `growsearch.comparison.compare` gives them.
 
-    The outcome is also the event's `results.json`. Raises `InputError` where the event or the settings do not fit, and
-    `GrowsearchError` where no branch could be finished.
+    The outcome is also the event's `results.json`. Raises `InputError` where the event or the settings do not fit, or
+    another audit of the run is going on, and `GrowsearchError` where no branch could be finished.
     """
     place, watch = str(resolve_device(device)), progress or _silent
     recorded = target.event(number)
@@ -58,12 +60,14 @@ def audit_event(
     count = seeds or max(ENOUGH_SEEDS, seeds_needed(len(variants) - 1))
     home = target.audit_folder(number)
     home.mkdir(parents=True, exist_ok=True)
-    snapshot, repetition = state_before(target, number, place, lambda event: watch(OfRun(REPEAT, target.seed, event)))
-    marks = _marks(target, recorded.step, steps)
-    jobs = [_job(target, number, one, seed, snapshot, marks, place) for seed in range(count) for one in variants]
-    failures = _run(target, jobs, workers, place, watch)
-    if not failures:
-        shutil.rmtree(home / "work", ignore_errors=True)
+    with held(audit_folder(target.folder)):
+        tell = partial(OfRun, REPEAT, target.seed)
+        snapshot, repetition = state_before(target, number, place, lambda event: watch(tell(event)))
+        marks = _marks(target, recorded.step, steps)
+        jobs = [_job(target, number, one, seed, snapshot, marks, place) for seed in range(count) for one in variants]
+        failures = _run(target, jobs, workers, place, watch)
+        if not failures:
+            shutil.rmtree(home / "work", ignore_errors=True)
     branches = [_gathered(one, [job for job in jobs if job.variant == one]) for one in variants]
     _require_some(branches, failures)
     compared = comparisons(branches)

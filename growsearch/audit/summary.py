@@ -16,6 +16,7 @@ from growsearch.audit.target import Target
 from growsearch.comparison.wording import plural
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder
+from growsearch.runs.lock import held
 from growsearch.runs.progress import Progress
 from growsearch.runs.reading import read_json
 from growsearch.runs.store import read_growth, read_rows
@@ -36,15 +37,21 @@ def summarize(target: Target, device: str = "auto", progress: Progress | None = 
     steps = [event.step for event in target.events]
     if (kept := _kept(path, target, steps)) is not None:
         return kept
+    watch = watched(progress or (lambda event: None), steps[-1])
+    with held(audit_folder(target.folder)):
+        summary = _measured(target, steps, str(resolve_device(device)), watch)
+        write_json(path, {"run": target.fingerprint, **asdict(summary)})
+    return summary
+
+
+def _measured(target: Target, steps: Sequence[int], device: str, watch: Progress) -> Summary:
+    """Repeat the run and measure what happens at the steps."""
     work = audit_folder(target.folder) / "summary"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
-    watch = watched(progress or (lambda event: None), steps[-1])
+    work.mkdir()
     measured = MeasuredEvents(at=steps)
     # What was measured would be lost with a checkpoint: an interrupted summary begins anew.
-    run = TrainingRun(
-        target.config, target.seed, work, str(resolve_device(device)), watch, hooks=measured, checkpoints=False
-    )
+    run = TrainingRun(target.config, target.seed, work, device, watch, hooks=measured, checkpoints=False)
     try:
         with threads(target.threads):
             run.train(steps[-1])
@@ -53,9 +60,7 @@ def summarize(target: Target, device: str = "auto", progress: Progress | None = 
     rows = [row for row in read_rows(work) if row.step <= steps[-1]]
     repetition = compared(target, rows, read_growth(work), 0, steps[-1] + 1)
     shutil.rmtree(work)
-    summary = _summary(target, measured.effects, repetition)
-    write_json(path, {"run": target.fingerprint, **asdict(summary)})
-    return summary
+    return _summary(target, measured.effects, repetition)
 
 
 def _kept(path: Path, target: Target, steps: Sequence[int]) -> Summary | None:
@@ -63,7 +68,7 @@ def _kept(path: Path, target: Target, steps: Sequence[int]) -> Summary | None:
     if not path.exists():
         return None
     content = read_json(path)
-    if content["run"] != target.fingerprint or content["events"] != len(steps):
+    if content.get("run") != target.fingerprint or content.get("events") != len(steps):
         return None
     return summary_from(content, path)
 

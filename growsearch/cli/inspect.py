@@ -49,12 +49,14 @@ def inspect(
         spec, example, outputs = _from_file(file, set_ or [], policy, allow_import)
     else:
         spec, example = _parse_network(str(network)), _example(input_)
-    from growsearch.graph import network_tree, site_table, to_json, to_svg, trace
+    from growsearch.drawing.svg import graph_svg
+    from growsearch.drawing.terminal import network_tree, site_table
+    from growsearch.graph import to_json, trace
     from growsearch.networks import build_network
 
     graph = trace(build_network(spec, tuple(example.shape[1:]), outputs, allow_import), example)
     if svg is not None:
-        _write(svg, to_svg(graph))
+        _write(svg, graph_svg(graph))
     if as_json:
         emit(to_json(graph))
         return

@@ -25,7 +25,9 @@ from growsearch.loggers import check_loggers
 from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, RESULTS, run_of
+from growsearch.runs.lock import held
 from growsearch.runs.progress import JobsStarted
+from growsearch.runs.reading import read_yaml
 from growsearch.training.precision import resolve_device
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
@@ -48,13 +50,13 @@ def compare(
     grow in so short a run, or not to their budget, and then what every run tells (`OfRun`).
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
-    packages, or the folder holds another configuration. Scripts that call this with several workers need the
-    `if __name__ == "__main__":` guard.
+    packages, or the folder holds another configuration or is in use. Scripts that call this with several workers need
+    the `if __name__ == "__main__":` guard.
     """
     check_loggers(loggers)
     place = str(resolve_device(device))
     policies = config.policy_configs()
-    reference = reference_of(policies, config.reference)
+    reference_of(policies, config.reference)
     controls = planned_controls(policies, config.controls)
     jobs: list[Job] = [
         Job(policy, seed, policy_config, run_of(folder, policy, seed), place, loggers=tuple(loggers))
@@ -62,22 +64,30 @@ def compare(
         for seed in range(config.seeds)
     ]
     jobs += control_jobs(controls, jobs)
-    _claim(folder, config)
-    watch = progress or _silent
+    with held(folder):
+        _claim(folder, config)
+        results = _run(config, folder, jobs, place, workers, progress or _silent)
+        write_json(folder / RESULTS, results)
+    return results
+
+
+def _run(
+    config: RunConfig, folder: Path, jobs: list[Job], device: str, workers: int | None, watch: Watcher
+) -> dict[str, Any]:
+    """Run what is not finished; the content of `results.json`."""
+    policies = config.policy_configs()
     open_jobs = checked_and_ordered([job for job in jobs if job.finished() is None])
     cores = core_count()
-    workers = max(1, min(workers or (cores if place == "cpu" else 1), len(open_jobs)))
+    workers = max(1, min(workers or (cores if device == "cpu" else 1), len(open_jobs)))
     threads = max(1, cores // workers)
     begun = {job.policy for job in open_jobs}
     warnings = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
-    write_environment(folder, describe_environment(place, workers, threads, config.seeds))
+    write_environment(folder, describe_environment(device, workers, threads, config.seeds))
     finished = len(jobs) - len(open_jobs)
     watch(JobsStarted(len(jobs), finished, workers, tuple(warnings)))
     with terminated_as_interrupted():
         failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
-    results = gather(jobs, failures, reference)
-    write_json(folder / RESULTS, results)
-    return results
+    return gather(jobs, failures, reference_of(policies, config.reference))
 
 
 def _claim(folder: Path, config: RunConfig) -> None:
@@ -88,13 +98,12 @@ def _claim(folder: Path, config: RunConfig) -> None:
     path = folder / CONFIG
     resolved = config.to_dict()
     if path.exists():
-        found = yaml.safe_load(path.read_text())
+        found = read_yaml(path)
         if _without(found, *_FREE) != _without(resolved, *_FREE):
             raise InputError(
                 f"{folder} holds the runs of another configuration ({path} differs from the file given): "
                 "choose another folder, or give that configuration to continue it"
             )
-    folder.mkdir(parents=True, exist_ok=True)
     text = yaml.safe_dump(resolved, sort_keys=False)
     write_atomically(path, lambda file: file.write(text.encode()))
 

@@ -38,7 +38,14 @@ def _of_one_kind(base: dict[str, Any], override: dict[str, Any]) -> dict[str, An
 
 
 def origin(base: Any, override: Any, policy: str, path: KeyPath) -> KeyPath:
-    """Where a path of the merged file stands in the file: among the policy's overrides, or in the file's own part."""
+    """Where a path of the merged file stands in the file: among the policy's overrides, or in the file's own part.
+
+    Args:
+        base: the file without its policies.
+        override: the policy's part.
+        policy: its name.
+        path: in the merged file.
+    """
     in_base, in_override = _depth(base, path), _depth(override, path)
     return path if in_base > in_override or not in_override else ("policies", policy, *path)
 

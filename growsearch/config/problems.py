@@ -32,7 +32,15 @@ class Problem:
 def problem(
     path: KeyPath, message: str, *, found: str | None = None, allowed: Iterable[str] = (), name: str | None = None
 ) -> Problem:
-    """A problem whose message ends with what was found, what is allowed, and the name most like `name`."""
+    """A problem whose message ends with what was found, what is allowed, and the name most like `name`.
+
+    Args:
+        path: in the file.
+        message: what is wrong.
+        found: what stands there.
+        allowed: what may stand there.
+        name: found name, for which the nearest allowed one is suggested.
+    """
     allowed = list(allowed)
     details = [f"found {found}"] if found is not None else []
     details += [f"allowed {', '.join(allowed)}"] if allowed else []

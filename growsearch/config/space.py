@@ -66,6 +66,12 @@ def load_config(
     """Load a file that leaves nothing open; `ConfigError` lists everything that is wrong with it.
 
     `file` is a path or the name of a shipped search space; `overrides` are `path.in.file=value`.
+
+    Args:
+        file: a path, or the name of a shipped search space.
+        overrides: `path.in.file=value`.
+        seeds: number of seeds in place of the file's.
+        allow_import: whether the network may be any importable callable.
     """
     return load_space(file, overrides, seeds, allow_import).plain()
 
@@ -73,7 +79,14 @@ def load_config(
 def load_space(
     file: str | Path, overrides: Sequence[str] = (), seeds: int | None = None, allow_import: bool = False
 ) -> Space:
-    """Load a file that may have ranges; `ConfigError` lists everything that is wrong with it."""
+    """Load a file that may have ranges; `ConfigError` lists everything that is wrong with it.
+
+    Args:
+        file: a path, or the name of a shipped search space.
+        overrides: `path.in.file=value`.
+        seeds: number of seeds in place of the file's.
+        allow_import: whether the network may be any importable callable.
+    """
     path = find_file(file)
     if seeds is not None:
         overrides = [*overrides, f"seeds={seeds}"]

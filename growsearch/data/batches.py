@@ -109,7 +109,14 @@ class Batches:
 def evaluation_batches(
     split: Split, dataset: DataSet, device: torch.device | str, batch_size: int
 ) -> Iterator[tuple[Tensor, Tensor]]:
-    """The split once, in its order, without augmentation; `batch_size` 0 for one batch."""
+    """The split once, in its order, without augmentation; `batch_size` 0 for one batch.
+
+    Args:
+        split: what is evaluated on.
+        dataset: the data set that it is part of.
+        device: that the batches are moved to.
+        batch_size: samples of each but the last.
+    """
     normalise = Normalise(dataset, device)
     step = batch_size or len(split)
     for start in range(0, len(split), step):

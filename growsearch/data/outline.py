@@ -23,6 +23,12 @@ def blank_images(name: str, counts: dict[str, int], outputs: int, input_shape: t
     """A data set of black images, `counts` of them in `train`, `validation` (0: none) and `test`; it takes no memory.
 
     The targets run through all classes.
+
+    Args:
+        name: of the data set.
+        counts: samples, by split.
+        outputs: number of classes.
+        input_shape: of one sample.
     """
     channels = input_shape[0]
     validation = counts.get("validation", 0)

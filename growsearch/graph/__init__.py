@@ -1,10 +1,9 @@
 """From a module to its channel spaces and the sites that can grow."""
 
+from growsearch.graph.as_json import to_json
 from growsearch.graph.call import Call, Ref, function_name
-from growsearch.graph.drawing import to_svg
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.path import Path, PathStep
-from growsearch.graph.render import network_tree, site_table, to_json
 from growsearch.graph.rules import Operation, operation, rule
 from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.site import AxisUse, DepthSite, Kind, Role, Run, Site
@@ -28,12 +27,9 @@ __all__ = [
     "Unsupported",
     "Value",
     "function_name",
-    "network_tree",
     "operation",
     "rule",
-    "site_table",
     "to_json",
-    "to_svg",
     "trace",
     "unify",
 ]

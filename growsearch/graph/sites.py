@@ -37,6 +37,13 @@ def find_sites(
 ) -> tuple[dict[str, Site], dict[str, dict[str, Layout]], dict[str, str]]:
     """All sites by name in order of their first producer, for every call the layout of the sites in its output, and
     where the model's code counts the units of a site that may grow.
+
+    Args:
+        analysis: of the runs, finished.
+        aliases: names of the same tensor, by its first name.
+        parameters: total number in the model.
+        samples: size of the example batch.
+        modules: of the model, by path.
     """
     ends = _ends(analysis)
     names = _named(ends)

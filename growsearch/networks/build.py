@@ -22,6 +22,12 @@ def build_network(
 
     `spec` is `{"name": NAME, **parameters}`, NAME a seed network, `torchvision:NAME` or `package.module:callable`
     (imported only with `allow_import`), or `{"layers": [...], "width": 1.0}`. Raises `InputError`.
+
+    Args:
+        spec: the file's `network`, checked.
+        input_shape: of one sample.
+        outputs: number of outputs.
+        allow_import: whether a network named by import path may be imported.
     """
     name, values = _split(spec)
     if name is None:

@@ -133,7 +133,14 @@ def _parse_repeat(values: Any, where: str) -> tuple[Node, ...]:
 
 
 def build(nodes: Sequence[Node], input_shape: tuple[int, ...], outputs: int, width: float = 1.0) -> nn.Module:
-    """A plain module for the tree; `InputError` where a layer does not fit the shape it meets."""
+    """A plain module for the tree; `InputError` where a layer does not fit the shape it meets.
+
+    Args:
+        nodes: the layers and branches, checked.
+        input_shape: of one sample.
+        outputs: number of outputs.
+        width: multiplies every hidden width.
+    """
     module, shape = _sequence(_with_outputs(nodes, outputs, width), input_shape)
     if shape != (outputs,):
         raise InputError(f"layers: the network ends with shape {_text(shape)}, but the data needs {outputs} outputs")

@@ -1,4 +1,4 @@
-"""The network of a run before and after growth, as boxes in layers."""
+"""The network of a run before and after growth, as boxes."""
 
 from __future__ import annotations
 
@@ -18,14 +18,13 @@ class Box:
     """A layer, a place where branches meet, or an end of the network.
 
     `before` and `after` are widths in channels: `before` is None for a layer that growth inserted, both are None where
-    a box has no site, so that it cannot change. `level` is the longest path to it, `sources` the boxes that feed it.
+    a box has no site, so that it cannot change. `sources` are the boxes that feed it.
     """
 
     name: str
     what: str
     before: int | None
     after: int | None
-    level: int
     sources: tuple[str, ...]
 
     @property
@@ -35,10 +34,11 @@ class Box:
 
 
 def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = False) -> list[Box]:
-    """The boxes of a finished run's network; `before` are the widths of its sites before the first growth event.
+    """Return the boxes of a finished run's network, each after those that feed it.
 
-    Normalisations, activations and whatever else only carries units along are left out. Raises `GrowsearchError` where
-    the network cannot be rebuilt, as one that the user's own package makes without `allow_import`.
+    `before` are the widths of its sites before the first growth event. Normalisations, activations and whatever else
+    only carries units along are left out. Raises `GrowsearchError` where the network cannot be rebuilt, as one that the
+    user's own package makes without `allow_import`.
     """
     model = load_network(folder, allow_import)
     description = read_description(folder)
@@ -49,19 +49,17 @@ def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = 
     produced = {call: site for site in graph.sites.values() for call in site.producers}
     contracted = _contracted(graph)
     boxes = []
-    for level, names in enumerate(networkx.topological_generations(contracted)):
-        for name in names:
-            site = produced.get(name)
-            boxes.append(
-                Box(
-                    name=name,
-                    what=graph.calls[name].rule or graph.calls[name].kind,
-                    before=None if site is None else before.get(site.name),
-                    after=None if site is None else site.width,
-                    level=level,
-                    sources=tuple(contracted.predecessors(name)),
-                )
+    for name in networkx.topological_sort(contracted):
+        site = produced.get(name)
+        boxes.append(
+            Box(
+                name=name,
+                what=graph.calls[name].rule or graph.calls[name].kind,
+                before=None if site is None else before.get(site.name),
+                after=None if site is None else site.width,
+                sources=tuple(contracted.predecessors(name)),
             )
+        )
     return boxes
 
 

@@ -1,7 +1,7 @@
 """What a run folder holds, and the only place that spells its names.
 
 RUN/
-    config.yaml, environment.json, results.json, report.html
+    config.yaml, environment.json, results.json, report.html; lock.json while a command runs
     POLICY/seed-K/            one training; of a search trials/N/seed-K/
         metrics.jsonl, growth.jsonl, checkpoint.pt
         result.json, model.safetensors, network.json      when it is finished
@@ -18,6 +18,8 @@ CONFIG = "config.yaml"
 ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 REPORT = "report.html"
+LOCK = "lock.json"
+LOCK = "lock.json"
 
 METRICS = "metrics.jsonl"
 GROWTH = "growth.jsonl"

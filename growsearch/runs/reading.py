@@ -7,6 +7,7 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
+import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from growsearch.errors import InputError
@@ -39,6 +40,25 @@ def parse_json(text: bytes | str, where: str) -> dict[str, Any]:
         raise DamagedFile(f"{where}: is damaged: not JSON ({_first_line(error)})") from error
     if not isinstance(plain, dict):
         raise DamagedFile(f"{where}: is damaged: found {type(plain).__name__}, expected an object")
+    return plain
+
+
+def read_yaml(path: Path) -> dict[str, Any]:
+    """Return the mapping in a YAML file that growsearch wrote; raises `DamagedFile` where it holds none.
+
+    Raises:
+        InputError: the file is missing.
+    """
+    try:
+        plain = yaml.safe_load(path.read_bytes())
+    except FileNotFoundError as error:
+        raise InputError(f"{path} does not exist") from error
+    except (yaml.YAMLError, ValueError) as error:
+        mark = getattr(error, "problem_mark", None)
+        where = str(path) if mark is None else f"{path}, line {mark.line + 1}"
+        raise DamagedFile(f"{where}: is damaged: not YAML ({getattr(error, 'problem', None) or 'no text'})") from error
+    if not isinstance(plain, dict):
+        raise DamagedFile(f"{path}: is damaged: found {type(plain).__name__}, expected a mapping")
     return plain
 
 

@@ -7,7 +7,7 @@ import signal
 import threading
 import time
 from collections.abc import Callable, Generator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -21,6 +21,7 @@ from growsearch.execution.environment import core_count, describe_environment
 from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
+from growsearch.runs.lock import held
 from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
 from growsearch.search.device_slots import device_slots
@@ -62,26 +63,27 @@ def search(
     twice a second. `train` trains one seed (for tests).
 
     Raises `InputError` where the file has nothing to search, cannot be trained at some end of its ranges, or is not the
-    one that the folder's study was made from; `GrowsearchError` where the workers cannot work. Scripts that call this
-    with several workers need the `if __name__ == "__main__":` guard.
+    one that the folder's study was made from, and where the folder is in use; `GrowsearchError` where the workers
+    cannot work. Scripts that call this with several workers need the `if __name__ == "__main__":` guard.
     """
     settings = settings_of(space)
     there = device_slots(device, workers, slots)[: settings.trials]
-    study, reference = _open(space, settings, folder, storage, name)
-    threads = max(1, core_count() // len(there))
-    fill(study, settings.trials, baselines_of(space, settings))
-    write_environment(folder, describe_environment(there[0].device, len(there), threads, settings.seeds))
-    tell = _throttled(study, watch)
-    seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
-    try:
-        if len(there) == 1:
-            _work_here(study, str(resolve_device(device)), threads, seed, train, tell)
-        elif not is_done(study):
-            run_workers(WorkerPool(reference, there, threads, seed, train), study, tell)
-    finally:
-        results = write_results(study)
-        tell(True)
-    return results
+    with ExitStack() as stack:
+        study, reference = _open(space, settings, folder, storage, name, stack)
+        threads = max(1, core_count() // len(there))
+        fill(study, settings.trials, baselines_of(space, settings))
+        write_environment(folder, describe_environment(there[0].device, len(there), threads, settings.seeds))
+        tell = _throttled(study, watch)
+        seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
+        try:
+            if len(there) == 1:
+                _work_here(study, str(resolve_device(device)), threads, seed, train, tell)
+            elif not is_done(study):
+                run_workers(WorkerPool(reference, there, threads, seed, train), study, tell)
+        finally:
+            results = write_results(study)
+            tell(True)
+        return results
 
 
 def settings_of(space: Space) -> SearchConfig:
@@ -145,9 +147,12 @@ def _kept(folder: Path) -> KeptStudy:
 
 
 def _open(
-    space: Space, settings: SearchConfig, folder: Path, storage: str | None, name: str | None
+    space: Space, settings: SearchConfig, folder: Path, storage: str | None, name: str | None, stack: ExitStack
 ) -> tuple[Study, Reference]:
-    """The study of a folder, continued or new; a new one is checked before anything is written."""
+    """The study of a folder, continued or new; a new one is checked before anything is written.
+
+    From before the first file is written `stack` holds the folder.
+    """
     kept = _kept(folder) if is_search(folder) else None
     if kept is None and (folder / CONFIG).exists():
         raise InputError(f"{folder} holds the runs of another command: choose another folder with --out")
@@ -163,7 +168,7 @@ def _open(
         study = replace(study, folder=folder)
         require_same(study, study_plan(space, settings, 0))
     most = check(space) if study is None else 0
-    _make(folder)
+    stack.enter_context(held(folder))
     study = study or create_study(open_storage(url), name, study_plan(space, settings, most), folder)
     own = url == str(folder / JOURNAL)
     write_json(folder / SEARCH, asdict(KeptStudy(name, JOURNAL if own else shown(url))))
@@ -181,19 +186,6 @@ def _same_folder(one: Path, other: Path) -> bool:
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
     """The plain files that a search begins with; none where the file leaves them out."""
     return baselines(_sections(space), space.allow_import) if settings.baselines else {}
-
-
-def _make(folder: Path) -> None:
-    """Make the run folder; `InputError` where it cannot be written."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        probe = folder / ".writable"
-        probe.touch()
-        probe.unlink()
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror or error}: choose another with --out"
-        ) from error
 
 
 def _work_here(study: Study, device: str, threads: int, seed: int, train: Train, tell: Callable[[bool], None]) -> None:

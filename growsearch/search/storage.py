@@ -89,6 +89,12 @@ def serve_proxy(url: str, host: str, port: int, ready: Callable[[], None]) -> No
     """Be Optuna's gRPC proxy of a database until the process is ended; `ready` is called when it is about to listen.
 
     Raises `InputError` where the storage is none that can be shared so, or the address cannot be listened on.
+
+    Args:
+        url: of the database.
+        host: that is listened on.
+        port: that is listened on.
+        ready: called once it listens.
     """
     if not url.startswith(("postgresql://", "postgres://")):
         raise InputError(f"storage {shown(url)}: a proxy stands before a database (allowed: postgresql://...)")

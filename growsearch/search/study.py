@@ -104,7 +104,14 @@ class Study:
 
 
 def create_study(storage: BaseStorage, name: str, plan: Plan, folder: Path) -> Study:
-    """A new study, or one whose making was interrupted; the plan and the folder are kept with it."""
+    """A new study, or one whose making was interrupted; the plan and the folder are kept with it.
+
+    Args:
+        storage: where it is kept.
+        name: of the study.
+        plan: what is searched, as plain data.
+        folder: of the run.
+    """
     directions = [StudyDirection[direction.upper()] for direction, _ in plan.search.aims]
     begun = [one._study_id for one in storage.get_all_studies() if one.study_name == name]
     created = begun[0] if begun else storage.create_new_study(directions, name)

@@ -65,6 +65,12 @@ def edited_mask(name: str, old: Tensor, slots: Sequence[Slot], edits: Sequence[M
     """The mask of a parameter after `edits` of it, as a new tensor; None where it has none and gets none.
 
     Raises `GrowthRefused` for a vector, a position that does not exist, and one that regrows and is pruned.
+
+    Args:
+        name: of the parameter.
+        old: the parameter.
+        slots: where it is held.
+        edits: of its mask.
     """
     mask = mask_in(slots)
     if mask is None and not edits:

@@ -79,7 +79,15 @@ def embed_state(
 def replace_parameter(
     optimizers: Sequence[Optimizer], old: nn.Parameter, new: nn.Parameter, edits: Sequence[AxisEdit], journal: Journal
 ) -> None:
-    """Put `new` where `old` is in the parameter groups, and its state under the new key; the optimizer object stays."""
+    """Put `new` where `old` is in the parameter groups, and its state under the new key; the optimizer object stays.
+
+    Args:
+        optimizers: those of the model.
+        old: the parameter that goes.
+        new: the one that comes.
+        edits: that made it.
+        journal: what can undo it.
+    """
     for optimizer in optimizers:
         for group in optimizer.param_groups:
             for index, parameter in enumerate(group["params"]):

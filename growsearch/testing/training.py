@@ -57,7 +57,14 @@ class GrowingRun:
 
 
 def resumed(after: int, steps: int, file: Path, subject: Subject, **policy: Any) -> GrowingRun:
-    """A run that is stopped after `after` of `steps` and goes on in a new process, as far as one process can tell."""
+    """A run that is stopped after `after` of `steps` and goes on in a new process, as far as one process can tell.
+
+    Args:
+        after: steps before it is stopped.
+        steps: in all.
+        file: for the checkpoint.
+        subject: the network.
+    """
     first = GrowingRun(subject, **policy)
     first.train(after)
     first.save(file)

@@ -23,6 +23,12 @@ def save_network(folder: Path, model: nn.Module, description: dict[str, Any], sp
     """Write both files; `description` has the keys that `load_network` reads (below) and any others.
 
     `sparse` keeps only the living entries of weights with dormant connections, and their masks as bits.
+
+    Args:
+        folder: that gets the files.
+        model: the network.
+        description: how to build it anew.
+        sparse: whether dormant connections are left out.
     """
     tensors, shared = _distinct(model.state_dict())
     tensors, packed = pack(tensors) if sparse else (tensors, {})

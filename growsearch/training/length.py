@@ -14,6 +14,12 @@ def steps_bought(flops: float, flops_per_sample: int, samples: int, batch_size: 
 
     `samples` are those of an epoch, of which `batch_size` are in a step (0: all). The last step of an
     epoch may have fewer samples, and costs less.
+
+    Args:
+        flops: a budget.
+        flops_per_sample: of training.
+        samples: of an epoch.
+        batch_size: samples of a step.
     """
     size = batch_size or samples
     epochs, left = divmod(int(flops) // flops_per_sample, samples)
@@ -21,7 +27,15 @@ def steps_bought(flops: float, flops_per_sample: int, samples: int, batch_size: 
 
 
 def steps_within(flops: float, flops_per_sample: int, samples: int, batch_size: int, position: int) -> int:
-    """The same from `position`, so many samples into an epoch."""
+    """The same from `position`, so many samples into an epoch.
+
+    Args:
+        flops: a budget.
+        flops_per_sample: of training.
+        samples: of an epoch.
+        batch_size: samples of a step.
+        position: steps done already in the epoch.
+    """
     size, rest = batch_size or samples, max(0, samples - position)
     affordable = max(0, int(flops)) // flops_per_sample
     if affordable < rest:

@@ -63,7 +63,14 @@ def parameter_order(optimizer: Optimizer, model: nn.Module, learned: nn.Module |
 def restore_order(
     optimizer: Optimizer, model: nn.Module, order: list[list[str]], learned: nn.Module | None = None
 ) -> None:
-    """Put the parameters of a new optimizer into a saved `parameter_order`, before its state is loaded."""
+    """Put the parameters of a new optimizer into a saved `parameter_order`, before its state is loaded.
+
+    Args:
+        optimizer: one that was just made.
+        model: whose parameters it trains.
+        order: names of parameters, as a checkpoint has them.
+        learned: a module whose parameters it trains beside.
+    """
     parameters = _parameters(model, learned)
     for group, names in zip(optimizer.param_groups, order, strict=True):
         group["params"][:] = [parameters[name] for name in names]

@@ -24,6 +24,7 @@ COMPARISONS = [
 ]
 
 
+WITHOUT_GRADMAX = ["text_gpt"]  # it has no way through attention
 SEARCHES = ["cifar100_policies", "cifar10_policies", "digits_policies", "own_model_example"]
 ON_CIFAR = {"cifar10_policies": (10, 0.5), "cifar100_policies": (100, 1.0)}  # classes, width of the largest network
 
@@ -45,7 +46,7 @@ def shown_searches(name: str) -> list[list[str]]:
 
 
 def test_all_are_shipped() -> None:
-    assert sorted([*COMPARISONS, *SEARCHES]) == shipped_names()
+    assert sorted([*COMPARISONS, *WITHOUT_GRADMAX, *SEARCHES]) == shipped_names()
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -115,7 +116,15 @@ def test_the_big_network_has_the_size_that_the_budget_allows(name: str) -> None:
         assert big.network["width"] == grown.growth.budget["width"]
 
 
-@pytest.mark.parametrize("name", COMPARISONS)
+@pytest.mark.parametrize("name", WITHOUT_GRADMAX)
+def test_a_comparison_of_other_policies_has_baselines_of_both_sizes_too(name: str) -> None:
+    policies = load_config(name).policy_configs()
+    assert {"small", "big", "random"} < set(policies)
+    assert [policies[one].growth.grows for one in ("small", "big", "random")] == [False, False, True]
+    assert policies["big"].network["width"] == (policies["random"].growth.budget or {})["width"]
+
+
+@pytest.mark.parametrize("name", [*COMPARISONS, *WITHOUT_GRADMAX])
 def test_it_begins_with_a_comment_that_shows_its_command(name: str) -> None:
     head = find_file(name).read_text().split("\n\n")[0]
 

@@ -90,8 +90,8 @@ def test_the_network_is_drawn_with_its_branches_and_what_it_gained(tmp_path: Pat
 
     changed = {box.name: (box.before, box.after) for box in boxes if box.before != box.after}
     assert changed == {grown: (before[grown], before[grown] + 3)}
-    levels = {box.name: box.level for box in boxes}
-    assert all(levels[source] < box.level for box in boxes for source in box.sources)
+    position = {box.name: number for number, box in enumerate(boxes)}
+    assert all(position[source] < position[box.name] for box in boxes for source in box.sources)
     assert sum(len(box.sources) == 2 for box in boxes) == 8  # the residual additions of a ResNet-18
     drawn = network_svg(boxes, "a network")
     assert drawn.count("<path") == sum(len(box.sources) for box in boxes)
@@ -100,7 +100,7 @@ def test_the_network_is_drawn_with_its_branches_and_what_it_gained(tmp_path: Pat
 
 
 def test_what_was_inserted_or_removed_is_drawn_as_such() -> None:
-    boxes = [Box("a", "linear", 8, 5, 0, ()), Box("b", "linear", None, 4, 1, ("a",))]
+    boxes = [Box("a", "linear", 8, 5, ()), Box("b", "linear", None, 4, ("a",))]
 
     drawn = network_svg(boxes, "a network")
 

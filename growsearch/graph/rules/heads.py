@@ -7,7 +7,15 @@ from growsearch.graph.spaces import Unsupported, unify
 
 
 def attend(step: Step, query: Value, key: Value, value: Value, mask: Value | None) -> list[Value]:
-    """softmax(q k^T) v over `[..., heads, positions, width]`, with the same or grouped heads of keys and values."""
+    """softmax(q k^T) v over `[..., heads, positions, width]`, with the same or grouped heads of keys and values.
+
+    Args:
+        step: the call.
+        query: `[..., positions, width of a head]`.
+        key: `[..., other positions, width of a head]`.
+        value: `[..., other positions, width]`.
+        mask: added to the scores, or None.
+    """
     rank = query.rank
     if not rank == key.rank == value.rank or rank < 2:
         raise Unsupported("attention over tensors of different rank")

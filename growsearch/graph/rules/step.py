@@ -212,7 +212,14 @@ class Step:
         self.consumers.append(Use(self.call.name, "", pieces))
 
     def follow(self, value: Value | None, axis: int, pieces: Space, role: Role) -> None:
-        """Axis `axis` of a bias, scale or the like goes along with `pieces`; None is ignored."""
+        """Axis `axis` of a bias, scale or the like goes along with `pieces`; None is ignored.
+
+        Args:
+            value: a parameter or buffer; None: nothing happens.
+            axis: of it.
+            pieces: the space that the axis is part of.
+            role: what the axis is to that space.
+        """
         if value is None:
             return
         unify(pieces, value.axes[axis])

@@ -16,6 +16,12 @@ def fresh_fills(model: nn.Module, site: Site, units: int, generator: torch.Gener
     Linear and convolution layers start as PyTorch's do, uniform within 1 / sqrt(fan in), where the fan in is that of
     the layer with the new units; other weights (of embeddings) have the spread of the existing ones, and parameters of
     a scale of their own start at the mean of the existing ones. Normalisations start as new ones do, without a fill.
+
+    Args:
+        model: the network.
+        site: one whose sizes are learned.
+        units: how many are new.
+        generator: that they are drawn from.
     """
     tensors = {**dict(model.named_parameters(remove_duplicate=False)), **dict(model.named_buffers())}
     fills: dict[FillKey, Tensor] = {}

@@ -43,6 +43,13 @@ def bridging_gradients(
 
     Between linear layers it is what the paper has, whatever lies between. Elsewhere it is the matrix of GradMax, in
     which the path's derivative at zero counts too; `GrowthRefused` where a site has none.
+
+    Args:
+        model: the network.
+        graph: its graph.
+        sites: by name.
+        objective: the loss of a batch.
+        batches: all that count.
     """
     ends = {
         name: (producers(graph, model, site, 0), consumers(graph, model, site, 0))

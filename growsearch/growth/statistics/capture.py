@@ -40,6 +40,14 @@ def capture(
     """Run `objective(model, batch)` once; no parameter's `.grad` is touched and no weight gradient is computed.
 
     Raises `GrowthRefused` if the objective returns no differentiable scalar, `GrowthFailed` if it is not finite.
+
+    Args:
+        model: the network.
+        objective: the loss of a batch.
+        batch: one.
+        inputs_of: modules by path whose inputs are kept.
+        gradients_of: modules by path at whose outputs gradients are kept.
+        outputs_of: modules by path whose outputs are kept.
     """
     found = Capture()
     edges: dict[Key, GradientEdge] = {}

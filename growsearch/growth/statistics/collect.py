@@ -124,6 +124,14 @@ def gradient_triplets(
     The matrix is the mean over the batches' samples. Every pass runs each batch once for all sites, in the mode the
     model is in; running statistics, gradients and random state are left as they were. Sites too wide for a dense matrix
     take several passes; with a single batch its activations are kept instead.
+
+    Args:
+        model: the network, in the mode in which it is to be looked at.
+        graph: its graph.
+        plan: by site, how many triplets.
+        objective: the loss of a batch.
+        batches: all that count.
+        generator: for the starts of iterations.
     """
     problems = {
         name: [
@@ -154,6 +162,12 @@ def depth_strengths(
     """For each depth site, the largest singular value of the gradient of a linear layer inserted at the identity.
 
     That is the mean over samples of the sum over positions of (loss gradient) (activation)' of the module's output.
+
+    Args:
+        model: the network.
+        places: places for a layer, by name.
+        objective: the loss of a batch.
+        batches: all that count.
     """
     totals: dict[str, Tensor] = {}
     sizes = [batch_size(batch) for batch in batches]
@@ -184,7 +198,14 @@ def batch_size(batch: Any) -> int:
 
 
 def capture_ends(model: nn.Module, objective: Objective, batch: Any, problems: Sequence[ChannelProblem]) -> Capture:
-    """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers."""
+    """One pass: the inputs of all producers and the loss gradients at the outputs of all consumers.
+
+    Args:
+        model: the network.
+        objective: the loss of a batch.
+        batch: one.
+        problems: whose ends are captured, in one pass.
+    """
     firsts = {p.module for problem in problems for p in problem.producers}
     seconds = {c.module for problem in problems for c in problem.consumers}
     with undisturbed(model):

@@ -51,12 +51,26 @@ class Endpoint:
 
 
 def producers(graph: NetworkGraph, model: nn.Module, site: Site, channel: int) -> list[Endpoint]:
-    """The producers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer."""
+    """The producers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer.
+
+    Args:
+        graph: the network's graph.
+        model: the network.
+        site: one of the graph's.
+        channel: of a unit, from 0.
+    """
     return [_endpoint(graph, model, site, call, "out", channel) for call in site.producers]
 
 
 def consumers(graph: NetworkGraph, model: nn.Module, site: Site, channel: int) -> list[Endpoint]:
-    """The consumers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer."""
+    """The consumers of `site` for one channel; `GrowthRefused` where one is not a plain linear or convolution layer.
+
+    Args:
+        graph: the network's graph.
+        model: the network.
+        site: one of the graph's.
+        channel: of a unit, from 0.
+    """
     return [_endpoint(graph, model, site, call, "in", channel) for call in site.consumers]
 
 
@@ -160,7 +174,14 @@ def layer_weight_gradient(layer: nn.Module, x: Tensor, g: Tensor) -> Tensor:
 
 
 def layer_input_gradient(layer: nn.Module, g: Tensor, weight: Tensor, grid: tuple[int, ...]) -> Tensor:
-    """Gradient at the input (spatial size `grid`) of `layer` with an ungrouped `weight` `[outputs, units, *kernel]`."""
+    """Gradient at the input (spatial size `grid`) of `layer` with an ungrouped `weight` `[outputs, units, *kernel]`.
+
+    Args:
+        layer: linear or convolution.
+        g: gradients at its outputs.
+        weight: in the place of its own.
+        grid: positions of its input.
+    """
     if isinstance(layer, nn.Linear):
         return g @ weight
     shape = geometry(layer)

@@ -59,6 +59,13 @@ def tap_matrix(
     first layer's output. In every dimension the cheaper exact way is taken: one weight gradient per tap of the second
     layer, or (both dilations 1) one with the composite kernel `k1 + s1 (k2 - 1)`, whose taps `a + s1 b` hold all of
     them, less the border strips that the second layer's zero padding hides.
+
+    Args:
+        x: the first layer's input.
+        g: the loss gradient at the second layer's output.
+        first: the first layer.
+        second: the second layer.
+        grid: spatial size between the two.
     """
     dims = len(grid)
     choices = [_reaches(d, g.shape[2 + d], first, second, grid[d]) for d in range(dims)]
@@ -147,7 +154,17 @@ def weight_gradient(
     padding: list[int] | None = None,
     groups: int = 1,
 ) -> Tensor:
-    """Gradient `[outputs, inputs / groups, *kernel]` of a convolution's weight from its input and output gradient."""
+    """Gradient `[outputs, inputs / groups, *kernel]` of a convolution's weight from its input and output gradient.
+
+    Args:
+        x: inputs of a convolution.
+        g: gradients at its outputs.
+        kernel: its sizes.
+        stride: of the convolution.
+        dilation: of the convolution.
+        padding: of the convolution.
+        groups: of the convolution.
+    """
     zeros = [0] * len(kernel)
     weight = x.new_empty((g.shape[1], x.shape[1] // groups, *kernel))
     result: Tensor = torch.ops.aten.convolution_backward(

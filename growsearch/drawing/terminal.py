@@ -1,25 +1,19 @@
-"""A graph to look at: tree and table for the terminal, plain data for JSON (the drawing is in `drawing`)."""
+"""A graph for the terminal: the tree of its calls and the table of its sites."""
 
 from __future__ import annotations
 
-from dataclasses import asdict
-from typing import Any
-
-import networkx
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
 from rich.tree import Tree
 
-from growsearch.graph.call import Call
-from growsearch.graph.network import NetworkGraph
-from growsearch.graph.site import Site
+from growsearch.graph import Call, NetworkGraph, Site
 
-STYLES = {"exact": "green", "mixing": "yellow", "frozen": "red"}
+_STYLES = {"exact": "green", "mixing": "yellow", "frozen": "red"}
 
 
 def site_table(graph: NetworkGraph) -> Table:
-    """One row for every site: how wide it is, whether it can grow, and what a unit costs."""
+    """Return one row for every site: how wide it is, whether it can grow, and what a unit costs."""
     table = Table(title=f"{len(graph.sites)} sites", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("site", overflow="fold")
     table.add_column("width", justify="right", no_wrap=True)
@@ -44,7 +38,7 @@ def site_table(graph: NetworkGraph) -> Table:
 
 
 def network_tree(graph: NetworkGraph) -> Tree:
-    """The calls in execution order under the modules in which they happen, with output shapes and sites."""
+    """Return the calls in execution order under the modules in which they happen, with output shapes and sites."""
     root = Tree(Text(f"network: {graph.parameters:,} parameters, {graph.flops:,} FLOPs per sample", style="bold"))
     branches: dict[str, Tree] = {"": root}
     for call in graph.calls.values():
@@ -68,12 +62,12 @@ def _line(graph: NetworkGraph, call: Call) -> Text:
     if call.shape is not None:
         line.append(f"  {'x'.join(map(str, call.shape))}", style="cyan")
     for name in graph.layouts.get(call.name, {}):
-        line.append(f"  {name}", style=STYLES[graph.sites[name].kind])
+        line.append(f"  {name}", style=_STYLES[graph.sites[name].kind])
     return line
 
 
 def _kind(site: Site) -> Text:
-    text = Text(site.kind, style=STYLES[site.kind])
+    text = Text(site.kind, style=_STYLES[site.kind])
     if site.reason:
         text.append(f": {site.reason}", style="default")
     return text
@@ -81,14 +75,3 @@ def _kind(site: Site) -> Text:
 
 def _shortened(names: tuple[str, ...]) -> str:
     return f"{names[0]} +{len(names) - 1}" if len(names) > 1 else names[0]
-
-
-def to_json(graph: NetworkGraph) -> dict[str, Any]:
-    """Plain data for `json.dump`: networkx's node-link form, sites, depth sites and totals."""
-    return {
-        "parameters": graph.parameters,
-        "flops": graph.flops,
-        "sites": [{**asdict(site), "width": site.width} for site in graph.sites.values()],
-        "depth_sites": [asdict(site) for site in graph.depth_sites.values()],
-        "graph": networkx.node_link_data(graph.networkx, edges="edges"),
-    }

@@ -1,0 +1,1 @@
+"""Pictures of a network: one layered layout, and skins for the terminal and for SVG."""

@@ -1,0 +1,21 @@
+"""A graph as plain data."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Any
+
+import networkx
+
+from growsearch.graph.network import NetworkGraph
+
+
+def to_json(graph: NetworkGraph) -> dict[str, Any]:
+    """Return plain data for `json.dump`: networkx's node-link form, sites, depth sites and totals."""
+    return {
+        "parameters": graph.parameters,
+        "flops": graph.flops,
+        "sites": [{**asdict(site), "width": site.width} for site in graph.sites.values()],
+        "depth_sites": [asdict(site) for site in graph.depth_sites.values()],
+        "graph": networkx.node_link_data(graph.networkx, edges="edges"),
+    }

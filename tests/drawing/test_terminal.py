@@ -1,0 +1,30 @@
+from __future__ import annotations
+
+import io
+
+from rich.console import Console
+
+from growsearch.drawing.terminal import network_tree, site_table
+from growsearch.graph import NetworkGraph
+
+
+def text(renderable: object) -> str:
+    console = Console(file=io.StringIO(), width=200)
+    console.print(renderable)
+    return console.file.getvalue()
+
+
+def test_the_table_shows_costs_and_reasons(graph: NetworkGraph) -> None:
+    shown = text(site_table(graph))
+
+    assert "stem.0 +1" in shown  # and one more producer
+    assert "frozen: no rule for torch.matrix_exp at the model" in shown
+    assert f"{graph.sites['stem.0'].parameters_per_unit:,}" in shown
+
+
+def test_the_tree_shows_every_call_under_its_module(graph: NetworkGraph) -> None:
+    lines = text(network_tree(graph)).splitlines()
+
+    stem = next(number for number, line in enumerate(lines) if line.endswith("stem"))
+    assert "0  convolution  2x8x6x6  stem.0" in lines[stem + 1]
+    assert any("matrix_exp()  no rule" in line for line in lines)
