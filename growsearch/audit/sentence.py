@@ -11,9 +11,9 @@ from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.wording import plural
+from growsearch.runs.event_words import change_words
 from growsearch.statistics import seeds_needed
 
-_SITES = 3  # named in a sentence
 _SHOWN = 1e-12  # what is below is no change at all
 ROUNDING = 1e-6  # changes of the loss below this are rounding
 
@@ -25,7 +25,10 @@ def audit_sentence(
     tested = next(one for one in compared if one.tested)
     metric = METRICS[tested.metric]
     against = next((pair for pair in tested.pairs if pair.against == "without"), None)
-    what = f"Event {number} ({event_words(recorded)})"
+    changed = change_words(
+        recorded["sites"], recorded["removed"], recorded.get("regrown", 0), recorded.get("pruned", 0)
+    )
+    what = f"Event {number} ({changed}, {recorded['how']})"
     if against is None:
         return f"{what}: no seed has finished both with and without it; there is nothing to compare."
     parts = [f"{what} {_benefit(metric, steps, against, len(tested.pairs))}."]
@@ -33,19 +36,6 @@ def audit_sentence(
     parts += [prediction_words([e for e in next(b for b in branches if b.name == WITH).effects if e is not None])]
     parts += [_others(metric, [pair for pair in tested.pairs if pair.against != "without"])]
     return " ".join(part for part in parts if part)
-
-
-def event_words(recorded: Mapping[str, Any]) -> str:
-    """`+12 units in conv3, gradmax`."""
-    sites = recorded["sites"]
-    units = [f"+{count} in {name}" for name, count in sites.items()]
-    units[:1] = [f"+{count} unit{'' if count == 1 else 's'} in {name}" for name, count in list(sites.items())[:1]]
-    parts = units[:_SITES] + ([f"more in {len(units) - _SITES} others"] if len(units) > _SITES else [])
-    removed, regrown, pruned = sum(recorded["removed"].values()), recorded.get("regrown"), recorded.get("pruned")
-    parts += [f"{removed} units removed"] if removed else []
-    parts += [f"{regrown:,} connections regrown"] if regrown else []
-    parts += [f"{pruned:,} connections pruned"] if pruned else []
-    return ", ".join([*parts, recorded["how"]])
 
 
 def _benefit(metric: Metric, steps: int, pair: Pair, comparisons: int) -> str:

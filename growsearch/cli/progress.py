@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from growsearch.execution.job import OfRun
+from growsearch.runs.event_words import event_words
 from growsearch.runs.progress import (
     BranchFinished,
     Grew,
@@ -101,7 +102,7 @@ class RunProgress:
             self._bars.update(self._tasks[run], completed=step)
 
     def _grew(self, run: tuple[str, int], line: GrowthLine) -> None:
-        note = growth_note(line)
+        note = f"step {line.step}: {event_words(line)}"
         if run in self._tasks:
             self._bars.update(self._tasks[run], note=note)
         if self._runs <= FEW_RUNS:
@@ -136,22 +137,3 @@ def _measured(result: RunResult) -> str:
 
 def _words(name: str) -> str:
     return name.replace("_", " ").replace("train ", "training ")
-
-
-def growth_note(line: GrowthLine) -> str:
-    """Return a growth event in a few words."""
-    if line.refused:
-        return f"step {line.step}: growth refused: {line.refused}"
-    grown = ", ".join(f"{name} +{units}" for name, units in list(line.sites.items())[:4])
-    more = f" and {len(line.sites) - 4} more" if len(line.sites) > 4 else ""
-    parts = [f"grew {grown}{more}"] if line.sites else []
-    for did, count, what in (
-        ("removed", sum(line.removed.values()), "units"),
-        ("regrew", line.regrown, "connections"),
-        ("pruned", line.pruned, "connections"),
-    ):
-        parts += [f"{did} {count:,} {what}"] if count else []
-    sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"
-    if line.active_after not in (None, line.parameters_after):
-        sizes = f"{line.active_before:,} to {line.active_after:,} active parameters"
-    return f"step {line.step}: {', '.join(parts)} ({sizes})"

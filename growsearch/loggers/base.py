@@ -9,6 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, ClassVar
 
+from growsearch.runs.event_words import event_words
 from growsearch.runs.layout import is_trial
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
@@ -96,16 +97,11 @@ def final_numbers(result: RunResult) -> dict[str, float]:
 
 
 def growth_words(event: GrowthLine) -> str:
-    """Return a growth event in a line."""
-    strategies = f"{event.when} + {event.where} + {event.how}"
-    if event.refused:
-        return f"{strategies}: refused: {event.refused}"
-    changes = [f"{site} +{units}" for site, units in event.sites.items()]
-    changes += [f"{site} -{units}" for site, units in event.removed.items()]
-    changes += [f"{event.parameters_before:,} to {event.parameters_after:,} parameters"]
+    """Return a growth event in a line, with its strategies and what it did to the loss."""
+    parts = [f"{event.when} + {event.where} + {event.how}: {event_words(event)}"]
     for word, value in (("predicted", event.predicted_change), ("measured", event.measured_change)):
-        changes += [] if value is None else [f"{word} change of the loss {value:.3g}"]
-    return f"{strategies}: {', '.join(changes)}"
+        parts += [] if value is None or event.refused else [f"{word} change of the loss {value:.3g}"]
+    return ", ".join(parts)
 
 
 def flat(tree: Content, prefix: str = "") -> dict[str, Any]:

@@ -11,6 +11,7 @@ from growsearch.comparison.wording import human
 from growsearch.report.curves import thinned
 from growsearch.report.logs import RunLog
 from growsearch.report.tables import Table
+from growsearch.runs.event_words import lost_words
 
 _COLUMNS = 60  # of one chart of widths
 _RATIOS = 1500  # dots of one chart of ratios
@@ -84,11 +85,9 @@ def _row(runs: Sequence[RunLog]) -> tuple[str, ...]:
 def growth_words(policy: str, run: RunLog) -> str:
     """`gradmax, seed 3: 6 events added 39 units; 482 parameters became 6,217.`"""
     first, last = run.events[0], run.events[-1]
-    parts = [f"{_units(run.events, 'sites'):,} units added"]
-    for key, words in (("removed", "units removed"),):
-        parts += [f"{count:,} {words}"] if (count := _units(run.events, key)) else []
-    for key, words in (("regrown", "connections regrown"), ("pruned", "connections pruned")):
-        parts += [f"{count:,} {words}"] if (count := sum(event.get(key) or 0 for event in run.events)) else []
+    regrown, pruned = (sum(event.get(key) or 0 for event in run.events) for key in ("regrown", "pruned"))
+    added, removed = _units(run.events, "sites"), _units(run.events, "removed")
+    parts = [f"{added:,} units added", *lost_words(removed, regrown, pruned)]
     text = f"{policy}, seed {run.seed} (the median one): {len(run.events)} events, {', '.join(parts)}"
     if "parameters_before" in first and "parameters_after" in last:
         text += f"; {human(first['parameters_before'])} parameters became {human(last['parameters_after'])}"

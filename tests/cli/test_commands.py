@@ -136,7 +136,7 @@ def test_run_trains_one_policy_and_shows_its_growth(growsearch: Run, file: Path,
     result = growsearch("run", file, "--policy", "grown", "--seeds", "1", *QUICK, "--out", tmp_path / "out")
 
     assert result.exit_code == 0, result.stderr
-    assert "step 5: grew " in result.stderr
+    assert "step 5: +" in result.stderr
     assert "test accuracy" in result.stderr
 
 

@@ -154,5 +154,5 @@ def test_a_refused_growth_and_real_sizes_are_logged(tmp_path: Path) -> None:
     logger.close()
 
     refused = replace(GROWN, refused="it would change the outputs")
-    assert growth_words(refused) == "interval + uniform + zero: refused: it would change the outputs"
+    assert growth_words(refused) == "interval + uniform + zero: growth refused: it would change the outputs"
     assert read("tensorboard", tmp_path)["sizes/1"] == [(3, 2.5)]

@@ -1,0 +1,41 @@
+"""A growth event in words: the same for progress, loggers, audits and reports."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from growsearch.runs.records import GrowthLine
+
+_SITES = 4  # that are named
+
+
+def event_words(line: GrowthLine) -> str:
+    """Return what an event did, as `+12 units in conv3, 3 units removed (482 to 560 parameters)`; or why it did not."""
+    if line.refused:
+        return f"growth refused: {line.refused}"
+    sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"
+    if line.active_after not in (None, line.parameters_after):
+        sizes = f"{line.active_before:,} to {line.active_after:,} active parameters"
+    return f"{change_words(line.sites, line.removed, line.regrown, line.pruned)} ({sizes})"
+
+
+def change_words(sites: Mapping[str, int], removed: Mapping[str, int], regrown: int = 0, pruned: int = 0) -> str:
+    """Return a change of a network, as `+12 units in conv3, +1 in conv4, 5 connections pruned`.
+
+    Args:
+        sites: Units added, by site.
+        removed: Units removed, by site.
+        regrown: Connections regrown.
+        pruned: Connections pruned.
+    """
+    parts = [f"+{units} in {name}" for name, units in sites.items()]
+    parts[:1] = [f"+{units} unit{'' if units == 1 else 's'} in {name}" for name, units in list(sites.items())[:1]]
+    if len(parts) > _SITES:
+        parts = [*parts[:_SITES], f"more in {len(parts) - _SITES} others"]
+    return ", ".join([*parts, *lost_words(sum(removed.values()), regrown, pruned)])
+
+
+def lost_words(removed: int, regrown: int, pruned: int) -> list[str]:
+    """Return how many units were removed, and connections regrown and pruned, each where there are any."""
+    counts = ((removed, "units removed"), (regrown, "connections regrown"), (pruned, "connections pruned"))
+    return [f"{count:,} {words}" for count, words in counts if count]
