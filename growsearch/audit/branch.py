@@ -162,6 +162,14 @@ def reseeded(state: dict[str, Any], seed: int) -> dict[str, Any]:
 
 
 def branch_key(run: str, variant: Variant, step: int, marks: tuple[int, ...], seed: int) -> str:
-    """Tells the results of branches apart: of a run's fingerprint, what is done at which step, and for how long."""
+    """Tells the results of branches apart: of a run's fingerprint, what is done at which step, and for how long.
+
+    Args:
+        run: fingerprint of the run.
+        variant: what is done at the event.
+        step: of the event.
+        marks: steps at which it is evaluated.
+        seed: of the branch.
+    """
     identity = json.dumps([run, variant.name, step, list(marks), seed])
     return hashlib.sha256(identity.encode()).hexdigest()[:12]

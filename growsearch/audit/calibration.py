@@ -36,7 +36,14 @@ class Calibration:
 
 
 def calibrate(prediction: str, data: str, predicted: Sequence[float], measured: Sequence[float]) -> Calibration:
-    """The calibration of predictions, given with what was measured in the same order."""
+    """The calibration of predictions, given with what was measured in the same order.
+
+    Args:
+        prediction: what was predicted, in words.
+        data: on which it was measured, in words.
+        predicted: changes of the loss.
+        measured: changes of the loss, in the same order.
+    """
     count = len(predicted)
     varied = count >= FEWEST and len(set(predicted)) > 1 and len(set(measured)) > 1
     ratios = [found / said for said, found in zip(predicted, measured, strict=True) if said != 0]

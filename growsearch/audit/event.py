@@ -52,6 +52,16 @@ def audit_event(
 
     The outcome is also the event's `results.json`. Raises `InputError` where the event or the settings do not fit, or
     another audit of the run is going on, and `GrowsearchError` where no branch could be finished.
+
+    Args:
+        target: the run.
+        number: of the event, from 1.
+        variants: what is done at the event, by name.
+        seeds: of every branch.
+        steps: that the branches go on.
+        device: that they compute on.
+        workers: how many at a time.
+        progress: is told of all runs.
     """
     place, watch = str(resolve_device(device)), progress or _silent
     recorded = target.event(number)
@@ -96,6 +106,13 @@ def horizon(target: Target, number: int, steps: int | None, total: int, epoch: i
 
     By default up to the next event (after the last one, as far as from the one before it) or an epoch, whichever is
     longer.
+
+    Args:
+        target: the run.
+        number: of the event, from 1.
+        steps: as asked; None: by default.
+        total: steps of the training.
+        epoch: steps of an epoch.
     """
     step = target.event(number).step
     if steps is None:

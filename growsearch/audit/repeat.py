@@ -63,6 +63,12 @@ def state_before(target: Target, number: int, device: str, progress: Progress) -
     """The file with the state before an event, made where it does not exist yet, and how true it is to the run.
 
     An interrupted repetition goes on from its last checkpoint.
+
+    Args:
+        target: the run.
+        number: of the event, from 1.
+        device: that the run is repeated on.
+        progress: is told of the repetition.
     """
     home = target.audit_folder(number)
     path = home / BEFORE
@@ -162,7 +168,16 @@ def without_logs(state: dict[str, Any]) -> dict[str, Any]:
 def compared(
     target: Target, rows: Sequence[MetricsRow], events: Sequence[GrowthLine], since: int, until: int, before: int = 0
 ) -> Repetition:
-    """Whether the rows and events of a repetition between two steps are those that the run recorded."""
+    """Whether the rows and events of a repetition between two steps are those that the run recorded.
+
+    Args:
+        target: the run.
+        rows: of the repetition.
+        events: of the repetition.
+        since: first step that counts.
+        until: last step that counts.
+        before: number of the event at which it ends.
+    """
     known = {row.step: row for row in target.rows}
     count = before + len(rows)
     for row in rows:

@@ -21,7 +21,15 @@ ROUNDING = 1e-6  # changes of the loss below this are rounding
 def audit_sentence(
     number: int, recorded: Mapping[str, Any], steps: int, branches: Sequence[Branch], compared: Sequence[Comparison]
 ) -> str:
-    """What the event was worth against no growth, what it was predicted to be, and how the others did."""
+    """What the event was worth against no growth, what it was predicted to be, and how the others did.
+
+    Args:
+        number: of the event, from 1.
+        recorded: the event.
+        steps: that the branches went on.
+        branches: their results, by name.
+        compared: `with` against each of the others.
+    """
     tested = next(one for one in compared if one.tested)
     metric = METRICS[tested.metric]
     against = next((pair for pair in tested.pairs if pair.against == "without"), None)

@@ -75,6 +75,12 @@ def find_run(folder: Path, policy: str | None = None, seed: int | None = None, a
 
     Policy and seed may be left out where there is one only. `InputError` where the folder is none of a run, where
     there are several to choose from, where the run did not grow in events, or where its configuration has changed.
+
+    Args:
+        folder: of a run or a comparison.
+        policy: its name; None: the only one.
+        seed: of the run; None: the only one.
+        allow_import: whether a network named by import path may be imported.
     """
     config = _configuration(folder, allow_import)
     runs = _runs(folder, config.policy_configs())

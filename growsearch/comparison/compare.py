@@ -52,6 +52,14 @@ def compare(
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
     packages, or the folder holds another configuration or is in use. Scripts that call this with several workers need
     the `if __name__ == "__main__":` guard.
+
+    Args:
+        config: with policies and seeds.
+        folder: of the run.
+        device: "auto", "cpu" or "cuda".
+        workers: how many runs at a time.
+        progress: is told of all runs.
+        loggers: names.
     """
     check_loggers(loggers)
     place = str(resolve_device(device))

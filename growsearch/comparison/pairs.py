@@ -90,7 +90,14 @@ def _direction(metric: Metric, pair: Pair, adjusted: float) -> Literal["better",
 
 
 def paired(metric: Metric, policies: Policies, first: str, second: str) -> Pair | None:
-    """`first` minus `second` on the seeds that both finished; None where there is none."""
+    """`first` minus `second` on the seeds that both finished; None where there is none.
+
+    Args:
+        metric: what policies are ranked by.
+        policies: their results.
+        first: a policy.
+        second: another one.
+    """
     ours, theirs = by_seed(policies[first], metric), by_seed(policies[second], metric)
     differences = [ours[seed] - theirs[seed] for seed in ours if seed in theirs]
     if not differences:

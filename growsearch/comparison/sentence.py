@@ -12,7 +12,14 @@ from growsearch.statistics import LEVEL, seeds_needed, smallest_p_value
 
 
 def verdict_sentence(metric: Metric, policies: Policies, reference: str, pairs: Sequence[Pair]) -> str:
-    """Say which policy came out first, which ones are better or worse than the reference, and why or why not."""
+    """Say which policy came out first, which ones are better or worse than the reference, and why or why not.
+
+    Args:
+        metric: what policies are ranked by.
+        policies: their results.
+        reference: the policy that the others are compared with.
+        pairs: these comparisons.
+    """
     means = {name: fmean(rows[metric.key]) for name, rows in policies.items() if rows[metric.key]}
     if not means:
         return "No run has finished."

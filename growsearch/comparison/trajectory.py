@@ -99,7 +99,14 @@ def typical_cost(costs: Sequence[float | None]) -> float | None:
 
 
 def average_over(xs: Sequence[float], ys: Sequence[float], low: float, high: float) -> float:
-    """Mean height, from `low` to `high`, of the straight lines through the points; flat beyond the first and last."""
+    """Mean height, from `low` to `high`, of the straight lines through the points; flat beyond the first and last.
+
+    Args:
+        xs: ascending.
+        ys: as many.
+        low: end of the interval.
+        high: end of the interval, above `low`.
+    """
     if high <= low:
         return float(np.interp(high, xs, ys))
     places = np.union1d([low, high], [x for x in xs if low < x < high])

@@ -45,6 +45,18 @@ def grow(
     `companions` are modules of the same architecture that follow, such as an EMA copy. Numbers of channels are rounded
     up to a site's granularity. `report` is as in `Grower`. No batch is left to measure `gradient_ratio` on.
 
+    Args:
+        model: changed in place.
+        example_inputs: a tensor, or a tuple of arguments.
+        units: channels by site.
+        how: the initializer.
+        optimizer: one or several, whose state follows.
+        objective: the loss of a batch.
+        batches: for initializers that need gradients.
+        companions: modules that follow.
+        seed: of what is drawn.
+        report: progress of long initializers.
+
     Raises:
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
         GrowthFailed: the growth did not pass its checks and was rolled back.

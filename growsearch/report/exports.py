@@ -33,6 +33,12 @@ def write_reports(
 
     `formats` are of `FORMATS`; a search has the page only. Raises `InputError` where a format is unknown or the folder
     has no results.
+
+    Args:
+        folder: of the run.
+        formats: names.
+        out: where they go; None: beside the results.
+        allow_import: whether a network named by import path may be imported.
     """
     unknown = [one for one in formats if one not in FORMATS]
     if unknown:

@@ -25,7 +25,14 @@ _RATIOS = (
 def growth_section(
     logs: Mapping[str, Sequence[RunLog]], names: Sequence[str], first: str | None, allow_import: bool = False
 ) -> str:
-    """The section, with the policies that grew in the order of `names`, but `first` chosen; empty where none did."""
+    """The section, with the policies that grew in the order of `names`, but `first` chosen; empty where none did.
+
+    Args:
+        logs: of each policy's median run.
+        names: of policies.
+        first: the one that is chosen; None: the first that grew.
+        allow_import: whether a network named by import path may be imported.
+    """
     medians = {name: median_run(logs[name]) for name in names if any(run.events for run in logs[name])}
     medians = {name: run for name, run in medians.items() if run.events}
     if not medians:

@@ -43,7 +43,14 @@ def controls(name: str, legend: str, options: Mapping[str, str]) -> str:
 
 
 def menu(name: str, label: str, options: Iterable[str], chosen: str | None) -> str:
-    """A list to choose one from; without `chosen` the first is."""
+    """A list to choose one from; without `chosen` the first is.
+
+    Args:
+        name: of the element.
+        label: before it.
+        options: values and what is shown for them.
+        chosen: a value.
+    """
     items = "".join(f"<option{' selected' * (one == chosen)}>{escape(one)}</option>" for one in options)
     return f'<p class="controls"><label for="{name}">{escape(label)}</label> <select id="{name}">{items}</select></p>'
 

@@ -26,7 +26,14 @@ def _data(data: dict[str, Any]) -> str:
 
 
 def about(name: str, results: ComparisonResults, config: dict[str, Any], environment: dict[str, Any]) -> str:
-    """Length, seeds and machine, in a sentence."""
+    """Length, seeds and machine, in a sentence.
+
+    Args:
+        name: of the file.
+        results: of the run.
+        config: of the run.
+        environment: that it ran in.
+    """
     training = config["training"]
     length = length_of(training)
     seeds = max((len(rows["seeds"]) for rows in results.policies.values()), default=0)

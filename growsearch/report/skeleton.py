@@ -28,7 +28,15 @@ class PageSection:
 def page(
     title: str, about: str, sections: Sequence[PageSection], content: dict[str, Any], scripts: Sequence[str]
 ) -> str:
-    """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts."""
+    """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts.
+
+    Args:
+        title: of the page.
+        about: below it.
+        sections: in their order.
+        content: for the scripts.
+        scripts: names of files.
+    """
     shown = [section for section in sections if section.content]
     links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in shown)
     return f"""<!DOCTYPE html>

@@ -33,6 +33,12 @@ def device_slots(device: str, workers: int | None, slots: int | None, on_cpu: in
 
     Without a number there are `on_cpu` workers on the CPU, by default as many as it has cores. Raises `InputError`
     where both numbers are given, or slots without a GPU.
+
+    Args:
+        device: as the user names it.
+        workers: how many in all.
+        slots: how many for each GPU.
+        on_cpu: how many on the CPU where no number is given.
     """
     resolved = resolve_device(device)
     if workers is not None and slots is not None:

@@ -24,6 +24,13 @@ def join(
 
     Raises `InputError` where there is no such study, or its run folder cannot be seen from here, and
     `KeyboardInterrupt` where this process is interrupted or told to end: its trials are requeued with a checkpoint.
+
+    Args:
+        reference: the study, and how to reach it.
+        device: that trials compute on.
+        workers: how many in all.
+        slots: workers for each GPU.
+        train: trains one seed.
     """
     there = device_slots(device, workers, slots, on_cpu=1)
     study = open_study(reference)

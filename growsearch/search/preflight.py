@@ -38,6 +38,13 @@ def check_space(
     `goes_on` is asked before each end, with how many are done and how many there are, whether there is time for it.
     Everything that a range or an option can choose is set up and grown once, on the CPU. Raises `InputError` where
     something cannot be, where an objective or constraint is not measured, and where no network keeps the constraints.
+
+    Args:
+        data: the file, with its ranges.
+        search: its section.
+        baselines: that are trained beside.
+        allow_import: whether a network named by import path may be imported.
+        goes_on: is asked before each end.
     """
     ends = _distinct(data, allow_import)
     for config, _ in ends:

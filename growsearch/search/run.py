@@ -65,6 +65,17 @@ def search(
     Raises `InputError` where the file has nothing to search, cannot be trained at some end of its ranges, or is not the
     one that the folder's study was made from, and where the folder is in use; `GrowsearchError` where the workers
     cannot work. Scripts that call this with several workers need the `if __name__ == "__main__":` guard.
+
+    Args:
+        space: a checked file.
+        folder: of the run.
+        device: that trials compute on.
+        workers: how many in all.
+        watch: is given a snapshot of the study.
+        storage: where the study is kept.
+        name: of the study there.
+        slots: workers for each GPU.
+        train: trains one seed.
     """
     settings = settings_of(space)
     there = device_slots(device, workers, slots)[: settings.trials]

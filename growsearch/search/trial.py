@@ -51,7 +51,16 @@ class NoRoom(GrowsearchError):
 def train_for_search(
     config: RunConfig, seed: int, folder: Path, device: str, progress: Progress, loggers: Sequence[str] = ()
 ) -> RunResult:
-    """Train one seed of a trial; the test set is not read."""
+    """Train one seed of a trial; the test set is not read.
+
+    Args:
+        config: of the trial.
+        seed: of the run.
+        folder: of the run.
+        device: that it computes on.
+        progress: is told what happens.
+        loggers: names.
+    """
     return run_one(config, seed, folder, device, progress, test=False, loggers=loggers)
 
 

@@ -30,6 +30,14 @@ def work(
 
     While others run the last trials it waits for them: it goes on with one whose worker dies. `seed` is of the
     sampler; `watch` is called now and then.
+
+    Args:
+        study: with its run folder.
+        device: that trials compute on.
+        stop: is set when the worker is to end.
+        seed: of the sampler; None: from the clock.
+        train: trains one seed.
+        watch: is called now and then.
     """
     name, watching = worker_name(), Watch(study)
     sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)

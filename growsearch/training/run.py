@@ -38,6 +38,16 @@ def run_one(
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
 
     Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`.
+
+    Args:
+        config: of the run.
+        seed: of the run.
+        folder: that holds it.
+        device: "auto", "cpu" or "cuda".
+        progress: is told what happens.
+        test: whether the test set is read at the end.
+        loggers: names.
+        architecture: to begin with.
     """
     report = progress or _silent
     result = finished_result(folder, config, seed, architecture)

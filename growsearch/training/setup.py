@@ -101,6 +101,14 @@ def set_up(
     The same seed gives every policy the same data, the same order of it and, for the same network, the same initial
     weights. `data` stands in for the data set that the file names. Raises `InputError` where the file's parts do not
     fit each other.
+
+    Args:
+        config: of the run.
+        seed: of the run.
+        device: "cpu" or "cuda".
+        saved: a checkpoint.
+        architecture: to begin with.
+        data: in the place of the file's.
     """
     place = resolve_device(device)
     data = data or load_data(config.data, seed)
