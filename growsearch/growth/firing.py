@@ -30,6 +30,12 @@ def firing(when: Scheduler, steps: int, steps_per_epoch: int, rows_every: int) -
 
     A scheduler that cannot tell its `events_left` depends on the run. It is asked with metrics that stay, rise and
     fall, and taken to grow whenever it looks at the network: what it does most often then is `most`.
+
+    Args:
+        when: the scheduler.
+        steps: of the training.
+        steps_per_epoch: of the training.
+        rows_every: steps between two rows of metrics.
     """
     start = Progress(step=1, total_steps=steps, steps_per_epoch=steps_per_epoch)
     endless = when.events_left(replace(start, total_steps=None))

@@ -15,6 +15,12 @@ def gradient_ratios(model: nn.Module, graph: NetworkGraph, added: Mapping[str, i
 
     A unit's gradient is that of its incoming and outgoing weights together. A site whose old units have none is left
     out.
+
+    Args:
+        model: the network, grown.
+        graph: its graph.
+        added: units, by site.
+        loss: of a batch that nobody has optimised on.
     """
     parameters = dict(model.named_parameters(remove_duplicate=False))
     uses = {

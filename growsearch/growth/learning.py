@@ -17,7 +17,14 @@ from growsearch.growth.unit_weights import mean_norm
 def require_learning(
     model: nn.Module, graph: NetworkGraph, chosen: Sequence[Candidate], trainable: frozenset[str] | None
 ) -> None:
-    """`GrowthRefused` where one of `chosen` adds a unit that could never learn."""
+    """`GrowthRefused` where one of `chosen` adds a unit that could never learn.
+
+    Args:
+        model: the network, before the growth.
+        graph: its graph.
+        chosen: the candidates.
+        trainable: names of the parameters that train; None: all.
+    """
     for c in chosen if trainable is not None else ():
         if isinstance(c, Split):
             (require_trained if c.shifts else require_distinct_copies)(graph.sites[c.site], trainable)

@@ -23,6 +23,13 @@ def new_layer(
 
     `auto` is an identity layer behind an idempotent activation, else a residual block; None where an identity layer is
     asked for and would change the function. `kernel` is that of convolutions, odd.
+
+    Args:
+        name: of the place.
+        place: behind which the layer comes.
+        generator: that its weights are drawn from.
+        layer: its kind.
+        kernel: size of convolutions.
     """
     if layer == "identity" and not place.activation:
         return None

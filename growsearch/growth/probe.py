@@ -150,6 +150,15 @@ def gate_scores(
 
     The paper's equation moves one gate while the others stay at their end, which costs `points` passes a candidate; its
     authors' code moves all of them, as this does.
+
+    Args:
+        model: the network.
+        graph: its graph.
+        candidates: that are scored.
+        objective: the loss of a batch.
+        batches: all that count.
+        points: of the path from no candidate to all.
+        step: length of a difference.
     """
     scores = [0.0] * len(candidates)
     for group in together(candidates):

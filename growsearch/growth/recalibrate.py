@@ -58,6 +58,14 @@ def recalibrate(
     with mean 0 and variance 1, whatever their weights: in eval mode they would be on another scale than in train mode
     until the running averages have caught up. Channels that are constant keep the variance 1. The new channels of
     `companions` take the same.
+
+    Args:
+        model: the network, grown.
+        fresh: new channels of normalisations, by path.
+        example_inputs: where there are no batches.
+        objective: the loss of a batch.
+        batches: that give the statistics.
+        companions: modules that follow.
     """
     if not fresh:
         return

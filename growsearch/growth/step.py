@@ -66,6 +66,16 @@ def install(
     site is `mixing` (its normalisation mixes channels). Raises `GrowthFailed`, with everything rolled back, if they do
     not or if the grown network cannot run; `GrowthRefused` where an edit cannot be made.
     Gradients of new units are compared with those of the old ones on `fresh` batches, that nobody has optimised on.
+
+    Args:
+        growing: the model, and what follows it.
+        graph: of the model.
+        chosen: the candidates.
+        names: of the strategies, for the event.
+        step: of the training, for the event.
+        batches: on which the change of the loss is measured.
+        started: when the event began, in seconds; None: now.
+        fresh: batches on which gradients are compared.
     """
     started = time.perf_counter() if started is None else started
     model = growing.model
@@ -97,7 +107,14 @@ def install(
 def failing_sites(
     growing: Growing, graph: NetworkGraph, chosen: Sequence[Candidate], batches: Sequence[Any]
 ) -> dict[str, str]:
-    """By name, why the candidates of a site do not pass the checks by themselves; nothing stays changed."""
+    """By name, why the candidates of a site do not pass the checks by themselves; nothing stays changed.
+
+    Args:
+        growing: the model, and what follows it.
+        graph: of the model.
+        chosen: the candidates that failed together.
+        batches: on which they are checked.
+    """
     found = {}
     for name in dict.fromkeys(candidate.site for candidate in chosen):
         try:
@@ -147,7 +164,15 @@ def _is_exact(graph: NetworkGraph, chosen: Sequence[Candidate]) -> bool:
 
 
 def refused_event(graph: NetworkGraph, names: Names, step: int, reason: str, started: float) -> GrowthEvent:
-    """The record of an event that was rolled back."""
+    """The record of an event that was rolled back.
+
+    Args:
+        graph: of the network, as it stays.
+        names: of the strategies.
+        step: of the training.
+        reason: why nothing was changed.
+        started: when the event began, in seconds.
+    """
     return GrowthEvent(
         **facts(graph, graph, names, step, started),
         sites={},
@@ -159,7 +184,15 @@ def refused_event(graph: NetworkGraph, names: Names, step: int, reason: str, sta
 
 
 def facts(before: NetworkGraph, after: NetworkGraph, names: Names, step: int, started: float) -> dict[str, Any]:
-    """What every event records."""
+    """What every event records.
+
+    Args:
+        before: the graph before the event.
+        after: the graph after it.
+        names: of the strategies.
+        step: of the training.
+        started: when the event began, in seconds.
+    """
     return {
         "step": step,
         "widths": {name: site.width for name, site in after.sites.items() if site.kind != "frozen"},

@@ -59,7 +59,14 @@ class UnitAges:
         return {name: units for name, units in found.items() if units}
 
     def update(self, before: NetworkGraph, after: NetworkGraph, chosen: Sequence[Candidate], step: int) -> None:
-        """Follow an event: units keep their place in the order, new ones come last."""
+        """Follow an event: units keep their place in the order, new ones come last.
+
+        Args:
+            before: the graph before the event.
+            after: the graph after it.
+            chosen: what was installed.
+            step: of the training.
+        """
         insertions = [c.insertion for c in chosen if isinstance(c, NewLayer)]
         steps = {}
         for name, site in before.sites.items():
@@ -94,6 +101,12 @@ def boost_new_units(
 
     `marked_units` gives, by parameter, which of its elements belong to them. What an optimizer does with a gradient is
     left alone: its update is scaled, which is the same as another learning rate for any optimizer.
+
+    Args:
+        settings: how long and how far.
+        optimizer: one or several.
+        model: whose units they are.
+        marked_units: gives, by parameter, which of its elements belong to new units.
     """
     if optimizer is None:
         raise InputError(f"{settings}: a boost of the learning rate needs the optimizer")

@@ -110,6 +110,12 @@ class SiteEnds:
 
         `descent` gives, per channel, directions for the incoming side, used where an epsilon is needed and no layer on
         the way has a bias to carry it.
+
+        Args:
+            zero: the side that starts at zero.
+            vectors: of the other side.
+            scores: of the units; None: 0.
+            descent: directions of the incoming side.
         """
         moving = self.producers if zero == "outgoing" else self.consumers
         count = len(vectors[0])
@@ -200,7 +206,14 @@ def _smallest(weight: Tensor) -> float:
 
 
 def random_directions(count: int, length: int, generator: torch.Generator, positive: bool = False) -> Tensor:
-    """Unit vectors `[count, length]`: Gaussian directions, or (positive) normalised uniform draws from [0, 1)."""
+    """Unit vectors `[count, length]`: Gaussian directions, or (positive) normalised uniform draws from [0, 1).
+
+    Args:
+        count: number of vectors.
+        length: of each.
+        generator: that they are drawn from.
+        positive: whether all entries are positive.
+    """
     draw = torch.rand if positive else torch.randn
     vectors = draw(count, length, generator=generator)
     unit: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-12)

@@ -50,6 +50,12 @@ def save(
     states of torch's random generators are saved too. Layers and heads that `growsearch.grow` added are not known here:
     grow these by a `Grower`. The file is replaced whole or not at all, and holds tensors and
     plain data only. Raises `InputError` for an optimizer that holds parameters which are not the model's.
+
+    Args:
+        path: of the file.
+        model: the network.
+        optimizer: one or several.
+        grower: a `Grower` or `SoftGrower`.
     """
     learned = grower.learned if isinstance(grower, SoftGrower) else None
     content = {
@@ -87,6 +93,13 @@ def load(
 
     Only tensors and plain data are read, never code. Raises `InputError` where the file is none of these, or does not
     belong to what is given.
+
+    Args:
+        path: of a file, or a folder.
+        model: the seed network.
+        optimizer: one or several, made around it.
+        grower: made around it.
+        allow_import: whether a network named by import path may be imported.
     """
     if model is None:
         if Path(path).is_file():

@@ -39,6 +39,12 @@ def bias_compensations(
 
     A consumer without a bias that is not followed by batch normalisation alone has none, nor has a grouped one: there
     units are removed without compensation.
+
+    Args:
+        surrogate: the problem.
+        graph: of the network.
+        problem: the site.
+        batches: that give the means.
     """
     compensations = []
     for end in problem.consumers:

@@ -52,7 +52,14 @@ def splits(problem: SiteProblem, learned: Learned, damping: float, reach: float)
 def symmetric_splits(
     problem: SiteProblem, effect: SampleEffects, shifts: Mapping[str, Tensor], norms: Rescaling | None = None
 ) -> list[Candidate]:
-    """One symmetric split for every eligible unit."""
+    """One symmetric split for every eligible unit.
+
+    Args:
+        problem: the site.
+        effect: of each split.
+        shifts: by producer.
+        norms: changes of normalisations.
+    """
     return [
         _split(
             problem,
@@ -71,7 +78,15 @@ def signed_splits(
     amplitudes: Tensor,
     norms: Rescaling | None = None,
 ) -> list[Candidate]:
-    """One signed split for every eligible unit."""
+    """One signed split for every eligible unit.
+
+    Args:
+        problem: the site.
+        predictions: of its changes.
+        signed: the splits.
+        amplitudes: of each.
+        norms: changes of normalisations.
+    """
     effect, incoming = predictions.signed(amplitudes), signed.incoming
     return [
         _split(

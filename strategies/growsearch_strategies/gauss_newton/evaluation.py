@@ -28,6 +28,12 @@ def network_output(
     """The objective and the network's output in it; `attached`: a leaf in problem of the output, to differentiate by.
 
     Raises `GrowthRefused` where the objective does not call the network once, or gets more than one tensor from it.
+
+    Args:
+        model: the network.
+        objective: the loss of a batch.
+        batch: one.
+        attached: whether gradients can be taken.
     """
     outputs: list[Any] = []
 

@@ -30,6 +30,14 @@ def with_effects(
     One that changes the function is judged as it is. One that does not is judged by where training takes it first (see
     `growsearch.growth.directions`), at the best amplitude of that step: the gain `mean(r)^2 / (2 mean(q^2))`, with the
     curvature damped by a share of its mean over the candidates. Directions of descent are those of `learning`.
+
+    Args:
+        candidates: of any initializer.
+        context: of the event.
+        learning: batches for the amplitudes.
+        judging: batches for the predictions.
+        targets: what the network predicts.
+        damping: of the curvature.
     """
     if context.objective is None or not judging:
         raise GrowthRefused("where: gauss_newton needs gradients: give objective=... and batches=...")

@@ -91,6 +91,12 @@ def guarded(
     predicted plus `tolerance` times the loss before plus two standard errors; a predicted fall counts as 0 here, as the
     gains of many chosen ones are always overestimated. Near memorisation the curvature vanishes and the surrogate
     promises what is not there: there this is what stops it.
+
+    Args:
+        candidates: that were chosen.
+        context: of the event.
+        tolerance: how far the loss may end above the prediction, relative.
+        accepts: whether candidates pay, with the change of the loss that they are predicted to make together.
     """
     pool = list(candidates)
     while pool:

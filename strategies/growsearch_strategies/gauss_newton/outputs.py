@@ -18,6 +18,13 @@ def sampled_gradient(loss: Tensor, output: Tensor, batch: Any, targets: Targets,
     (segmentation, language), each draws its own, and the result is divided by the root of their number. The loss is
     taken to be the cross-entropy, whatever regularises it. Numbers: a Gaussian residual, as wide as the root of the
     objective's own second derivative, taken to be diagonal over the outputs: exact for squared errors of any scale.
+
+    Args:
+        loss: of the batch.
+        output: of the network.
+        batch: one.
+        targets: what the network predicts.
+        generator: that labels are drawn from.
     """
     axis = _class_axis(output, batch, targets)
     if axis is not None:

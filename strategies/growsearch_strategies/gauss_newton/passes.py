@@ -109,6 +109,12 @@ def perturbed_inputs(
 
     Every layer gets the input that it had in `seen`, so the change of one site is seen at its consumers and ends there:
     one run serves all sites, whatever lies between producers and consumers. Differentiable in the shifts.
+
+    Args:
+        surrogate: the problem.
+        seen: one batch.
+        shifts: of incoming weights, by producer.
+        sign: of the shifts.
     """
     found: dict[Key, Tensor] = {}
     runs: Counter[str] = Counter()
@@ -148,7 +154,14 @@ def both_inputs(
 def unit_products(
     surrogate: SurrogateProblem, seen: Seen, problem: SiteProblem, change: Mapping[Key, Tensor]
 ) -> tuple[Tensor, Tensor]:
-    """`r` and `q` `[samples, units]`: the gradients times a change of the consumers' inputs, summed over positions."""
+    """`r` and `q` `[samples, units]`: the gradients times a change of the consumers' inputs, summed over positions.
+
+    Args:
+        surrogate: the problem.
+        seen: one batch.
+        problem: the site.
+        change: of the activations.
+    """
     units = problem.site.units
     r = torch.zeros(seen.samples, units)
     q = torch.zeros(seen.samples, units)

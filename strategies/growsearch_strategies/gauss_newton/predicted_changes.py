@@ -76,7 +76,15 @@ def predict_changes(
     signed: SignedSplits,
     compensations: Mapping[str, Sequence[BiasCompensation]],
 ) -> dict[str, PredictedChanges]:
-    """The predicted changes by site, on one batch; four runs of the network."""
+    """The predicted changes by site, on one batch; four runs of the network.
+
+    Args:
+        surrogate: the problem.
+        seen: one batch.
+        symmetric: directions of symmetric splits.
+        signed: the signed splits.
+        compensations: of removals, by site.
+    """
     change = half_sum(seen, *both_inputs(surrogate, seen, symmetric))
     plus, minus = both_inputs(surrogate, seen, signed.incoming)
     even, odd = half_sum(seen, plus, minus), secant(plus, minus)

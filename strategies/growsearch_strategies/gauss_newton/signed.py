@@ -115,6 +115,12 @@ def signed_products(
     """Per site with signed splits, `r` and `q` `[samples, units]` of the outgoing weights `c` acting on `change`.
 
     The gradients at the consumers' outputs go back through each unit's `c`, in one transposed convolution a layer.
+
+    Args:
+        surrogate: the problem.
+        seen: one batch.
+        outgoing: shifts, by consumer.
+        change: of the activations.
     """
     found = []
     for problem in (problem for problem in surrogate.problems if problem.signed):

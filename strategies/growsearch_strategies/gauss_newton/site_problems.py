@@ -74,6 +74,12 @@ def site_problems(
     """The problems of those sites whose units can be judged.
 
     Raises `GrowthRefused` with the first site's reason where there is none.
+
+    Args:
+        model: the network.
+        graph: its graph.
+        sites: that are asked for.
+        eligible: units that may change, by site.
     """
     found: list[SiteProblem] = []
     reason: GrowthRefused | None = None

@@ -93,6 +93,16 @@ def learn_symmetric(
 
     Adam on the sum over all units of `mean(r) + mean(q^2) / 2`: the units do not see each other. The learning rate, in
     caps per step, falls to 0 along a cosine.
+
+    Args:
+        surrogate: the problem.
+        batches: that are learned from.
+        steps: of Adam.
+        lr: learning rate of the first step.
+        cap: largest norm of a shift, in norms of the unit.
+        generator: that labels are drawn from.
+        renew: steps between two batches.
+        report: progress.
     """
     directions = Directions(surrogate, cap, generator)
     optimizer = torch.optim.Adam(list(directions.free.values()), lr=lr * cap)

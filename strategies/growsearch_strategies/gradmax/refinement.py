@@ -33,6 +33,14 @@ def refined(
     Several sets of random units go uphill for a few steps on the first batch. The best units of all sets that are not
     alike go on together for `steps` more, shared out among the batches. All of it is projected ascent: units stay
     orthogonal and of the norm `norms`, for which the gradients are meant.
+
+    Args:
+        gradients: by site, the gradient as a function of the weights.
+        batches: all that count.
+        shapes: by site and channel, number and length of the weights.
+        norms: by site and channel, of the weights.
+        steps: of the ascent.
+        generator: that starts are drawn from.
     """
     sites: dict[str, list[_Units]] = {}
     share = -(-steps // len(batches))

@@ -30,6 +30,12 @@ def seeded(model: nn.Module, sites: Mapping[str, Site], density: float, generato
     """A random share of every weight's connections stays alive, among them one of every input and output channel.
 
     What is left is scaled so that a unit's input keeps its variance.
+
+    Args:
+        model: the network.
+        sites: whose weights get masks.
+        density: share of the connections that live.
+        generator: that they are drawn from.
     """
     edits: list[Edit] = []
     for name, (_, weight) in weights_of(model, sites).items():

@@ -12,7 +12,15 @@ from growsearch.surgery import undisturbed
 
 
 def feature_maps(context: GrowthContext, name: str, units: int, trials: int, alpha: float) -> list[NewUnit]:
-    """Of `trials` sets of random feature maps the one that lowers the loss most, on the event's first batch."""
+    """Of `trials` sets of random feature maps the one that lowers the loss most, on the event's first batch.
+
+    Args:
+        context: of the event.
+        name: of the site.
+        units: how many.
+        trials: sets that are tried.
+        alpha: size of weights, in mean weights of the layers.
+    """
     ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     sets = [_random_set(ends, units, alpha, context.generator) for _ in range(trials)]
     before, losses = _losses(context, sets)

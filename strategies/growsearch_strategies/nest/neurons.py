@@ -14,7 +14,16 @@ from growsearch_strategies.nest.connections import dormant_in
 
 
 def neurons(context: GrowthContext, name: str, bridge: Tensor, units: int, beta: float, alpha: float) -> list[NewUnit]:
-    """Up to `units` neurons at a site, each from the next share `beta` of the entries of B, the largest first."""
+    """Up to `units` neurons at a site, each from the next share `beta` of the entries of B, the largest first.
+
+    Args:
+        context: of the event.
+        name: of the site.
+        bridge: B, `[outputs, inputs]`.
+        units: how many.
+        beta: share of the entries of B for one.
+        alpha: size of weights, in mean weights of the layers.
+    """
     ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
     vectors = neuron_vectors(bridge.double().cpu(), units, beta, context.generator)
     if vectors is None:
@@ -39,6 +48,12 @@ def neuron_vectors(
     """Incoming `[units, inputs]` and outgoing `[units, outputs]` weights of mean size 1, and sum |B| of their entries.
 
     Before they are scaled they are those of `opposed`. None where B is 0.
+
+    Args:
+        bridge: B, `[outputs, inputs]`.
+        units: how many.
+        beta: share of the entries of B for one.
+        generator: that signs are drawn from.
     """
     size = bridge.abs().flatten()
     order = size.argsort(descending=True, stable=True)[: int((size > 0).sum())]
