@@ -63,7 +63,7 @@ def audit_event(
         workers: how many at a time.
         progress: is told of all runs.
     """
-    place, watch = str(resolve_device(device)), progress or _silent
+    compute_device, watch = str(resolve_device(device)), progress or _silent
     recorded = target.event(number)
     total, epoch = _length(target.config, target.seed)
     steps = horizon(target, number, steps, total, epoch)
@@ -72,10 +72,14 @@ def audit_event(
     home.mkdir(parents=True, exist_ok=True)
     with held(audit_folder(target.folder)):
         tell = partial(OfRun, REPEAT, target.seed)
-        snapshot, repetition = state_before(target, number, place, lambda event: watch(tell(event)))
+        snapshot, repetition = state_before(target, number, compute_device, lambda event: watch(tell(event)))
         marks = _marks(target, recorded.step, steps)
-        jobs = [_job(target, number, one, seed, snapshot, marks, place) for seed in range(count) for one in variants]
-        failures = _run(target, jobs, workers, place, watch)
+        jobs = [
+            _job(target, number, one, seed, snapshot, marks, compute_device)
+            for seed in range(count)
+            for one in variants
+        ]
+        failures = _run(target, jobs, workers, compute_device, watch)
         if not failures:
             shutil.rmtree(home / "work", ignore_errors=True)
     branches = [_gathered(one, [job for job in jobs if job.variant == one]) for one in variants]

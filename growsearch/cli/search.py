@@ -84,8 +84,8 @@ def search(
         return
     from growsearch.cli.train import default_folder
 
-    place = Where(out or default_folder(space.path.stem), storage, study)
-    run_search(space, place, device, workers, slots, as_json, quiet, log)
+    target = Where(out or default_folder(space.path.stem), storage, study)
+    run_search(space, target, device, workers, slots, as_json, quiet, log)
 
 
 @dataclass(frozen=True)
@@ -168,13 +168,13 @@ def _ranked(results: dict[str, Any]) -> list[int]:
     [(direction, _)] = results["objectives"][0].items()
     sign = -1 if direction == "maximize" else 1
 
-    def place(trial: dict[str, Any]) -> tuple[Any, ...]:
+    def rank(trial: dict[str, Any]) -> tuple[Any, ...]:
         number = trial["number"]
         done = trial["state"] == "complete" and trial["values"]
         value = sign * trial["values"][0] if done else 0.0
         return (number not in results["best"], not done, trial["feasible"] is False, value, number)
 
-    return [trial["number"] for trial in sorted(results["trials"], key=place)]
+    return [trial["number"] for trial in sorted(results["trials"], key=rank)]
 
 
 def _why_none(results: dict[str, Any]) -> str:

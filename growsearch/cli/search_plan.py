@@ -34,11 +34,11 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
     from growsearch.training.precision import resolve_device
 
     settings = settings_of(space)
-    place = str(resolve_device(device))
-    workers = workers or (core_count() if place == "cpu" else 1)
+    compute_device = str(resolve_device(device))
+    workers = workers or (core_count() if compute_device == "cpu" else 1)
     with _threads_of_a_worker(workers):
         looked = _check_for_a_while(space)
-        examples = _planned(space, settings, place)
+        examples = _planned(space, settings, compute_device)
     timed = [one["seconds"] * settings.seeds for one in examples.values() if one["seconds"] is not None]
     seconds_per_trial = sum(timed) / len(timed)
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}

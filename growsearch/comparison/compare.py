@@ -62,19 +62,19 @@ def compare(
         loggers: names.
     """
     check_loggers(loggers)
-    place = str(resolve_device(device))
+    compute_device = str(resolve_device(device))
     policies = config.policy_configs()
     reference_of(policies, config.reference)
     controls = planned_controls(policies, config.controls)
     jobs: list[Job] = [
-        Job(policy, seed, policy_config, run_of(folder, policy, seed), place, loggers=tuple(loggers))
+        Job(policy, seed, policy_config, run_of(folder, policy, seed), compute_device, loggers=tuple(loggers))
         for policy, policy_config in policies.items()
         for seed in range(config.seeds)
     ]
     jobs += control_jobs(controls, jobs)
     with held(folder):
         _claim(folder, config)
-        results = _run(config, folder, jobs, place, workers, progress or _silent)
+        results = _run(config, folder, jobs, compute_device, workers, progress or _silent)
         write_json(folder / RESULTS, results)
     return results
 

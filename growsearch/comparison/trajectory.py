@@ -109,8 +109,8 @@ def average_over(xs: Sequence[float], ys: Sequence[float], low: float, high: flo
     """
     if high <= low:
         return float(np.interp(high, xs, ys))
-    places = np.union1d([low, high], [x for x in xs if low < x < high])
-    return float(trapezoid(np.interp(places, xs, ys), places) / (high - low))
+    points = np.union1d([low, high], [x for x in xs if low < x < high])
+    return float(trapezoid(np.interp(points, xs, ys), points) / (high - low))
 
 
 def _points(rows: Rows, metric: str) -> tuple[list[float], list[float]]:

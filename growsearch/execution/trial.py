@@ -29,15 +29,15 @@ def try_growth(setup: Setup) -> None:
     deep = setup.grower.policy.how.deepens()
     every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
     named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    places = named[:1] if deep else named
+    chosen = named[:1] if deep else named
     if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
-        for name in places:
+        for name in chosen:
             require_gradient_matrix(setup.model, graph, graph.sites[name])
     with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
         grow(
             setup.model,
             setup.statistics.first(2)[0],
-            dict.fromkeys(places, 1),
+            dict.fromkeys(chosen, 1),
             setup.grower.policy.how,
             objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
             batches=[setup.statistics.first(_TRIAL_SAMPLES)],

@@ -64,13 +64,13 @@ def grow(
     initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     graph = trace(model, example_inputs)
     deep = initializer.deepens()
-    places: Mapping[str, Any] = graph.depth_sites if deep else graph.sites
+    known_sites: Mapping[str, Any] = graph.depth_sites if deep else graph.sites
     plan: dict[str, int] = {}
     for name, count in units.items():
-        if name not in places:
+        if name not in known_sites:
             kind = "depth site" if deep else "site"
             raise GrowthRefused(
-                f"no {kind} {name!r}{nearest(name, list(places))}: there are {', '.join(places) or 'none'}"
+                f"no {kind} {name!r}{nearest(name, list(known_sites))}: there are {', '.join(known_sites) or 'none'}"
             )
         if count < 1:
             raise GrowthRefused(f"site {name!r}: units must be at least 1, found {count}")

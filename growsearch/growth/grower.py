@@ -383,21 +383,21 @@ class Grower:
     def _depth_allowance(self) -> Allowance:
         """One layer an event, anywhere; a width budget does not limit depth."""
         named = (n for n in self.graph.depth_sites if self._named(n) and n not in self.left_out)
-        places = dict.fromkeys(named, 1)
+        allowed = dict.fromkeys(named, 1)
         budget = self._budget
         if budget is None or budget.measure == "width":
-            return Allowance(places, places, 1)
+            return Allowance(allowed, allowed, 1)
         limit = int(budget.at(len(self.progress.events)))
         if budget.measure == "units":
-            return Allowance(places, places, min(1, max(0, limit - self._added)))
+            return Allowance(allowed, allowed, min(1, max(0, limit - self._added)))
         if budget.measure == "parameters":
-            return Allowance(places, places, 1, parameters=limit)
-        return Allowance(places, places, 1, flops=limit)
+            return Allowance(allowed, allowed, 1, parameters=limit)
+        return Allowance(allowed, allowed, 1, flops=limit)
 
     def _check_places(self) -> None:
         deep = self.policy.how.deepens()
-        places = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
-        if places:
+        growable = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
+        if growable:
             return
         if self._patterns is not None:
             every = self.graph.depth_sites if deep else self.graph.sites

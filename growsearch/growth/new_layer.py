@@ -14,7 +14,7 @@ from growsearch.surgery import Insertion
 
 def new_layer(
     name: str,
-    place: DepthSite,
+    site: DepthSite,
     generator: torch.Generator,
     layer: Literal["auto", "identity", "residual"] = "auto",
     kernel: int = 3,
@@ -25,24 +25,24 @@ def new_layer(
     asked for and would change the function. `kernel` is that of convolutions, odd.
 
     Args:
-        name: of the place.
-        place: behind which the layer comes.
+        name: of the site.
+        site: behind which the layer comes.
         generator: that its weights are drawn from.
         layer: its kind.
         kernel: size of convolutions.
     """
-    if layer == "identity" and not place.activation:
+    if layer == "identity" and not site.activation:
         return None
-    kind = "identity" if place.activation and layer != "residual" else "residual"
+    kind = "identity" if site.activation and layer != "residual" else "residual"
     seed = int(torch.randint(2**31, (1,), generator=generator))
-    insertion = Insertion(name, kind, place.channels, place.spatial, kernel if place.spatial else 1, seed)
-    parameters, flops = layer_cost(insertion, place)
+    insertion = Insertion(name, kind, site.channels, site.spatial, kernel if site.spatial else 1, seed)
+    parameters, flops = layer_cost(insertion, site)
     return NewLayer(name, 0, parameters, flops, insertion)
 
 
-def layer_cost(insertion: Insertion, place: DepthSite) -> tuple[int, int]:
+def layer_cost(insertion: Insertion, site: DepthSite) -> tuple[int, int]:
     """Parameters and forward FLOPs per sample of the layer (two in a residual block) that `insertion` adds."""
     weights = insertion.channels**2 * insertion.kernel**insertion.spatial
     layers = 1 if insertion.layer == "identity" else 2
-    positions = math.prod(place.shape[2:]) if place.spatial else math.prod(place.shape[1:-1])
+    positions = math.prod(site.shape[2:]) if site.spatial else math.prod(site.shape[1:-1])
     return layers * (weights + insertion.channels), layers * 2 * weights * positions

@@ -46,8 +46,8 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return args[0].copy_(_per_sample(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs)))
         if packet in _LIKE:
             return _per_sample(args[0].shape, func(args[0].new_empty(_DRAWN), *args[1:], **kwargs))
-        if packet in _SIZED and (place := _size_argument(func)) is not None and place < len(args):
-            return _per_sample(args[place], func(*args[:place], [_DRAWN], *args[place + 1 :], **kwargs))
+        if packet in _SIZED and (position := _size_argument(func)) is not None and position < len(args):
+            return _per_sample(args[position], func(*args[:position], [_DRAWN], *args[position + 1 :], **kwargs))
         if packet is _aten.normal and any(isinstance(argument, Tensor) for argument in args):
             return _normal(*args, **kwargs)
         if packet in _BERNOULLI:
@@ -62,8 +62,8 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
 def _per_sample(shape: Sequence[int], numbers: Tensor) -> Tensor:
     """A tensor of `shape` with one of the numbers for each place on its first axis: the extremes, then the others."""
     numbers = numbers.clone()
-    for place, extreme in ((0, int(numbers.argmin())), (1, int(numbers.argmax()))):
-        numbers[[place, extreme]] = numbers[[extreme, place]]
+    for index, extreme in ((0, int(numbers.argmin())), (1, int(numbers.argmax()))):
+        numbers[[index, extreme]] = numbers[[extreme, index]]
     samples = shape[0] if len(shape) else 1
     chosen = numbers[torch.arange(samples, device=numbers.device) % _DRAWN]
     column = chosen.reshape(samples, *[1] * (len(shape) - 1)) if len(shape) else chosen[0]

@@ -91,7 +91,7 @@ class Probes:
         if not free:
             return
         gates = self.gates(0.0)
-        gates[[place for place, each in enumerate(starts) if each.free]] = 1.0
+        gates[[index for index, each in enumerate(starts) if each.free]] = 1.0
         total = [torch.zeros_like(tensor) for tensor in free]
         with undisturbed(self.expanded.model):
             for batch in batches:
@@ -110,11 +110,11 @@ def together(candidates: Sequence[Candidate]) -> list[list[int]]:
     Layers are in a group of their own, since they fit the network as wide as it is. Further exact splits of a unit are
     in no group: beside the first there is nothing more to learn about them.
     """
-    layers = [place for place, c in enumerate(candidates) if isinstance(c, NewLayer)]
+    layers = [index for index, c in enumerate(candidates) if isinstance(c, NewLayer)]
     groups: list[list[int]] = []
     seen: dict[tuple[str, int], int] = {}
     split: set[tuple[str, int]] = set()
-    for place, c in enumerate(candidates):
+    for index, c in enumerate(candidates):
         if isinstance(c, NewLayer):
             continue
         number = 0
@@ -128,7 +128,7 @@ def together(candidates: Sequence[Candidate]) -> list[list[int]]:
             seen[key] = number + 1
         while len(groups) <= number:
             groups.append([])
-        groups[number].append(place)
+        groups[number].append(index)
     return [*groups, layers] if layers else groups
 
 
@@ -162,10 +162,10 @@ def gate_scores(
     """
     scores = [0.0] * len(candidates)
     for group in together(candidates):
-        probes = Probes(model, graph, [candidates[place] for place in group], objective, batches, step)
+        probes = Probes(model, graph, [candidates[index] for index in group], objective, batches, step)
         found = path_slopes(probes, batches, points)
-        for place, score in zip(group, found, strict=True):
-            scores[place] = score
+        for index, score in zip(group, found, strict=True):
+            scores[index] = score
     return scores
 
 

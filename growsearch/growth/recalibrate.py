@@ -88,8 +88,8 @@ def recalibrate(
 
 
 def _write(buffer: Tensor, positions: Sequence[int], values: Tensor) -> None:
-    places = torch.tensor(positions, device=values.device)
-    buffer[places.to(buffer.device)] = values[places].to(buffer)
+    indices = torch.tensor(positions, device=values.device)
+    buffer[indices.to(buffer.device)] = values[indices].to(buffer)
 
 
 class _Observer(TorchFunctionMode):

@@ -141,6 +141,6 @@ def marks(model: nn.Module, graph: NetworkGraph, units: Mapping[str, Sequence[in
             if use.tensor not in parameters:
                 continue
             mark = found.setdefault(use.tensor, torch.zeros_like(parameters[use.tensor]))
-            places = [run.offset + u * run.repeat + i for run in use.runs for u in own for i in range(run.repeat)]
-            mark.index_fill_(use.axis, torch.tensor(places, device=mark.device), 1.0)
+            positions = [run.offset + u * run.repeat + i for run in use.runs for u in own for i in range(run.repeat)]
+            mark.index_fill_(use.axis, torch.tensor(positions, device=mark.device), 1.0)
     return found

@@ -46,7 +46,7 @@ class UnitWeights:
         """Number of weights."""
         return len(self.slots) * len(self.channels) * math.prod(self.rest)
 
-    def place(self, fill: Tensor, rows: Tensor) -> None:
+    def write(self, fill: Tensor, rows: Tensor) -> None:
         """Write `rows` `[units, size]` into the units' fills `[units, *fill of one unit]`."""
         values = rows.reshape(-1, len(self.channels), len(self.slots), *self.rest).transpose(1, 2)
         # Slices, not indices: a fill that is being learned takes them as views.
@@ -55,7 +55,7 @@ class UnitWeights:
     def rows(self, tensor: Tensor, units: int) -> Tensor:
         """Weights `[units, size]` of the existing units in a tensor of `shape`."""
         own = [
-            [run.offset + unit * run.repeat + place for run in self.use.runs for place in range(run.repeat)]
+            [run.offset + unit * run.repeat + offset for run in self.use.runs for offset in range(run.repeat)]
             for unit in range(units)
         ]
         index = torch.tensor(own, device=tensor.device)[:, _slice(self.slots)]
@@ -67,8 +67,8 @@ class UnitWeights:
         return moved.unsqueeze(-1) if len(self.shape) == 1 else moved
 
 
-def _slice(places: range) -> slice:
-    return slice(places.start, places.stop)
+def _slice(positions: range) -> slice:
+    return slice(positions.start, positions.stop)
 
 
 def unit_weights(model: nn.Module, site: Site, role: Role) -> list[list[UnitWeights]]:

@@ -154,7 +154,7 @@ class SiteEnds:
                 weight, key = self.weight(end), (end.use.tensor, end.use.axis)
                 if key not in fills:
                     fills[key] = weight.new_zeros(len(rows), *fill_shape(end.use, weight))
-                end.place(fills[key], piece.to(weight))
+                end.write(fills[key], piece.to(weight))
                 silent = silent_row(self.model, end.use)
                 if silent is not None:
                     fills[key][:, silent] = 0.0

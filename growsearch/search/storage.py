@@ -40,8 +40,8 @@ def open_storage(url: str, connections: int = 2) -> BaseStorage:
 def shown(url: str) -> str:
     """A storage as it may be printed and written down: without its password."""
     scheme, separator, rest = url.partition("://")
-    credentials, at, place = rest.rpartition("@")
-    return f"{scheme}://{credentials.partition(':')[0]}{at}{place}" if separator and at else url
+    credentials, at, address = rest.rpartition("@")
+    return f"{scheme}://{credentials.partition(':')[0]}{at}{address}" if separator and at else url
 
 
 def _open_postgres(url: str, connections: int) -> BaseStorage:
@@ -49,10 +49,10 @@ def _open_postgres(url: str, connections: int) -> BaseStorage:
         import psycopg  # noqa: F401
     except ImportError as error:
         raise InputError(f'storage {shown(url)}: needs psycopg: pip install "growsearch[postgres]"') from error
-    _, _, place = url.partition("://")
+    _, _, address = url.partition("://")
     pool = {"pool_pre_ping": True, "pool_size": connections, "max_overflow": 0}
     try:
-        database = RDBStorage(f"postgresql+psycopg://{place}", engine_kwargs=pool)
+        database = RDBStorage(f"postgresql+psycopg://{address}", engine_kwargs=pool)
     except Exception as error:  # whatever SQLAlchemy, psycopg or Optuna's look at the tables raise
         raise InputError(
             f"storage {shown(url)}: cannot be opened: {in_a_line(error)} "

@@ -126,8 +126,8 @@ def find_study(storage: BaseStorage, name: str, folder: Path | None = None) -> S
     """The study of that name; None where there is none, or one whose making was interrupted."""
     for one in storage.get_all_studies():
         if one.study_name == name and "folder" in one.user_attrs:
-            place = folder or Path(one.user_attrs["folder"])
-            return Study(storage, one._study_id, name, Plan.of(one.user_attrs["plan"]), place)
+            own = folder or Path(one.user_attrs["folder"])
+            return Study(storage, one._study_id, name, Plan.of(one.user_attrs["plan"]), own)
     return None
 
 

@@ -147,8 +147,8 @@ def _move(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     source, target = dimensions(step.argument(1, "source"), x.rank), dimensions(step.argument(2, "destination"), x.rank)
     order = [axis for axis in range(x.rank) if axis not in source]
-    for place, axis in sorted(zip(target, source, strict=True)):
-        order.insert(place, axis)
+    for position, axis in sorted(zip(target, source, strict=True)):
+        order.insert(position, axis)
     return _ordered(step, x, tuple(order))
 
 
@@ -161,9 +161,9 @@ def _ordered(step: Step, x: Value, order: tuple[int, ...]) -> list[Value]:
 @rule("reshape", functions="unsqueeze")
 def _unsqueeze(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
-    (place,) = dimensions(step.argument(1, "dim"), x.rank + 1)
+    (position,) = dimensions(step.argument(1, "dim"), x.rank + 1)
     new = step.fixed([1], "a new axis")
-    return step.output((*x.axes[:place], *new, *x.axes[place:]), (*x.slots[:place], None, *x.slots[place:]))
+    return step.output((*x.axes[:position], *new, *x.axes[position:]), (*x.slots[:position], None, *x.slots[position:]))
 
 
 @rule("reshape", functions="squeeze")

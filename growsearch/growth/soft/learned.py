@@ -19,7 +19,7 @@ class Learned(nn.Module):
         super().__init__()
         self.learner = learner
         self.weights = nn.ParameterList(like.new_zeros(units[name] * each) for name, each in inputs.items())
-        self._places = {name: place for place, name in enumerate(inputs)}
+        self._indices = {name: index for index, name in enumerate(inputs)}
         self._values = dict(inputs)
 
     def forward(self) -> Tensor:
@@ -29,18 +29,18 @@ class Learned(nn.Module):
 
     def weight(self, site: str) -> Tensor:
         """The input weights of a site."""
-        weight: Tensor = self.weights[self._places[site]]
+        weight: Tensor = self.weights[self._indices[site]]
         return weight
 
     def growth(self, site: str, units: int) -> list[AxisEdit]:
         """What `units` more units at a site change: their input weights are 0."""
-        if site not in self._places:
+        if site not in self._indices:
             return []
         old, new = len(self.weight(site)), units * self._values[site]
-        return [AxisEdit(f"weights.{self._places[site]}", 0, (*range(old), *[-1] * new))]
+        return [AxisEdit(f"weights.{self._indices[site]}", 0, (*range(old), *[-1] * new))]
 
     def groups(self, lr: float) -> list[dict[str, object]]:
         """Parameter groups: the sizes with their own learning rate, the input weights with the optimizer's."""
         sizes = {"params": list(self.learner.named_parameters(prefix="learner")), "lr": lr, "weight_decay": 0.0}
         weights = {"params": list(self.weights.named_parameters(prefix="weights")), "weight_decay": 0.0}
-        return [sizes, weights] if self._places else [sizes]
+        return [sizes, weights] if self._indices else [sizes]

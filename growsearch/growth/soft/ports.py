@@ -48,7 +48,7 @@ def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:
         if not isinstance(layer, nn.Linear | _ConvNd):
             raise GrowthRefused(
                 f"site {site.name!r}: {name!r} takes its units in and is no nn.Linear or convolution module, so there "
-                "is no place for gates: make it a module, or leave this site out"
+                "cannot hold gates: make it a module, or leave this site out"
             )
         found = graph.input_layout(name, site.name)
         if found is None:
@@ -57,7 +57,7 @@ def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:
         port = Port(call.target, owners.to(layer.weight.device), 1)
         known = ports.setdefault(call.target, port)
         if not torch.equal(known.owners, port.owners):
-            raise GrowthRefused(f"site {site.name!r}: {call.target!r} takes its units in at two different places")
+            raise GrowthRefused(f"site {site.name!r}: {call.target!r} takes its units in at two different points")
     for use in site.axes:
         if use.role == "in" and (use.aliases or use.module not in ports):
             shared = ", ".join(use.aliases) or use.tensor
@@ -124,8 +124,8 @@ def _owners(runs: Sequence[Run], channels: int, units: int, *, by_unit: bool) ->
     owners = torch.full((channels,), units if by_unit else units * each)
     taken = 0
     for run in runs:
-        for place in range(run.repeat):
-            channel = run.offset + place + run.repeat * torch.arange(units)
-            owners[channel] = torch.arange(units) if by_unit else torch.arange(units) * each + taken + place
+        for offset in range(run.repeat):
+            channel = run.offset + offset + run.repeat * torch.arange(units)
+            owners[channel] = torch.arange(units) if by_unit else torch.arange(units) * each + taken + offset
         taken += run.repeat
     return owners

@@ -25,7 +25,7 @@ class Sizes:
     def start_from(self, units: Mapping[str, int]) -> None:
         """Count targets from these units of the seed network."""
         self.seed_units = dict(units)
-        self._places = {name: place for place, name in enumerate(units)}
+        self._indices = {name: index for index, name in enumerate(units)}
         self._limit = self.soft.limit(self._like.new_tensor(list(units.values())))
 
     def real(self) -> dict[str, float]:
@@ -36,14 +36,14 @@ class Sizes:
 
     def gates(self, site: str, units: int, most: int) -> Tensor:
         """Factors `[units]` of a site's units; those behind the first `most` are 0."""
-        place = self._places[site]
-        factors = self.soft.gates(self.learned()[place], self._limit[place], min(units, most))
+        index = self._indices[site]
+        factors = self.soft.gates(self.learned()[index], self._limit[index], min(units, most))
         return nn.functional.pad(factors, (0, units - len(factors)))
 
     def entry(self, site: str) -> Tensor:
         """What the size adds to the site's biases, one value for each of their positions."""
-        place = self._places[site]
-        return self.learned.weight(site) * self.soft.signal(self.learned()[place], self._limit[place])
+        index = self._indices[site]
+        return self.learned.weight(site) * self.soft.signal(self.learned()[index], self._limit[index])
 
     def penalty(self) -> Tensor:
         """The size loss of all sites."""

@@ -49,17 +49,17 @@ class _Answer(Answer[float]):
 
 
 def depth_strengths(
-    model: nn.Module, places: Mapping[str, DepthSite], objective: Objective, batches: Sequence[Any]
+    model: nn.Module, sites: Mapping[str, DepthSite], objective: Objective, batches: Sequence[Any]
 ) -> dict[str, float]:
     """The strength of each depth site, in one sweep.
 
     Args:
         model: the network.
-        places: depth sites by name.
+        sites: depth sites by name.
         objective: `objective(model, batch) -> loss`.
         batches: on which they are found.
     """
-    answers: dict[str, Answer[float]] = {name: _Answer(name, site) for name, site in places.items()}
+    answers: dict[str, Answer[float]] = {name: _Answer(name, site) for name, site in sites.items()}
     sweep(model, list(answers.values()), objective, batches, torch.Generator())
     return {name: answer.value() for name, answer in answers.items()}
 
