@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable
 
 from growsearch.execution.job import OfRun
-from growsearch.runs.progress import JobsStarted
+from growsearch.runs.events import JobsStarted
 
 Told = JobsStarted | OfRun
 

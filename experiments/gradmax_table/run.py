@@ -19,7 +19,7 @@ from typing import Any
 from growsearch.comparison import compare
 from growsearch.config import load_config
 from growsearch.execution.job import OfRun
-from growsearch.runs.progress import JobsStarted, RunFailed, RunFinished
+from growsearch.runs.events import JobsStarted, RunFailed, RunFinished
 
 HERE = Path(__file__).parent
 TABLES = {

@@ -23,7 +23,7 @@ import psycopg
 from optuna.distributions import FloatDistribution
 
 from growsearch.config import RunConfig, load_space
-from growsearch.runs.progress import Progress, RowDone
+from growsearch.runs.events import Progress, RowDone
 from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.search import search
 from growsearch.search.run import open_folder

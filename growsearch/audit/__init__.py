@@ -2,7 +2,7 @@
 
 from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.event import audit_event
-from growsearch.audit.results import (
+from growsearch.audit.records import (
     Along,
     Audit,
     Branch,

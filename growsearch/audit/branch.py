@@ -12,14 +12,14 @@ from typing import Any
 import torch
 
 from growsearch.audit.measure import MeasuredEvents
+from growsearch.audit.records import Effect
 from growsearch.audit.repeat import without_logs
-from growsearch.audit.results import Effect
 from growsearch.audit.variant import Variant
 from growsearch.errors import GrowsearchError, GrowthFailed
 from growsearch.execution.job import Job
+from growsearch.runs.events import BranchFinished, Progress, RunEvent, RunStarted, StepDone
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import CHECKPOINT
-from growsearch.runs.progress import BranchFinished, Progress, RunEvent, RunStarted, StepDone
 from growsearch.runs.reading import read_json, record_of
 from growsearch.training import TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint

@@ -11,8 +11,8 @@ from pathlib import Path
 import torch
 
 from growsearch.audit.branch import BranchJob, branch_key
+from growsearch.audit.records import Audit, Branch
 from growsearch.audit.repeat import state_before, threads
-from growsearch.audit.results import Audit, Branch
 from growsearch.audit.sentence import audit_sentence
 from growsearch.audit.target import Target
 from growsearch.audit.variant import Variant
@@ -23,10 +23,10 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
 from growsearch.execution.job import Failure, OfRun, Watcher, execute
 from growsearch.execution.workers import run_jobs
+from growsearch.runs.events import JobsStarted, RunFailed
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import RESULTS, audit_folder
 from growsearch.runs.lock import held
-from growsearch.runs.progress import JobsStarted, RunFailed
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.precision import resolve_device
 

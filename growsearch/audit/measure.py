@@ -11,7 +11,7 @@ from statistics import fmean
 import torch
 from torch import Tensor, nn
 
-from growsearch.audit.results import Effect, FirstStep
+from growsearch.audit.records import Effect, FirstStep
 from growsearch.graph import NetworkGraph
 from growsearch.growth import WithoutDropout
 from growsearch.growth.unit_ages import marks

@@ -15,12 +15,12 @@ from typing import Any
 
 import torch
 
-from growsearch.audit.results import Repetition
+from growsearch.audit.records import Repetition
 from growsearch.audit.target import Target
 from growsearch.errors import GrowsearchError
+from growsearch.runs.events import Progress, RepetitionFinished, RunEvent, RunStarted, StepDone
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import BEFORE, CHECKPOINT, GROWTH, METRICS
-from growsearch.runs.progress import Progress, RepetitionFinished, RunEvent, RunStarted, StepDone
 from growsearch.runs.reading import read_json, record_of
 from growsearch.runs.records import GrowthLine, MetricsRow
 from growsearch.runs.store import read_growth, read_rows

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from statistics import fmean
 from typing import Any
 
-from growsearch.audit.results import Branch, Comparison, Effect, FirstStep
+from growsearch.audit.records import Branch, Comparison, Effect, FirstStep
 from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair

@@ -9,15 +9,15 @@ from pathlib import Path
 
 from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.measure import FRESH_BATCHES, MeasuredEvents
+from growsearch.audit.records import Effect, Repetition, Summary, SummaryRow, summary_from
 from growsearch.audit.repeat import compared, threads, watched
-from growsearch.audit.results import Effect, Repetition, Summary, SummaryRow, summary_from
 from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
 from growsearch.comparison.wording import plural
+from growsearch.runs.events import Progress
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder
 from growsearch.runs.lock import held
-from growsearch.runs.progress import Progress
 from growsearch.runs.reading import read_json
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training import TrainingRun

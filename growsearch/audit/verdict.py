@@ -8,7 +8,7 @@ from statistics import fmean
 
 import numpy as np
 
-from growsearch.audit.results import Along, Branch, Comparison
+from growsearch.audit.records import Along, Branch, Comparison
 from growsearch.comparison.metric import VALIDATION, Metric, Policies
 from growsearch.comparison.pairs import Pair, all_pairs
 from growsearch.statistics import difference_interval

@@ -9,7 +9,7 @@ from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedCo
 
 from growsearch.execution.job import OfRun
 from growsearch.runs.event_words import event_words
-from growsearch.runs.progress import (
+from growsearch.runs.events import (
     BranchFinished,
     Grew,
     JobsStarted,

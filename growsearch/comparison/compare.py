@@ -23,10 +23,10 @@ from growsearch.execution.waiting import Waiting
 from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
 from growsearch.runs.environment import write_environment
+from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, RESULTS, run_of
 from growsearch.runs.lock import held
-from growsearch.runs.progress import JobsStarted
 from growsearch.runs.reading import read_yaml
 from growsearch.training.precision import resolve_device
 

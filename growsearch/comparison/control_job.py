@@ -10,7 +10,7 @@ from growsearch.config.models import GrowthConfig
 from growsearch.errors import GrowsearchError
 from growsearch.execution.job import Job
 from growsearch.execution.trial import estimated_flops
-from growsearch.runs.progress import Progress
+from growsearch.runs.events import Progress
 from growsearch.runs.records import RunResult
 from growsearch.training import Architecture, finished_result, require_retrainable, run_one
 from growsearch.training.setup import set_up

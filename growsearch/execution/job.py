@@ -10,8 +10,8 @@ from pathlib import Path
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
 from growsearch.execution.trial import estimated_flops, try_growth
+from growsearch.runs.events import JobsStarted, Progress, RunEvent, RunFailed
 from growsearch.runs.layout import FAILURE
-from growsearch.runs.progress import JobsStarted, Progress, RunEvent, RunFailed
 from growsearch.runs.records import RunResult
 from growsearch.training import finished_result, run_one
 from growsearch.training.setup import set_up

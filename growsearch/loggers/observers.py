@@ -12,7 +12,7 @@ from typing import Any, Self
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.loggers.base import LoggedRun, Logger
 from growsearch.registry import lookup
-from growsearch.runs.progress import Grew, Progress, RowDone, RunEvent
+from growsearch.runs.events import Grew, Progress, RowDone, RunEvent
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
 _PATIENCE = 10.0  # seconds that a logger is waited for, at the beginning and at the end

@@ -9,7 +9,7 @@ from growsearch.errors import GrowsearchError
 from growsearch.report.growth import growth_table, growth_words
 from growsearch.report.logs import RunLog, median_run
 from growsearch.report.markup import chart, details, menu, note, table
-from growsearch.report.network import Box, network_boxes
+from growsearch.report.network_boxes import Box, network_boxes
 from growsearch.report.network_svg import HATCH, network_svg
 from growsearch.report.tables import Table
 

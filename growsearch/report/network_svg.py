@@ -7,7 +7,7 @@ from html import escape
 
 from growsearch.drawing.canvas import Canvas, Sizes, shortened
 from growsearch.drawing.layout import layered
-from growsearch.report.network import Box
+from growsearch.report.network_boxes import Box
 
 _SIZES = Sizes(310, 40, 46, 22, 8)
 _WIDTH, _HEIGHT = _SIZES.width, _SIZES.height

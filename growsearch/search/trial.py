@@ -21,9 +21,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.runs.events import Progress, RowDone, RunEvent, RunStarted, StepDone
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
-from growsearch.runs.progress import Progress, RowDone, RunEvent, RunStarted, StepDone
 from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.search.claims import DIVERGED, claim
 from growsearch.search.leases import Lease, Watch, requeue

@@ -7,8 +7,8 @@ from typing import ClassVar
 from torch import Tensor
 from torch.nn import functional as F
 
-from growsearch.tasks.base import Task
 from growsearch.tasks.metric import LOSS, Metric
+from growsearch.tasks.task import Task
 
 ACCURACY = Metric("accuracy", "accuracy", higher_is_better=True, percent=True)
 

@@ -9,8 +9,8 @@ from typing import ClassVar, Literal
 from torch import Tensor
 from torch.nn import functional as F
 
-from growsearch.tasks.base import Task
 from growsearch.tasks.metric import LOSS, Metric
+from growsearch.tasks.task import Task
 
 _LARGEST_EXPONENT = 700.0  # beyond it a float has no exponential
 

@@ -8,7 +8,7 @@ from typing import Any
 from growsearch.errors import InputError
 from growsearch.networks.parameters import make
 from growsearch.registry import lookup
-from growsearch.tasks.base import Task
+from growsearch.tasks.task import Task
 
 
 def make_task(spec: Mapping[str, Any] | None, default: Task) -> Task:

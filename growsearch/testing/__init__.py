@@ -11,22 +11,22 @@ runs every law over networks that ship with this package. Needs pytest.
 import pytest
 
 pytest.register_assert_rewrite(
-    "growsearch.testing.data",
-    "growsearch.testing.initializer",
-    "growsearch.testing.network",
-    "growsearch.testing.optimizer",
-    "growsearch.testing.scheduler",
-    "growsearch.testing.selector",
-    "growsearch.testing.task",
+    "growsearch.testing.data_laws",
+    "growsearch.testing.initializer_laws",
+    "growsearch.testing.network_laws",
+    "growsearch.testing.optimizer_laws",
+    "growsearch.testing.scheduler_laws",
+    "growsearch.testing.selector_laws",
+    "growsearch.testing.task_laws",
 )
 
-from growsearch.testing.data import DataSourceLaws  # noqa: E402  # after the registration
-from growsearch.testing.initializer import InitializerLaws  # noqa: E402
-from growsearch.testing.network import NetworkLaws  # noqa: E402
-from growsearch.testing.optimizer import OptimizerLaws  # noqa: E402
-from growsearch.testing.scheduler import SchedulerLaws  # noqa: E402
-from growsearch.testing.selector import SelectorLaws  # noqa: E402
-from growsearch.testing.task import TaskLaws  # noqa: E402
+from growsearch.testing.data_laws import DataSourceLaws  # noqa: E402  # after the registration
+from growsearch.testing.initializer_laws import InitializerLaws  # noqa: E402
+from growsearch.testing.network_laws import NetworkLaws  # noqa: E402
+from growsearch.testing.optimizer_laws import OptimizerLaws  # noqa: E402
+from growsearch.testing.scheduler_laws import SchedulerLaws  # noqa: E402
+from growsearch.testing.selector_laws import SelectorLaws  # noqa: E402
+from growsearch.testing.task_laws import TaskLaws  # noqa: E402
 
 __all__ = [
     "DataSourceLaws",

@@ -5,8 +5,8 @@ from growsearch.training.artifact import load_network
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.hooks import TrainingHooks
 from growsearch.training.loop import TrainingDiverged, TrainingRun
+from growsearch.training.one_run import Interrupted, run_one
 from growsearch.training.result import finished_result
-from growsearch.training.run import Interrupted, run_one
 
 __all__ = [
     "Architecture",

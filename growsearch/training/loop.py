@@ -19,9 +19,9 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
+from growsearch.runs.events import Grew, Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS
 from growsearch.runs.lines import LineLog
-from growsearch.runs.progress import Grew, Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks

@@ -15,8 +15,8 @@ from growsearch.audit.branch import BranchJob
 from growsearch.audit.repeat import state_before
 from growsearch.audit.target import Target, find_run
 from growsearch.execution.job import OfRun
+from growsearch.runs.events import BranchFinished, JobsStarted, Progress, RepetitionFinished
 from growsearch.runs.lines import read_lines
-from growsearch.runs.progress import BranchFinished, JobsStarted, Progress, RepetitionFinished
 from growsearch.training import TrainingRun, run_one
 from growsearch.training.checkpoint import load_checkpoint
 from growsearch.training.gradients import Gradients

@@ -12,7 +12,7 @@ from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.execution.job import OfRun
-from growsearch.runs.progress import JobsStarted, RowDone, RunFailed, RunStarted
+from growsearch.runs.events import JobsStarted, RowDone, RunFailed, RunStarted
 from growsearch.training import load_network
 from tests.watching import Told, is_kind, of_kind
 

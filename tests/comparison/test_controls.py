@@ -18,7 +18,7 @@ from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.execution.job import OfRun
 from growsearch.export.finished import find_network
-from growsearch.runs.progress import JobsStarted, RowDone, RunFailed, RunFinished, RunStarted
+from growsearch.runs.events import JobsStarted, RowDone, RunFailed, RunFinished, RunStarted
 from growsearch.training import load_network
 from tests.watching import Told, is_kind, of_kind
 

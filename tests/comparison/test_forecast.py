@@ -14,7 +14,7 @@ from growsearch.config import RunConfig
 from growsearch.growth.firing import firing
 from growsearch.growth.policy import strategy
 from growsearch.growth.strategy import Scheduler
-from growsearch.runs.progress import JobsStarted
+from growsearch.runs.events import JobsStarted
 from tests.watching import Told
 
 Make = Callable[..., RunConfig]

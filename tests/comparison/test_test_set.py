@@ -13,7 +13,7 @@ import pytest
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.data import DataSet, Split, load_data
-from growsearch.runs.progress import Grew, RowDone, RunFinished, RunStarted
+from growsearch.runs.events import Grew, RowDone, RunFinished, RunStarted
 from growsearch.training import setup
 from tests.watching import Told, of_kind
 

@@ -13,7 +13,7 @@ import pytest
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
 from growsearch.execution.signals import terminated_as_interrupted
-from growsearch.runs.progress import RunFinished
+from growsearch.runs.events import RunFinished
 from tests.watching import Told, is_kind
 
 

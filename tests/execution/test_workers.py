@@ -10,8 +10,8 @@ import pytest
 from growsearch.config import RunConfig
 from growsearch.execution.job import Job
 from growsearch.execution.workers import _start, run_jobs
+from growsearch.runs.events import RunFailed, RunFinished, RunStarted
 from growsearch.runs.layout import FAILURE
-from growsearch.runs.progress import RunFailed, RunFinished, RunStarted
 from growsearch.training import finished_result
 from tests.watching import Told, is_kind, of_kind
 

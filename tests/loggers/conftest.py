@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from growsearch.config import RunConfig
-from growsearch.runs.progress import RowDone, RunEvent
+from growsearch.runs.events import RowDone, RunEvent
 from growsearch.training import run_one
 
 PLAIN: dict[str, Any] = {

@@ -13,8 +13,8 @@ from growsearch import registry
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.loggers import LoggedRun, Logger, check_loggers, observers
+from growsearch.runs.events import RowDone, RunEvent
 from growsearch.runs.lines import read_lines
-from growsearch.runs.progress import RowDone, RunEvent
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.training import run_one
 from tests.loggers.conftest import ROWS

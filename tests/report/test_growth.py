@@ -15,7 +15,7 @@ from growsearch.report.curves import curves
 from growsearch.report.growth import growth_table, timeline
 from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import RunLog, median_run, read_logs
-from growsearch.report.network import Box, network_boxes
+from growsearch.report.network_boxes import Box, network_boxes
 from growsearch.report.network_svg import network_svg
 from growsearch.training.artifact import NetworkDescription, save_network
 

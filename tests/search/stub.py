@@ -11,9 +11,9 @@ from typing import Any
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
+from growsearch.runs.events import Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, RESULT
-from growsearch.runs.progress import Progress, RowDone, RunStarted, StepDone
 from growsearch.runs.reading import read_json
 from growsearch.runs.records import MetricsRow, RunResult
 from growsearch.runs.store import write_result

@@ -12,7 +12,7 @@ import pytest
 
 from growsearch.config import SearchConfig
 from growsearch.errors import ConfigError
-from growsearch.runs.progress import RowDone
+from growsearch.runs.events import RowDone
 from growsearch.search.leases import Lease
 from growsearch.search.queue import fill, take
 from growsearch.search.samplers import make_pruner, make_sampler, rungs

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.networks import build_network
-from growsearch.runs.progress import RowDone, RunEvent
+from growsearch.runs.events import RowDone, RunEvent
 from growsearch.surgery import Insertion, ResidualBlock, active_parameters, masks_of
 from growsearch.training import Architecture, Interrupted, load_network, require_retrainable, run_one
 

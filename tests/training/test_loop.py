@@ -8,8 +8,8 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
+from growsearch.runs.events import Grew, RowDone, RunEvent, RunFinished, RunStarted, StepDone
 from growsearch.runs.lines import read_lines
-from growsearch.runs.progress import Grew, RowDone, RunEvent, RunFinished, RunStarted, StepDone
 from growsearch.training import TrainingDiverged, load_network, run_one
 
 Make = Callable[..., RunConfig]

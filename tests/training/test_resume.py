@@ -10,8 +10,8 @@ import pytest
 import torch
 
 from growsearch.config import RunConfig
+from growsearch.runs.events import RowDone, RunEvent, RunFinished
 from growsearch.runs.lines import read_lines
-from growsearch.runs.progress import RowDone, RunEvent, RunFinished
 from growsearch.training import TrainingRun, load_network, run_one
 
 TIMES = ("seconds", "growth_seconds")

@@ -7,7 +7,7 @@ from pathlib import Path
 
 from growsearch.config import RunConfig
 from growsearch.loggers import LoggedRun, Observers
-from growsearch.runs.progress import Progress, RunEvent, RunFinished
+from growsearch.runs.events import Progress, RunEvent, RunFinished
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
