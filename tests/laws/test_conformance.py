@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from growsearch.data.digits import Digits
 from growsearch.data.teacher_student import TeacherStudent
@@ -21,6 +21,7 @@ from growsearch.testing import (
     DataSourceLaws,
     InitializerLaws,
     NetworkLaws,
+    OperationLaws,
     OptimizerLaws,
     SchedulerLaws,
     SelectorLaws,
@@ -45,6 +46,12 @@ class TestSchedulers(SchedulerLaws):
     @pytest.fixture(params=names("when"))
     def when(self, request: pytest.FixtureRequest) -> Scheduler:
         return strategy(Scheduler, "when", cheap("when", request.param))  # type: ignore[type-abstract]
+
+
+class TestActivations(OperationLaws):
+    @pytest.fixture(params=[nn.ReLU(), nn.Tanh(), nn.GELU(), nn.Dropout(0.5), nn.LeakyReLU()], ids=str)
+    def model(self, request: pytest.FixtureRequest) -> nn.Module:
+        return nn.Sequential(nn.Linear(4, 5), request.param, nn.Linear(5, 3)).double()
 
 
 class TestDigits(DataSourceLaws):

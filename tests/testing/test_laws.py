@@ -10,15 +10,25 @@ from typing import Any, ClassVar
 
 import pytest
 import torch
+from torch import Tensor, nn
 
 from growsearch.data import DataSet, DataSource
 from growsearch.data.digits import Digits
 from growsearch.errors import GrowthRefused
+from growsearch.graph import Step, Value, rule
 from growsearch.growth import Candidate, GrowthContext, Progress, Scheduler
 from growsearch.optimizers import Fill
 from growsearch.optimizers.sgd import SGD
 from growsearch.tasks import Regression
-from growsearch.testing import DataSourceLaws, InitializerLaws, OptimizerLaws, SchedulerLaws, SelectorLaws, TaskLaws
+from growsearch.testing import (
+    DataSourceLaws,
+    InitializerLaws,
+    OperationLaws,
+    OptimizerLaws,
+    SchedulerLaws,
+    SelectorLaws,
+    TaskLaws,
+)
 from growsearch.testing.subjects import SUBJECTS
 from growsearch_strategies.how.random import Random
 from growsearch_strategies.how.zero import Zero
@@ -151,3 +161,24 @@ class Forgetful(SGD):
 def test_a_record_that_breaks_a_law(law: str) -> None:
     with pytest.raises((AssertionError, GrowthRefused, KeyError)):
         getattr(OptimizerLaws(), law)(Forgetful(lr=0.1, momentum=0.9))
+
+
+class Mixed(nn.Module):
+    """Every channel is that before it too; its rule says otherwise, and has a wrong derivative."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + x.roll(1, -1)
+
+
+def test_an_operation_that_breaks_a_law() -> None:
+    @rule("mixed", modules=(Mixed,), linearise=lambda path, call, values: 2 * values[0], scalar=True, per_unit=True)
+    def mixed(step: Step) -> list[Value]:
+        return step.output(step.input.axes)
+
+    model = nn.Sequential(nn.Linear(4, 5), Mixed(), nn.Linear(5, 3)).double()
+    for law in (
+        "test_each_unit_depends_on_itself_alone_where_it_says_so",
+        "test_its_derivative_is_that_of_a_small_step",
+    ):
+        with pytest.raises(AssertionError):
+            getattr(OperationLaws(), law)(model)

@@ -17,6 +17,7 @@ sys.path.insert(0, str(PLUGIN))
 
 from growsearch_example.data import Rings  # noqa: E402  # from the folder above
 from growsearch_example.network import TwoLayers  # noqa: E402
+from growsearch_example.operation import Soften  # noqa: E402
 from growsearch_example.optimizer import Sign  # noqa: E402
 from growsearch_example.strategies import EveryThird, Narrowest, Tiny  # noqa: E402
 from growsearch_example.task import Confident  # noqa: E402
@@ -26,6 +27,7 @@ from growsearch.testing import (  # noqa: E402
     DataSourceLaws,
     InitializerLaws,
     NetworkLaws,
+    OperationLaws,
     OptimizerLaws,
     SchedulerLaws,
     SelectorLaws,
@@ -76,6 +78,10 @@ class TestSign(OptimizerLaws):
         yield
         monkeypatch.undo()
         registry.refresh()
+
+
+class TestSoften(OperationLaws):
+    module = Soften()
 
 
 FILE = """
