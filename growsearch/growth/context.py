@@ -96,6 +96,11 @@ class GrowthContext:
             self._statistics = Statistics(self.model, self.graph, objective, batches, self.generator)
         return self._statistics
 
+    def forget_statistics(self) -> None:
+        """Let go of what is known of the network, before it changes: that may take as much memory as the network."""
+        if self._statistics is not None:
+            self._statistics.forget()
+
     def triplets(self, plan: Mapping[str, int]) -> dict[str, list[Triplets]]:
         """Leading singular triplets of the gradient matrices: per site one entry for each channel of its units.
 

@@ -95,6 +95,7 @@ def grow(
         chosen = initializer.propose(plan, context)
         if not chosen:
             raise GrowthRefused(f"how: {names.how} found nothing to add at {', '.join(plan)}")
+        context.forget_statistics()
         growing = Growing(model, example_inputs, optimizer, companions, objective)
         event, _ = install(growing, graph, chosen, names, step=0, batches=context.batches)
     return replace(event, growth_flops=meter.flops)

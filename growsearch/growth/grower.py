@@ -259,6 +259,7 @@ class Grower:
         return event and replace(event, left_out=failing | event.left_out)
 
     def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
+        context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
         event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
         self._account(before, chosen)

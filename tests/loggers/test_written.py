@@ -68,7 +68,7 @@ def test_tensorboard_has_the_configuration_and_growth_in_words(config: RunConfig
     texts = [one.tensor_proto.string_val[0].decode() for one in events.Tensors("growth/text_summary")]
     sizes = [(one["parameters_before"], one["parameters_after"]) for one in read_lines(tmp_path / "growth.jsonl")]
     assert [text.partition(", predicted")[0] for text in texts] == [
-        f"schedule + uniform + gradmax: 1 +2, {before:,} to {after:,} parameters" for before, after in sizes
+        f"schedule + uniform + gradmax: +2 units in 1 ({before:,} to {after:,} parameters)" for before, after in sizes
     ]
     [started] = [one for name, one in events.summary_metadata.items() if name == "_hparams_/session_start_info"]
     content = started.plugin_data.content

@@ -109,6 +109,11 @@ class Statistics:
         assert answer is not None
         return answer.value()
 
+    def forget(self) -> None:
+        """Let all answers go: the network is about to change, and they may hold as much memory as it does."""
+        self._answers.clear()
+        self._refused.clear()
+
     def _known(self, request: Request[Any]) -> Answer[Any] | None:
         return next((answer for known, answer in self._answers.items() if known.covers(request)), None)
 
