@@ -16,6 +16,10 @@ class Run:
     offset: int
     repeat: int
 
+    def span(self, units: int) -> slice:
+        """The positions of the first `units` units, one after the other."""
+        return slice(self.offset, self.offset + units * self.repeat)
+
 
 @dataclass(frozen=True)
 class AxisUse:
@@ -37,6 +41,10 @@ class AxisUse:
     def module(self) -> str:
         """Path of the module that owns the tensor."""
         return self.tensor.rpartition(".")[0]
+
+    def positions(self, *units: int) -> list[int]:
+        """The positions of units along the axis: run after run, unit after unit."""
+        return [run.offset + unit * run.repeat + i for run in self.runs for unit in units for i in range(run.repeat)]
 
 
 @dataclass(frozen=True)

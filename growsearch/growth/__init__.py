@@ -25,8 +25,9 @@ from growsearch.growth.ledger import Ledger
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
+from growsearch.growth.objective import Objective
 from growsearch.growth.policy import Policy
-from growsearch.growth.probe import Objective, Probes, gate_scores
+from growsearch.growth.probe import Probes, gate_scores
 from growsearch.growth.progress import Progress
 from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize

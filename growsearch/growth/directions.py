@@ -154,9 +154,9 @@ def _removal(model: nn.Module, site: Site, c: Removal) -> Probe:
     shifts = {}
     for use in site.axes:
         if use.role == "in":
-            positions = [run.offset + c.removed * run.repeat + i for run in use.runs for i in range(run.repeat)]
             weight = weight_of(model, use)
-            gone = -0.5 * weight.index_select(use.axis, torch.tensor(positions, device=weight.device))
+            own = torch.tensor(use.positions(c.removed), device=weight.device)
+            gone = -0.5 * weight.index_select(use.axis, own)
             shifts[use.tensor, use.axis] = (gone, gone)
     base = Split(c.site, c.index, 0, 0, c.removed, exact=c.exact)
     return Probe(c, base, Direction(shifts=shifts, offsets=c.offsets))

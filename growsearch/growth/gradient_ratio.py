@@ -47,5 +47,5 @@ def _unit_norms(units: int, uses: Sequence[AxisUse], gradients: Mapping[str, Ten
             continue
         by_position = gradients[use.tensor].detach().double().square().movedim(use.axis, 0).flatten(1).sum(1).cpu()
         for run in use.runs:
-            total += by_position[run.offset : run.offset + units * run.repeat].reshape(units, -1).sum(1)
+            total += by_position[run.span(units)].reshape(units, -1).sum(1)
     return total.sqrt()

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from typing import Any
 
@@ -15,11 +15,10 @@ from growsearch.growth.candidate import Candidate, NewLayer, Split
 from growsearch.growth.directions import Start, start
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.expanded_model import ExpandedModel
+from growsearch.growth.objective import Objective
 from growsearch.surgery import substituted, undisturbed
 
 STEP = 0.01
-
-Objective = Callable[[nn.Module, Any], Tensor]
 
 
 class Probes:

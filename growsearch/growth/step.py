@@ -4,12 +4,12 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused
@@ -20,11 +20,10 @@ from growsearch.growth.check import both_outputs, failing_whole, output_change, 
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.gradient_ratio import gradient_ratios
 from growsearch.growth.learning import require_learning
+from growsearch.growth.objective import Objective
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed
-
-Objective = Callable[[nn.Module, Any], Tensor]
 
 
 @dataclass(frozen=True)

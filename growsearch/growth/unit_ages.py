@@ -141,6 +141,5 @@ def marks(model: nn.Module, graph: NetworkGraph, units: Mapping[str, Sequence[in
             if use.tensor not in parameters:
                 continue
             mark = found.setdefault(use.tensor, torch.zeros_like(parameters[use.tensor]))
-            positions = [run.offset + u * run.repeat + i for run in use.runs for u in own for i in range(run.repeat)]
-            mark.index_fill_(use.axis, torch.tensor(positions, device=mark.device), 1.0)
+            mark.index_fill_(use.axis, torch.tensor(use.positions(*own), device=mark.device), 1.0)
     return found

@@ -54,10 +54,7 @@ class UnitWeights:
 
     def rows(self, tensor: Tensor, units: int) -> Tensor:
         """Weights `[units, size]` of the existing units in a tensor of `shape`."""
-        own = [
-            [run.offset + unit * run.repeat + offset for run in self.use.runs for offset in range(run.repeat)]
-            for unit in range(units)
-        ]
+        own = [self.use.positions(unit) for unit in range(units)]
         index = torch.tensor(own, device=tensor.device)[:, _slice(self.slots)]
         return self._site_first(tensor, 0)[:, _slice(self.channels)][index].transpose(1, 2).flatten(1)
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed
-from growsearch.graph import AxisUse, NetworkGraph, Role, Site, trace
+from growsearch.graph import NetworkGraph, Role, Site, trace
 from growsearch.surgery.edits import Edit, Offset, site_edits
 from growsearch.surgery.masks import masks_of
 from growsearch.surgery.preservation import outputs_of, relative_difference, undisturbed
@@ -104,11 +104,6 @@ def dead_units(
     return found
 
 
-def unit_positions(site: Site, use: AxisUse, unit: int) -> list[int]:
-    """The positions of a unit on an axis."""
-    return [run.offset + unit * run.repeat + i for run in use.runs for i in range(run.repeat)]
-
-
 def _removals(graph: NetworkGraph, dead: Sequence[DeadUnit]) -> list[Edit]:
     edits: list[Edit] = [Offset(name, value) for each in dead for name, value in each.offsets.items()]
     for name in dict.fromkeys(each.site for each in dead):
@@ -127,8 +122,7 @@ def _alive(site: Site, masks: Mapping[str, Tensor], role: Role) -> Tensor:
             return torch.ones(site.units, dtype=torch.bool)
         by_position = masks[use.tensor].movedim(use.axis, 0).flatten(1).any(1).cpu()
         for run in use.runs:
-            own = by_position[run.offset : run.offset + site.units * run.repeat]
-            alive |= own.reshape(site.units, run.repeat).any(1)
+            alive |= by_position[run.span(site.units)].reshape(site.units, run.repeat).any(1)
     return alive if uses else torch.ones(site.units, dtype=torch.bool)
 
 
@@ -166,7 +160,7 @@ def _absorbed(
         use = next((u for u in site.axes if u.role == "in" and f"{target}.weight" in (u.tensor, *u.aliases)), None)
         if not isinstance(layer, nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d) or use is None:
             return None
-        found = [_offset(layer, unit_positions(site, use, unit), seen.get(target, [])) for seen in inputs]
+        found = [_offset(layer, use.positions(unit), seen.get(target, [])) for seen in inputs]
         values = [value for value in found if value is not None]
         if len(values) < len(found) or not values or any(_differ(values[0], value) for value in values[1:]):
             return None

@@ -187,6 +187,6 @@ def _units(model: nn.Module, site: Site) -> Tensor:
     for use in site.axes:
         if use.role in ("out", "in"):
             for run in use.runs:
-                own = tensors[use.tensor].detach().narrow(use.axis, run.offset, site.units * run.repeat)
-                rows.append(own.movedim(use.axis, 0).reshape(site.units, -1))
+                own = tensors[use.tensor].detach().movedim(use.axis, 0)[run.span(site.units)]
+                rows.append(own.reshape(site.units, -1))
     return torch.cat(rows, 1).clone()

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
 
@@ -12,14 +12,13 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
+from growsearch.growth.objective import Objective
 from growsearch.growth.statistics.capture import Capture, capture
 from growsearch.growth.statistics.decompose import EXACT_SIDE, BlockKrylov, Triplets, exact
 from growsearch.growth.statistics.endpoints import Endpoint, consumers, producers
 from growsearch.growth.statistics.operator import GradientOperator
 from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.surgery import undisturbed
-
-Objective = Callable[[nn.Module, Any], Tensor]
 
 
 class ChannelProblem:

@@ -10,9 +10,10 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import DepthSite, NetworkGraph
+from growsearch.growth.objective import Objective
 from growsearch.growth.statistics.capture import Capture
 from growsearch.growth.statistics.collect import seen_at
-from growsearch.growth.statistics.sweep import Answer, Objective, Request, sweep
+from growsearch.growth.statistics.sweep import Answer, Request, sweep
 
 
 @dataclass(frozen=True)

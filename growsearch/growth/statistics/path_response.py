@@ -17,8 +17,9 @@ from torch import Tensor, nn
 from growsearch.graph import Call, NetworkGraph, PathStep, operation
 from growsearch.graph.replay import replay
 from growsearch.graph.rules.pooling import takes_means
+from growsearch.growth.objective import Objective
 from growsearch.growth.statistics.capture import Capture
-from growsearch.growth.statistics.collect import ChannelProblem, Objective, capture_ends
+from growsearch.growth.statistics.collect import ChannelProblem, capture_ends
 from growsearch.growth.statistics.decompose import require_finite
 from growsearch.growth.statistics.endpoints import unit_channels
 from growsearch.growth.statistics.operator import GradientOperator

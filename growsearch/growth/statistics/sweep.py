@@ -3,19 +3,19 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any, Generic, TypeVar
 
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph
+from growsearch.growth.objective import Objective
 from growsearch.growth.statistics.capture import Capture, capture
 from growsearch.growth.statistics.collect import batch_size
 from growsearch.surgery import undisturbed
 
-Objective = Callable[[nn.Module, Any], Tensor]
 T = TypeVar("T")
 
 

@@ -10,11 +10,12 @@ import torch
 from torch import nn
 
 from growsearch.graph import NetworkGraph
+from growsearch.growth.objective import Objective
 from growsearch.growth.statistics.capture import Capture
 from growsearch.growth.statistics.collect import ChannelProblem
 from growsearch.growth.statistics.decompose import Triplets
 from growsearch.growth.statistics.endpoints import unit_channels
-from growsearch.growth.statistics.sweep import Answer, Objective, Request, sweep
+from growsearch.growth.statistics.sweep import Answer, Request, sweep
 
 
 @dataclass(frozen=True)

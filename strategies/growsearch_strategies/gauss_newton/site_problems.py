@@ -141,7 +141,7 @@ def owner_of(runs: Sequence[Run], size: int, units: int) -> Tensor:
     """The unit `[size]` at each position of an axis, -1 where there is none."""
     owner = torch.full((size,), -1, dtype=torch.long)
     for run in runs:
-        owner[run.offset : run.offset + units * run.repeat] = torch.arange(units).repeat_interleave(run.repeat)
+        owner[run.span(units)] = torch.arange(units).repeat_interleave(run.repeat)
     return owner
 
 

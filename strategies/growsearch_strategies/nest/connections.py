@@ -161,8 +161,8 @@ def _dormant_of(site: Site, unit: int, masks: Mapping[str, Tensor]) -> int:
     count = 0
     for use in site.axes:
         if use.tensor in masks:
-            places = [run.offset + unit * run.repeat + i for run in use.runs for i in range(run.repeat)]
-            own = masks[use.tensor].index_select(use.axis, torch.tensor(places, device=masks[use.tensor].device))
+            mask = masks[use.tensor]
+            own = mask.index_select(use.axis, torch.tensor(use.positions(unit), device=mask.device))
             count += int((~own).sum())
     return count
 
