@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -39,6 +40,8 @@ def resume(
         run_search(load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log)
         return
     config = load_config(path, allow_import=allow_import)
+    from growsearch import comparison
     from growsearch.cli.train import train
 
-    train(config, run, device, workers, as_json, quiet, log)
+    compare = partial(comparison.compare, config, run, device.value, workers, loggers=log or [])
+    train(lambda progress: compare(progress=progress), run, allow_import, as_json, quiet)

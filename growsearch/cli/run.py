@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -54,9 +55,12 @@ def run(
 
         show_plan(config, as_json)
         return
+    from growsearch import comparison
     from growsearch.cli.train import default_folder, train
 
-    train(config, out or default_folder(config.name), device, workers, as_json, quiet, log)
+    folder = out or default_folder(config.name)
+    run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [])
+    train(lambda progress: run(progress=progress), folder, allow_import, as_json, quiet)
 
 
 def choose(config: RunConfig, policy: str | None, file: str) -> RunConfig:

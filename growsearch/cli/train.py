@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED
-from growsearch.cli.options import Device
 from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.cli.progress import RunProgress
-from growsearch.config import RunConfig
 
 
 def default_folder(name: str) -> Path:
@@ -25,28 +24,21 @@ def default_folder(name: str) -> Path:
 
 
 def train(
-    config: RunConfig,
-    folder: Path,
-    device: Device,
-    workers: int | None,
-    as_json: bool = False,
-    quiet: bool = False,
-    log: list[str] | None = None,
+    run: Callable[[RunProgress], dict[str, Any]], folder: Path, allow_import: bool, as_json: bool, quiet: bool
 ) -> None:
-    """Run every policy and seed of a configuration in a folder; print the table and where the report is.
+    """Call `run` with a progress display, then print the table of its results and where the report is.
 
     Ends with exit code 3 where a run failed and 130 where it was interrupted: what is finished is kept.
     """
-    from growsearch.comparison import compare
     from growsearch.report import write_report
 
     try:
         with RunProgress(quiet=quiet) as progress:
-            results = compare(config, folder, device.value, workers, progress, log or [])
+            results = run(progress)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
-    report = write_report(folder, config.allow_import)
+    report = write_report(folder, allow_import)
     if as_json:
         emit({"folder": str(folder), "report": str(report), **results})
     elif not quiet:
