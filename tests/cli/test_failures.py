@@ -19,7 +19,7 @@ def file(tmp_path: Path) -> Path:
 
 
 def raising(error: BaseException) -> object:
-    def compare(*_: object) -> None:
+    def compare(*_: object, **__: object) -> None:
         raise error
 
     return compare
