@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Run, Site
+from growsearch.growth.unit_owners import unit_owners
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:
         found = graph.input_layout(name, site.name)
         if found is None:
             raise GrowthRefused(f"site {site.name!r}: its units cannot be told apart at the input of {name!r}")
-        owners = _owners(found[1], found[2], site.units, by_unit=True)
+        owners = unit_owners(found[1], found[2], site.units)
+        owners = torch.where(owners < 0, site.units, owners)
         port = Port(call.target, owners.to(layer.weight.device), 1)
         known = ports.setdefault(call.target, port)
         if not torch.equal(known.owners, port.owners):
@@ -84,7 +86,7 @@ def input_port(graph: NetworkGraph, model: nn.Module, site: Site) -> Port | None
     if not found:
         return None
     use = min(found, key=lambda each: each.role != "shift")
-    owners = _owners(use.runs, use.size, site.units, by_unit=False)
+    owners = _order(use.runs, use.size, site.units)
     values = sum(run.repeat for run in use.runs)
     return Port(use.module, owners.to(parameters[use.tensor].device), values, use.tensor)
 
@@ -118,14 +120,13 @@ def _channel_axis(layer: nn.Module) -> int | None:
     return 1 if isinstance(layer, _NormBase) else None
 
 
-def _owners(runs: Sequence[Run], channels: int, units: int, *, by_unit: bool) -> Tensor:
-    """For every channel the unit that it belongs to, or (not `by_unit`) its place among all channels of the site."""
+def _order(runs: Sequence[Run], channels: int, units: int) -> Tensor:
+    """For every channel its place among all channels of the site, unit after unit."""
     each = sum(run.repeat for run in runs)
-    owners = torch.full((channels,), units if by_unit else units * each)
+    order = torch.full((channels,), units * each)
     taken = 0
     for run in runs:
-        for offset in range(run.repeat):
-            channel = run.offset + offset + run.repeat * torch.arange(units)
-            owners[channel] = torch.arange(units) if by_unit else torch.arange(units) * each + taken + offset
+        within = taken + torch.arange(run.repeat)
+        order[run.span(units)] = (each * torch.arange(units)[:, None] + within).flatten()
         taken += run.repeat
-    return owners
+    return order

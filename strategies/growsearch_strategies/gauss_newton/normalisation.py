@@ -15,8 +15,9 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.growth.candidate import FillKey
+from growsearch.growth.unit_owners import unit_owners
 from growsearch_strategies.gauss_newton.passes import Seen, perturbed_inputs
-from growsearch_strategies.gauss_newton.site_problems import SiteProblem, owner_of
+from growsearch_strategies.gauss_newton.site_problems import SiteProblem
 from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
 Norm = nn.modules.batchnorm._BatchNorm
@@ -42,7 +43,7 @@ def unit_rescaling(problem: SiteProblem, found: Rescaling, unit: int) -> dict[Fi
     shifts = {}
     for use in problem.site.axes:
         if use.role == "mean" and use.module in found:
-            owner = owner_of(use.runs, use.size, problem.site.units)
+            owner = unit_owners(use.runs, use.size, problem.site.units)
             own = (owner == unit).nonzero().flatten()
             source, copy = found[use.module]
             for name in source:

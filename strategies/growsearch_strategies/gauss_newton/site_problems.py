@@ -9,7 +9,8 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import AxisUse, NetworkGraph, Role, Run, Site, operation
+from growsearch.graph import AxisUse, NetworkGraph, Role, Site, operation
+from growsearch.growth.unit_owners import unit_owners
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
 
@@ -126,8 +127,8 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
             if isinstance(layer, nn.Linear) != (layout[0] == len(ranks) - 1) and layout[0] != 1:
                 raise refused(f"the channels of {name!r} lie on axis {layout[0]}")
             axis = -1 if isinstance(layer, nn.Linear) else 1
-            owner = owner_of(layout[1], layout[2], site.units)
-            columns = owner_of(use.runs, use.size, site.units)
+            owner = unit_owners(layout[1], layout[2], site.units)
+            columns = unit_owners(use.runs, use.size, site.units)
             end = End(call.target, use, owner, columns, axis, getattr(layer, "groups", 1) > 1)
             if call.target in by_module and not torch.equal(by_module[call.target].owner, owner):
                 raise refused(f"{call.target!r} reads its units from different places")
@@ -135,14 +136,6 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
         return tuple(by_module.values())
 
     return SiteProblem(site, ends(site.producers, "out"), ends(site.consumers, "in"), units)
-
-
-def owner_of(runs: Sequence[Run], size: int, units: int) -> Tensor:
-    """The unit `[size]` at each position of an axis, -1 where there is none."""
-    owner = torch.full((size,), -1, dtype=torch.long)
-    for run in runs:
-        owner[run.span(units)] = torch.arange(units).repeat_interleave(run.repeat)
-    return owner
 
 
 def _sum_by_owner(channels: Tensor, owner: Tensor, units: int) -> Tensor:
