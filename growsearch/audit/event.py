@@ -12,7 +12,7 @@ import torch
 
 from growsearch.audit.branch import BranchJob, branch_key
 from growsearch.audit.records import Audit, Branch
-from growsearch.audit.repeat import state_before, threads
+from growsearch.audit.repeat import state_before
 from growsearch.audit.sentence import audit_sentence
 from growsearch.audit.target import Target
 from growsearch.audit.variant import Variant
@@ -22,6 +22,7 @@ from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
 from growsearch.execution.job import Failure, OfRun, Watcher, execute
+from growsearch.execution.threads import threads
 from growsearch.execution.workers import run_jobs
 from growsearch.runs.events import JobsStarted, RunFailed
 from growsearch.runs.files import write_json

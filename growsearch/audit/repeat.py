@@ -7,8 +7,7 @@ latest state that there is. On the CPU that gives the same bits, which is checke
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -18,6 +17,7 @@ import torch
 from growsearch.audit.records import Repetition
 from growsearch.audit.target import Target
 from growsearch.errors import GrowsearchError
+from growsearch.execution.threads import threads
 from growsearch.runs.events import Progress, RepetitionFinished, RunEvent, RunStarted, StepDone
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import BEFORE, CHECKPOINT, GROWTH, METRICS
@@ -199,14 +199,3 @@ def _difference(
     """The first key whose value is another one."""
     one, other = ({} if each is None else each.plain() for each in (recorded, repeated))
     return next(((key, one.get(key), other.get(key)) for key in keys if one.get(key) != other.get(key)), None)
-
-
-@contextmanager
-def threads(count: int | None) -> Iterator[None]:
-    """Compute with so many CPU threads: the order in which numbers are added up depends on it."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(count or before)
-    try:
-        yield
-    finally:
-        torch.set_num_threads(before)

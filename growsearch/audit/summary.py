@@ -10,10 +10,11 @@ from pathlib import Path
 from growsearch.audit.calibration import Calibration, calibrate
 from growsearch.audit.measure import FRESH_BATCHES, MeasuredEvents
 from growsearch.audit.records import Effect, Repetition, Summary, SummaryRow, summary_from
-from growsearch.audit.repeat import compared, threads, watched
+from growsearch.audit.repeat import compared, watched
 from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
 from growsearch.comparison.wording import plural
+from growsearch.execution.threads import threads
 from growsearch.runs.events import Progress
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder

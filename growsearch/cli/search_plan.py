@@ -72,16 +72,11 @@ def _planned(space: Space, settings: SearchConfig, device: str) -> dict[str, dic
 @contextmanager
 def _threads_of_a_worker(workers: int) -> Iterator[None]:
     """With as many CPU threads as a worker will have: more of them, on busy cores, only wait for each other."""
-    import torch
-
     from growsearch.execution.environment import core_count
+    from growsearch.execution.threads import threads
 
-    before = torch.get_num_threads()
-    torch.set_num_threads(max(1, core_count() // workers))
-    try:
+    with threads(max(1, core_count() // workers)):
         yield
-    finally:
-        torch.set_num_threads(before)
 
 
 def _check_for_a_while(space: Space) -> list[int]:

@@ -12,12 +12,12 @@ from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
-import torch
 import yaml
 
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.threads import threads
 from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
@@ -83,14 +83,14 @@ def search(
         study, reference = _open(space, settings, folder, storage, name, stack)
         threads = max(1, core_count() // len(there))
         fill(study, settings.trials, baselines_of(space, settings))
-        write_environment(folder, describe_environment(there[0].device, len(there), threads, settings.seeds))
+        write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
         seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
         try:
             if len(there) == 1:
-                _work_here(study, str(resolve_device(device)), threads, seed, train, tell)
+                _work_here(study, str(resolve_device(device)), per_worker, seed, train, tell)
             elif not is_done(study):
-                run_workers(WorkerPool(reference, there, threads, seed, train), study, tell)
+                run_workers(WorkerPool(reference, there, per_worker, seed, train), study, tell)
         finally:
             results = write_results(study)
             tell(True)
@@ -199,10 +199,9 @@ def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
     return baselines(_sections(space), space.allow_import) if settings.baselines else {}
 
 
-def _work_here(study: Study, device: str, threads: int, seed: int, train: Train, tell: Callable[[bool], None]) -> None:
-    """Be the only worker; an interrupt ends the trial at its next step, with a checkpoint."""
-    torch.set_num_threads(threads)
-    with _interruptible() as stop:
+def _work_here(study: Study, device: str, count: int, seed: int, train: Train, tell: Callable[[bool], None]) -> None:
+    """Be the only worker, with `count` threads; an interrupt ends the trial at its next step, with a checkpoint."""
+    with threads(count), _interruptible() as stop:
         work(study, device, stop, seed, train, lambda: tell(False))
         if stop.is_set():
             raise KeyboardInterrupt
