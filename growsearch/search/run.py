@@ -81,7 +81,7 @@ def search(
     there = device_slots(device, workers, slots)[: settings.trials]
     with ExitStack() as stack:
         study, reference = _open(space, settings, folder, storage, name, stack)
-        threads = max(1, core_count() // len(there))
+        per_worker = max(1, core_count() // len(there))
         fill(study, settings.trials, baselines_of(space, settings))
         write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
