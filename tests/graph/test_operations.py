@@ -137,6 +137,13 @@ def test_a_name_that_is_taken_by_another_operation_is_refused() -> None:
         rule("pointwise", functions="nothing", scalar=False, per_unit=True)
 
 
+def test_an_operation_from_outside_can_be_defined_again() -> None:
+    """A notebook's cell runs more than once."""
+    for scalar in (True, False):
+        rule("defined_again", functions="defined_again", per_unit=True, scalar=scalar)
+        assert operation("defined_again").scalar == scalar
+
+
 def test_a_function_joins_an_operation_that_is_known_by_its_name_alone() -> None:
     assert rule("pointwise", functions=()) is not None
     assert operation("pointwise").drawn_as == "label" and operation("nothing at all").linearise is None

@@ -41,6 +41,12 @@ class TestSelectors(SelectorLaws):
     def where(self, request: pytest.FixtureRequest) -> Selector:
         return strategy(Selector, "where", cheap("where", request.param))  # type: ignore[type-abstract]
 
+    @pytest.fixture(params=["random", "identity"])
+    def how(self, request: pytest.FixtureRequest) -> str:
+        """One that widens and one that deepens: `test_combinations` has every pair."""
+        found: str = request.param
+        return found
+
 
 class TestSchedulers(SchedulerLaws):
     @pytest.fixture(params=names("when"))

@@ -15,7 +15,9 @@ from growsearch.graph.rules import (
     shape,
     shuffle,
 )
-from growsearch.graph.rules.registry import Operation, find_rule, load_operations, operation, rule
+from growsearch.graph.rules.registry import Operation, find_rule, keep_built_in, load_operations, operation, rule
+
+keep_built_in()
 
 __all__ = [
     "Operation",

@@ -38,6 +38,7 @@ class Operation:
 
 
 _OPERATIONS: dict[str, Operation] = {"parameter": Operation("parameter", per_unit=True)}
+_BUILT_IN: set[str] = set()
 _MODULES: dict[type[nn.Module], tuple[str, Joins]] = {}
 _FUNCTIONS: dict[str, tuple[str, Joins]] = {}
 
@@ -69,12 +70,14 @@ def rule(
         drawn_as: "box", or "label" in the box of the operation before it.
 
     Raises:
-        InputError: an operation of that name is known, and said to be another.
+        InputError: a built-in operation has that name, and other properties. One from outside is replaced, as in a
+            notebook's cell that runs again.
     """
     given = Operation(name, linearise, respond, scalar, per_unit, drawn_as)
-    if _OPERATIONS.get(name, bare := Operation(name)) == bare:
+    bare, known = Operation(name), _OPERATIONS.get(name)
+    if known in (None, bare) or (given != bare and name not in _BUILT_IN):
         _OPERATIONS[name] = given
-    elif given not in (bare, _OPERATIONS[name]):
+    elif given not in (bare, known):
         raise InputError(f"operation {name!r} is known already, with other properties: choose another name")
 
     def register(joins: Joins) -> Joins:
@@ -86,6 +89,11 @@ def rule(
         return joins
 
     return register
+
+
+def keep_built_in() -> None:
+    """Let what is registered by now be what nobody may redefine."""
+    _BUILT_IN.update(_OPERATIONS)
 
 
 @cache
