@@ -27,7 +27,7 @@ def show(*renderables: Any) -> None:
     if not console.is_terminal:  # a file or a pipe has no width to wrap at
         console = Console(highlight=False, width=160)
     for renderable in renderables:
-        console.print(renderable)
+        console.print(renderable, markup=False)  # brackets in a text are brackets
 
 
 def as_rich(shown: Table) -> RichTable:

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 
 import growsearch.report
-from growsearch.cli.output import as_rich
-from growsearch.comparison import read_results
+from growsearch.cli.output import as_rich, show
+from growsearch.comparison import read_results, results_from
 from growsearch.errors import InputError
 from growsearch.report import write_report
 from growsearch.report.results_table import results_table
@@ -64,6 +64,12 @@ def test_tables_are_the_same_on_the_terminal(comparison: Callable[..., Path]) ->
     ]
 
 
+def test_brackets_of_a_sentence_reach_the_terminal(capsys: pytest.CaptureFixture[str]) -> None:
+    show("The file asks for it by controls: [small_equal_compute].")
+
+    assert capsys.readouterr().out == "The file asks for it by controls: [small_equal_compute].\n"
+
+
 def test_what_is_stored_is_shown_and_not_drawn_anew(comparison: Callable[..., Path]) -> None:
     folder = comparison(seeds=6)
     path = folder / "results.json"
@@ -84,6 +90,15 @@ def test_conclusions_that_were_never_stored_are_drawn_anew(comparison: Callable[
     path.write_text(json.dumps({**plain, "verdict": {**old, "pairs": pairs}}))
 
     assert read_results(folder) == stored
+
+
+def test_recorded_results_of_before_can_be_reported() -> None:
+    record = Path(__file__).parents[2] / "experiments" / "gradmax_table" / "results_wrn28_shorter_100.json"
+
+    found = results_from(json.loads(record.read_text())["results"]).conclusions
+
+    assert found.advice.headline == "Of the policies that grow, use firefly."
+    assert found.controls.differences["gradmax"]["big"] is not None
 
 
 def test_a_file_that_is_no_comparison_is_refused_by_its_name(tmp_path: Path) -> None:
