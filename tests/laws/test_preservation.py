@@ -16,7 +16,7 @@ from growsearch.surgery import outputs_of, relative_difference
 from tests.laws.models import LAYERS, PATTERNS, SEEDS, TORCHVISION, Subject, randomise
 from tests.laws.settings import is_exact
 
-QUICK = {"steps": 2}
+QUICK = {"steps": 2, "iterations": 1, "trials": 2}
 NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 

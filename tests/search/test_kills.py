@@ -16,7 +16,7 @@ OVERRIDES = ["search.baselines=false", "search.sampler=random", "search.lease=60
 
 @pytest.mark.parametrize(
     ("storage", "kills", "trials"),
-    [("journal", 12, 36), ("postgres", 4, 12)],  # on PostgreSQL a kill takes several times as long
+    [("journal", 8, 24), ("postgres", 3, 9)],  # on PostgreSQL a kill takes several times as long
     indirect=["storage"],
 )
 def test_a_search_survives_being_killed_again_and_again(

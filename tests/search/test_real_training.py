@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 
 from growsearch.config import load_space
+from growsearch.execution.environment import core_count
+from growsearch.execution.threads import threads
 from growsearch.runs.lines import read_lines
 from tests.cli.conftest import Run, growsearch
 from tests.search.conftest import TEXT
@@ -41,7 +43,8 @@ def test_a_search_ends_in_results_a_report_and_a_file_that_repeats_its_best_tria
     assert json.loads((trial / "result.json").read_text())["test_loss"] is None  # the test set is not read
     assert "History of validation_accuracy" in (run / "report.html").read_text()
 
-    repeated = growsearch("run", run / "best.yaml", "--out", tmp_path / "again", "--workers", 1, "--quiet")
+    with threads(core_count()):  # as the search had, and a command has; these tests have one
+        repeated = growsearch("run", run / "best.yaml", "--out", tmp_path / "again", "--workers", 1, "--quiet")
 
     assert repeated.exit_code == 0
     again = tmp_path / "again" / "run" / "seed-0"
