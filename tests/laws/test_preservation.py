@@ -17,6 +17,7 @@ from tests.laws.models import LAYERS, PATTERNS, SEEDS, TORCHVISION, Subject, ran
 from tests.laws.settings import is_exact
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
+ROUNDING = 1e-15
 NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
@@ -52,6 +53,9 @@ def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: s
     if not chosen:
         pytest.skip("no layer behind which one can be inserted")
     before = [outputs_of(model, x, training) for training in (False, True)]
+    # After many growths, normalisation over two values can blow up rounding even in float64.
+    rounded = x * (1 + ROUNDING * torch.randn(x.shape, generator=torch.Generator().manual_seed(2), dtype=x.dtype))
+    sensitivity = [relative_difference(b, outputs_of(model, rounded, bool(m))) for m, b in enumerate(before)]
     # All at once where every site can be grown this way, else those that can.
     for places in [chosen] if how not in NEEDS_KNOWN_LAYERS else [chosen, *([place] for place in chosen)]:
         try:
@@ -65,7 +69,7 @@ def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: s
         assert event.parameters_after > event.parameters_before
         for training, old in zip((False, True), before, strict=True):
             # An initializer that changes the function on purpose must give a network that runs.
-            tolerance = 1e-5 if is_exact(how) else float("inf")
+            tolerance = max(1e-5, 10 * sensitivity[training]) if is_exact(how) else float("inf")
             assert relative_difference(old, outputs_of(model, x, training)) < tolerance, (places, training)
         break
 
