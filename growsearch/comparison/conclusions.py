@@ -115,7 +115,7 @@ def conclude(
     needed = seeds_needed(len(tested)) if tested else None
     said = conclude_controls(metric, policies, pairs, controls)
     rows = best_first(row for row in policy_rows(policies, reference, pairs, growth.not_grown) if row.seeds)
-    worth = tuple(benefits(metric, rows, said.differences))
+    drawn = tuple(benefits(metric, rows, said.differences))
     sentence = verdict_sentence(metric, policies, reference, pairs)
     sentence = f"{growth.sentence} {sentence}" if growth.sentence else sentence
     if len(rows) < 2:
@@ -123,7 +123,7 @@ def conclude(
     else:
         differences = Differences({**policies, **controls.rows}, [*pairs, *said.pairs])
         sizes = tuple(best_by_size(metric, rows, differences))
-        advice = advise(Evidence(metric, tuple(rows), reference, needed, growth, said, worth, sizes))
+        advice = advise(Evidence(metric, tuple(rows), reference, needed, growth, said, drawn, sizes))
     return Conclusions(
         metric=metric.key,
         metric_words=metric.words,
@@ -143,7 +143,7 @@ def conclude(
         sentence=sentence,
         growth=growth,
         controls=said,
-        benefits=worth,
+        benefits=drawn,
         advice=advice,
     )
 

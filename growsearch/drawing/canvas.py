@@ -1,4 +1,4 @@
-"""From the places of a layout to pixels."""
+"""From the cells of a layout to pixels."""
 
 from __future__ import annotations
 
@@ -42,15 +42,15 @@ class Canvas:
 
     def corner(self, name: str) -> tuple[float, float]:
         """Return x and y of a box's upper left corner."""
-        place = self.layout.places[name]
-        return self._x(place.column) - self.sizes.width / 2, self._y(place.row)
+        cell = self.layout.cells[name]
+        return self._x(cell.column) - self.sizes.width / 2, self._y(cell.row)
 
     def paths(self) -> list[str]:
         """Return the edges as SVG: from the bottom of a box to the top of another, down its lane past other rows."""
         return [f'<path d="{self._path(edge)}"/>' for edge in self.layout.edges]
 
     def _path(self, edge: Edge) -> str:
-        start, end = self.layout.places[edge.source], self.layout.places[edge.target]
+        start, end = self.layout.cells[edge.source], self.layout.cells[edge.target]
         x0, y0 = self._x(start.column), self._y(start.row) + self.sizes.height
         x1, y1 = self._x(end.column), self._y(end.row)
         gap = self.sizes.gap_y

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 
 @dataclass(frozen=True)
-class Place:
+class Cell:
     """Where a box stands: its row from the top, and its column counted from the middle, in halves."""
 
     row: int
@@ -31,7 +31,7 @@ class Edge:
 class Layout:
     """Places of boxes by name, the edges between them, the number of rows and the boxes of the longest one."""
 
-    places: dict[str, Place]
+    cells: dict[str, Cell]
     edges: tuple[Edge, ...]
     rows: int
     columns: int
@@ -40,18 +40,18 @@ class Layout:
 def layered(sources: Mapping[str, Sequence[str]]) -> Layout:
     """Lay out boxes; `sources` names what feeds each of them and lists a box after all that feed it."""
     rows = _rows(sources)
-    places: dict[str, Place] = {}
+    cells: dict[str, Cell] = {}
     for number, row in enumerate(rows):
-        means = {name: _mean([places[source].column for source in sources[name]]) for name in row}
+        means = {name: _mean([cells[source].column for source in sources[name]]) for name in row}
         row.sort(key=means.__getitem__)
-        places |= {name: Place(number, column - (len(row) - 1) / 2) for column, name in enumerate(row)}
-    columns = [[places[name].column for name in row] for row in rows]
+        cells |= {name: Cell(number, column - (len(row) - 1) / 2) for column, name in enumerate(row)}
+    columns = [[cells[name].column for name in row] for row in rows]
     edges = tuple(
-        Edge(source, name, _lane(places[source], places[name], columns))
+        Edge(source, name, _lane(cells[source], cells[name], columns))
         for name, feeding in sources.items()
         for source in feeding
     )
-    return Layout({name: places[name] for name in sources}, edges, len(rows), max(map(len, rows), default=0))
+    return Layout({name: cells[name] for name in sources}, edges, len(rows), max(map(len, rows), default=0))
 
 
 def _rows(sources: Mapping[str, Sequence[str]]) -> list[list[str]]:
@@ -65,7 +65,7 @@ def _rows(sources: Mapping[str, Sequence[str]]) -> list[list[str]]:
     return rows
 
 
-def _lane(start: Place, end: Place, columns: Sequence[Sequence[float]]) -> float | None:
+def _lane(start: Cell, end: Cell, columns: Sequence[Sequence[float]]) -> float | None:
     """The free column with the shortest way; of two as short, the one on the right."""
     taken = {column for row in columns[start.row + 1 : end.row] for column in row}
     if not taken:

@@ -88,21 +88,21 @@ def _apply(step: Step) -> tuple[list[Value], str]:
         step.freeze_inputs("model output", stops=False)
         return [], "output"
     if step.peculiar:
-        return _stop(step, f"{step.peculiar} tensors in {call.target} at {step.place}"), ""
+        return _stop(step, f"{step.peculiar} tensors in {call.target} at {step.location}"), ""
     found = find_rule(call, step.module)
     if found is None:
         what = type(step.module).__name__ if step.module is not None else _full_name(call)
-        return _stop(step, f"no rule for {what} at {step.place}"), ""
+        return _stop(step, f"no rule for {what} at {step.location}"), ""
     name, joins = found
     try:
         outputs = joins(step)
     except Unsupported as error:
-        return _stop(step, f"{error}, in {call.target} at {step.place}"), name
+        return _stop(step, f"{error}, in {call.target} at {step.location}"), name
     except Exception as error:  # a use of the operation that the rule does not foresee: the rest can grow all the same
         why = f"the rule {name!r} failed with {type(error).__name__}: {error}"
-        return _stop(step, f"{why}, in {call.target} at {step.place}"), name
+        return _stop(step, f"{why}, in {call.target} at {step.location}"), name
     if [value.shape for value in outputs] != list(step.shapes) or any(len(v.axes) != v.rank for v in outputs):
-        return _stop(step, f"unexpected output shapes of {call.target} at {step.place}"), name
+        return _stop(step, f"unexpected output shapes of {call.target} at {step.location}"), name
     return outputs, name
 
 

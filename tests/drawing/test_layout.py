@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from growsearch.drawing.layout import Edge, Layout, Place, layered
+from growsearch.drawing.layout import Cell, Edge, Layout, layered
 
 BLOCK = {"in": (), "first": ("in",), "second": ("first",), "add": ("second", "in"), "out": ("add",)}
 BRANCHES = {"in": (), "a": ("in",), "b": ("in",), "c": ("in",), "under_c": ("c",), "under_a": ("a",), "under_b": ("b",)}
@@ -17,7 +17,7 @@ def edge(layout: Layout, source: str, target: str) -> Edge:
 def test_a_box_stands_one_row_below_the_last_that_feeds_it() -> None:
     layout = layered(BLOCK)
 
-    assert {name: place.row for name, place in layout.places.items()} == {
+    assert {name: cell.row for name, cell in layout.cells.items()} == {
         "in": 0,
         "first": 1,
         "second": 2,
@@ -30,8 +30,8 @@ def test_a_box_stands_one_row_below_the_last_that_feeds_it() -> None:
 def test_boxes_of_a_row_are_in_the_order_of_what_feeds_them_around_the_middle() -> None:
     layout = layered(BRANCHES)
 
-    assert [layout.places[name].column for name in ("a", "b", "c")] == [-1, 0, 1]
-    assert [layout.places[name].column for name in ("under_a", "under_b", "under_c")] == [-1, 0, 1]
+    assert [layout.cells[name].column for name in ("a", "b", "c")] == [-1, 0, 1]
+    assert [layout.cells[name].column for name in ("under_a", "under_b", "under_c")] == [-1, 0, 1]
 
 
 def test_every_edge_is_there_and_only_those_over_several_rows_have_a_lane() -> None:
@@ -62,12 +62,12 @@ def test_no_lane_crosses_a_box_where_everything_feeds_everything(layers: int) ->
     layout = layered(sources)
 
     for one in layout.edges:
-        start, end = layout.places[one.source].row, layout.places[one.target].row
-        between = [place.column for place in layout.places.values() if start < place.row < end]
+        start, end = layout.cells[one.source].row, layout.cells[one.target].row
+        between = [cell.column for cell in layout.cells.values() if start < cell.row < end]
         assert (one.lane is None) == (not between)
         assert one.lane is None or all(abs(one.lane - column) >= 0.5 for column in between)
 
 
 def test_nothing_has_an_empty_layout() -> None:
     assert layered({}) == Layout({}, (), 0, 0)
-    assert layered({"only": ()}).places == {"only": Place(0, 0)}
+    assert layered({"only": ()}).cells == {"only": Cell(0, 0)}

@@ -12,13 +12,13 @@ from growsearch.graph.rules.step import Step, Value
 @rule("attention", modules=(nn.MultiheadAttention,))
 def _module(step: Step) -> list[Value]:
     query, *others = step.inputs
-    step.freeze_inputs(f"width of the heads of nn.MultiheadAttention at {step.place}")
+    step.freeze_inputs(f"width of the heads of nn.MultiheadAttention at {step.location}")
     for value, name in zip((query, *others[:2]), ("q_proj_weight", "k_proj_weight", "v_proj_weight"), strict=False):
         for weight in (step.parameter("in_proj_weight"), step.parameter(name)):
             if weight is not None:
                 step.consume(weight, 1, value.axes[-1])
     projection = getattr(step.module, "out_proj", None)
-    features = step.fixed(step.shapes[0][-1:], f"width of nn.MultiheadAttention at {step.place}")[0]
+    features = step.fixed(step.shapes[0][-1:], f"width of nn.MultiheadAttention at {step.location}")[0]
     if isinstance(projection, nn.Linear):
         weight = step.parameter("out_proj.weight")
         if weight is not None:

@@ -124,7 +124,7 @@ def _embedding_function(step: Step) -> list[Value]:
 
 def _embedding(step: Step, indices: Value, weight: Value) -> list[Value]:
     """Weight: [vocabulary, features]."""
-    freeze(weight.axes[0], f"rows are looked up by {step.call.target} at {step.place}")
+    freeze(weight.axes[0], f"rows are looked up by {step.call.target} at {step.location}")
     step.produce(weight, 1, weight.axes[1])
     rank = len(step.shapes[0])
     leading = indices.axes if indices.rank == rank - 1 else step.fixed(step.shapes[0][:-1], "bags of an embedding")

@@ -70,9 +70,9 @@ def _running(step: Step) -> list[Value]:
 def _sample(step: Step) -> list[Value]:
     """`grid_sample(x, grid)`: positions are chosen by the grid; a grid made from coordinates is fixed."""
     x, *others = step.inputs
-    step.freeze_all(others, f"used as a grid by {step.call.target} at {step.place}")
+    step.freeze_all(others, f"used as a grid by {step.call.target} at {step.location}")
     if step.call.target == "affine_grid":
-        step.freeze_all([x], f"used as coordinates by {step.call.target} at {step.place}")
+        step.freeze_all([x], f"used as coordinates by {step.call.target} at {step.location}")
         return step.output(step.fixed(step.shapes[0], "a grid"))
     return _mixed(step, x, (0, *range(2, x.rank)))
 
@@ -81,7 +81,7 @@ def _sample(step: Step) -> list[Value]:
 def _regions(step: Step) -> list[Value]:
     """[batch, C, H, W] and boxes to [boxes, C, h, w]."""
     x, *others = step.inputs
-    step.freeze_all(others, f"used as boxes by {step.call.target} at {step.place}")
+    step.freeze_all(others, f"used as boxes by {step.call.target} at {step.location}")
     channels = x.axes[1]
     for axis in (0, 2, 3):
         step.freeze(x.axes[axis], "sampled")

@@ -78,7 +78,7 @@ def _regroup(step: Step, x: Value, old: list[int], new: list[int]) -> list[Space
     sizes = [step.shapes[0][axis] for axis in new]
     free = [axis for axis in old if not is_frozen(x.axes[axis])]
     shape = tuple(x.shape[axis] for axis in old)
-    reason = f"reshaped from {shape} to {tuple(sizes)} by {step.call.target} at {step.place}"
+    reason = f"reshaped from {shape} to {tuple(sizes)} by {step.call.target} at {step.location}"
     if not free or not new or 0 in sizes:
         for axis in free:
             step.freeze(x.axes[axis], "emptied")

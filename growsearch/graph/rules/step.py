@@ -99,7 +99,7 @@ class Step:
         self.inputs: list[Value] = [values[name][0] for _, name in self.call.references() if values[name]]
 
     @property
-    def place(self) -> str:
+    def location(self) -> str:
         """Where it happened, for messages."""
         path = self.call.target if self.module is not None else self.call.scope
         return repr(path) if path else "the model"
@@ -178,7 +178,7 @@ class Step:
 
     def freeze(self, pieces: Space, reason: str) -> None:
         """Freeze a space because of what this call does with it."""
-        freeze(pieces, f"{reason} by {self.call.target} at {self.place}", self.call.name)
+        freeze(pieces, f"{reason} by {self.call.target} at {self.location}", self.call.name)
 
     def freeze_inputs(self, reason: str, *, stops: bool = True) -> None:
         """Freeze every axis of every tensor that enters."""
@@ -192,12 +192,12 @@ class Step:
 
     def count(self, pieces: Space, reason: str) -> None:
         """Note that the call counts the units of a space."""
-        mark_counted(pieces, f"{reason} by {self.call.target} at {self.place}")
+        mark_counted(pieces, f"{reason} by {self.call.target} at {self.location}")
 
     def mix(self, pieces: Space) -> None:
         """Note that the call normalises over a space."""
         what = type(self.module).__name__ if self.module is not None else self.call.target
-        mark_mixing(pieces, f"{what} at {self.place} normalises over it")
+        mark_mixing(pieces, f"{what} at {self.location} normalises over it")
 
     def produce(self, value: Value, axis: int, pieces: Space) -> None:
         """Axis `axis` of a weight makes the space `pieces`."""
