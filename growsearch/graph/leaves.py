@@ -26,8 +26,12 @@ _REGISTERED: set[type[nn.Module]] = set()
 
 
 def count_as_leaf(kind: type[nn.Module]) -> None:
-    """Let every module of a class, or of one that inherits its `forward`, be one call whatever it runs."""
-    _REGISTERED.add(kind)
+    """Let every module of a class, or of one that inherits its `forward`, be one call whatever it runs.
+
+    Torch's own classes decide by themselves: a subclass may have another part of what their `forward` reaches.
+    """
+    if not kind.__module__.startswith("torch."):
+        _REGISTERED.add(kind)
 
 
 def is_leaf(module: nn.Module) -> bool:
@@ -36,16 +40,12 @@ def is_leaf(module: nn.Module) -> bool:
     Otherwise (an own `forward`, `_conv_forward` or `weight` property, say) the module is traced through.
     """
     kind: Any = type(module)
-    if any(kind.forward is each.forward for each in _REGISTERED if issubclass(kind, each) and not _from_torch(each)):
+    if any(kind.forward is each.forward for each in _REGISTERED if issubclass(kind, each)):
         return True
     if isinstance(module, _THROUGH) or not _by_torch(kind):
         return False
     own = vars(module)
     return not any(name in own and callable(getattr(kind, name, None)) for name in _reached(kind))
-
-
-def _from_torch(kind: type[nn.Module]) -> bool:
-    return kind.__module__.startswith("torch.")
 
 
 @cache

@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph.call import Call, Ref
+from growsearch.graph.path import Path
 
 
 def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
@@ -26,6 +27,11 @@ def replay(model: nn.Module, call: Call, value: Tensor) -> Tensor:
     kwargs = {k: (False if k == "inplace" else v) for k, v in call.kwargs.items()}
     out = call.function(*substitute(call.args, value), **substitute(kwargs, value))
     return out
+
+
+def replayed(path: Path, call: Call, values: list[Tensor]) -> Tensor:
+    """The call itself, of a linear operation: it is its own derivative."""
+    return replay(path.model, call, values[0])
 
 
 def references(value: object) -> list[Ref]:

@@ -7,6 +7,7 @@ import itertools
 import time
 import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -27,7 +28,7 @@ from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
-from growsearch.growth.refusals import refused_beforehand, refused_now
+from growsearch.growth.refusals import refused_beforehand, refused_now, warn_of, why_none_grows
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
@@ -122,8 +123,11 @@ class Grower:
         self._seed_units = {name: site.units for name, site in self.graph.sites.items()}
         self._added = 0
         self._state: dict[str, Any] = {}
-        self._check_places()
-        self._leave_out_refused()
+        self._check_growable()
+        if not self.policy.how.deepens():  # what is refused whatever the data is known before anyone trains
+            trainable = trainable_parameters(model, optimizer)
+            self.left_out |= refused_beforehand(self.policy.how, model, self.graph, self._sites(), trainable)
+            warn_of(self.left_out)
         self._new_units = new_units or NewUnitSettings()
         self._ages = UnitAges(self.graph)
         if self._new_units.boosts:
@@ -162,7 +166,7 @@ class Grower:
             self.flops += meter.flops
         if event is None:
             return None
-        _tell_left_out(event.left_out)
+        warn_of(event.left_out)
         return replace(event, growth_flops=meter.flops)
 
     def report(self, **metrics: float) -> None:
@@ -216,7 +220,7 @@ class Grower:
 
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if not context.names:
-            raise GrowthFailed(self._why_no_place())
+            raise GrowthFailed(why_none_grows(self.graph))
         if context.allowance.empty and Removal not in context.takes:
             self.progress.exhausted = self._used_up()
             return None
@@ -225,16 +229,14 @@ class Grower:
             chosen = self._chosen(context)
             return self._install(chosen, context, started) if chosen else None
         except (GrowthFailed, GrowthRefused) as error:
-            proposed = bool(chosen) or isinstance(error, GrowthFailed)
-            failing = (
-                failing_sites(self._growing, self.graph, chosen, context.batches)
-                if proposed
-                else refused_now(self.policy.how, context)
-            )
+            if chosen or isinstance(error, GrowthFailed):
+                failing = failing_sites(self._growing, self.graph, chosen, context.batches)
+            else:
+                failing = refused_now(self.policy.how, context)
             event = self._without(failing, chosen, context, started)
             if event is None:
                 raise
-        return event
+            return event
 
     def _without(
         self, failing: dict[str, str], chosen: Sequence[Candidate], context: GrowthContext, started: float
@@ -250,9 +252,8 @@ class Grower:
         rest = [candidate for candidate in chosen if candidate.site not in failing]
         event = None
         try:
-            event = self._install(rest, context, started) if rest else self._grow(self.context(), started)
-        except (GrowthFailed, GrowthRefused):
-            event = None
+            with suppress(GrowthFailed, GrowthRefused):
+                event = self._install(rest, context, started) if rest else self._grow(self.context(), started)
         finally:
             if event is None:
                 self.left_out = before
@@ -265,18 +266,6 @@ class Grower:
         self._account(before, chosen)
         self.attributes |= changed_attributes(event.edits)
         return event
-
-    def _leave_out_refused(self) -> None:
-        """Before anyone trains: what the initializer refuses whatever the data; `GrowthRefused` where that is all."""
-        if self.policy.how.deepens():
-            return
-        model, sites = self._growing.model, self._sites()
-        trainable = trainable_parameters(model, self._growing.optimizer)
-        found = refused_beforehand(self.policy.how, model, self.graph, sites, trainable)
-        if found and found.keys() >= sites.keys():
-            raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
-        self.left_out |= found
-        _tell_left_out(found)
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
@@ -395,7 +384,7 @@ class Grower:
             return Allowance(allowed, allowed, 1, parameters=limit)
         return Allowance(allowed, allowed, 1, flops=limit)
 
-    def _check_places(self) -> None:
+    def _check_growable(self) -> None:
         deep = self.policy.how.deepens()
         growable = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
         if growable:
@@ -403,18 +392,8 @@ class Grower:
         if self._patterns is not None:
             every = self.graph.depth_sites if deep else self.graph.sites
             raise InputError(f"sites {list(self._patterns)} match none of {', '.join(every) or 'none'}")
-        reason = self._why_no_place()
+        reason = why_none_grows(self.graph)
         if not any(site.reason.startswith(LITERAL) for site in self.graph.sites.values()):
             raise GrowthRefused(reason)
         # What only a trial told is no fault of the policy: training goes on, and every event says why it is refused.
         warnings.warn(reason, GrowthWarning, stacklevel=3)
-
-    def _why_no_place(self) -> str:
-        reasons = {site.reason for site in self.graph.sites.values() if site.reason}
-        return f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}"
-
-
-def _tell_left_out(reasons: Mapping[str, str]) -> None:
-    if reasons:
-        told = "; ".join(f"{name!r}: {reason}" for name, reason in reasons.items())
-        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=3)

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Iterable, Mapping
 
 from torch import nn
 
-from growsearch.errors import GrowthRefused
+from growsearch.errors import GrowthRefused, GrowthWarning
 from growsearch.graph import NetworkGraph, Site
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.strategy import Initializer
@@ -23,8 +24,14 @@ def refused_beforehand(
         graph: its graph.
         sites: those that may change.
         trainable: names of the parameters that train; None: all.
+
+    Raises:
+        GrowthRefused: that is so at every site.
     """
-    return _reasons(sites, lambda name: how.require(model, graph, sites[name], trainable))
+    found = _reasons(sites, lambda name: how.require(model, graph, sites[name], trainable))
+    if found and len(found) == len(sites):
+        raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
+    return found
 
 
 def refused_now(how: Initializer, context: GrowthContext) -> dict[str, str]:
@@ -40,3 +47,16 @@ def _reasons(names: Iterable[str], attempt: Callable[[str], object]) -> dict[str
         except GrowthRefused as error:
             found[name] = str(error)
     return found
+
+
+def warn_of(left_out: Mapping[str, str]) -> None:
+    """Tell which sites growth leaves out from now on, and why; nothing where there are none."""
+    if left_out:
+        told = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items())
+        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=3)
+
+
+def why_none_grows(graph: NetworkGraph) -> str:
+    """Why a network has no site that can grow, by what its sites say."""
+    reasons = {site.reason for site in graph.sites.values() if site.reason}
+    return f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}"

@@ -83,7 +83,9 @@ def _mlp(activation: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     return build
 
 
-def _cnn() -> nn.Module:
+def cnn() -> nn.Sequential:
+    """Two convolutions, the first with batch normalisation, flattened into a linear layer; 6 x 6 images of 2."""
+    torch.manual_seed(0)
     return nn.Sequential(
         OrderedDict(
             conv1=nn.Conv2d(2, 4, 3, padding=1, bias=False),
@@ -102,6 +104,6 @@ _MLP_SITES = {"first": (("first",), ("second",)), "second": (("second",), ("head
 SUBJECTS = (
     Subject("mlp", _mlp(nn.ReLU), (4,), _MLP_SITES, "act1"),
     Subject("smooth", _mlp(nn.Tanh), (4,), _MLP_SITES, "act1"),
-    Subject("cnn", _cnn, (2, 6, 6), {"conv1": (("conv1",), ("conv2",)), "conv2": (("conv2",), ("head",))}, "act1"),
+    Subject("cnn", cnn, (2, 6, 6), {"conv1": (("conv1",), ("conv2",)), "conv2": (("conv2",), ("head",))}, "act1"),
     Subject("residual", Residual, (2, 6, 6), {"first": (("first",), ("second",))}, "norm"),
 )

@@ -7,14 +7,27 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch import Grower
 from growsearch.growth import GrowthEvent
+from growsearch.testing.subjects import Batch, cnn, objective
+from growsearch.testing.training import same
 
-Batch = tuple[Tensor, Tensor]
+__all__ = [
+    "Batch",
+    "batch_for",
+    "cnn",
+    "grower_for",
+    "mlp",
+    "objective",
+    "same",
+    "sgd",
+    "tensors_of",
+    "train",
+    "widths",
+]
 
 
 def mlp(bias: bool = True, act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequential:
@@ -31,32 +44,12 @@ def mlp(bias: bool = True, act: Callable[[], nn.Module] = nn.ReLU) -> nn.Sequent
     )
 
 
-def cnn() -> nn.Sequential:
-    """Two convolutions, the first with batch normalisation, flattened into a linear layer; 6 x 6 images of 2."""
-    torch.manual_seed(0)
-    return nn.Sequential(
-        OrderedDict(
-            conv1=nn.Conv2d(2, 4, 3, padding=1, bias=False),
-            norm=nn.BatchNorm2d(4),
-            act1=nn.ReLU(),
-            conv2=nn.Conv2d(4, 4, 3, stride=2, padding=1),
-            act2=nn.ReLU(),
-            flatten=nn.Flatten(),
-            head=nn.Linear(36, 3),
-        )
-    )
-
-
 def batch_for(model: nn.Module, size: int = 16, seed: int = 0) -> Batch:
     """Inputs that fit `mlp` or `cnn`, and targets."""
     generator = torch.Generator().manual_seed(seed)
     images = any(isinstance(m, nn.Conv2d) for m in model.modules())
     shape = (size, 2, 6, 6) if images else (size, 4)
     return torch.randn(shape, generator=generator), torch.randn(size, 3, generator=generator)
-
-
-def objective(model: nn.Module, batch: Batch) -> Tensor:
-    return F.mse_loss(model(batch[0]), batch[1])
 
 
 def sgd(model: nn.Module) -> Optimizer:
@@ -97,14 +90,3 @@ def tensors_of(value: Any, path: str = "") -> Iterator[tuple[str, Tensor]]:
     elif isinstance(value, list | tuple):
         for index, each in enumerate(value):
             yield from tensors_of(each, f"{path}.{index}")
-
-
-def same(one: Any, other: Any) -> bool:
-    """Whether nested plain data and tensors are equal bit for bit."""
-    if isinstance(one, Tensor) and isinstance(other, Tensor):
-        return one.dtype == other.dtype and torch.equal(one, other)
-    if isinstance(one, dict) and isinstance(other, dict):
-        return list(one) == list(other) and all(same(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) and isinstance(other, list | tuple):
-        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
-    return bool(one == other)

@@ -10,7 +10,7 @@ from torch.nn.modules import padding, pooling
 
 from growsearch.graph.call import Call
 from growsearch.graph.path import Path
-from growsearch.graph.replay import replay, substitute
+from growsearch.graph.replay import replay, replayed, substitute
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
 from growsearch.graph.spaces import Space, Unsupported, is_frozen
@@ -60,14 +60,10 @@ def _with_indices(path: Path, call: Call, zeros: Tensor) -> tuple[Tensor, Tensor
     raise path.refusal(call)
 
 
-def _replay(path: Path, call: Call, values: list[Tensor]) -> Tensor:
-    return replay(path.model, call, values[0])
-
-
 @rule(
     "pool",
     linearise=_winners,
-    respond=_replay,
+    respond=replayed,
     per_unit=True,
     modules=_POOLS,
     functions=tuple(
@@ -83,7 +79,7 @@ def _pad_module(step: Step) -> list[Value]:
     return _positions(step, _digit(type(step.module).__name__))
 
 
-@rule("interpolate", linearise=_replay, per_unit=True, modules=(nn.Upsample,), functions="interpolate upsample")
+@rule("interpolate", linearise=replayed, per_unit=True, modules=(nn.Upsample,), functions="interpolate upsample")
 def _interpolate(step: Step) -> list[Value]:
     return _positions(step, step.input.rank - 2)
 

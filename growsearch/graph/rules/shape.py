@@ -8,7 +8,7 @@ from torch import Tensor, nn
 
 from growsearch.graph.call import Call
 from growsearch.graph.path import Path
-from growsearch.graph.replay import replay
+from growsearch.graph.replay import replayed
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import AxisSlot, Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported, is_frozen, resolve, space
@@ -20,10 +20,6 @@ def _flatten(path: Path, call: Call, values: list[Tensor]) -> Tensor:
     if shape is None or len(shape) != 2 or shape[0] != source[0]:
         raise path.refusal(call)
     return values[0].flatten(1)
-
-
-def _replay(path: Path, call: Call, values: list[Tensor]) -> Tensor:
-    return replay(path.model, call, values[0])
 
 
 @rule(
@@ -115,7 +111,7 @@ def _inferred(step: Step) -> int | None:
     return next((first + number for number, size in enumerate(sizes) if size == -1), None)
 
 
-@rule("permute", linearise=_replay, per_unit=True, functions="permute")
+@rule("permute", linearise=replayed, per_unit=True, functions="permute")
 def _permute(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
     argument = step.argument(1, "dims")
