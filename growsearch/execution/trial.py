@@ -27,9 +27,9 @@ def try_growth(setup: Setup) -> None:
         return
     graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
     deep = setup.grower.policy.how.deepens()
-    every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
-    named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
-    chosen = named[:1] if deep else named
+    named = [name for name in graph.depth_sites if any(fnmatchcase(name, pattern) for pattern in patterns)]
+    wide = [n for n, site in graph.sites.items() if site.kind == "exact" and site.takes_part(patterns)]
+    chosen = named[:1] if deep else wide
     if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
         for name in chosen:
             require_gradient_matrix(setup.model, graph, graph.sites[name])

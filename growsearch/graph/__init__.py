@@ -6,7 +6,7 @@ from growsearch.graph.network import NetworkGraph
 from growsearch.graph.path import Path, PathStep
 from growsearch.graph.rules import Operation, operation, rule
 from growsearch.graph.rules.step import Step, Value
-from growsearch.graph.site import AxisUse, DepthSite, Kind, Role, Run, Site
+from growsearch.graph.site import AxisUse, DepthSite, Kind, NormUse, Role, Run, Site, Stream, Writer
 from growsearch.graph.spaces import Unsupported, unify
 from growsearch.graph.tracing import trace
 
@@ -16,6 +16,7 @@ __all__ = [
     "DepthSite",
     "Kind",
     "NetworkGraph",
+    "NormUse",
     "Operation",
     "Path",
     "PathStep",
@@ -24,8 +25,10 @@ __all__ = [
     "Run",
     "Site",
     "Step",
+    "Stream",
     "Unsupported",
     "Value",
+    "Writer",
     "function_name",
     "operation",
     "rule",

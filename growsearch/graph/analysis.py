@@ -11,7 +11,7 @@ from torch.overrides import resolve_name
 from growsearch.graph.call import Call
 from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
-from growsearch.graph.rules.step import AxisSlot, Cost, Step, Use, Value
+from growsearch.graph.rules.step import AxisSlot, Cost, Step, Tie, Use, Value
 from growsearch.graph.spaces import Unsupported, freeze
 from growsearch.graph.splits import Split, settle
 
@@ -27,6 +27,7 @@ class Analysis:
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
+        self.ties: dict[str, list[Tie]] = {}
         self.splits: list[Split] = []
         self._tensors: dict[str, Value] = {}
 
@@ -47,6 +48,7 @@ class Analysis:
             self.producers += step.producers
             self.consumers += step.consumers
             self.splits += step.splits
+            self.ties.setdefault(record.call.name, step.ties)
             if first:
                 self.costs += step.costs
             if record.call.name not in self.calls:

@@ -1,4 +1,4 @@
-"""Which modules count as one call: those that run nothing but torch's own code."""
+"""Which modules count as one call: those that run nothing but torch's own code, or a known computation."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from types import CodeType
 from typing import Any
 
 from torch import nn
+
+from growsearch.graph.own_norms import own_rms_norm
 
 # Torch's own modules whose forward only calls other modules: traced through.
 _THROUGH = (
@@ -37,10 +39,13 @@ def count_as_leaf(kind: type[nn.Module]) -> None:
 def is_leaf(module: nn.Module) -> bool:
     """Whether a module counts as one call: its forward and all that this reaches are torch's own.
 
-    Otherwise (an own `forward`, `_conv_forward` or `weight` property, say) the module is traced through.
+    Otherwise (an own `forward`, `_conv_forward` or `weight` property, say) the module is traced through, unless it is
+    an RMS normalisation written by hand.
     """
     kind: Any = type(module)
     if any(kind.forward is each.forward for each in _REGISTERED if issubclass(kind, each)):
+        return True
+    if own_rms_norm(module) is not None:
         return True
     if isinstance(module, _THROUGH) or not _by_torch(kind):
         return False

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
+from fnmatch import fnmatchcase
 from typing import Literal
 
 Role = Literal["out", "in", "bias", "scale", "shift", "mean", "variance", "depthwise", "free"]
@@ -73,6 +75,47 @@ class SizeUse:
 
 
 @dataclass(frozen=True)
+class NormUse:
+    """A layer or RMS normalisation over all channels of a site and nothing else.
+
+    It multiplies by `offset` plus its weight, the tensor `weight`; what it adds to the variance is the attribute `name`
+    of the module at path `module`. `kept` is what that holds now, None where torch then takes its default `eps`.
+    """
+
+    weight: str
+    module: str
+    name: str
+    kept: float | None
+    eps: float
+    offset: float = 0.0
+
+
+@dataclass(frozen=True)
+class Writer:
+    """An axis of a tensor that writes to a stream; `scales` are the tensors that multiply what it writes, if any."""
+
+    tensor: str
+    axis: int
+    scales: tuple[str, ...] = ()
+
+
+@dataclass(frozen=True)
+class Stream:
+    """How a site grows exactly although layer or RMS normalisations are over its channels.
+
+    Every writer gives new channels the mean of what it gives the old ones (`centred`: layer normalisation takes the
+    mean away), or 0 (RMS normalisation). From width d to d', the weights of the old channels in every norm are
+    multiplied by sqrt(d / d') and its eps by d / d'. Then new channels are 0 behind every norm.
+    `raw` are the consumers' tensors and axes that also read what no norm has passed.
+    """
+
+    centred: bool
+    norms: tuple[NormUse, ...]
+    writers: tuple[Writer, ...]
+    raw: tuple[tuple[str, int], ...] = ()
+
+
+@dataclass(frozen=True)
 class Site:
     """A channel space that can change size.
 
@@ -81,6 +124,7 @@ class Site:
     whose weight has this space on its output / input axis); `path` holds the calls that carry the space from the
     producers to the consumers, in topological order. `axes` is every tensor axis that has to change with the site,
     `attributes` every number of heads and the like that modules keep, `sizes` what those without tensors remember.
+    `stream` tells how a site with normalisations over its channels is exact; it is None for all others.
     """
 
     name: str
@@ -96,11 +140,23 @@ class Site:
     flops_per_unit: int
     attributes: tuple[AttributeUse, ...] = ()
     sizes: tuple[SizeUse, ...] = ()
+    stream: Stream | None = None
 
     @property
     def width(self) -> int:
         """Channels of the site at its first producer."""
         return self.units * self.granularity
+
+    @property
+    def plain(self) -> bool:
+        """Whether it is exact by itself: no normalisation over its channels has to follow."""
+        return self.kind == "exact" and self.stream is None
+
+    def takes_part(self, patterns: Sequence[str] | None) -> bool:
+        """Whether a policy grows it: plain sites that match a pattern (None: all), others only by their full name."""
+        if self.plain:
+            return patterns is None or any(fnmatchcase(self.name, pattern) for pattern in patterns)
+        return self.kind != "frozen" and self.name in (patterns or ())
 
 
 @dataclass(frozen=True)

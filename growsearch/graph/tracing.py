@@ -24,6 +24,7 @@ from growsearch.graph.rules import load_operations
 from growsearch.graph.running import Runner, check_model, examples_of
 from growsearch.graph.site import Site
 from growsearch.graph.sites import find_sites
+from growsearch.graph.streams import with_streams
 from growsearch.graph.trials import Trials, can_copy
 
 _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
@@ -117,6 +118,7 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tu
     parameters = dict(model.named_parameters())
     modules = dict(model.named_modules())
     sites, layouts, counted = find_sites(analysis, aliases, frozenset(parameters), samples, modules)
+    sites = with_streams(sites, analysis.calls, analysis.ties, layouts, modules)
     graph = NetworkGraph(
         calls=analysis.calls,
         sites=sites,

@@ -29,12 +29,14 @@ from growsearch.growth.objective import Objective
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Probes, gate_scores
 from growsearch.growth.progress import Progress
+from growsearch.growth.random_directions import random_directions
 from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
+from growsearch.growth.stream_units import own_start, random_start, require_no_stream, require_written, stream_units
 from growsearch.growth.trainable import require_distinct_copies, require_trained
 from growsearch.growth.unit_ages import NewUnitSettings
-from growsearch.growth.units import Side, SiteEnds, random_directions
+from growsearch.growth.units import Side, SiteEnds
 from growsearch.surgery import Insertion
 
 __all__ = [
@@ -81,9 +83,14 @@ __all__ = [
     "gate_scores",
     "grow",
     "new_layer",
+    "own_start",
     "planned_edits",
     "random_directions",
+    "random_start",
     "require_distinct_copies",
+    "require_no_stream",
     "require_trained",
+    "require_written",
     "silent",
+    "stream_units",
 ]

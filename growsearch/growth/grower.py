@@ -61,7 +61,8 @@ class Grower:
             `{"flops": n}` (of the whole network). A list instead of a number holds one limit for each event.
         amount: share of its seed width that every site gains in one event; None spreads what the budget leaves evenly
             over the scheduler's remaining events, or takes 0.25 where their number is not known.
-        sites: patterns (as in shells) of the sites that may change; None: all that preserve the function.
+        sites: patterns (as in shells) of the sites that may change; None: all that preserve the function. Streams under
+            layer or RMS normalisation, and sites whose growth changes the function, only where named in full.
         companions: modules of the same architecture that follow, such as an EMA copy.
         new_units: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
@@ -100,8 +101,8 @@ class Grower:
         self.insertions: list[Insertion] = []
         self.left_out: dict[str, str] = {}
         """Sites that growing leaves out since they failed a check or were refused, with the reason."""
-        self.attributes: dict[str, int] = {}
-        """The numbers of heads and the like that growing changed, by module path and name."""
+        self.attributes: dict[str, float] = {}
+        """The numbers of heads, the eps of norms and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self.flops = 0
@@ -334,16 +335,9 @@ class Grower:
             return list(itertools.islice(iter(self._batches), count))
 
     def _sites(self) -> dict[str, Site]:
-        """Exact sites; a mixing one only where a pattern names it in full."""
-        return {
-            name: site
-            for name, site in self.graph.sites.items()
-            if name not in self.left_out
-            and (
-                (site.kind == "exact" and self._named(name))
-                or (site.kind == "mixing" and name in (self._patterns or ()))
-            )
-        }
+        """Plain exact sites; a stream or a mixing one only where a pattern names it in full."""
+        sites = self.graph.sites.items()
+        return {n: site for n, site in sites if n not in self.left_out and site.takes_part(self._patterns)}
 
     def _named(self, name: str) -> bool:
         return self._patterns is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)

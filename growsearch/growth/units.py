@@ -21,8 +21,10 @@ from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Site
 from growsearch.graph.filters import delta_filters
 from growsearch.growth.candidate import FillKey, NewUnit
+from growsearch.growth.random_directions import random_directions
 from growsearch.growth.starts import silent_row, start_of
 from growsearch.growth.statistics.path_jacobian import PathJacobian
+from growsearch.growth.stream_units import require_no_stream
 from growsearch.growth.trainable import named_weights, require_trained, trains
 from growsearch.growth.unit_weights import UnitWeights, fill_shape, mean_norm_of, unit_weights, weight_of
 
@@ -40,6 +42,7 @@ class SiteEnds:
     def __init__(
         self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
     ) -> None:
+        require_no_stream(site)
         require_trained(site, trainable)
         self.model, self.site, self._trainable = model, site, trainable
         self.path = PathJacobian(graph, model, site)
@@ -203,18 +206,3 @@ class SiteEnds:
 def _smallest(weight: Tensor) -> float:
     """`ACTIVATION_EPSILON`, or the rounding error of a finer type."""
     return min(ACTIVATION_EPSILON, torch.finfo(weight.dtype).eps)
-
-
-def random_directions(count: int, length: int, generator: torch.Generator, positive: bool = False) -> Tensor:
-    """Unit vectors `[count, length]`: Gaussian directions, or (positive) normalised uniform draws from [0, 1).
-
-    Args:
-        count: number of vectors.
-        length: of each.
-        generator: that they are drawn from.
-        positive: whether all entries are positive.
-    """
-    draw = torch.rand if positive else torch.randn
-    vectors = draw(count, length, generator=generator)
-    unit: Tensor = vectors / vectors.norm(dim=1, keepdim=True).clamp_min(1e-12)
-    return unit

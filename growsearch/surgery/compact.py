@@ -89,7 +89,7 @@ def dead_units(
     found: list[DeadUnit] = []
     inputs: list[dict[str, list[Tensor]]] | None = None
     for site in graph.sites.values():
-        if site.kind != "exact":
+        if not site.plain:
             continue
         silent, idle = (~_alive(site, masks, role) for role in ("in", "out"))
         own = [DeadUnit(site.name, unit) for unit in silent.nonzero().flatten().tolist()]

@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import torch
 from torch import Tensor
@@ -104,12 +105,15 @@ class MaskEdit:
 
 @dataclass(frozen=True)
 class AttributeEdit:
-    """A whole number that the module at path `module` keeps, such as its number of heads: `before` becomes `after`."""
+    """A number that the module at path `module` keeps: `before` becomes `after`.
+
+    A whole one, such as its number of heads, or the eps of a normalisation (None before: torch's default).
+    """
 
     module: str
     name: str
-    before: int
-    after: int
+    before: float | None
+    after: float
 
 
 @dataclass(frozen=True)
@@ -125,7 +129,7 @@ SiteEdit = AxisEdit | AttributeEdit | SizeEdit
 Edit = SiteEdit | Offset | MaskEdit | Insertion
 
 
-def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
+def changed_attributes(edits: Sequence[Edit]) -> dict[str, float]:
     """What `edits` make of the numbers that modules keep, by path and name, as `rebuild` takes them."""
     own = [edit for edit in edits if isinstance(edit, AttributeEdit)]
     return {f"{edit.module}.{edit.name}".lstrip("."): edit.after for edit in own}
@@ -144,7 +148,8 @@ def site_edits(
     of the axis: run after run, unit after unit). A scale has one number per new unit or one per new position. Without
     a fill, new positions start by role: scales and variances at 1, everything else at 0. Without a scale, every copy
     of a unit that occurs n times gets 1/n on the axes of the consumers, which preserves the function. A shift is what
-    is added to a unit of `source`, by its place in it, laid out as the fill of one unit.
+    is added to a unit of `source`, by its place in it, laid out as the fill of one unit. The norms of a stream follow:
+    what they make of the old units stays what it was, where new ones are as `Stream` says.
 
     Args:
         site: a site that is not frozen.
@@ -167,6 +172,7 @@ def site_edits(
         )
     more = len(source) - site.units
     edits: list[SiteEdit] = [_edit(site, use, source, fills, scales, shifts) for use in site.axes]
+    edits += _norms(site, source, edits)
     if more:
         edits += [AttributeEdit(u.module, u.name, u.value, u.value + more * u.per_unit) for u in site.attributes]
         edits += [SizeEdit(use.module, use.axis, more * use.positions) for use in site.sizes]
@@ -201,6 +207,39 @@ def _edit(site: Site, use: AxisUse, source: Sequence[int], fills: Fills, scales:
         shifted=shifted,
         shift=shift,
     )
+
+
+def _norms(site: Site, source: Sequence[int], edits: list[SiteEdit]) -> list[SiteEdit]:
+    """The edits of a stream's eps; those of the norms' weights in `edits` are changed for ones that scale them too.
+
+    With n copies of every old unit and k new ones, d' = n d + k, both by n d / d', the weights by its root.
+    """
+    share = _kept_share(site, source)
+    if site.stream is None or share == 1.0:
+        return []
+    factor = share**0.5
+    offsets = {norm.weight: norm.offset for norm in site.stream.norms}
+    for index, edit in enumerate(edits):
+        if isinstance(edit, AxisEdit) and edit.tensor in offsets:
+            edits[index] = _scaled(edit, factor, offsets[edit.tensor] * (factor - 1.0))
+    norms = {(norm.module, norm.name): norm for norm in site.stream.norms}
+    return [AttributeEdit(norm.module, norm.name, norm.kept, norm.eps * share) for norm in norms.values()]
+
+
+def _kept_share(site: Site, source: Sequence[int]) -> float:
+    """Which part of the units of `source` are copies of old ones; 1 where these do not all occur equally often."""
+    counts = Counter(source)
+    copies = {counts[unit] for unit in range(site.units)}
+    return 1.0 if len(copies) > 1 else copies.pop() * site.units / len(source)
+
+
+def _scaled(edit: AxisEdit, factor: float, more: float) -> AxisEdit:
+    """The old positions times `factor`, plus `more`: for a weight to which the norm adds an offset."""
+    old = tuple(place for place, origin in enumerate(edit.source) if origin >= 0)
+    known = edit.scale or (1.0,) * len(edit.source)
+    scale = tuple(share if origin < 0 else share * factor for share, origin in zip(known, edit.source, strict=True))
+    shift = torch.full((len(old),), more, dtype=torch.float64) if more else None
+    return replace(edit, scale=scale, shifted=old if more else (), shift=shift)
 
 
 def _shift(

@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from growsearch.graph import trace
 from growsearch.growth import grow
 from growsearch.networks.base import Network
-from growsearch.surgery import outputs_of, rebuild, relative_difference
+from growsearch.surgery import changed_attributes, outputs_of, rebuild, relative_difference
 from growsearch.testing.training import same
 
 
@@ -59,13 +59,13 @@ class NetworkLaws:
             assert relative_difference(old, outputs_of(model, inputs, training)) < 1e-5
 
     def test_what_has_grown_is_rebuilt_from_the_seed(self, subject: Network) -> None:
-        """From the `state_dict` alone, into the same function."""
+        """From the `state_dict` and the numbers that modules keep, into the same function."""
         model = self._built(subject)
         inputs = self._inputs()
         sites = [name for name, site in trace(model, inputs).sites.items() if site.kind == "exact"]
-        grow(model, inputs, dict.fromkeys(sites, 1), "zero", report=None)
+        event = grow(model, inputs, dict.fromkeys(sites, 1), "zero", report=None)
 
-        again = rebuild(self._built(subject, 1), (), model.state_dict())
+        again = rebuild(self._built(subject, 1), (), model.state_dict(), changed_attributes(event.edits))
 
         assert relative_difference(outputs_of(model, inputs, False), outputs_of(again, inputs, False)) == 0
 

@@ -59,12 +59,15 @@ def test_a_tied_tensor_is_listed_once_with_its_aliases() -> None:
 
 
 def test_normalisation_over_channels_makes_a_site_mixing() -> None:
-    model = nn.Sequential(nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 2))
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.LayerNorm(6), nn.Linear(6, 2))
     site = trace(model, torch.ones(2, 4)).sites["0"]
     grouped = nn.Sequential(nn.Conv2d(3, 8, 1), nn.GroupNorm(4, 8), nn.Conv2d(8, 2, 1))
     group_site = trace(grouped, IMAGE).sites["0"]
 
-    assert (site.kind, site.reason) == ("mixing", "LayerNorm at '1' normalises over it")
+    assert site.kind == "mixing"
+    assert site.reason == (
+        "LayerNorm at '2' normalises over it, and '1' (pointwise) stands between what writes to it and '2'"
+    )
     assert (group_site.kind, group_site.granularity) == ("mixing", 4)
 
 

@@ -53,7 +53,7 @@ def test_heads_and_mlps_are_sites_and_grow_to_the_network_of_full_width() -> Non
     seed = SMALL.model_copy(update={"width": 0.5})
     module = built(seed)
     sites = trace(module, tokens()).sites
-    exact = {name: (site.width, site.granularity) for name, site in sites.items() if site.kind == "exact"}
+    exact = {name: (site.width, site.granularity) for name, site in sites.items() if site.plain}
     assert exact == {
         **{f"blocks.{block}.attention.query": (8, 4) for block in (0, 1)},
         **{f"blocks.{block}.mlp.up": (16, 1) for block in (0, 1)},

@@ -11,6 +11,7 @@ from torch.nn.modules.instancenorm import _InstanceNorm
 
 from growsearch.graph.batch_statistics import by_batch, normalised, slope_at_zero
 from growsearch.graph.call import Call
+from growsearch.graph.own_norms import own_rms_norm
 from growsearch.graph.path import Path
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value
@@ -84,6 +85,11 @@ def _per_channel(step: Step, x: Value, tensors: list[Value | None], channel: int
 
 @rule("layer_norm", drawn_as="label", modules=(nn.LayerNorm, nn.RMSNorm))
 def _layer_module(step: Step) -> list[Value]:
+    own = own_rms_norm(step.module) if step.module is not None else None
+    if own is not None:
+        if len(step.inputs) != 1:
+            raise Unsupported("several inputs of a normalisation")
+        return _over_last(step, step.input, 1, step.parameter(own.weight), None)
     shape = getattr(step.module, "normalized_shape", ())
     return _over_last(step, step.input, shape, step.parameter("weight"), step.parameter("bias"))
 

@@ -12,6 +12,7 @@ from torch import nn
 from growsearch.errors import InputError
 from growsearch.graph.call import Call
 from growsearch.graph.leaves import count_as_leaf
+from growsearch.graph.own_norms import own_rms_norm
 from growsearch.graph.path import PathStep
 from growsearch.graph.rules.step import Step, Value
 from growsearch.registry import lookup, names
@@ -112,4 +113,5 @@ def find_rule(call: Call, module: nn.Module | None) -> tuple[str, Joins] | None:
     """The operation of a call and its rule: for a module that of its nearest base class, for a function by name."""
     if module is None:
         return _FUNCTIONS.get(call.target)
-    return next((_MODULES[kind] for kind in type(module).__mro__ if kind in _MODULES), None)
+    kinds = (nn.RMSNorm,) if own_rms_norm(module) is not None else type(module).__mro__
+    return next((_MODULES[kind] for kind in kinds if kind in _MODULES), None)

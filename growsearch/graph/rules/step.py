@@ -65,6 +65,15 @@ class Use:
 
 
 @dataclass(frozen=True)
+class Tie:
+    """What an axis of a parameter or buffer is to the call that uses it."""
+
+    tensor: str
+    axis: int
+    role: Role
+
+
+@dataclass(frozen=True)
 class Cost:
     """FLOPs of a call: `factor` times the product of the sizes of some spaces."""
 
@@ -91,6 +100,7 @@ class Step:
         self.producers: list[Use] = []
         self.consumers: list[Use] = []
         self.costs: list[Cost] = []
+        self.ties: list[Tie] = []
         self.splits: list[Split] = []
         self._values = values
         self._tensors = tensors
@@ -226,6 +236,7 @@ class Step:
         slot = value.slots[axis]
         if slot is not None:
             slot.assign(role)
+            self.ties.append(Tie(slot.tensor, slot.axis, role))
 
     def cost(self, factor: int, *spaces: Space) -> None:
         """The call takes `factor` FLOPs times the product of the sizes of `spaces`."""
@@ -235,6 +246,7 @@ class Step:
         slot = value.slots[axis]
         if slot is not None:
             slot.assign(role)
+            self.ties.append(Tie(slot.tensor, slot.axis, role))
             return
         for pieces in value.axes:
             self.freeze(pieces, "a weight that other operations compute is used")

@@ -12,6 +12,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, Run, Site
+from growsearch.growth.stream_units import require_no_stream
 from growsearch.growth.unit_owners import unit_owners
 
 
@@ -40,6 +41,7 @@ def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:
     Raises:
         GrowthRefused: gates there would not be the same as factors on the consumers' weights.
     """
+    require_no_stream(site)
     if site.kind != "exact":
         raise GrowthRefused(f"site {site.name!r} is {site.kind}: {site.reason}")
     ports: dict[str, Port] = {}

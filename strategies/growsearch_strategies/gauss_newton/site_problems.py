@@ -10,6 +10,7 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Role, Site, operation
+from growsearch.growth import require_no_stream
 from growsearch.growth.unit_owners import unit_owners
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
@@ -105,6 +106,7 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
     def refused(what: str) -> GrowthRefused:
         return GrowthRefused(f"site {site.name!r}: {what}, so its units cannot be judged; use how: split")
 
+    require_no_stream(site)
     if site.kind != "exact":
         raise refused(f"it is {site.kind} ({site.reason})")
     for use in site.axes:

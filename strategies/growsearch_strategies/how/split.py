@@ -7,7 +7,9 @@ from typing import ClassVar
 
 import torch
 from pydantic import Field
+from torch import nn
 
+from growsearch.graph import NetworkGraph, Site
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, require_distinct_copies
 from growsearch.growth import Split as UnitSplit
 
@@ -28,11 +30,21 @@ class Split(Initializer):
 
     noise: float = Field(0.1, ge=0, lt=1, description="largest deviation of a copy's share from 1")
 
+    def require(
+        self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
+    ) -> None:
+        if site.stream is not None:
+            raise GrowthRefused(
+                f"site {site.name!r} passes normalisations over all of its channels: copies of some of them would "
+                "change what these see; use how: copy_width, which copies all, or zero"
+            )
+
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
         site = context.sites[name]
+        self.require(context.model, context.graph, site, context.trainable)
         tied = [use.tensor for use in site.axes if use.aliases]
         if tied:
             raise GrowthRefused(
