@@ -1,0 +1,96 @@
+"""The fixed sizes that a user could have had in place of a growing network, as parameters of its seed network."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from math import sqrt
+from typing import Literal
+
+from growsearch.config import RunConfig
+from growsearch.errors import InputError
+from growsearch.growth import Initializer
+from growsearch.registry import lookup
+
+Axis = Literal["width", "depth"]
+
+
+@dataclass(frozen=True)
+class FixedSizes:
+    """Values of the network's parameter `axis`: the `seed`'s, those `between`, and the `final` one.
+
+    `final` is None where growth ends at a size that has no name before it has run. `between` may hold others too, which
+    the file asks for.
+    """
+
+    axis: Axis
+    seed: float
+    between: tuple[float, ...]
+    final: float | None
+
+    def network(self, value: float) -> dict[str, float]:
+        """Return what a network of one of the sizes has in place of the seed's."""
+        return {self.axis: int(value) if self.axis == "depth" else value}
+
+
+def fixed_sizes(name: str, config: RunConfig, asked: Sequence[float] = ()) -> FixedSizes:
+    """Return the sizes for the growing policy `name`; `asked` are those that the file names.
+
+    Where it names none, there is every power of 2 times the seed's depth between it and the final one (or, where there
+    is none, a depth in the middle), or the width in the geometric middle. Raises `InputError` where the network or the
+    growth has no such sizes, or those asked for are none.
+    """
+    axis, final = _axis_and_final(config)
+    if axis not in config.network:
+        raise InputError(
+            f"controls: envelope: the network of {name} has no parameter {axis!r}, so it has no other fixed sizes: "
+            "take controls: [equal_compute, small_equal_compute]"
+        )
+    seed = float(config.network[axis])
+    if axis == "depth" and (odd := [size for size in asked if not float(size).is_integer()]):
+        raise InputError(
+            f"controls: envelope: sizes of {name} are values of network.depth, whole numbers (found {odd[0]:g})"
+        )
+    between = tuple(sorted({float(size) for size in asked} - {seed, final}))
+    if not asked and final is None:
+        budget = next(iter(config.growth.budget or {}), None)
+        raise InputError(
+            f"controls: envelope: at which {axis} {name} ends is not known beforehand ("
+            f"{f'its budget is of {budget}' if budget else 'it has no budget'}), so neither are the sizes between: "
+            f"name some, as values of network.{axis}: controls: [{{envelope: {{sizes: [{2 * seed:g}]}}}}], or give "
+            "growth a budget of width or depth"
+        )
+    if not asked and final is not None:
+        between = _depths(int(seed), int(final)) if axis == "depth" else _widths(seed, final)
+    return FixedSizes(axis, seed, between, final)
+
+
+def _axis_and_final(config: RunConfig) -> tuple[Axis, float | None]:
+    budget = config.growth.budget or {}
+    if "blocks" in budget:
+        return "depth", float(budget["blocks"])
+    if "depth" in budget:
+        return "depth", float(round(budget["depth"] * config.network.get("depth", 1)))
+    return "width", None if _inserts_layers(config) else budget.get("width")
+
+
+def _inserts_layers(config: RunConfig) -> bool:
+    """Whether the policy deepens the network: no multiplier of widths names what it becomes."""
+    found = lookup("how", next(iter(config.growth.how)))
+    return config.growth.grows and issubclass(found, Initializer) and found.deepens()
+
+
+def _depths(seed: int, final: int) -> tuple[float, ...]:
+    powers = [seed * 2**power for power in range(1, final.bit_length()) if seed * 2**power < final]
+    middle = round(sqrt(seed * final))
+    return tuple(map(float, powers or ([middle] if seed < middle < final else [])))
+
+
+def _widths(seed: float, final: float) -> tuple[float, ...]:
+    middle = float(f"{sqrt(seed * final):.3g}")
+    return (middle,) if seed < middle < final else ()
+
+
+def size_words(size: Mapping[str, float]) -> str:
+    """Return `width 0.5`."""
+    return ", ".join(f"{axis} {value:g}" for axis, value in size.items())
