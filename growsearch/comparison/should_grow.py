@@ -126,11 +126,11 @@ def _on_the_way(one: Envelope) -> str:
     sign = 1 if found.higher_is_better else -1
     behind = [-sign * difference for difference in found.difference]
     share = sum(each < 0 for each in behind) / len(behind)
-    size = shown.show_change(max(0.0, *behind)).removeprefix("+")
-    return (
-        f"At the same FLOPs on the way its mean {found.metric_words} is at most {size} worse than the best fixed "
-        f"size's, and better over {100 * share:.0f} % of the way."
-    )
+    start = f"At the same FLOPs on the way its mean {found.metric_words} is"
+    if max(behind) <= 0:
+        return f"{start} never worse than the best fixed size's."
+    size = shown.show_change(max(behind)).removeprefix("+")
+    return f"{start} at most {size} worse than the best fixed size's, and better over {100 * share:.0f} % of the way."
 
 
 def _side(metric: Metric) -> str:
