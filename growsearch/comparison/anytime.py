@@ -13,6 +13,7 @@ from growsearch.comparison.trajectory import Rows
 from growsearch.statistics import difference_interval
 
 _POINTS = 100  # of a curve
+_FEWEST_ROWS = 10  # with fewer evaluations a first crossing says little
 
 Logs = Mapping[str, Mapping[int, Rows]]  # rows of metrics.jsonl, by policy or control and seed
 Curve = tuple[list[float], list[float]]  # training FLOPs, and a metric on validation data
@@ -52,7 +53,7 @@ class Anytime:
 
 
 def saving(metric: Metric, logs: Logs, policy: str, final: str, seeds: Sequence[int]) -> Saving | None:
-    """Return what growing saved against the network of its final size; None where that cannot be seen.
+    """Return what growing saved against the network of its final size; None with fewer than ten evaluations of a run.
 
     Args:
         metric: what policies are ranked by.
@@ -62,7 +63,7 @@ def saving(metric: Metric, logs: Logs, policy: str, final: str, seeds: Sequence[
         seeds: that both finished.
     """
     shown = _recorded(metric, logs, [policy, final], seeds)
-    if shown is None:
+    if shown is None or any(len(_curve(logs[policy][seed], shown.key)[0]) < _FEWEST_ROWS for seed in seeds):
         return None
     sign = 1 if shown.higher_is_better else -1
     shares = []

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from growsearch.comparison.fixed_sizes import fixed_sizes, size_words
+from growsearch.comparison.fixed_sizes import ends_elsewhere, fixed_sizes, size_words
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 
@@ -89,6 +89,8 @@ def planned_controls(
 def _envelope(name: str, config: RunConfig, asked: Sequence[float]) -> list[Control]:
     """The sizes between the seed's and the final one, and this: the grown architecture where it has no other name."""
     sizes = fixed_sizes(name, config, asked)
+    if ends_elsewhere(name, config, sizes):
+        sizes = sizes.unnamed()
     named = [*sizes.between, *([sizes.final] if sizes.final not in (None, sizes.seed) else [])]
     found = []
     for value in sorted(value for value in named if value is not None):

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from statistics import fmean
 from typing import Literal
 
 from growsearch.comparison.anytime import Anytime, Logs, Saving, anytime, saving
 from growsearch.comparison.controls import ENVELOPE, EQUAL_COMPUTE, SMALL_COMPUTE, Control
-from growsearch.comparison.fixed_sizes import size_words
+from growsearch.comparison.fixed_sizes import OTHER_SIZE, size_words
 from growsearch.comparison.metric import Metric, Policies
 from growsearch.comparison.pairs import by_seed
 from growsearch.statistics import ENOUGH_SEEDS, difference_interval
@@ -64,6 +64,12 @@ class Envelope:
         return next((one for one in self.sizes if one.place == "final"), None)
 
     @property
+    def elsewhere(self) -> bool:
+        """Whether growth ended at another size than the network of its final size has."""
+        final, own = self.final, self.parameters
+        return final is not None and own is not None and abs(own - final.parameters) > OTHER_SIZE * final.parameters
+
+    @property
     def best_size(self) -> FixedSize | None:
         """The fixed network with the best mean."""
         return next((one for one in self.sizes if one.control == self.best), None)
@@ -104,9 +110,9 @@ def _envelope(metric: Metric, policy: str, rows: Policies, controls: Sequence[Co
     sign = 1 if metric.higher_is_better else -1
     best = max(found, key=lambda one: sign * one.mean).control if found else None
     final = next((one.control for one in found if one.place == "final"), None)
-    return Envelope(
+    drawn = Envelope(
         policy=policy,
-        answer=_answer(metric, found, len(seeds), bool(lacking)),
+        answer="unknown",
         seeds=seeds,
         mean=fmean(ours[seed] for seed in seeds) if seeds else None,
         parameters=_mean(rows[policy], "parameters", seeds),
@@ -116,6 +122,7 @@ def _envelope(metric: Metric, policy: str, rows: Policies, controls: Sequence[Co
         saving=saving(metric, logs, policy, final, seeds) if final else None,
         anytime=anytime(metric, logs, policy, [one.control for one in found], seeds),
     )
+    return replace(drawn, answer=_answer(metric, drawn))
 
 
 def _fixed(
@@ -141,18 +148,19 @@ def _fixed(
     )
 
 
-def _answer(metric: Metric, sizes: Sequence[FixedSize], seeds: int, lacking: bool) -> Answer:
+def _answer(metric: Metric, found: Envelope) -> Answer:
     """By ends of runs only, at equal FLOPs.
 
     Outright needs every one of the intervals to be on the better side, which is no likelier by chance than any one of
     them: nothing is to be corrected for their number.
     """
-    if lacking or seeds < ENOUGH_SEEDS or not sizes:
+    if found.lacking or len(found.seeds) < ENOUGH_SEEDS:
         return "unknown"
-    ahead = {one.control: one.direction(metric) == "better" for one in sizes}
-    if all(ahead.values()):
+    if all(one.direction(metric) == "better" for one in found.sizes):
         return "outright"
-    return "final size" if any(ahead[one.control] for one in sizes if one.place == "final") else "no"
+    if found.final is None or found.elsewhere:
+        return "unknown"
+    return "final size" if found.final.direction(metric) == "better" else "no"
 
 
 def _mean(rows: Mapping[str, Sequence[float]], key: str, seeds: Sequence[int]) -> float | None:

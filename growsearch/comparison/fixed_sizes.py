@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
 
-from growsearch.config import RunConfig
+from growsearch.comparison.forecast import forecasts
+from growsearch.config import GrowthConfig, RunConfig
 from growsearch.errors import InputError
 from growsearch.growth import Initializer
 from growsearch.registry import lookup
+from growsearch.training.setup import set_up
 
 Axis = Literal["width", "depth"]
+OTHER_SIZE = 0.1  # of the parameters: growth by a budget ends near a size, not at it
 
 
 @dataclass(frozen=True)
@@ -27,6 +30,10 @@ class FixedSizes:
     seed: float
     between: tuple[float, ...]
     final: float | None
+
+    def unnamed(self) -> FixedSizes:
+        """Return the same sizes, the final one among the others: growth will not end at it."""
+        return self if self.final is None else replace(self, between=(*self.between, self.final), final=None)
 
     def network(self, value: float) -> dict[str, float]:
         """Return what a network of one of the sizes has in place of the seed's."""
@@ -63,6 +70,23 @@ def fixed_sizes(name: str, config: RunConfig, asked: Sequence[float] = ()) -> Fi
     if not asked and final is not None:
         between = _depths(int(seed), int(final)) if axis == "depth" else _widths(seed, final)
     return FixedSizes(axis, seed, between, final)
+
+
+def ends_elsewhere(name: str, config: RunConfig, sizes: FixedSizes) -> bool:
+    """Return whether growth will end at another size than the network that its budget names.
+
+    So it is where some sites cannot grow, or not within the run. Told by parameters, more than a tenth; False where
+    they depend on the run. Raises `InputError` where the policy or that network cannot be set up.
+    """
+    if sizes.final is None:
+        return False
+    coming = forecasts({name: config}).get(name)
+    if coming is None or coming.parameters is None or coming.about:
+        return False
+    network = {**config.network, **sizes.network(sizes.final)}
+    fixed = config.model_copy(update={"network": network, "growth": GrowthConfig()})
+    named = sum(parameter.numel() for parameter in set_up(fixed, 0, "cpu").model.parameters())
+    return abs(coming.parameters - named) > OTHER_SIZE * named
 
 
 def _axis_and_final(config: RunConfig) -> tuple[Axis, float | None]:

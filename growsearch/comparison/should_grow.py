@@ -13,7 +13,6 @@ from growsearch.comparison.wording import human, listed, plural
 from growsearch.statistics import ENOUGH_SEEDS
 
 _ORDER: tuple[Answer, ...] = get_args(Answer)
-_OTHER_SIZE = 0.1  # of the parameters: growth by a budget ends near a size, not at it
 
 
 @dataclass(frozen=True)
@@ -52,7 +51,7 @@ def with_answer(advice: Advice, found: ShouldGrow | None, warning: str | None = 
     last = () if warning is None else (warning,)
     if found is None:
         return replace(advice, reasons=(*advice.reasons, *last))
-    others = (advice.headline, *advice.reasons) if advice.reasons else ()
+    others = (f"Among the policies of the file: {advice.headline}", *advice.reasons) if advice.reasons else ()
     return replace(advice, headline=found.headline, reasons=(*found.sentences, *others, *last))
 
 
@@ -72,25 +71,30 @@ def _short(metric: Metric, one: Envelope, policies: int) -> str:
 
 
 def _unknown(one: Envelope) -> str:
+    final = one.final
     if one.lacking:
         return f"no run of {listed(one.lacking)} has finished"
+    if len(one.seeds) >= ENOUGH_SEEDS and final is not None and one.parameters:
+        return (
+            f"{one.policy} is not better than every fixed size, and ended with {human(one.parameters)} parameters "
+            f"where the network of its final size, {final.words}, has {human(final.parameters)}"
+        )
     return f"it takes {ENOUGH_SEEDS} seeds or more, and {one.policy} and its fixed sizes share {len(one.seeds)}"
 
 
 def _sentence(metric: Metric, one: Envelope) -> str:
-    """What a policy came to beside its fixed sizes; of unknown ones only why."""
-    if one.answer == "unknown" or one.mean is None or one.best_size is None:
+    """What a policy came to beside its fixed sizes; with too few seeds only that."""
+    final, best = one.final, one.best_size
+    if one.lacking or len(one.seeds) < ENOUGH_SEEDS or one.mean is None or best is None:
         return f"{one.policy} beside fixed sizes: not known, because {_unknown(one)}."
-    reached = f"{metric.show(one.mean)} (mean of {plural(len(one.seeds), 'seed')})"
-    start = f"{one.policy} ends with a {metric.words} of {reached}"
-    final = one.final
-    beside = [] if final is None else [f"the network of its final size, {final.words}, with {_beside(metric, final)}"]
-    if one.best != (final and final.control):
-        beside.append(f"the best fixed size, {one.best_size.words}, with {_beside(metric, one.best_size)}")
+    start = f"{one.policy} ends at {metric.show(one.mean)} {metric.words} (mean of {plural(len(one.seeds), 'seed')})"
+    beside = [] if final is None else [f"the network of its final size, {final.words}, at {_beside(metric, final)}"]
+    if best is not final:
+        beside.append(f"the best fixed size, {best.words}, at {_beside(metric, best)}")
     parts = [f"{start}; {' and '.join(beside)}, all with as many training FLOPs.", _saved(one), _on_the_way(one)]
-    if final is not None and one.parameters and abs(one.parameters - final.parameters) > _OTHER_SIZE * final.parameters:
+    if final is not None and one.elsewhere and one.answer != "unknown":
         parts.append(
-            f"Beware: it ends with {human(one.parameters)} parameters, and the network of its final size has "
+            f"Beware: it ends with {human(one.parameters or 0)} parameters, and the network of its final size has "
             f"{human(final.parameters)}."
         )
     return " ".join(part for part in parts if part)

@@ -23,6 +23,12 @@ _NOTE = (
 )
 
 
+_NO_CURVES = (
+    "No curves over FLOPs: these runs were not evaluated on validation data on the way. Evaluate them more often with "
+    "training.rows, such as 50."
+)
+
+
 def envelope_section(found: Conclusions) -> str:
     """The answer, the chart and the tables; empty where the file asked for none of it."""
     tuned = tuning_table(found)
@@ -33,7 +39,11 @@ def envelope_section(found: Conclusions) -> str:
     drawn = [one for one in found.envelopes if one.anytime]
     names = [one.policy for one in drawn]
     choice = menu("envelope-policy", "Growing policy", names, found.should_grow.policy) if len(names) > 1 else ""
-    picture = chart("envelope-curves", "A growing policy and fixed sizes over training FLOPs", _NOTE) if drawn else ""
+    picture = (
+        chart("envelope-curves", "A growing policy and fixed sizes over training FLOPs", _NOTE)
+        if drawn
+        else note(_NO_CURVES)
+    )
     return f"{choice}{picture}{table(envelope_table(found))}{rates}"
 
 

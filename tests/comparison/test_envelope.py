@@ -120,8 +120,12 @@ def test_the_grown_architecture_stands_for_a_final_size_without_a_name() -> None
 
 def test_flops_saved_are_those_of_the_first_evaluation_that_reaches_the_final_sizes_end() -> None:
     # The final size ends at 1.0 after 100 FLOPs; the growing run first has that at 60 and at 80.
+    spent = range(10, 101, 10)
     logs = {
-        "grown": {0: run([2.0, 1.0, 1.2, 0.9], [20, 60, 80, 100]), 1: run([2.0, 1.4, 0.8, 0.9], [20, 60, 80, 100])},
+        "grown": {
+            0: run([2.0, 2.0, 2.0, 2.0, 2.0, 1.0, 1.2, 1.2, 1.2, 0.9], spent),
+            1: run([2.0, 2.0, 2.0, 2.0, 2.0, 1.4, 1.4, 0.8, 1.2, 0.9], spent),
+        },
         FINAL.name: {seed: run([3.0, 1.5, 1.0], [10, 50, 100]) for seed in (0, 1)},
     }
 
@@ -130,9 +134,11 @@ def test_flops_saved_are_those_of_the_first_evaluation_that_reaches_the_final_si
     assert one is not None
     assert (one.reached, one.seeds, one.interval, one.metric_words) == (2, 2, None, "validation loss")
     assert one.share == pytest.approx(0.7)
-    logs["grown"][1] = run([2.0, 1.4, 1.1, 1.1], [20, 60, 80, 100])
+    logs["grown"][1] = run([1.1] * 10, spent)
     one = saving(LOSS, logs, "grown", FINAL.name, [0, 1])
     assert one is not None and (one.reached, one.share) == (1, None)  # what never gets there cannot be averaged
+    logs["grown"][1] = run([1.4, 0.8], [50, 100])
+    assert saving(LOSS, logs, "grown", FINAL.name, [0, 1]) is None  # too few evaluations to say when
 
 
 def test_the_envelope_is_the_best_of_the_means_at_the_same_flops() -> None:
@@ -156,7 +162,8 @@ def test_the_envelope_is_the_best_of_the_means_at_the_same_flops() -> None:
 
 def test_the_answer_in_words() -> None:
     [one] = found(1.0, 0.9, 1.1, 1.3)
-    logs = {name: {seed: run([2.0, end], [50, 100]) for seed in range(6)} for name, end in (("grown", 1.0), ("f", 1.3))}
+    ends = {"grown": [2.0] * 6 + [1.0] * 4, "f": [2.0] * 9 + [1.3]}
+    logs = {name: {seed: run(way, range(10, 101, 10)) for seed in range(6)} for name, way in ends.items()}
     one = replace(one, saving=saving(LOSS, logs, "grown", "f", range(6)))
 
     answer = should_grow(LOSS, [one])
@@ -167,10 +174,10 @@ def test_the_answer_in_words() -> None:
         "its final size, but not every other fixed size, with as many training FLOPs."
     )
     assert answer.sentences == (
-        "grown ends with a test loss of 1.001 (mean of 6 seeds); the network of its final size, width 1, with 1.301 "
-        "(−0.3, 95 % interval −0.3 to −0.3: better) and the best fixed size, the seed's size, with 0.9008 (+0.1, 95 % "
-        "interval +0.1 to +0.1: worse), all with as many training FLOPs. It first reaches the final validation loss of "
-        "the network of its final size at 100 % of that one's FLOPs (95 % interval 100 to 100 %).",
+        "grown ends at 1.001 test loss (mean of 6 seeds); the network of its final size, width 1, at 1.301 (−0.3, 95 % "
+        "interval −0.3 to −0.3: better) and the best fixed size, the seed's size, at 0.9008 (+0.1, 95 % interval +0.1 "
+        "to +0.1: worse), all with as many training FLOPs. It first reaches the final validation loss of the network "
+        "of its final size at 70 % of that one's FLOPs (95 % interval 70 to 70 %).",
     )
 
 
@@ -191,17 +198,22 @@ def test_of_several_policies_the_one_with_the_best_answer_is_first_and_looks_bet
     assert answer is not None and (answer.policy, answer.answer) == ("won", "outright")
     assert answer.headline.startswith("Should I grow? Yes, outright: won ends below every fixed size")
     assert answer.headline.endswith("It is the first of 2 policies that grow, and so looks a little better than it is.")
-    assert answer.sentences[1].startswith("lost ends with")
+    assert answer.sentences[1].startswith("lost ends at")
 
 
-def test_a_network_that_ended_at_another_size_than_the_final_one_is_told() -> None:
+def test_where_growth_ended_at_another_size_nothing_is_said_of_its_final_size() -> None:
     rows = {"grown": columns(1.0, parameters=80), **{one.name: columns(1.1) for one in CONTROLS}}
 
-    answer = should_grow(LOSS, envelopes(LOSS, rows, CONTROLS, {}))
+    [outright] = envelopes(LOSS, rows, CONTROLS, {})
+    [behind] = envelopes(LOSS, {**rows, SEED.name: columns(0.9)}, CONTROLS, {})
 
-    assert answer is not None
-    assert answer.sentences[0].endswith(
-        "Beware: it ends with 80 parameters, and the network of its final size has 100."
+    won, open_ = should_grow(LOSS, [outright]), should_grow(LOSS, [behind])
+    assert (outright.answer, behind.answer) == ("outright", "unknown")
+    assert won is not None and open_ is not None
+    assert won.sentences[0].endswith("Beware: it ends with 80 parameters, and the network of its final size has 100.")
+    assert open_.headline == (
+        "Should I grow? Not known: grown is not better than every fixed size, and ended with 80 parameters where the "
+        "network of its final size, width 1, has 100."
     )
 
 

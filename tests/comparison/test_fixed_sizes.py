@@ -104,6 +104,22 @@ def test_the_envelope_is_planned_once_and_shares_what_other_controls_train(compa
     assert normalized(units.to_dict()).controls == units.controls
 
 
+def test_where_growth_will_end_elsewhere_the_grown_architecture_is_the_final_size(comparison: Make) -> None:
+    # Only the first of two layers may grow: at width 2 the named network has 8 and 8 units, the grown one 8 and 4.
+    plain = {**comparison().to_dict(), "network": {"name": "mlp", "hidden": [4, 4]}, "policies": {"zero": {}}}
+    growth = {**plain["growth"], "budget": {"width": 2.0}, "sites": ["0"]}
+    config = normalized({**plain, "growth": growth, "controls": ["envelope"]})
+
+    found = planned_controls(config.policy_configs(), config.control_kinds)
+
+    assert [(one.name, one.kind, one.final) for one in found] == [
+        ("zero's seed network at its compute", "small_equal_compute", False),
+        ("width 1.41 at zero's compute", "envelope", False),
+        ("width 2 at zero's compute", "envelope", False),
+        ("zero, retrained at its compute", "equal_compute", False),
+    ]
+
+
 @pytest.mark.parametrize(
     ("entry", "message"),
     [
