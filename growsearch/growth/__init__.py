@@ -11,6 +11,7 @@ from growsearch.growth.candidate import (
     NewLayer,
     NewUnit,
     Removal,
+    Rescaling,
     Rewiring,
     Split,
 )
@@ -66,6 +67,7 @@ __all__ = [
     "Report",
     "Progress",
     "Removal",
+    "Rescaling",
     "Rewarm",
     "Rewiring",
     "Scheduler",

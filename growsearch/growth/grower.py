@@ -103,8 +103,8 @@ class Grower:
         self.insertions: list[Insertion] = []
         self.left_out: dict[str, str] = {}
         """Sites that growing leaves out since they failed a check or were refused, with the reason."""
-        self.attributes: dict[str, int] = {}
-        """The numbers of heads and the like that growing changed, by module path and name."""
+        self.attributes: dict[str, float] = {}
+        """The numbers of heads, the eps of norms and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self.flops = 0
