@@ -14,6 +14,7 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "constant": ("warmup",),
     "cosine": ("warmup", "final"),
     "step": ("warmup", "milestones", "factor"),
+    "wsd": ("warmup", "decay", "final"),
 }
 
 
@@ -37,9 +38,10 @@ def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str,
 class ScheduleConfig(Section):
     """How the learning rate changes; times are shares of the training, so they fit epochs and steps."""
 
-    name: Literal["constant", "cosine", "step"] = "constant"
+    name: Literal["constant", "cosine", "step", "wsd"] = "constant"
     warmup: Share = Field(0.0, description="share of the training over which the rate rises linearly from 0")
-    final: Share = Field(0.0, description="cosine: the rate at the end, as a share of lr")
+    final: Share = Field(0.0, description="cosine and wsd: the rate at the end, as a share of lr")
+    decay: Share = Field(0.2, description="wsd: the last share of the training, over which the rate falls")
     milestones: tuple[Share, ...] = Field((), description="step: after these shares of the training the rate drops")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="step: what each milestone multiplies it by")
 
@@ -76,7 +78,11 @@ class TrainingConfig(Section):
         "are not imported, whose forward might depend on more than tensors",
     )
     augment: AugmentConfig | None = None
+    clip: Positive | None = Field(None, description="most that the norm of all gradients together may be; null: any")
     evaluate_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between evaluations")
+    rows: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="evaluations in a run, evenly over its FLOPs or steps, in the place of evaluate_every"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:

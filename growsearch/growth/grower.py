@@ -143,7 +143,7 @@ class Grower:
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all.
         """
-        self.progress.step += 1
+        self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None

@@ -187,11 +187,12 @@ def _grows_by_flops(config: RunConfig) -> bool:
 
 
 def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> int:
-    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where steps are given."""
+    """Steps between rows of metrics: by their number, else by epochs, but at most 100 rows where steps are given."""
+    if config.training.rows is not None:
+        return max(1, -(-total_steps // config.training.rows))
     every = config.training.evaluate_every * steps_per_epoch
-    return (
-        every if config.training.epochs is not None or _grows_by_flops(config) else max(every, -(-total_steps // 100))
-    )
+    by_epochs = config.training.epochs is not None or _grows_by_flops(config)
+    return every if by_epochs else max(every, -(-total_steps // 100))
 
 
 def _grower(setup: Setup) -> Grower:

@@ -1,0 +1,1 @@
+"""Does growing a transformer pay? Studies, each a file of policies; see README.md."""
