@@ -2,7 +2,8 @@
 
     uv run python experiments/method_table/measure.py [INITIALIZER ...]
 
-All of them, or beside what is known already those that are named. Every initializer grows three small networks once (batch normalisation, a residual stream, a depthwise convolution),
+All of them, or beside what is known already those that are named. Every initializer grows three small networks once
+(batch normalisation, a residual stream, a depthwise convolution),
 with `where: uniform`; every differentiable size trains them for a few steps and is then made compact. For the cost,
 each initializer grows a VGG11 of a quarter of its width by a quarter of its units, on 128 random images of 3 x 32 x 32:
 median seconds of three events over the median seconds of a training step of the network before. One thread. Writes
