@@ -158,12 +158,24 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
+class RewarmConfig(Section):
+    """After an event the learning rate rises linearly again."""
+
+    steps: Annotated[int, Field(ge=1)] = Field(description="steps that it takes")
+    scope: Literal["new", "all"] = Field("new", description="the new weights, or all of the network")
+
+
 class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
     boost: Positive = Field(1.0, description="factor of the learning rate of new units")
     steps: Annotated[int, Field(ge=0)] = Field(0, description="how many steps the boost lasts")
+    learning_rate: Literal["base", "cohort"] = Field(
+        "base", description="cohort: times the norm of an event's weights over that of the oldest in a parameter"
+    )
+    floor: Share = Field(0.1, description="least factor of a cohort; 0: weights that start at 0 stay there")
+    rewarm: RewarmConfig | None = Field(None, description="a warm-up of the learning rate after each event")
 
     @model_validator(mode="after")
     def _both(self) -> Self:
