@@ -11,6 +11,7 @@ from growsearch.growth.candidate import (
     NewLayer,
     NewUnit,
     Removal,
+    Rescaling,
     Rewiring,
     Split,
 )
@@ -25,6 +26,7 @@ from growsearch.growth.ledger import Ledger
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
+from growsearch.growth.new_unit_settings import NewUnitSettings, Rewarm
 from growsearch.growth.objective import Objective
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Probes, gate_scores
@@ -35,7 +37,6 @@ from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.stream_units import own_start, random_start, require_no_stream, require_written, stream_units
 from growsearch.growth.trainable import require_distinct_copies, require_trained
-from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds
 from growsearch.surgery import Insertion
 
@@ -68,6 +69,8 @@ __all__ = [
     "Report",
     "Progress",
     "Removal",
+    "Rescaling",
+    "Rewarm",
     "Rewiring",
     "Scheduler",
     "Selector",

@@ -21,18 +21,21 @@ from growsearch.graph.literals import LITERAL
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth.allowance import Allowance, GrowthSoFar, allowance_for
+from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
 from growsearch.growth.refusals import refused_beforehand, refused_now, warn_of, why_none_grows
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.growth.unit_ages import NewUnitSettings, UnitAges, boost_new_units, marks
+from growsearch.growth.unit_ages import UnitAges
+from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
     Insertion,
     active_parameters,
@@ -130,9 +133,8 @@ class Grower:
             self.left_out |= refused_beforehand(self.policy.how, model, self.graph, self._sites(), trainable)
             warn_of(self.left_out)
         self._new_units = new_units or NewUnitSettings()
-        self._ages = UnitAges(self.graph)
-        if self._new_units.boosts:
-            boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
+        self._ages, self._births = UnitAges(self.graph), Births()
+        scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
             apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self.generator), optimizer, companions)
 
@@ -142,7 +144,7 @@ class Grower:
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all.
         """
-        self.progress.step += 1
+        self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
@@ -201,6 +203,7 @@ class Grower:
             "seed_units": dict(self._seed_units),
             "added": self._added,
             "ages": self._ages.state_dict(),
+            "births": self._births.state_dict(),
             "state": dict(self._state),
             "left_out": dict(self.left_out),
             **self.architecture(),
@@ -214,6 +217,7 @@ class Grower:
         self._seed_units = dict(state["seed_units"])
         self._added = int(state["added"])
         self._ages.load_state_dict(state["ages"])
+        self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
         self.left_out = dict(state["left_out"])
         self.insertions = [Insertion(**each) for each in state["insertions"]]
@@ -263,7 +267,9 @@ class Grower:
     def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
         context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
+        model, shapes = self._growing.model, parameter_shapes(self._growing.model)
         event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
+        self._births.update(shapes, event.edits, model, step)
         self._account(before, chosen)
         self.attributes |= changed_attributes(event.edits)
         return event
@@ -320,11 +326,6 @@ class Grower:
             minimum_age=self._new_units.age,
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
-
-    def _marked_new_units(self) -> dict[str, Tensor]:
-        """By parameter, a mark at what belongs to units that are not yet as old as the boost lasts."""
-        units = self._ages.new_units(self.progress.step, self._new_units.steps)
-        return marks(self._growing.model, self.graph, units)
 
     def _draw_batches(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
