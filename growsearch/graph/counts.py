@@ -56,9 +56,11 @@ def search_attributes(
     def runs(uses: tuple[AttributeUse, ...]) -> bool:
         return trials.failure([replace(site, attributes=uses)]) is None
 
-    for names in dict.fromkeys(known):  # what other layers of the same kind needed
+    by_name = {(use.name,): [other for other in candidates if other.name == use.name] for use in candidates}
+    known = (*known, *(names for names, uses in by_name.items() if len(uses) > 1))
+    for names in dict.fromkeys(known):  # what other layers of the same kind needed, or all of them
         alike = tuple(use for use in candidates if use.name in names)
-        if sorted(use.name for use in alike) == sorted(names) and runs(alike):
+        if (sorted(use.name for use in alike) == sorted(names) or names in by_name) and runs(alike):
             return alike
     kind = tuple(sorted({f"{type(trials.model.get_submodule(u.module)).__name__}.{u.name}" for u in candidates}))
     sizes = range(1 if hopeless is not None and kind in hopeless else len(candidates) + 1)

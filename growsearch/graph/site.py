@@ -106,13 +106,16 @@ class Stream:
     Every writer gives new channels the mean of what it gives the old ones (`centred`: layer normalisation takes the
     mean away), or 0 (RMS normalisation). From width d to d', the weights of the old channels in every norm are
     multiplied by sqrt(d / d') and its eps by d / d'. Then new channels are 0 behind every norm.
-    `raw` are the consumers' tensors and axes that also read what no norm has passed.
+    `raw` are the consumers' tensors and axes that also read what no norm has passed. Copies of a channel share what
+    reads it; where that also writes to the stream (a tied head), `shared` take the shares: weights and biases of the
+    norms before it. None: others read behind these, too.
     """
 
     centred: bool
     norms: tuple[NormUse, ...]
     writers: tuple[Writer, ...]
     raw: tuple[tuple[str, int], ...] = ()
+    shared: tuple[tuple[str, int], ...] | None = ()
 
 
 @dataclass(frozen=True)

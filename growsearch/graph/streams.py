@@ -115,7 +115,8 @@ class _Search:
         if self._centred:
             self._follow_scales()
         writers = self._writers()
-        return Stream(self._centred, tuple(self._norms), writers, self._raw({(w.tensor, w.axis) for w in writers}))
+        written = {(writer.tensor, writer.axis) for writer in writers}
+        return Stream(self._centred, tuple(self._norms), writers, self._raw(written), self._shared(written))
 
     def _carriers(self) -> dict[str, Call]:
         """The calls whose output has the site's channels, in order, and those one of whose outputs may have them."""
@@ -264,6 +265,30 @@ class _Search:
                 raise _NoStream(f"{name!r} reads it without a normalisation, with a weight that also writes to it")
             raw |= dict.fromkeys(reading if "written" in held else ())
         return tuple(raw)
+
+    def _shared(self, written: set[tuple[str, int]]) -> tuple[tuple[str, int], ...] | None:
+        """The weights and biases of the norms behind which only weights read that also write to the stream."""
+        before: dict[str, frozenset[str]] = {}
+        for name, call in self._carrying.items():
+            own = {name} if call.rule == "layer_norm" else set()
+            before[name] = frozenset(own).union(*(before[value] for value in ([] if own else self._values(call))))
+        tied: set[str] = set()
+        others: set[str] = set()
+        for name, call in self._calls.items():
+            for tie in self._ties.get(name, ()):
+                if tie.role != "in":
+                    continue
+                norms = frozenset[str]().union(*(before[value] for value in self._values(call)))
+                if (tie.tensor, tie.axis) not in written:
+                    others |= norms
+                elif not norms:
+                    return None
+                else:
+                    tied |= norms
+        ties = [tie for name in sorted(tied) for tie in self._ties[name] if tie.role in ("scale", "shift")]
+        keys = tuple(dict.fromkeys((tie.tensor, tie.axis) for tie in ties))
+        elsewhere = {tie.tensor for name in others for tie in self._ties[name]}
+        return None if tied & others or elsewhere & {tensor for tensor, _ in keys} else keys
 
     # Calls
 

@@ -44,7 +44,7 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
         if parts:
             fills[use.tensor, use.axis] = _joined(use, parts)
     shares = _shares(kept, adding)
-    scales = {(u.tensor, u.axis): shares for u in site.axes if u.role == "in"} if shares else {}
+    scales = _scales(site, shares) if shares else {}
     offsets = [Offset(n, v) for c in candidates if not isinstance(c, NewUnit) for n, v in c.offsets.items()]
     edits = site_edits(site, source, fills, scales, _shifts(kept, adding))
     rescaled, eps = _rescaled(site, len(source), new)
@@ -83,7 +83,29 @@ def _thinned(edits: Sequence[SiteEdit], new: Sequence[NewUnit]) -> list[SiteEdit
     ]
 
 
+def _scales(site: Site, shares: tuple[float, ...]) -> dict[FillKey, tuple[float, ...]]:
+    """The shares of copies, at all that reads them; at a stream, what also writes to it is no part of that."""
+    readers = [(use.tensor, use.axis) for use in site.axes if use.role == "in"]
+    if site.stream is None:
+        return dict.fromkeys(readers, shares)
+    written = {(writer.tensor, writer.axis) for writer in site.stream.writers}
+    scales = {key: (1.0,) * len(shares) if key in written else shares for key in readers}
+    return scales | dict.fromkeys(site.stream.shared or (), shares)
+
+
+def _check_copies(site: Site, candidates: Sequence[WidthChange]) -> None:
+    """Copies of some channels of a stream would change what normalisations over all of them see."""
+    copies = Counter(c.source for c in candidates if isinstance(c, Split))
+    if site.stream is not None and copies and len({copies[unit] for unit in range(site.units)}) > 1:
+        raise GrowthRefused(
+            f"site {site.name!r} is a stream under normalisations, whose channels can only be copied all together: "
+            f"found {copies.total()} copies of {site.units} channels; grow it by a multiple of these, under a budget "
+            "in width, or use how: zero"
+        )
+
+
 def _check_compatible(site: Site, candidates: Sequence[WidthChange]) -> None:
+    _check_copies(site, candidates)
     uses = Counter(c.unit for c in candidates if c.unit is not None)
     for c in candidates:
         if c.unit is not None and uses[c.unit] > 1 and c.alone:

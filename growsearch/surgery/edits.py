@@ -214,16 +214,17 @@ def _norms(site: Site, source: Sequence[int], edits: list[SiteEdit]) -> list[Sit
 
     With n copies of every old unit and k new ones, d' = n d + k, both by n d / d', the weights by its root.
     """
-    share = _kept_share(site, source)
-    if site.stream is None or share == 1.0:
+    if site.stream is None:
         return []
+    share = _kept_share(site, source)
     factor = share**0.5
     offsets = {norm.weight: norm.offset for norm in site.stream.norms}
     for index, edit in enumerate(edits):
         if isinstance(edit, AxisEdit) and edit.tensor in offsets:
-            edits[index] = _scaled(edit, factor, offsets[edit.tensor] * (factor - 1.0))
+            edits[index] = _scaled(edit, factor, offsets[edit.tensor])
     norms = {(norm.module, norm.name): norm for norm in site.stream.norms}
-    return [AttributeEdit(norm.module, norm.name, norm.kept, norm.eps * share) for norm in norms.values()]
+    changed = norms.values() if share != 1.0 else ()
+    return [AttributeEdit(norm.module, norm.name, norm.kept, norm.eps * share) for norm in changed]
 
 
 def _kept_share(site: Site, source: Sequence[int]) -> float:
@@ -233,13 +234,15 @@ def _kept_share(site: Site, source: Sequence[int]) -> float:
     return 1.0 if len(copies) > 1 else copies.pop() * site.units / len(source)
 
 
-def _scaled(edit: AxisEdit, factor: float, more: float) -> AxisEdit:
-    """The old positions times `factor`, plus `more`: for a weight to which the norm adds an offset."""
-    old = tuple(place for place, origin in enumerate(edit.source) if origin >= 0)
+def _scaled(edit: AxisEdit, factor: float, offset: float) -> AxisEdit:
+    """`offset` plus the old positions, times `factor`; what is scaled already by more."""
+    if edit.scale is None and factor == 1.0:
+        return edit
     known = edit.scale or (1.0,) * len(edit.source)
-    scale = tuple(share if origin < 0 else share * factor for share, origin in zip(known, edit.source, strict=True))
-    shift = torch.full((len(old),), more, dtype=torch.float64) if more else None
-    return replace(edit, scale=scale, shifted=old if more else (), shift=shift)
+    factors = [1.0 if old < 0 else share * factor for share, old in zip(known, edit.source, strict=True)]
+    moved = tuple(place for place, each in enumerate(factors) if each != 1.0) if offset else ()
+    shift = torch.tensor([offset * (factors[place] - 1.0) for place in moved], dtype=torch.float64)
+    return replace(edit, scale=tuple(factors), shifted=moved, shift=shift if moved else None)
 
 
 def _shift(

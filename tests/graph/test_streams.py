@@ -111,3 +111,28 @@ def test_an_own_rms_normalisation_is_known_by_what_it_computes(module: nn.Module
 def test_policies_take_a_stream_only_by_its_full_name() -> None:
     site = site_of()
     assert [site.takes_part(patterns) for patterns in (None, ["*"], ["tok*"], ["tokens"])] == [False] * 3 + [True]
+
+
+def test_every_layer_that_keeps_its_width_as_a_number_follows_the_stream() -> None:
+    """As GPT-2's Conv1D does: many numbers of one name, more sets of them than are tried one by one."""
+
+    class Counted(nn.Module):
+        def __init__(self, inputs: int, outputs: int) -> None:
+            super().__init__()
+            self.nf, self.nx = outputs, inputs
+            self.weight = nn.Parameter(torch.randn(inputs, outputs))
+            self.bias = nn.Parameter(torch.zeros(outputs))
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out = torch.addmm(self.bias, x.view(-1, x.size(-1)), self.weight)
+            return out.view(x.size()[:-1] + (self.nf,))
+
+    model = Stream()
+    model.up = nn.ModuleList(Counted(8, 12) for _ in range(5))
+    model.down = nn.ModuleList(Counted(12, 8) for _ in range(5))
+    model.norms = nn.ModuleList(nn.LayerNorm(8) for _ in range(5))
+
+    site = trace(model, tokens()).sites["tokens"]
+
+    assert site.stream is not None and site.kind == "exact"
+    assert {(use.module, use.name) for use in site.attributes} == {(f"down.{i}", "nf") for i in range(5)}
