@@ -13,6 +13,7 @@ from growsearch.growth.candidate import (
     Removal,
     Rewiring,
     Split,
+    StackedBlock,
 )
 from growsearch.growth.candidate_edits import edits_of, planned_edits
 from growsearch.growth.context import GrowthContext
@@ -74,6 +75,7 @@ __all__ = [
     "SoftGrower",
     "SoftSize",
     "Split",
+    "StackedBlock",
     "Strategy",
     "WithoutDropout",
     "dropout_off",
