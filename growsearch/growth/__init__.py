@@ -11,6 +11,7 @@ from growsearch.growth.candidate import (
     NewLayer,
     NewUnit,
     Removal,
+    Rescaling,
     Rewiring,
     Split,
     StackedBlock,
@@ -26,6 +27,7 @@ from growsearch.growth.ledger import Ledger
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
+from growsearch.growth.new_unit_settings import NewUnitSettings, Rewarm
 from growsearch.growth.objective import Objective
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Probes, gate_scores
@@ -34,7 +36,6 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
-from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
@@ -67,6 +68,8 @@ __all__ = [
     "Report",
     "Progress",
     "Removal",
+    "Rescaling",
+    "Rewarm",
     "Rewiring",
     "Scheduler",
     "Selector",

@@ -60,14 +60,30 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Rescaling:
+    """What existing tensors are multiplied by as units join: powers of `s`, the root of units before over units after.
+
+    `powers` holds, by name, a tensor as it is and its power of s; `eps` are normalisations, as (module, attribute,
+    value), whose eps is multiplied by s squared.
+    """
+
+    powers: Mapping[str, tuple[Tensor, int]]
+    eps: tuple[tuple[str, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class NewUnit(Candidate):
     """A new unit: `fills` give, for `(tensor, axis)`, its values at its new positions on that axis (run after run).
 
-    Where weights have masks, a unit that is `sparse` starts with its connections that hold 0 dormant.
+    Where weights have masks, a unit that is `sparse` starts with its connections that hold 0 dormant. `twin` is the
+    `index` of the unit at the same site that takes back what this one adds: without it, the unit's outgoing weights
+    start at 0. `rescaling` is what its site's event does to existing tensors, the same for all units of the site.
     """
 
     fills: Mapping[FillKey, Tensor] = field(default_factory=dict)
     sparse: bool = False
+    twin: int | None = None
+    rescaling: Rescaling | None = None
 
 
 @dataclass(frozen=True)

@@ -23,7 +23,7 @@ from growsearch.growth.candidate import (
     StackedBlock,
     WidthChange,
 )
-from growsearch.surgery import AxisEdit, BlockInsertion, Edit, Offset, SiteEdit, site_edits
+from growsearch.surgery import AttributeEdit, AxisEdit, BlockInsertion, Edit, Offset, SiteEdit, site_edits
 
 
 def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
@@ -66,7 +66,7 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     _check_compatible(site, candidates)
     removed = {c.removed for c in candidates if isinstance(c, Removal)}
     kept = [unit for unit in range(site.units) if unit not in removed]
-    adding = [c for c in candidates if not isinstance(c, Removal)]
+    adding = _paired(site, [c for c in candidates if not isinstance(c, Removal)])
     source = [*kept, *(c.source if isinstance(c, Split) else -1 for c in adding)]
     new = [c for c in adding if isinstance(c, NewUnit)]
     fills = {}
@@ -78,7 +78,32 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     scales = {(u.tensor, u.axis): shares for u in site.axes if u.role == "in"} if shares else {}
     offsets = [Offset(n, v) for c in candidates if not isinstance(c, NewUnit) for n, v in c.offsets.items()]
     edits = site_edits(site, source, fills, scales, _shifts(kept, adding))
+    rescaled, eps = _rescaled(site, len(source), new)
+    offsets, edits = [*rescaled, *offsets], [*edits, *eps]
     return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
+
+
+def _paired(site: Site, adding: Sequence[NewUnit | Split]) -> list[NewUnit | Split]:
+    """The candidates, with outgoing weights of 0 for new units whose twin is not among them."""
+    outgoing = {(use.tensor, use.axis) for use in site.axes if use.role == "in"}
+    present = {c.index for c in adding if isinstance(c, NewUnit)}
+
+    def paired(c: NewUnit | Split) -> NewUnit | Split:
+        if isinstance(c, Split) or c.twin is None or c.twin in present:
+            return c
+        return replace(c, fills={k: torch.zeros_like(v) if k in outgoing else v for k, v in c.fills.items()})
+
+    return [paired(c) for c in adding]
+
+
+def _rescaled(site: Site, units: int, new: Sequence[NewUnit]) -> tuple[list[Offset], list[AttributeEdit]]:
+    """What the site's new units do to existing tensors and to the eps of normalisations."""
+    rescaling = next((c.rescaling for c in new if c.rescaling is not None), None)
+    if rescaling is None:
+        return [], []
+    share = site.units / units
+    offsets = [Offset(name, (share ** (power / 2) - 1) * tensor) for name, (tensor, power) in rescaling.powers.items()]
+    return offsets, [AttributeEdit(module, name, eps, eps * share) for module, name, eps in rescaling.eps]
 
 
 def _thinned(edits: Sequence[SiteEdit], new: Sequence[NewUnit]) -> list[SiteEdit]:

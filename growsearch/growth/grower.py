@@ -17,11 +17,13 @@ from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
+from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
 from growsearch.growth.refusals import (
@@ -36,13 +38,16 @@ from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.growth.unit_ages import NewUnitSettings, UnitAges, boost_new_units, marks
+from growsearch.growth.unit_ages import UnitAges
+from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
     BlockInsertion,
     Deepening,
+    Edit,
     Insertion,
     apply_edits,
     apply_masks,
+    carried_attributes,
     changed_attributes,
     deepening_of,
     masks_of,
@@ -104,8 +109,8 @@ class Grower:
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Deepening] = []
-        self.attributes: dict[str, int] = {}
-        """The numbers of heads and the like that growing changed, by module path and name."""
+        self.attributes: dict[str, float] = {}
+        """The numbers of heads, the eps of norms and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self.flops = 0
@@ -122,9 +127,8 @@ class Grower:
         self._room.check(self.graph)
         self._refuse_beforehand(trainable_parameters(model, optimizer))
         self._new_units = new_units or NewUnitSettings()
-        self._ages = UnitAges(self.graph)
-        if self._new_units.boosts:
-            boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
+        self._ages, self._births = UnitAges(self.graph), Births()
+        scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
             apply_edits(
                 model,
@@ -139,7 +143,7 @@ class Grower:
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all.
         """
-        self.progress.step += 1
+        self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
@@ -202,6 +206,7 @@ class Grower:
             "generator": self.generator.get_state(),
             **self._room.state_dict(),
             "ages": self._ages.state_dict(),
+            "births": self._births.state_dict(),
             "state": dict(self._state),
             **self.architecture(),
         }
@@ -213,6 +218,7 @@ class Grower:
         self.generator.set_state(state["generator"].cpu())
         self._room.load_state_dict(state)
         self._ages.load_state_dict(state["ages"])
+        self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
         self.insertions = [deepening_of(each) for each in state["insertions"]]
         self.attributes = dict(state["attributes"])
@@ -261,9 +267,10 @@ class Grower:
     def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
         context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
+        model, shapes = self._growing.model, parameter_shapes(self._growing.model)
         event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
-        self._account(before, chosen, [e for e in event.edits if isinstance(e, Insertion | BlockInsertion)])
-        self.attributes |= changed_attributes(event.edits)
+        self._births.update(shapes, event.edits, model, step)
+        self._account(before, chosen, event.edits)
         return event
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
@@ -278,9 +285,11 @@ class Grower:
         require_declared(self.policy, proposed)
         return self.policy.where.select(proposed, context)
 
-    def _account(self, before: NetworkGraph, chosen: Sequence[Candidate], insertions: Sequence[Deepening]) -> None:
+    def _account(self, before: NetworkGraph, chosen: Sequence[Candidate], edits: Sequence[Edit]) -> None:
+        insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
         self.progress.events.append(self.progress.step)
         self.insertions += insertions
+        self.attributes = carried_attributes(self.attributes | changed_attributes(edits), insertions)
         self._room.follow(self.graph, chosen, insertions)
         self._ages.update(before, self.graph, chosen, insertions, self.progress.step)
 
@@ -326,11 +335,6 @@ class Grower:
             minimum_age=self._new_units.age,
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
-
-    def _marked_new_units(self) -> dict[str, Tensor]:
-        """By parameter, a mark at what belongs to units that are not yet as old as the boost lasts."""
-        units = self._ages.new_units(self.progress.step, self._new_units.steps)
-        return marks(self._growing.model, self.graph, units)
 
     def _draw_batches(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""

@@ -25,7 +25,7 @@ from growsearch.surgery.optimizer import embed_state, optimizers_of, supported_o
 from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
-from growsearch.surgery.renaming import origin, rename
+from growsearch.surgery.renaming import carried_attributes, origin, rename
 from growsearch.surgery.sparse import from_sparse, to_sparse
 from growsearch.surgery.substitution import grown_values, substituted
 from growsearch.surgery.transaction import Transaction, apply_edits
@@ -47,6 +47,7 @@ __all__ = [
     "Transaction",
     "active_parameters",
     "apply_edits",
+    "carried_attributes",
     "changed_attributes",
     "compact",
     "dead_units",

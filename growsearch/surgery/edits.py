@@ -160,12 +160,15 @@ class MaskEdit:
 
 @dataclass(frozen=True)
 class AttributeEdit:
-    """A whole number that the module at path `module` keeps, such as its number of heads: `before` becomes `after`."""
+    """A number that the module at path `module` keeps: `before` becomes `after`.
+
+    A whole one, such as its number of heads, or the eps of a normalisation (None before: torch's default).
+    """
 
     module: str
     name: str
-    before: int
-    after: int
+    before: float | None
+    after: float
 
 
 @dataclass(frozen=True)
@@ -190,7 +193,7 @@ def deepening_of(plain: Mapping[str, Any]) -> Deepening:
     return BlockInsertion(**{**plain, "copies": pairs})
 
 
-def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
+def changed_attributes(edits: Sequence[Edit]) -> dict[str, float]:
     """What `edits` make of the numbers that modules keep, by path and name, as `rebuild` takes them."""
     own = [edit for edit in edits if isinstance(edit, AttributeEdit)]
     return {f"{edit.module}.{edit.name}".lstrip("."): edit.after for edit in own}

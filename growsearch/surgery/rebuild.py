@@ -25,7 +25,7 @@ def rebuild(
     seed_model: Module,
     insertions: Sequence[Deepening],
     state_dict: Mapping[str, Tensor],
-    attributes: Mapping[str, int] | None = None,
+    attributes: Mapping[str, float] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
 ) -> Module:
     """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
@@ -40,7 +40,7 @@ def rebuild(
         seed_model: the network before any growth.
         insertions: inserted layers and blocks, in their order.
         state_dict: that of the grown network.
-        attributes: whole numbers that modules keep, by path and name.
+        attributes: numbers that modules keep, by path and name.
         sizes: needed where there are such normalisations.
 
     Raises:
@@ -69,7 +69,7 @@ def rebuild(
     return seed_model
 
 
-def _take_number(model: nn.Module, path: str, value: int, journal: Journal) -> None:
+def _take_number(model: nn.Module, path: str, value: float, journal: Journal) -> None:
     owner, _, name = path.rpartition(".")
     try:
         journal.set_attribute(model.get_submodule(owner), name, value)

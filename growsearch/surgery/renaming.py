@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 
 from growsearch.surgery.edits import BlockInsertion, Deepening
 
@@ -44,6 +44,26 @@ def origin(name: str, insertions: Sequence[Deepening]) -> str | None:
                 return None
             name = path + name[len(path) + 2 :]
     return name
+
+
+def carried_attributes(attributes: Mapping[str, float], insertions: Iterable[Deepening]) -> dict[str, float]:
+    """Numbers by module path and name, as they are called after `insertions`, with those of copied blocks."""
+    found = dict(attributes)
+    for insertion in insertions:
+        before, found = found, {rename(name, [insertion]): value for name, value in found.items()}
+        if isinstance(insertion, BlockInsertion):
+            found |= {copied: value for name, value in before.items() for copied in _copies(name, insertion)}
+    return found
+
+
+def _copies(name: str, insertion: BlockInsertion) -> list[str]:
+    """What `name`, of before, is called in the copies of its block."""
+    parts = _parts(name, insertion)
+    if parts is None:
+        return []
+    head, number, rest = parts
+    copied = [place for place, found in enumerate(insertion.order()) if found == (number - insertion.first, True)]
+    return [f"{head}{insertion.first + place}{rest}" for place in copied]
 
 
 def _moved(name: str, insertion: BlockInsertion) -> str:

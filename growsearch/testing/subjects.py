@@ -85,7 +85,8 @@ class ResidualMLP(nn.Module):
 
     def forward(self, stream: Tensor) -> Tensor:
         """`[N, 6]` of the same shape."""
-        return stream + self.down(F.gelu(self.up(self.norm(stream))))
+        found: Tensor = stream + self.down(F.gelu(self.up(self.norm(stream))))
+        return found
 
 
 class Chain(nn.Module):

@@ -30,7 +30,7 @@ class Architecture:
     insertions: tuple[Deepening, ...]
     shapes: Mapping[str, tuple[int, ...]]
     masks: Mapping[str, Tensor]
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, list[int]] = field(default_factory=dict)
     """What normalisations without tensors remember, by path."""
 

@@ -35,7 +35,7 @@ class NetworkDescription:
     input_shape: Sequence[int]
     outputs: int
     insertions: Sequence[Insertion | BlockInsertion]
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, Sequence[int]] | None = None
     shared: Mapping[str, str] = field(default_factory=dict)
     packed: Mapping[str, Sequence[int]] = field(default_factory=dict)

@@ -21,8 +21,8 @@ def cheap(group: str, name: str, **given: Any) -> dict[str, dict[str, Any]]:
     fields = strategy_class(group, name).model_fields
     parameters = {field: value for field, value in {**CHEAP, **given}.items() if field in fields}
     for field, info in fields.items():
-        if "tuple" in str(info.annotation) and field in parameters:
-            parameters[field] = (2, 4)
+        if "tuple" in str(info.annotation) and (field in parameters or info.is_required()):
+            parameters[field] = (0.25, 0.5) if "float" in str(info.annotation) else (2, 4)
         elif info.is_required() and field not in parameters:
             parameters[field] = 1
     return {name: parameters}
