@@ -24,7 +24,7 @@ COMPARISONS = [
 ]
 
 
-WITHOUT_GRADMAX = ["text_gpt"]  # it has no way through attention
+WITHOUT_GRADMAX = ["text_gpt", "vit_cifar10"]  # it has no way through attention
 SEARCHES = ["cifar100_policies", "cifar10_policies", "digits_policies", "own_model_example"]
 ON_CIFAR = {"cifar10_policies": (10, 0.5), "cifar100_policies": (100, 1.0)}  # classes, width of the largest network
 
