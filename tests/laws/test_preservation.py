@@ -18,7 +18,7 @@ from tests.laws.settings import hows, is_exact
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
 ROUNDING = 1e-15
-NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
+NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton", "steepest_split", "tiny")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
 
