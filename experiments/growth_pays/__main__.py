@@ -32,7 +32,9 @@ def main() -> None:
     study = Study(HERE / f"{options.study}.yaml", options.text, options.out / f"{options.study}_{text}")
     record: dict[str, Any] = {
         "command": f"uv run python -m experiments.growth_pays {options.study} --text {text}",
-        "commit": subprocess.run(["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True).stdout.strip(),
+        "commit": subprocess.run(
+            ["git", "rev-parse", "--short", "HEAD"], capture_output=True, text=True
+        ).stdout.strip(),
         "torch": version("torch"),
         "processor": platform.processor() or platform.machine(),
         "pilot_seed": PILOT,
