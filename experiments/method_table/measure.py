@@ -1,8 +1,9 @@
 """What each method works with, and what one growth step costs: measured, not claimed.
 
-    uv run python experiments/method_table/measure.py
+    uv run python experiments/method_table/measure.py [INITIALIZER ...]
 
-Every initializer grows three small networks once (batch normalisation, a residual stream, a depthwise convolution),
+All of them, or beside what is known already those that are named. Every initializer grows three small networks once
+(batch normalisation, a residual stream, a depthwise convolution),
 with `where: uniform`; every differentiable size trains them for a few steps and is then made compact. For the cost,
 each initializer grows a VGG11 of a quarter of its width by a quarter of its units, on 128 random images of 3 x 32 x 32:
 median seconds of three events over the median seconds of a training step of the network before. One thread. Writes
@@ -16,6 +17,7 @@ import os
 import platform
 import statistics
 import subprocess
+import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -144,14 +146,17 @@ def machine() -> dict[str, Any]:
 
 def main() -> None:
     torch.set_num_threads(1)
+    named = sys.argv[1:]
     found: dict[str, Any] = {"machine": machine(), "how": {}, "soft": {}}
-    for how in names("how"):
+    if named:
+        found = json.loads((HERE / "results.json").read_text())
+    for how in named or names("how"):
         found["how"][how] = {
             "works": {name: grows(how, build) for name, build in NETWORKS.items()},
             "cost": round(cost(how), 1),
         }
         print(how, found["how"][how], flush=True)
-    for soft in names("soft"):
+    for soft in () if named else names("soft"):
         found["soft"][soft] = {"works": {name: sizes(soft, build) for name, build in NETWORKS.items()}}
         print(soft, found["soft"][soft], flush=True)
     (HERE / "results.json").write_text(json.dumps(found, indent=1) + "\n")

@@ -18,7 +18,7 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
 }
 
 
-ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute", "envelope"]
 CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
@@ -26,6 +26,39 @@ class Section(BaseModel):
     """Base of the sections: immutable, no unknown keys, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EnvelopeConfig(Section):
+    """Fixed networks that a user could have had in place of a growing one, each with the grown run's FLOPs."""
+
+    sizes: tuple[Positive, ...] = Field(
+        (), description="values of network.depth or network.width, beside the seed's and the final size"
+    )
+
+
+class EnvelopeControl(Section):
+    """The control `envelope` with its options."""
+
+    envelope: EnvelopeConfig
+
+
+class TuneConfig(Section):
+    """Learning rates that every policy and control is tried with, on seeds that are not compared."""
+
+    learning_rates: Annotated[tuple[Positive, ...], Field(min_length=2)] = Field(
+        (0.5, 1.0, 2.0), description="multiples of training.optimizer.lr"
+    )
+    pilot_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (100,), description="seeds of the runs that choose, by the loss on validation data; none of the compared ones"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for name in ("learning_rates", "pilot_seeds"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"{name} must rise (found {list(values)})")
+        return self
 
 
 def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str, ...]], always: set[str]) -> None:
@@ -102,7 +135,11 @@ class BudgetConfig(Section):
     """Where growth stops, in exactly one measure."""
 
     width: Positive | None = Field(None, description="width multiplier of the grown network, as in network.width")
+    depth: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        None, description="blocks of the grown network, as a multiple of the seed network's"
+    )
     units: Annotated[int, Field(ge=1)] | None = Field(None, description="units of all sites together")
+    blocks: Annotated[int, Field(ge=1)] | None = Field(None, description="blocks of the grown network")
     parameters: Limits | None = Field(None, description="of the whole network; a list holds a limit for each event")
     flops: Limits | None = Field(None, description="forward FLOPs of one sample; a list holds a limit for each event")
 
@@ -113,7 +150,8 @@ class BudgetConfig(Section):
             raise ValueError("a list of limits needs at least one")
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of width, units, parameters and flops (found {', '.join(given) or 'none'})"
+                "give exactly one of width, depth, units, blocks, parameters and flops (found "
+                f"{', '.join(given) or 'none'})"
             )
         return self
 
@@ -125,12 +163,24 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
+class RewarmConfig(Section):
+    """After an event the learning rate rises linearly again."""
+
+    steps: Annotated[int, Field(ge=1)] = Field(description="steps that it takes")
+    scope: Literal["new", "all"] = Field("new", description="the new weights, or all of the network")
+
+
 class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
     boost: Positive = Field(1.0, description="factor of the learning rate of new units")
     steps: Annotated[int, Field(ge=0)] = Field(0, description="how many steps the boost lasts")
+    learning_rate: Literal["base", "cohort"] = Field(
+        "base", description="cohort: times the norm of an event's weights over that of the oldest in a parameter"
+    )
+    floor: Share = Field(0.1, description="least factor of a cohort; 0: weights that start at 0 stay there")
+    rewarm: RewarmConfig | None = Field(None, description="a warm-up of the learning rate after each event")
 
     @model_validator(mode="after")
     def _both(self) -> Self:

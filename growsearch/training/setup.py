@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
 from growsearch.config.check import is_imported
+from growsearch.config.models import NewUnitsConfig
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
-from growsearch.growth import Grower, NewUnitSettings, SoftGrower
+from growsearch.growth import Grower, NewUnitSettings, Rewarm, SoftGrower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
 from growsearch.tasks import make_task
@@ -210,12 +211,17 @@ def _grower(setup: Setup) -> Grower:
         amount=growth.amount,
         sites=growth.sites,
         statistics_batches=growth.statistics.batches,
-        new_units=NewUnitSettings(**growth.new_units.model_dump()),
+        new_units=_new_units(growth.new_units),
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
         report=None,
     )
+
+
+def _new_units(config: NewUnitsConfig) -> NewUnitSettings:
+    rewarm = Rewarm(**config.rewarm.model_dump()) if config.rewarm else None
+    return NewUnitSettings(**{**config.model_dump(), "rewarm": rewarm})
 
 
 def _check_metric(setup: Setup, grower: Grower) -> None:

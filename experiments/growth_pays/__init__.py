@@ -1,1 +1,0 @@
-"""Does growing a transformer pay? Studies, each a file of policies; see README.md."""
