@@ -135,7 +135,11 @@ class BudgetConfig(Section):
     """Where growth stops, in exactly one measure."""
 
     width: Positive | None = Field(None, description="width multiplier of the grown network, as in network.width")
+    depth: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        None, description="blocks of the grown network, as a multiple of the seed network's"
+    )
     units: Annotated[int, Field(ge=1)] | None = Field(None, description="units of all sites together")
+    blocks: Annotated[int, Field(ge=1)] | None = Field(None, description="blocks of the grown network")
     parameters: Limits | None = Field(None, description="of the whole network; a list holds a limit for each event")
     flops: Limits | None = Field(None, description="forward FLOPs of one sample; a list holds a limit for each event")
 
@@ -146,7 +150,8 @@ class BudgetConfig(Section):
             raise ValueError("a list of limits needs at least one")
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of width, units, parameters and flops (found {', '.join(given) or 'none'})"
+                "give exactly one of width, depth, units, blocks, parameters and flops (found "
+                f"{', '.join(given) or 'none'})"
             )
         return self
 

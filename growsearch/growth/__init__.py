@@ -14,6 +14,7 @@ from growsearch.growth.candidate import (
     Rescaling,
     Rewiring,
     Split,
+    StackedBlock,
 )
 from growsearch.growth.candidate_edits import edits_of, planned_edits
 from growsearch.growth.context import GrowthContext
@@ -79,6 +80,7 @@ __all__ = [
     "SoftGrower",
     "SoftSize",
     "Split",
+    "StackedBlock",
     "Strategy",
     "WithoutDropout",
     "dropout_off",

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Int
 from torch import Tensor, nn
 
-from growsearch.surgery import AxisEdit, Edit, Insertion, rename
+from growsearch.surgery import AxisEdit, BlockInsertion, Edit, Insertion, rename
 from growsearch.surgery.moves import moves_of
 
 
@@ -44,7 +44,7 @@ class Births:
             for move in moves_of(shapes[name], own):
                 old = self._axes.get(name, {}).get(move.axis) or [0] * shapes[name][move.axis]
                 self._axes.setdefault(name, {})[move.axis] = _followed(old, move.source, step)
-        insertions = [edit for edit in edits if isinstance(edit, Insertion)]
+        insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
         self._axes = {rename(name, insertions): axes for name, axes in self._axes.items()}
         self._whole = {rename(name, insertions): born for name, born in self._whole.items()}
         known = {rename(name, insertions) for name in shapes}

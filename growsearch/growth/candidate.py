@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -146,6 +146,28 @@ class NewLayer(Candidate):
 
 
 @dataclass(frozen=True)
+class StackedBlock(Candidate):
+    """A copy of the block `source` of a block site, behind its block `behind`; both are counted in the site from 0.
+
+    `zeroed` are the parameters, named within a block, that are zero in the copy. `optimizer_state` is what the
+    optimizer knows of it: "copied" from that of `source`, or "reset". With `rescaled`, all blocks' outputs are
+    multiplied by the root of the number of blocks before over that after, as where residual branches are initialised
+    by depth.
+    """
+
+    source: int
+    behind: int
+    zeroed: tuple[str, ...] = ()
+    optimizer_state: Literal["copied", "reset"] = "copied"
+    rescaled: bool = False
+
+    @property
+    def layer_parameters(self) -> int:
+        """All that it costs."""
+        return self.parameters
+
+
+@dataclass(frozen=True)
 class Rewiring(Candidate):
     """Regrows or prunes connections of one weight; no unit comes or goes."""
 
@@ -160,6 +182,8 @@ Kinds = frozenset[type[Candidate]]
 WidthChange = NewUnit | Split | Removal
 ADDING: Kinds = frozenset({NewUnit, Split, NewLayer})
 """What every selector takes unless it says otherwise."""
+DEEPENING: Kinds = frozenset({NewLayer, StackedBlock})
+"""What makes a network deeper."""
 
 
 def named(kinds: Kinds) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,12 +12,22 @@ from torch import Tensor
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Site
-from growsearch.growth.candidate import Candidate, FillKey, NewLayer, NewUnit, Removal, Rewiring, Split, WidthChange
-from growsearch.surgery import AttributeEdit, AxisEdit, Edit, Offset, SiteEdit, site_edits
+from growsearch.growth.candidate import (
+    Candidate,
+    FillKey,
+    NewLayer,
+    NewUnit,
+    Removal,
+    Rewiring,
+    Split,
+    StackedBlock,
+    WidthChange,
+)
+from growsearch.surgery import AttributeEdit, AxisEdit, BlockInsertion, Edit, Offset, SiteEdit, site_edits
 
 
 def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
-    """All edits of `chosen`: those of masks, site by site, then the insertions."""
+    """All edits of `chosen`: those of masks, site by site, then the insertions of layers and of blocks."""
     by_site: dict[str, list[WidthChange]] = {}
     for c in chosen:
         if isinstance(c, WidthChange):
@@ -24,7 +35,27 @@ def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit
     edits: list[Edit] = [c.edit for c in chosen if isinstance(c, Rewiring)]
     for name, group in by_site.items():
         edits += edits_of(graph.sites[name], group)
-    return edits + [c.insertion for c in chosen if isinstance(c, NewLayer)]
+    edits += [c.insertion for c in chosen if isinstance(c, NewLayer)]
+    return edits + _block_insertions(graph, [c for c in chosen if isinstance(c, StackedBlock)])
+
+
+def _block_insertions(graph: NetworkGraph, copies: Sequence[StackedBlock]) -> list[BlockInsertion]:
+    """One insertion for each site and way; of several sites in one container the last one first, so numbers hold."""
+    found = []
+    for name in reversed(list(graph.block_sites)):
+        own = sorted((c for c in copies if c.site == name), key=lambda c: c.index)
+        if not own:
+            continue
+        site, first = graph.block_sites[name], own[0]
+        ways = {(c.zeroed, c.optimizer_state, c.rescaled) for c in own}
+        if len(ways) > 1:
+            raise GrowthRefused(
+                f"block site {name!r}: copies that start in different ways; make them in several events"
+            )
+        factor = math.sqrt(site.blocks / (site.blocks + len(own))) if first.rescaled else 1.0
+        pairs = [(c.behind, c.source) for c in own]
+        found.append(BlockInsertion.at(site, pairs, first.zeroed, factor, first.optimizer_state))
+    return found
 
 
 def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:

@@ -8,8 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph
-from growsearch.growth.candidate import Candidate, NewLayer, NewUnit, Removal, Split
-from growsearch.surgery import rename
+from growsearch.growth.candidate import Candidate, NewUnit, Removal, Split
+from growsearch.surgery import Deepening, rename
 
 
 class UnitAges:
@@ -22,16 +22,23 @@ class UnitAges:
         """Steps since then."""
         return {name: [step - start for start in starts] for name, starts in self._steps.items()}
 
-    def update(self, before: NetworkGraph, after: NetworkGraph, chosen: Sequence[Candidate], step: int) -> None:
-        """Follow an event: units keep their place in the order, new ones come last.
+    def update(
+        self,
+        before: NetworkGraph,
+        after: NetworkGraph,
+        chosen: Sequence[Candidate],
+        insertions: Sequence[Deepening],
+        step: int,
+    ) -> None:
+        """Follow an event: units keep their place in the order, new ones come last; those of copied blocks are new.
 
         Args:
             before: the graph before the event.
             after: the graph after it.
             chosen: what was installed.
+            insertions: of layers and blocks among it.
             step: of the training.
         """
-        insertions = [c.insertion for c in chosen if isinstance(c, NewLayer)]
         steps = {}
         for name, site in before.sites.items():
             own = [c for c in chosen if c.site == name]

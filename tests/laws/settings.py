@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import Any
 
 from growsearch.growth import Strategy
-from growsearch.registry import lookup
+from growsearch.registry import lookup, names
 
 CHEAP: dict[str, Any] = {"steps": 2, "every": 2, "first": 2, "count": 2, "patience": 1, "data": 3, "samples": 1}
 
@@ -26,6 +26,11 @@ def cheap(group: str, name: str, **given: Any) -> dict[str, dict[str, Any]]:
         elif info.is_required() and field not in parameters:
             parameters[field] = 1
     return {name: parameters}
+
+
+def hows() -> list[str]:
+    """Initializers of units and of layers; those of blocks need a chain of them, see `tests/growth/test_blocks.py`."""
+    return [how for how in names("how") if not strategy_class("how", how).stacks()]  # type: ignore[attr-defined]
 
 
 def grows_depth(how: str) -> bool:

@@ -12,13 +12,13 @@ from torch import nn
 from growsearch import GrowthRefused, InputError
 from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
-from tests.laws.settings import cheap, grows_depth
+from tests.laws.settings import cheap, grows_depth, hows
 
 COMBINATIONS = sorted(
     {
-        *itertools.product(["interval"], names("where"), names("how")),
+        *itertools.product(["interval"], names("where"), hows()),
         *itertools.product(names("when"), names("where"), ["random"]),
-        *itertools.product(names("when"), ["uniform"], names("how")),
+        *itertools.product(names("when"), ["uniform"], hows()),
     }
 )
 STEPS = 5
@@ -63,7 +63,7 @@ def test_every_combination_grows_and_goes_on_training(
     assert bool(torch.isfinite(objective(model, batch_for(model))))
 
 
-@pytest.mark.parametrize(("where", "how"), list(itertools.product(names("where"), names("how"))))
+@pytest.mark.parametrize(("where", "how"), list(itertools.product(names("where"), hows())))
 def test_a_network_without_room_is_refused_with_a_reason(where: str, how: str) -> None:
     """Negative control: one linear layer has no hidden units, and no place but its output to insert a layer."""
     model = nn.Sequential(nn.Linear(4, 3))

@@ -13,11 +13,10 @@ import growsearch
 from growsearch import GrowthRefused
 from growsearch.growth.learning import require_learning
 from growsearch.growth.units import SiteEnds
-from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, mlp, objective
-from tests.laws.settings import cheap, grows_depth, is_exact
+from tests.laws.settings import cheap, grows_depth, hows, is_exact
 
-HOW = [name for name in names("how") if not grows_depth(name)]
+HOW = [name for name in hows() if not grows_depth(name)]
 Setting = tuple[Callable[[], nn.Module], str, list[str], list[str]]
 
 
@@ -71,7 +70,9 @@ def grown(
         for name in layers:
             model.get_submodule(name).requires_grad_(False)
     optimizer = torch.optim.SGD(held if by == "optimizer" else model.parameters(), lr=0.1)
-    batch, reason = batch_for(model) if build is not two_ways else batch_for(mlp()), None
+    # A layer that reads more numbers than there are samples can do all that the loss asks for: `tiny` adds nothing.
+    size = 96 if how == "tiny" else 16
+    batch, reason = batch_for(model if build is not two_ways else mlp(), size), None
     try:
         growsearch.grow(
             model, batch[0], {site: 2}, cheap("how", how), optimizer, objective=objective, batches=[batch, batch, batch]
@@ -118,7 +119,7 @@ def test_every_new_unit_learns(how: str, frozen: str, by: str) -> None:
         assert stays(how, frozen, by, setting) == [], name
 
 
-@pytest.mark.parametrize("how", [name for name in HOW if is_exact(name) and name != "split"])
+@pytest.mark.parametrize("how", [name for name in HOW if is_exact(name) and name not in ("split", "variance_transfer")])
 def test_zeros_move_to_the_side_that_trains(how: str) -> None:
     """Where that preserves the function, nothing is refused."""
     for frozen in ("consumers", "producers"):

@@ -13,9 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from growsearch import Grower
 from growsearch.errors import GrowthFailed, TraceError
-from growsearch.registry import names
 from tests.growth.tasks import cnn, grower_for, mlp, same, train
-from tests.laws.settings import cheap, is_exact
+from tests.laws.settings import cheap, hows, is_exact
 
 PLAIN = (bool, int, float, str, tuple, type(None))
 
@@ -117,7 +116,7 @@ def changed(before: dict[str, Any], after: dict[str, Any]) -> set[str]:
 
 @pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
 @pytest.mark.parametrize("failure", FAILURES, ids=lambda f: f.__name__)
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_a_failed_growth_leaves_no_trace(
     how: str, failure: Callable[[pytest.MonkeyPatch], type[Exception] | None], build: Callable[[], nn.Module]
 ) -> None:
@@ -140,7 +139,7 @@ def test_a_failed_growth_leaves_no_trace(
     assert [event.refused for event in events] == [None]
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_a_growth_that_succeeds_shows_in_the_snapshot(how: str) -> None:
     """Negative control: all that is compared does change with a growth, but for gradients and random state."""
     model, optimizer, grower = prepared(how, mlp)

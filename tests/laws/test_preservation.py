@@ -11,14 +11,14 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch import GrowthRefused
-from growsearch.registry import lookup, names
+from growsearch.registry import lookup
 from growsearch.surgery import outputs_of, relative_difference
 from tests.laws.models import LAYERS, PATTERNS, SEEDS, TORCHVISION, Subject, randomise
-from tests.laws.settings import is_exact
+from tests.laws.settings import hows, is_exact
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
 ROUNDING = 1e-15
-NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
+NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton", "steepest_split", "tiny")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
 
@@ -41,7 +41,7 @@ def spec(how: str) -> dict[str, dict[str, int]]:
     return {how: {k: v for k, v in QUICK.items() if k in fields}}
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: str) -> None:
     subject, model = network
     x = torch.randn(subject.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)
