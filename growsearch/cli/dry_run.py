@@ -19,7 +19,8 @@ def dry_run(config: RunConfig, as_json: bool) -> None:
     policies = config.policy_configs()
     coming = forecasts(policies)
     plans = {name: plan_of(policy, coming.get(name)) for name, policy in policies.items()}
-    controls, warnings = planned_controls(policies, config.controls), forecast_warnings(coming)
+    controls = planned_controls(policies, config.control_kinds, config.envelope_sizes)
+    warnings = forecast_warnings(coming)
     if as_json:
         named = [control.name for control in controls]
         emit({"seeds": config.seeds, "policies": plans, "controls": named, "warnings": warnings})
@@ -44,7 +45,16 @@ def dry_run(config: RunConfig, as_json: bool) -> None:
     beside = f" and {len(controls)} controls ({', '.join(control.name for control in controls)})" if controls else ""
     runs = (len(plans) + len(controls)) * config.seeds
     show(*(f"warning: {warning}" for warning in warnings))
-    show(f"{len(plans)} policies{beside} x {config.seeds} seeds = {runs} runs")
+    pilots = _pilot_words(config, len(plans) + len(controls))
+    show(f"{len(plans)} policies{beside} x {config.seeds} seeds = {runs} runs{pilots}")
+
+
+def _pilot_words(config: RunConfig, arms: int) -> str:
+    """What tuning adds."""
+    if config.tune is None:
+        return ""
+    rates, seeds = len(config.tune.learning_rates), len(config.tune.pilot_seeds)
+    return f", and before them {rates} learning rates x {seeds} pilot seeds of each = {arms * rates * seeds} pilot runs"
 
 
 def _by_network(plans: dict[str, Any]) -> dict[str, list[str]]:

@@ -127,11 +127,13 @@ class RunProgress:
 
 
 def _measured(result: RunResult) -> str:
-    """What the run came to on the test set."""
+    """What the run came to on the test set, or where that was not read on validation data."""
     from growsearch.comparison.metric import metric_of_result
 
     plain = result.plain()
     metric = metric_of_result(plain)
+    if plain.get(metric.key) is None:
+        metric = metric.on_validation()
     return f"{metric.words} {metric.show(plain[metric.key])}"
 
 

@@ -54,10 +54,12 @@ def train(
 def _show_results(results: dict[str, Any], report: Path) -> None:
     from growsearch.comparison import results_from
     from growsearch.report.control_section import controls_table
+    from growsearch.report.envelope_section import envelope_table, tuning_table
     from growsearch.report.results_table import results_table
     from growsearch.report.verdict import control_lines, verdict_lines
 
     found = results_from(results)
     shown, controls = found.conclusions, controls_table(found)
-    show(as_rich(results_table(found)), *([as_rich(controls)] if controls.rows else []))
+    others = [one for one in (controls, envelope_table(shown), tuning_table(shown)) if one.rows]
+    show(as_rich(results_table(found)), *map(as_rich, others))
     show(*verdict_lines(shown), *control_lines(shown), f"report: {report}")

@@ -8,11 +8,12 @@ from typing import Any
 
 import yaml
 
+from growsearch.comparison.arm_job import ArmJob
 from growsearch.comparison.conclusions import reference_of
-from growsearch.comparison.control_job import control_jobs
-from growsearch.comparison.controls import planned_controls
 from growsearch.comparison.forecast import forecast_warnings, forecasts
+from growsearch.comparison.planned_jobs import planned_jobs
 from growsearch.comparison.results import gather
+from growsearch.comparison.tuning import tuning
 from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
@@ -25,7 +26,7 @@ from growsearch.loggers import check_loggers
 from growsearch.runs.environment import write_environment
 from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, RESULTS, run_of
+from growsearch.runs.layout import CONFIG, RESULTS
 from growsearch.runs.lock import held
 from growsearch.runs.reading import read_yaml
 from growsearch.training.precision import resolve_device
@@ -45,7 +46,8 @@ def compare(
 
     Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
     `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
-    and does not stop the others; only its own controls, which begin when it has finished, fail with it. `loggers`
+    and does not stop the others; only its own controls, which begin when it has finished, fail with it. Where the file
+    tunes learning rates, pilot runs go first; one that diverges is no failure. `loggers`
     (names) are told of every run. `progress` gets a `JobsStarted` at the beginning, which warns of policies that cannot
     grow in so short a run, or not to their budget, and then what every run tells (`OfRun`).
 
@@ -65,13 +67,7 @@ def compare(
     compute_device = str(resolve_device(device))
     policies = config.policy_configs()
     reference_of(policies, config.reference)
-    controls = planned_controls(policies, config.controls)
-    jobs: list[Job] = [
-        Job(policy, seed, policy_config, run_of(folder, policy, seed), compute_device, loggers=tuple(loggers))
-        for policy, policy_config in policies.items()
-        for seed in range(config.seeds)
-    ]
-    jobs += control_jobs(controls, jobs)
+    jobs = planned_jobs(config, folder, compute_device, loggers)
     with held(folder):
         _claim(folder, config)
         results = _run(config, folder, jobs, compute_device, workers, progress or _silent)
@@ -80,22 +76,24 @@ def compare(
 
 
 def _run(
-    config: RunConfig, folder: Path, jobs: list[Job], device: str, workers: int | None, watch: Watcher
+    config: RunConfig, folder: Path, jobs: list[ArmJob], device: str, workers: int | None, watch: Watcher
 ) -> dict[str, Any]:
     """Run what is not finished; the content of `results.json`."""
     policies = config.policy_configs()
-    open_jobs = checked_and_ordered([job for job in jobs if job.finished() is None])
+    open_jobs = checked_and_ordered([job for job in jobs if job.open])
     cores = core_count()
     workers = max(1, min(workers or (cores if device == "cpu" else 1), len(open_jobs)))
     threads = max(1, cores // workers)
-    begun = {job.policy for job in open_jobs}
+    begun = {job.arm for job in open_jobs}
     warnings = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
     write_environment(folder, describe_environment(device, workers, threads, config.seeds))
     finished = len(jobs) - len(open_jobs)
     watch(JobsStarted(len(jobs), finished, workers, tuple(warnings)))
     with terminated_as_interrupted():
         failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
-    return gather(jobs, failures, reference_of(policies, config.reference))
+    failures = [failure for failure in failures if not failure.tolerated]
+    arms = [job for job in jobs if not job.pilot]
+    return gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
 
 
 def _claim(folder: Path, config: RunConfig) -> None:

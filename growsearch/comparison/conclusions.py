@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass
 from statistics import fmean
 from typing import Any
@@ -12,12 +12,15 @@ from growsearch.comparison.advice import Advice, Evidence, advise
 from growsearch.comparison.benefit import Benefit, benefits
 from growsearch.comparison.control_differences import ControlConclusions, ControlRuns, Differences, conclude_controls
 from growsearch.comparison.controls import Control
+from growsearch.comparison.envelope import Envelope
 from growsearch.comparison.metric import Metric, Policies, metric_of
 from growsearch.comparison.outcome import GrowthOutcome
 from growsearch.comparison.pairs import Pair, all_pairs
 from growsearch.comparison.sentence import verdict_sentence
+from growsearch.comparison.should_grow import ShouldGrow, should_grow, with_answer
 from growsearch.comparison.sizes import best_by_size
 from growsearch.comparison.table import best_first, policy_rows
+from growsearch.comparison.tuning import Tuning
 from growsearch.errors import InputError
 from growsearch.registry import nearest
 from growsearch.runs.files import to_json
@@ -42,7 +45,8 @@ class Conclusions:
 
     `metric` is the key that policies are ranked by, `metric_words` its name, `percent` how its values are shown.
     `better` and `worse` are the policies that differ significantly from the `reference`. `seeds_needed` is None where
-    nothing is tested. `policies` are those with a finished seed.
+    nothing is tested. `policies` are those with a finished seed. `should_grow` answers by the `envelopes`, the fixed
+    sizes beside each growing policy, where the file asked for these; `tuning` is of its learning rates.
     """
 
     metric: str
@@ -61,6 +65,9 @@ class Conclusions:
     controls: ControlConclusions
     benefits: tuple[Benefit, ...]
     advice: Advice
+    envelopes: tuple[Envelope, ...] = ()
+    should_grow: ShouldGrow | None = None
+    tuning: Tuning | None = None
 
     def plain(self) -> dict[str, Any]:
         """Return them as JSON has them."""
@@ -96,6 +103,8 @@ def conclude(
     reference: str | None = None,
     growth: GrowthOutcome | None = None,
     controls: ControlRuns | None = None,
+    envelopes: Sequence[Envelope] = (),
+    tuning: Tuning | None = None,
 ) -> Conclusions:
     """Draw all conclusions from the numbers of a comparison.
 
@@ -107,6 +116,8 @@ def conclude(
         reference: The policy that the others are tested against; None is the default one.
         growth: What growth came to; None where all policies grew as asked.
         controls: What there is to control growing policies with.
+        envelopes: Fixed sizes beside growing policies; where there are any, they say whether to grow.
+        tuning: What the pilot runs chose.
     """
     metric, reference = metric_of(policies), reference_of(policies, reference)
     growth, controls = growth or GrowthOutcome(), controls or ControlRuns()
@@ -116,6 +127,9 @@ def conclude(
     said = conclude_controls(metric, policies, pairs, controls)
     rows = best_first(row for row in policy_rows(policies, reference, pairs, growth.not_grown) if row.seeds)
     drawn = tuple(benefits(metric, rows, said.differences))
+    answer = should_grow(metric, envelopes)
+    if answer is not None:
+        drawn = tuple(one for one in drawn if one.action != "growing")
     sentence = verdict_sentence(metric, policies, reference, pairs)
     sentence = f"{growth.sentence} {sentence}" if growth.sentence else sentence
     if len(rows) < 2:
@@ -144,7 +158,10 @@ def conclude(
         growth=growth,
         controls=said,
         benefits=drawn,
-        advice=advice,
+        advice=with_answer(advice, answer, tuning.warning if tuning else None),
+        envelopes=tuple(envelopes),
+        should_grow=answer,
+        tuning=tuning,
     )
 
 

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from growsearch.comparison.controls import Control
+from growsearch.comparison.controls import ENVELOPE, Control
 from growsearch.comparison.found_controls import lacking_controls, lacking_sentence
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair, by_seed, paired, tested_together
@@ -91,8 +91,8 @@ def conclude_controls(
 ) -> ControlConclusions:
     """Compare every growing policy with its controls, and say which lack.
 
-    The tests of the controls that the file asked for are one family: their p-values are adjusted for each other, and
-    apart from those of the comparisons with the reference.
+    The tests of the controls that the file asked for, but for the envelope's sizes, are one family: their p-values are
+    adjusted for each other, and apart from those of the comparisons with the reference.
 
     Args:
         metric: What policies are ranked by.
@@ -101,9 +101,11 @@ def conclude_controls(
         controls: What there is to compare with.
     """
     both = {**policies, **controls.rows}
-    asked = [(one, pair) for one in controls.planned if (pair := paired(metric, both, one.of, one.name))]
+    family = [one for one in controls.planned if one.kind != ENVELOPE]
+    asked = [(one, pair) for one in family if (pair := paired(metric, both, one.of, one.name))]
     tested = tested_together(metric, [pair for _, pair in asked])
-    known = Differences(both, [*pairs, *tested])
+    sizes = [paired(metric, both, one.of, one.name) for one in controls.planned if one.kind == ENVELOPE]
+    known = Differences(both, [*pairs, *tested, *(pair for pair in sizes if pair)])
     lacking = lacking_controls(controls.found)
     return ControlConclusions(
         pairs=tuple(tested),

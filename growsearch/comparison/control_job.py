@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 
+from growsearch.comparison.arm_job import ArmJob, chosen_factor
 from growsearch.comparison.controls import RETRAINED, Control
 from growsearch.config import RunConfig
 from growsearch.config.models import GrowthConfig
-from growsearch.errors import GrowsearchError
 from growsearch.execution.job import Job
 from growsearch.execution.trial import estimated_flops
-from growsearch.runs.events import Progress
-from growsearch.runs.records import RunResult
-from growsearch.training import Architecture, finished_result, require_retrainable, run_one
+from growsearch.training import Architecture, require_retrainable
 from growsearch.training.setup import set_up
 
 
 @dataclass(frozen=True, kw_only=True)
-class ControlJob(Job):
-    """A control's run; `origin` is the run of the growing policy with the same seed, `config` is without growth."""
+class ControlJob(ArmJob):
+    """A control's run; `config` is without growth.
+
+    `origins` are the run of the growing policy with the same seed; for a pilot run all pilot runs of that policy, of
+    which the one at the chosen learning rate and with the same seed counts.
+    """
 
     control: Control
-    origin: Job
+    origins: tuple[ArmJob, ...]
 
     @property
     def retrains(self) -> bool:
@@ -29,64 +32,46 @@ class ControlJob(Job):
         return self.control.retrains
 
     @property
-    def after(self) -> Job:
+    def after(self) -> tuple[Job, ...]:
         """See `Job.after`."""
-        return self.origin
-
-    def finished(self) -> RunResult | None:
-        """Return the result, where it belongs to what the origin is now."""
-        if self.origin.finished() is None:
-            return None
-        return finished_result(self.folder, self._resolved(), self.seed, self._architecture())
+        return (*self.origins, *self.pilots)
 
     def preflight(self) -> float:
         """It costs as much as its origin; a network that is trained anew has to be one that can be initialised anew."""
-        setup = set_up(self.origin.config, self.seed, "cpu")
+        setup = set_up(self.origins[0].config, self.seed, "cpu")
+        self.require_validation(setup)
         if self.retrains:
             require_retrainable(self.config, setup.data.input_shape, setup.data.outputs)
+        if self.control.size:
+            set_up(self.config, self.seed, "cpu", data=setup.data)
         return estimated_flops(setup)
 
-    def run(self, progress: Progress) -> None:
-        """Train the network that the origin has made known, for as long."""
-        run_one(
-            self._resolved(),
-            self.seed,
-            self.folder,
-            self.device,
-            progress,
-            loggers=self.loggers,
-            architecture=self._architecture(),
-        )
-
-    def _resolved(self) -> RunConfig:
-        """The configuration, at equal compute with the FLOPs that the origin has used."""
+    def resolved(self) -> RunConfig | None:
+        """See `ArmJob.resolved`; at equal compute with the FLOPs that the origin has used."""
+        config, origin = super().resolved(), self._origin()
+        result = origin.finished() if origin is not None else None
+        if config is None or result is None:
+            return None
         if self.control.kind == RETRAINED:
-            return self.config
-        result = self.origin.finished()
-        if result is None:
-            raise GrowsearchError(f"{self.origin.folder} has no result any more: run the comparison again")
+            return config
         length = {"epochs": None, "steps": None, "flops": float(result.training_flops)}
-        return self.config.model_copy(update={"training": self.config.training.model_copy(update=length)})
+        return config.model_copy(update={"training": config.training.model_copy(update=length)})
 
-    def _architecture(self) -> Architecture | None:
-        return Architecture.of(self.origin.folder) if self.retrains else None
+    def architecture(self) -> Architecture | None:
+        """See `ArmJob.architecture`; that of the origin where the control retrains it."""
+        origin = self._origin() if self.retrains else None
+        return None if origin is None else Architecture.of(origin.folder)
+
+    def _origin(self) -> ArmJob | None:
+        """The run that it is the control of; None while that is not known."""
+        if not self.pilot:
+            return self.origins[0]
+        factor = chosen_factor(self.origins)
+        return next((one for one in self.origins if one.factor == factor and one.seed == self.seed), None)
 
 
-def control_jobs(controls: list[Control], jobs: list[Job]) -> list[ControlJob]:
-    """A job for every control and every seed of its policy."""
-    configs = {job.policy: job.config for job in jobs}
-    return [
-        ControlJob(
-            control.name,
-            job.seed,
-            configs[control.network].model_copy(update={"growth": GrowthConfig()}),
-            job.folder.parents[1] / control.name / job.folder.name,
-            job.device,
-            loggers=job.loggers,
-            control=control,
-            origin=job,
-        )
-        for control in controls
-        for job in jobs
-        if job.policy == control.of
-    ]
+def control_config(control: Control, configs: Mapping[str, RunConfig]) -> RunConfig:
+    """Return what a control trains, but for how long; `configs` are the policies'."""
+    config = configs[control.network]
+    network = {**config.network, **control.size}
+    return config.model_copy(update={"network": network, "growth": GrowthConfig()})

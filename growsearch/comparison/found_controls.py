@@ -43,13 +43,14 @@ def find_controls(policies: Mapping[str, Grown], controls: Mapping[str, Control]
     `controls` are those of the file that have a finished run, by name. Policies without one are left out.
     """
     made = {(control.of, control.kind): name for name, control in controls.items()}
+    finals = {control.of: name for name, control in controls.items() if control.final}
     growing = {name: one for name, one in policies.items() if one.config.growth.changes_size}
     fixed = {name: one for name, one in policies.items() if not one.config.growth.changes_size}
     found: dict[str, dict[str, str | None]] = {}
     for name, one in growing.items():
         found[name] = {
             SMALL: _fixed(fixed, one, one.seed, _SAME_SIZE),
-            BIG: _fixed(fixed, one, one.final, _FINAL_SIZE),
+            BIG: _fixed(fixed, one, one.final, _FINAL_SIZE) or finals.get(name),
             RETRAINED: made.get((name, RETRAINED)),
         }
         if one.final > one.seed:

@@ -11,11 +11,13 @@ from typing import Any
 from growsearch.comparison.conclusions import Conclusions, conclude, conclusions_of
 from growsearch.comparison.control_differences import ControlRuns
 from growsearch.comparison.control_job import ControlJob
+from growsearch.comparison.envelope import envelopes
 from growsearch.comparison.found_controls import Grown, find_controls
 from growsearch.comparison.metric import Policies, metric_of
 from growsearch.comparison.outcome import GrowthOutcome, Outcome, growth_outcome
 from growsearch.comparison.table import TableRow, best_first, control_rows, policy_rows
 from growsearch.comparison.trajectory import trajectories
+from growsearch.comparison.tuning import Tuning
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
 from growsearch.runs.layout import RESULTS
@@ -113,11 +115,18 @@ class _Found:
         return int(self.result["active_parameters"])
 
 
-def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | None = None) -> dict[str, Any]:
+def gather(
+    jobs: Sequence[Job], failures: Sequence[Failure], reference: str | None = None, tuning: Tuning | None = None
+) -> dict[str, Any]:
     """Return the content of `results.json`, from what the runs of these jobs have left.
 
-    `reference` is the policy that the others are tested against; None is the default one. Controls are apart from the
-    policies.
+    Controls are apart from the policies.
+
+    Args:
+        jobs: of policies and controls.
+        failures: of runs that did not finish.
+        reference: the policy that the others are tested against; None is the default one.
+        tuning: what the pilot runs chose.
     """
     found: dict[str, list[_Found]] = {job.policy: [] for job in jobs}
     for job in sorted(jobs, key=lambda job: job.seed):
@@ -132,15 +141,20 @@ def gather(jobs: Sequence[Job], failures: Sequence[Failure], reference: str | No
     growth = growth_outcome(_outcomes(runs))
     made = {name: control for name, control in controls.items() if rows[name]["seeds"]}
     there = find_controls(_grown(runs, growth), made)
-    conclusions = conclude(policies, reference, growth, ControlRuns(tuple(controls.values()), rows, there))
-    logs = {name: [[row.plain() for row in read_rows(run.job.folder)] for run in own] for name, own in runs.items()}
+    logs = {
+        name: {run.job.seed: [row.plain() for row in read_rows(run.job.folder)] for run in own}
+        for name, own in found.items()
+    }
+    beside = envelopes(metric_of(policies), {**policies, **rows}, tuple(controls.values()), logs)
+    planned = ControlRuns(tuple(controls.values()), rows, there)
+    conclusions = conclude(policies, reference, growth, planned, beside, tuning)
     samples = [run.result.get("samples") for own in found.values() for run in own]
     return {
         "samples": samples[0] if samples and all(one == samples[0] for one in samples) else None,
         "policies": policies,
         "controls": {name: {**control.plain(), **rows[name]} for name, control in controls.items()},
         "verdict": conclusions.plain(),
-        "trajectories": trajectories(logs, metric_of(policies)),
+        "trajectories": trajectories({name: list(logs[name].values()) for name in policies}, metric_of(policies)),
         "failures": [
             {"policy": failure.policy, "seed": failure.seed, "reason": failure.reason}
             for failure in sorted(failures, key=lambda failure: (failure.policy, failure.seed))

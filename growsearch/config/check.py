@@ -8,13 +8,21 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import (
+    CONTROL_KINDS,
+    BudgetConfig,
+    EnvelopeControl,
+    GrowthConfig,
+    SearchConfig,
+    TrainingConfig,
+    TuneConfig,
+)
 from growsearch.config.problems import Problem, check_model, problem, show
 from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 
-KEYS = ("data", "network", "training", "growth", "task", "search", "policies", "seeds", "reference", "controls")
+KEYS = ("data", "network", "training", "growth", "task", "search", "policies", "seeds", "reference", "controls", "tune")
 POLICY_KEYS = ("data", "network", "training", "growth")
 POLICY_NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9_-]{0,63}")
 
@@ -54,6 +62,7 @@ def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple
         ("seeds", _check_seeds),
         ("reference", _check_reference),
         ("controls", _check_controls),
+        ("tune", _check_tune),
     ):
         if data.get(key) is not None:
             sections[key], more = checker(data[key])
@@ -62,7 +71,7 @@ def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple
         path, advice = ("network", "name"), "it is imported, which runs its code: pass --allow-import to allow that"
         problems.append(problem(path, advice, found=data["network"]["name"]))
     if not problems:
-        problems += _check_budget(sections) + _check_length(sections)
+        problems += _check_budget(sections) + _check_length(sections) + _check_pilots(sections)
     return sections, problems
 
 
@@ -149,15 +158,28 @@ def _check_reference(value: Any) -> tuple[str, list[Problem]]:
     return value, []
 
 
-def _check_controls(value: Any) -> tuple[tuple[str, ...], list[Problem]]:
+def _check_controls(value: Any) -> tuple[tuple[str | EnvelopeControl, ...], list[Problem]]:
+    """The kinds of controls in their usual order, `envelope` with its options where it has any."""
     if not isinstance(value, list):
         return (), [problem(("controls",), "must be a list", found=show(value), allowed=CONTROL_KINDS)]
-    unknown = [
-        problem(("controls", index), "unknown control", found=show(one), allowed=CONTROL_KINDS, name=str(one))
-        for index, one in enumerate(value)
-        if one not in CONTROL_KINDS
-    ]
-    return tuple(one for one in CONTROL_KINDS if one in value), unknown
+    problems: list[Problem] = []
+    found: dict[str, str | EnvelopeControl] = {}
+    for index, one in enumerate(value):
+        path: KeyPath = ("controls", index)
+        if isinstance(one, Mapping) and list(one) == ["envelope"]:
+            envelope, more = check_model(EnvelopeControl, one, path)
+            problems += more
+            if envelope is not None:
+                found["envelope"] = envelope if envelope.envelope.sizes else "envelope"
+        elif one in CONTROL_KINDS:
+            found.setdefault(one, one)
+        else:
+            problems.append(problem(path, "unknown control", found=show(one), allowed=CONTROL_KINDS, name=str(one)))
+    return tuple(found[kind] for kind in CONTROL_KINDS if kind in found), problems
+
+
+def _check_tune(value: Any) -> tuple[TuneConfig | None, list[Problem]]:
+    return check_model(TuneConfig, value, ("tune",))
 
 
 def _check_growth(value: Any) -> tuple[GrowthConfig | None, list[Problem]]:
@@ -229,6 +251,17 @@ def _check_length(sections: Mapping[str, Any]) -> list[Problem]:
     advice = "the cost of a step is not followed where gradient descent chooses the size: give epochs or steps"
     found = f"flops {sections['training'].flops:g}, soft {next(iter(growth.soft))}"
     return [problem(("training", "flops"), advice, found=found)]
+
+
+def _check_pilots(sections: Mapping[str, Any]) -> list[Problem]:
+    """The seeds that choose a learning rate are none of those that are compared."""
+    tune: TuneConfig | None = sections.get("tune")
+    seeds = sections.get("seeds", 1)
+    both = [seed for seed in tune.pilot_seeds if seed < seeds] if tune is not None else []
+    if not both:
+        return []
+    advice = f"pilot seeds choose the learning rate, so they must not be among the seeds compared, 0 to {seeds - 1}"
+    return [problem(("tune", "pilot_seeds"), advice, found=show(both), allowed=[f"{seeds} and above"])]
 
 
 def _without_nulls(value: Any) -> Any:

@@ -14,10 +14,11 @@ SCHEDULE_OPTIONS: dict[str, tuple[str, ...]] = {
     "constant": ("warmup",),
     "cosine": ("warmup", "final"),
     "step": ("warmup", "milestones", "factor"),
+    "wsd": ("warmup", "decay", "final"),
 }
 
 
-ControlKind = Literal["retrained", "equal_compute", "small_equal_compute"]
+ControlKind = Literal["retrained", "equal_compute", "small_equal_compute", "envelope"]
 CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 
 
@@ -25,6 +26,39 @@ class Section(BaseModel):
     """Base of the sections: immutable, no unknown keys, no infinities."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class EnvelopeConfig(Section):
+    """Fixed networks that a user could have had in place of a growing one, each with the grown run's FLOPs."""
+
+    sizes: tuple[Positive, ...] = Field(
+        (), description="values of network.depth or network.width, beside the seed's and the final size"
+    )
+
+
+class EnvelopeControl(Section):
+    """The control `envelope` with its options."""
+
+    envelope: EnvelopeConfig
+
+
+class TuneConfig(Section):
+    """Learning rates that every policy and control is tried with, on seeds that are not compared."""
+
+    learning_rates: Annotated[tuple[Positive, ...], Field(min_length=2)] = Field(
+        (0.5, 1.0, 2.0), description="multiples of training.optimizer.lr"
+    )
+    pilot_seeds: Annotated[tuple[Annotated[int, Field(ge=0)], ...], Field(min_length=1)] = Field(
+        (100,), description="seeds of the runs that choose, by the loss on validation data; none of the compared ones"
+    )
+
+    @model_validator(mode="after")
+    def _each_once(self) -> Self:
+        for name in ("learning_rates", "pilot_seeds"):
+            values = getattr(self, name)
+            if list(values) != sorted(set(values)):
+                raise ValueError(f"{name} must rise (found {list(values)})")
+        return self
 
 
 def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str, ...]], always: set[str]) -> None:
@@ -37,9 +71,10 @@ def _refuse_foreign(section: BaseModel, name: str, options: dict[str, tuple[str,
 class ScheduleConfig(Section):
     """How the learning rate changes; times are shares of the training, so they fit epochs and steps."""
 
-    name: Literal["constant", "cosine", "step"] = "constant"
+    name: Literal["constant", "cosine", "step", "wsd"] = "constant"
     warmup: Share = Field(0.0, description="share of the training over which the rate rises linearly from 0")
-    final: Share = Field(0.0, description="cosine: the rate at the end, as a share of lr")
+    final: Share = Field(0.0, description="cosine and wsd: the rate at the end, as a share of lr")
+    decay: Share = Field(0.2, description="wsd: the last share of the training, over which the rate falls")
     milestones: tuple[Share, ...] = Field((), description="step: after these shares of the training the rate drops")
     factor: Annotated[float, Field(gt=0, lt=1)] = Field(0.1, description="step: what each milestone multiplies it by")
 
@@ -76,7 +111,11 @@ class TrainingConfig(Section):
         "are not imported, whose forward might depend on more than tensors",
     )
     augment: AugmentConfig | None = None
+    clip: Positive | None = Field(None, description="most that the norm of all gradients together may be; null: any")
     evaluate_every: Annotated[int, Field(ge=1)] = Field(1, description="epochs between evaluations")
+    rows: Annotated[int, Field(ge=1)] | None = Field(
+        None, description="evaluations in a run, evenly over its FLOPs or steps, in the place of evaluate_every"
+    )
 
     @model_validator(mode="after")
     def _one_length(self) -> Self:
@@ -96,7 +135,11 @@ class BudgetConfig(Section):
     """Where growth stops, in exactly one measure."""
 
     width: Positive | None = Field(None, description="width multiplier of the grown network, as in network.width")
+    depth: Annotated[float, Field(ge=1, allow_inf_nan=False)] | None = Field(
+        None, description="blocks of the grown network, as a multiple of the seed network's"
+    )
     units: Annotated[int, Field(ge=1)] | None = Field(None, description="units of all sites together")
+    blocks: Annotated[int, Field(ge=1)] | None = Field(None, description="blocks of the grown network")
     parameters: Limits | None = Field(None, description="of the whole network; a list holds a limit for each event")
     flops: Limits | None = Field(None, description="forward FLOPs of one sample; a list holds a limit for each event")
 
@@ -107,7 +150,8 @@ class BudgetConfig(Section):
             raise ValueError("a list of limits needs at least one")
         if len(given) != 1:
             raise ValueError(
-                f"give exactly one of width, units, parameters and flops (found {', '.join(given) or 'none'})"
+                "give exactly one of width, depth, units, blocks, parameters and flops (found "
+                f"{', '.join(given) or 'none'})"
             )
         return self
 
@@ -119,12 +163,24 @@ class StatisticsConfig(Section):
     batch_size: Annotated[int, Field(ge=1)] | None = Field(None, description="samples of a batch; null: the training's")
 
 
+class RewarmConfig(Section):
+    """After an event the learning rate rises linearly again."""
+
+    steps: Annotated[int, Field(ge=1)] = Field(description="steps that it takes")
+    scope: Literal["new", "all"] = Field("new", description="the new weights, or all of the network")
+
+
 class NewUnitsConfig(Section):
     """How new units are treated."""
 
     age: Annotated[int, Field(ge=0)] = Field(0, description="steps before a new unit may be split or removed")
     boost: Positive = Field(1.0, description="factor of the learning rate of new units")
     steps: Annotated[int, Field(ge=0)] = Field(0, description="how many steps the boost lasts")
+    learning_rate: Literal["base", "cohort"] = Field(
+        "base", description="cohort: times the norm of an event's weights over that of the oldest in a parameter"
+    )
+    floor: Share = Field(0.1, description="least factor of a cohort; 0: weights that start at 0 stay there")
+    rewarm: RewarmConfig | None = Field(None, description="a warm-up of the learning rate after each event")
 
     @model_validator(mode="after")
     def _both(self) -> Self:

@@ -10,7 +10,15 @@ from pydantic import Field
 
 from growsearch.config.check import check_sections, grown_width
 from growsearch.config.merge import merge
-from growsearch.config.models import ControlKind, GrowthConfig, SearchConfig, Section, TrainingConfig
+from growsearch.config.models import (
+    ControlKind,
+    EnvelopeControl,
+    GrowthConfig,
+    SearchConfig,
+    Section,
+    TrainingConfig,
+    TuneConfig,
+)
 from growsearch.config.problems import Problem
 from growsearch.errors import ConfigError
 
@@ -20,8 +28,9 @@ class RunConfig(Section):
 
     `data`, `network` and `task` (None: the data's own) are `{"name": ..., parameter: value}` (or `{"layers": [...]}`),
     `policies` the overrides as the file gives them, `reference` the policy that the others are tested against,
-    `controls` what is trained beside the policies that grow. `path` is the file that it came from; `allow_import`
-    whether a network may be made by any importable callable. Both are not part of the configuration itself.
+    `controls` what is trained beside the policies that grow, `tune` the learning rates that all are tried with. `path`
+    is the file that it came from; `allow_import` whether a network may be made by any importable callable. Both are not
+    part of the configuration itself.
     """
 
     data: dict[str, Any]
@@ -33,7 +42,8 @@ class RunConfig(Section):
     policies: dict[str, dict[str, Any]] = {}
     seeds: int = Field(1, ge=1)
     reference: str | None = None
-    controls: tuple[ControlKind, ...] = ()
+    controls: tuple[ControlKind | EnvelopeControl, ...] = ()
+    tune: TuneConfig | None = None
     path: Path | None = Field(None, exclude=True)
     allow_import: bool = Field(False, exclude=True)
 
@@ -45,13 +55,23 @@ class RunConfig(Section):
     def policy_configs(self) -> dict[str, RunConfig]:
         """One configuration without policies for every policy; the file itself as `run` where it has none."""
         base = self.to_dict()
-        base.pop("reference", None)
-        base.pop("controls", None)
+        for key in ("reference", "controls", "tune"):
+            base.pop(key, None)
         policies = base.pop("policies", None) or {"run": {}}
         return {
             name: normalized(merge(base, overrides), self.allow_import).model_copy(update={"path": self.path})
             for name, overrides in policies.items()
         }
+
+    @property
+    def control_kinds(self) -> tuple[ControlKind, ...]:
+        """The kinds of controls, without their options."""
+        return tuple("envelope" if isinstance(one, EnvelopeControl) else one for one in self.controls)
+
+    @property
+    def envelope_sizes(self) -> tuple[float, ...]:
+        """The sizes that the control `envelope` names."""
+        return next((one.envelope.sizes for one in self.controls if isinstance(one, EnvelopeControl)), ())
 
     def grown_width(self) -> float | None:
         """The budget's width as a multiple of the seed network's widths; None where the budget is no width."""

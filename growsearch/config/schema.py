@@ -7,7 +7,15 @@ from typing import Any
 
 from pydantic import BaseModel
 
-from growsearch.config.models import CONTROL_KINDS, BudgetConfig, GrowthConfig, SearchConfig, TrainingConfig
+from growsearch.config.models import (
+    CONTROL_KINDS,
+    BudgetConfig,
+    EnvelopeControl,
+    GrowthConfig,
+    SearchConfig,
+    TrainingConfig,
+    TuneConfig,
+)
 from growsearch.config.ranges import Choice, FloatRange, IntRange
 from growsearch.optimizers import offered_names
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
@@ -43,9 +51,10 @@ def file_schema() -> Schema:
                 "reference": {"type": "string", "description": "policy that the others are tested against"},
                 "controls": {
                     "type": "array",
-                    "items": {"enum": list(CONTROL_KINDS)},
+                    "items": {"anyOf": [{"enum": list(CONTROL_KINDS)}, _inline(EnvelopeControl.model_json_schema())]},
                     "description": "what is trained beside each policy that grows",
                 },
+                "tune": _inline(TuneConfig.model_json_schema()),
             },
             required=["data", "network", "training"],
         ),

@@ -42,9 +42,19 @@ class Job:
     loggers: tuple[str, ...] = ()
 
     @property
-    def after(self) -> Job | None:
-        """The job that has to be finished before this one can begin."""
-        return None
+    def after(self) -> tuple[Job, ...]:
+        """The jobs that have to be finished before this one can begin."""
+        return ()
+
+    @property
+    def arm(self) -> str:
+        """What it is a run of: those of one arm are looked at once before anything runs."""
+        return self.policy
+
+    @property
+    def open(self) -> bool:
+        """Whether it is still to be run."""
+        return self.finished() is None
 
     def finished(self) -> RunResult | None:
         """Return the result where the run is finished already."""
@@ -57,6 +67,10 @@ class Job:
         try_growth(setup)
         return cost
 
+    def tolerates(self, error: Exception) -> bool:
+        """Whether those that wait for it go on after this error, and it counts as no failure."""
+        return False
+
     def run(self, progress: Progress) -> None:
         """Train to the end; the result is in the folder."""
         run_one(self.config, self.seed, self.folder, self.device, progress, loggers=self.loggers)
@@ -64,11 +78,12 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not finish; the others go on."""
+    """A run that did not finish; the others go on, and where it is `tolerated` also those that waited for it."""
 
     policy: str
     seed: int
     reason: str
+    tolerated: bool = False
 
 
 def execute(job: Job, watch: Watcher) -> Failure | None:
@@ -85,7 +100,7 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
         note.write_text(traceback.format_exc())
         expected = isinstance(error, GrowsearchError)
         reason = str(error) if expected else f"{type(error).__name__}: {error} (traceback in {note})"
-        return Failure(job.policy, job.seed, reason)
+        return Failure(job.policy, job.seed, reason, job.tolerates(error))
     return None
 
 

@@ -12,16 +12,16 @@ from growsearch.execution.job import Job
 def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
     """The jobs, the most expensive first, so that no worker is left alone with a long one at the end.
 
-    The first job of every policy is looked at (`Job.preflight`). Raises `InputError`, naming the policy where there are
-    several, where one cannot run.
+    The first job of every policy or other arm is looked at (`Job.preflight`). Raises `InputError`, naming the arm where
+    there are several, where one cannot run.
     """
     costs: dict[str, float] = {}
     for job in jobs:
-        if job.policy in costs:
+        if job.arm in costs:
             continue
         try:
-            costs[job.policy] = job.preflight()
+            costs[job.arm] = job.preflight()
         except InputError as error:
-            several = len({other.policy for other in jobs}) > 1
-            raise type(error)(f"policy {job.policy}: {error}" if several else str(error)) from error
-    return sorted((replace(job, cost=costs[job.policy]) for job in jobs), key=lambda job: (-job.cost, job.seed))
+            several = len({other.arm for other in jobs}) > 1
+            raise type(error)(f"policy {job.arm}: {error}" if several else str(error)) from error
+    return sorted((replace(job, cost=costs[job.arm]) for job in jobs), key=lambda job: (-job.cost, job.seed))

@@ -26,8 +26,10 @@ def try_growth(setup: Setup) -> None:
     if setup.grower is None:
         return
     graph, criterion, patterns = setup.grower.graph, setup.criterion, setup.config.growth.sites or ("*",)
-    deep = setup.grower.policy.how.deepens()
-    every = list(graph.depth_sites) if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
+    how = setup.grower.policy.how
+    deep = how.deepens()
+    places = list(graph.block_sites if how.stacks() else graph.depth_sites)
+    every = places if deep else [name for name, site in graph.sites.items() if site.kind == "exact"]
     named = [name for name in every if any(fnmatchcase(name, pattern) for pattern in patterns)]
     chosen = named[:1] if deep else named
     if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
@@ -38,7 +40,7 @@ def try_growth(setup: Setup) -> None:
             setup.model,
             setup.statistics.first(2)[0],
             dict.fromkeys(chosen, 1),
-            setup.grower.policy.how,
+            how,
             objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
             batches=[setup.statistics.first(_TRIAL_SAMPLES)],
             report=None,

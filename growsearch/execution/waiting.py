@@ -8,7 +8,7 @@ from growsearch.execution.job import Failure, Job
 
 
 class Waiting:
-    """Jobs in their order, each to be had once the run that it needs has finished."""
+    """Jobs in their order, each to be had once the runs that it needs have finished."""
 
     def __init__(self, jobs: Sequence[Job]) -> None:
         self._jobs = list(jobs)
@@ -20,7 +20,7 @@ class Waiting:
     def take(self) -> Job | None:
         """The first job that can begin; None where there is none now."""
         for index, job in enumerate(self._jobs):
-            if job.after is None or _key(job.after) not in self._open:
+            if self._open.isdisjoint(map(_key, job.after)):
                 return self._jobs.pop(index)
         return None
 
@@ -30,9 +30,13 @@ class Waiting:
         if failure is None:
             return []
         found = [(job, failure)]
-        for other in [one for one in self._jobs if one.after is not None and _key(one.after) == _key(job)]:
-            self._jobs.remove(other)
-            reason = f"{job.policy} seed {job.seed}, which it is a control of, failed: {failure.reason}"
+        if failure.tolerated:
+            return found
+        for other in [one for one in self._jobs if _key(job) in map(_key, one.after)]:
+            if _key(other) not in self._open:  # failed already, by another one that it waited for
+                continue
+            self._jobs = [one for one in self._jobs if _key(one) != _key(other)]
+            reason = f"{job.policy} seed {job.seed}, which it needs, failed: {failure.reason}"
             found += self.done(other, Failure(other.policy, other.seed, reason))
         return found
 

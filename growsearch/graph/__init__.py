@@ -1,6 +1,7 @@
 """From a module to its channel spaces and the sites that can grow."""
 
 from growsearch.graph.as_json import to_json
+from growsearch.graph.block_site import BlockSite
 from growsearch.graph.call import Call, Ref, function_name
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.path import Path, PathStep
@@ -12,6 +13,7 @@ from growsearch.graph.tracing import trace
 
 __all__ = [
     "AxisUse",
+    "BlockSite",
     "Call",
     "DepthSite",
     "Kind",

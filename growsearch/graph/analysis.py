@@ -9,6 +9,7 @@ from torch import nn
 from torch.overrides import resolve_name
 
 from growsearch.graph.call import Call
+from growsearch.graph.module_call import ModuleCall
 from growsearch.graph.recorder import Record
 from growsearch.graph.rules import find_rule
 from growsearch.graph.rules.step import AxisSlot, Cost, Step, Use, Value
@@ -22,6 +23,7 @@ class Analysis:
     def __init__(self) -> None:
         self.calls: dict[str, Call] = {}
         self.modules: dict[str, nn.Module] = {}
+        self.module_calls: list[ModuleCall] = []
         self.values: dict[str, Value] = {}
         self.slots: dict[tuple[str, int], AxisSlot] = {}
         self.producers: list[Use] = []

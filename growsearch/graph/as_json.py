@@ -17,5 +17,7 @@ def to_json(graph: NetworkGraph) -> dict[str, Any]:
         "flops": graph.flops,
         "sites": [{**asdict(site), "width": site.width} for site in graph.sites.values()],
         "depth_sites": [asdict(site) for site in graph.depth_sites.values()],
+        "block_sites": [asdict(site) for site in graph.block_sites.values()],
+        "no_block_sites": dict(graph.no_block_sites),
         "graph": networkx.node_link_data(graph.networkx, edges="edges"),
     }

@@ -17,7 +17,12 @@ def carried(before: NetworkGraph, after: NetworkGraph, model: nn.Module) -> Netw
     """
     if not after.sites.keys() <= before.sites.keys():
         return None
-    return replace(after, sites={name: _site(before.sites[name], site, model) for name, site in after.sites.items()})
+    return replace(
+        after,
+        sites={name: _site(before.sites[name], site, model) for name, site in after.sites.items()},
+        block_sites={name: site for name, site in after.block_sites.items() if name in before.block_sites},
+        no_block_sites=before.no_block_sites,
+    )
 
 
 def _site(known: Site, site: Site, model: nn.Module) -> Site:

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 import networkx
 
+from growsearch.graph.block_site import BlockSite
 from growsearch.graph.call import Call
 from growsearch.graph.site import DepthSite, Run, Site
 from growsearch.graph.sites import Layout
@@ -22,7 +23,8 @@ class NetworkGraph:
 
     `calls` are in execution order; `sites` hold every channel space with a producer and a consumer, frozen ones too;
     `flops` are those of one forward pass of one sample, 2 for a multiply-add of convolutions, linear layers and
-    attention. The nodes of `networkx` are calls and parameters (frozen graph), its edges carry argument positions.
+    attention. `no_block_sites` says, by path of a container of alike blocks, why it is no block site. The nodes of
+    `networkx` are calls and parameters (frozen graph), its edges carry argument positions.
     """
 
     calls: dict[str, Call]
@@ -32,6 +34,8 @@ class NetworkGraph:
     flops: int
     networkx: Graph
     layouts: dict[str, dict[str, Layout]] = field(repr=False)
+    block_sites: dict[str, BlockSite] = field(default_factory=dict)
+    no_block_sites: dict[str, str] = field(default_factory=dict)
 
     def layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
         """(axis, runs, size of the axis) where the output of a call carries a site's units; None where it does not."""

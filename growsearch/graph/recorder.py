@@ -15,6 +15,7 @@ from torch.utils.hooks import RemovableHandle
 from growsearch.graph.call import Call, CallKind, Ref, function_name, item
 from growsearch.graph.kinds import memory_of, peculiarity, shape_of
 from growsearch.graph.leaves import is_leaf
+from growsearch.graph.module_call import ModuleCall
 from growsearch.graph.nested import replace_tensors, tensors_in
 from growsearch.graph.tally import Tally
 
@@ -41,6 +42,7 @@ class Recorder(TorchFunctionMode):
     def __init__(self, model: nn.Module) -> None:
         super().__init__()
         self.records: list[Record] = []
+        self.module_calls: list[ModuleCall] = []
         self.reached: set[str] = set()
         self._tally = Tally()
         self.names = tensor_names(model)
@@ -51,6 +53,7 @@ class Recorder(TorchFunctionMode):
         self._owned = {memory_of(tensor): tensor for tensor in (*model.parameters(), *model.buffers())}
         self._by_storage: dict[int, list[str]] = {}
         self._scopes = [""]
+        self._entered: list[tuple[str | None, tuple[int, ...] | None]] = []
         self._leaf: tuple[nn.Module, int] | None = None
         self._counts: Counter[tuple[str, str, str]] = Counter()
 
@@ -93,19 +96,27 @@ class Recorder(TorchFunctionMode):
         enter, leave = (self._enter_leaf, self._leave_leaf) if is_leaf(module) else (self._enter, self._leave)
         # Hooks of the user stay outside a leaf: what they do to its input and output is recorded as calls.
         return [
-            module.register_forward_pre_hook(enter),
+            module.register_forward_pre_hook(enter, with_kwargs=True),
             module.register_forward_hook(leave, prepend=True, with_kwargs=True),
         ]
 
-    def _enter(self, module: nn.Module, args: Any) -> None:
+    def _enter(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         if self._leaf is None:
             self._scopes.append(self._paths[id(module)])
+            self._entered.append(self._origin((args, kwargs)))  # now: a call may change its input in place
 
     def _leave(self, module: nn.Module, args: Any, kwargs: Any, output: Any) -> None:
         if self._leaf is None:
-            self._scopes.pop()
+            path, (made, shape) = self._scopes.pop(), self._entered.pop()
+            origin, found = self._origin(output)
+            self.module_calls.append(ModuleCall(path, made, origin, shape, found))
 
-    def _enter_leaf(self, module: nn.Module, args: Any) -> None:
+    def _origin(self, value: Any) -> tuple[str | None, tuple[int, ...] | None]:
+        """The call that made the first tensor of `value`, and its shape."""
+        tensor = next((tensor for _, tensor in tensors_in(value)), None)
+        return (None, None) if tensor is None else (self._made_by.get(id(tensor)), shape_of(tensor))
+
+    def _enter_leaf(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:
         if self._leaf is None:
             self._leaf = (module, self._tally.flops)
 

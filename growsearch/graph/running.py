@@ -98,6 +98,7 @@ class Runner:
         """Run one example and analyse it; returns the names of the tensors used. `TraceError` if the model raises."""
         recorder = self._record(example, training=training)
         analysis.run(recorder.records, recorder.names)
+        analysis.module_calls = analysis.module_calls or recorder.module_calls
         return recorder.reached
 
     def _record(self, example: Example, *, training: bool) -> Recorder:

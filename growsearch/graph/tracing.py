@@ -13,6 +13,8 @@ from torch import nn
 
 from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
+from growsearch.graph.block_trials import tried_blocks
+from growsearch.graph.blocks import find_block_sites
 from growsearch.graph.carrying import carried
 from growsearch.graph.counts import follow_counts
 from growsearch.graph.depth import find_depth_sites
@@ -51,6 +53,7 @@ def trace(model: nn.Module, example_inputs: Any, before: NetworkGraph | None = N
         return known
     if not can_copy(model):
         return replace(graph, sites={n: _uncounted(site, counted.get(n)) for n, site in graph.sites.items()})
+    graph = tried_blocks(graph, Trials(model, example_inputs, graph, traced))
     graph = follow_counts(graph, counted, Trials(model, example_inputs, graph, traced))
     return freeze_literals(graph, Trials(model, example_inputs, graph, traced))
 
@@ -117,6 +120,7 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tu
     parameters = dict(model.named_parameters())
     modules = dict(model.named_modules())
     sites, layouts, counted = find_sites(analysis, aliases, frozenset(parameters), samples, modules)
+    block_sites, no_block_sites = find_block_sites(analysis, model, samples)
     graph = NetworkGraph(
         calls=analysis.calls,
         sites=sites,
@@ -125,6 +129,8 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tu
         flops=flops // samples,
         networkx=build_networkx(analysis.calls, _owned(model, analysis, names)),
         layouts=layouts,
+        block_sites=block_sites,
+        no_block_sites=no_block_sites,
     )
     return graph, counted
 

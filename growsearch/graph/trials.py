@@ -5,7 +5,7 @@ from __future__ import annotations
 import copy
 import warnings
 from collections.abc import Callable, Sequence
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from torch import nn
 
@@ -14,6 +14,9 @@ from growsearch.graph.copying import meta_model
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.running import is_small
 from growsearch.graph.site import Site
+
+if TYPE_CHECKING:
+    from growsearch.surgery import Edit
 
 Traced = Callable[[nn.Module, Any], tuple[NetworkGraph, dict[str, str]]]
 
@@ -32,22 +35,29 @@ class Trials:
 
         The sites may have other attributes than in the graph.
         """
-        found = self._failure(sites)
+        from growsearch.surgery import site_edits  # the surgery is built on this package
+
+        edits: list[Edit] = [edit for site in sites for edit in site_edits(site, (*range(site.units), -1))]
+        return self.failure_of(edits, lambda after: self._difference(after, {site.name: site for site in sites}))
+
+    def failure_of(self, edits: Sequence[Edit], wrong: Callable[[NetworkGraph], str | None]) -> str | None:
+        """Why the model does not run after `edits`, or what is `wrong` with its graph then; None where nothing is."""
+        found = self._failure(edits, wrong)
         if found is None or self._real or self._runs_on_meta():
             return found
         self._real = True
-        return self._failure(sites)
+        return self._failure(edits, wrong)
 
-    def _failure(self, sites: Sequence[Site]) -> str | None:
-        from growsearch.surgery import apply_edits, site_edits  # the surgery is built on this package
+    def _failure(self, edits: Sequence[Edit], wrong: Callable[[NetworkGraph], str | None]) -> str | None:
+        from growsearch.surgery import apply_edits
 
-        wide = self._copy()
+        changed = self._copy()
         try:
-            apply_edits(wide, [edit for site in sites for edit in site_edits(site, (*range(site.units), -1))])
-            after = self._trace(wide)
+            apply_edits(changed, edits)
+            after = self._trace(changed)
         except GrowsearchError as error:
             return str(error)
-        return self._difference(after, {site.name: site for site in sites})
+        return wrong(after)
 
     def _difference(self, after: NetworkGraph, wider: dict[str, Site]) -> str | None:
         for name, site in self.graph.sites.items():

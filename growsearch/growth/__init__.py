@@ -11,8 +11,10 @@ from growsearch.growth.candidate import (
     NewLayer,
     NewUnit,
     Removal,
+    Rescaling,
     Rewiring,
     Split,
+    StackedBlock,
 )
 from growsearch.growth.candidate_edits import edits_of, planned_edits
 from growsearch.growth.context import GrowthContext
@@ -25,6 +27,7 @@ from growsearch.growth.ledger import Ledger
 from growsearch.growth.local_objective import LocalObjective
 from growsearch.growth.new_layer import new_layer
 from growsearch.growth.new_slices import NewSlices
+from growsearch.growth.new_unit_settings import NewUnitSettings, Rewarm
 from growsearch.growth.objective import Objective
 from growsearch.growth.policy import Policy
 from growsearch.growth.probe import Probes, gate_scores
@@ -33,7 +36,6 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.trainable import require_distinct_copies, require_trained
-from growsearch.growth.unit_ages import NewUnitSettings
 from growsearch.growth.units import Side, SiteEnds, random_directions
 from growsearch.surgery import Insertion
 
@@ -66,6 +68,8 @@ __all__ = [
     "Report",
     "Progress",
     "Removal",
+    "Rescaling",
+    "Rewarm",
     "Rewiring",
     "Scheduler",
     "Selector",
@@ -74,6 +78,7 @@ __all__ = [
     "SoftGrower",
     "SoftSize",
     "Split",
+    "StackedBlock",
     "Strategy",
     "WithoutDropout",
     "dropout_off",

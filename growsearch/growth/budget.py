@@ -8,15 +8,16 @@ from typing import Literal
 
 from growsearch.errors import InputError
 
-Measure = Literal["width", "units", "parameters", "flops"]
-MEASURES: tuple[Measure, ...] = ("width", "units", "parameters", "flops")
+Measure = Literal["width", "depth", "units", "blocks", "parameters", "flops"]
+MEASURES: tuple[Measure, ...] = ("width", "depth", "units", "blocks", "parameters", "flops")
 
 
 @dataclass(frozen=True)
 class Budget:
     """Where growth stops.
 
-    `width`: every site at this multiple of its seed width. `units`: so many units added in all. `parameters`: so many
+    `width`: every site at this multiple of its seed width. `depth`: every block site at this multiple of its seed's
+    blocks. `units`: so many units added in all. `blocks`: so many blocks of the network in all. `parameters`: so many
     parameters of the whole network. `flops`: so many forward FLOPs per sample. Several `limits` hold for one event
     each, the last one from then on: where they fall, strategies that remove units shrink the network to them.
     """
@@ -38,7 +39,7 @@ class Budget:
         limits = tuple(given) if isinstance(given, Sequence) else (given,)
         if not limits or not all(limit > 0 for limit in limits):
             raise InputError(f"budget {measure}: {given} must be above 0")
-        if measure in ("width", "units") and len(limits) > 1:
+        if measure not in ("parameters", "flops") and len(limits) > 1:
             raise InputError(
                 f"budget {measure}: {list(limits)}: give one limit; only parameters and flops take several"
             )
@@ -50,7 +51,7 @@ class Budget:
 
     def check_seed(self, parameters: int, flops: int) -> None:
         """`InputError` where the seed network is over all limits already."""
-        used = {"width": 1.0, "parameters": parameters, "flops": flops}.get(self.measure)
+        used = {"width": 1.0, "depth": 1.0, "parameters": parameters, "flops": flops}.get(self.measure)
         if used is not None and max(self.limits) < used:
             raise InputError(
                 f"budget {self.measure}: {max(self.limits):g} is below the seed network, which has {used:g}: "

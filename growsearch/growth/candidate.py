@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import ClassVar
+from typing import ClassVar, Literal
 
 from torch import Tensor
 
@@ -60,14 +60,30 @@ class Candidate:
 
 
 @dataclass(frozen=True)
+class Rescaling:
+    """What existing tensors are multiplied by as units join: powers of `s`, the root of units before over units after.
+
+    `powers` holds, by name, a tensor as it is and its power of s; `eps` are normalisations, as (module, attribute,
+    value), whose eps is multiplied by s squared.
+    """
+
+    powers: Mapping[str, tuple[Tensor, int]]
+    eps: tuple[tuple[str, str, float], ...] = ()
+
+
+@dataclass(frozen=True)
 class NewUnit(Candidate):
     """A new unit: `fills` give, for `(tensor, axis)`, its values at its new positions on that axis (run after run).
 
-    Where weights have masks, a unit that is `sparse` starts with its connections that hold 0 dormant.
+    Where weights have masks, a unit that is `sparse` starts with its connections that hold 0 dormant. `twin` is the
+    `index` of the unit at the same site that takes back what this one adds: without it, the unit's outgoing weights
+    start at 0. `rescaling` is what its site's event does to existing tensors, the same for all units of the site.
     """
 
     fills: Mapping[FillKey, Tensor] = field(default_factory=dict)
     sparse: bool = False
+    twin: int | None = None
+    rescaling: Rescaling | None = None
 
 
 @dataclass(frozen=True)
@@ -130,6 +146,28 @@ class NewLayer(Candidate):
 
 
 @dataclass(frozen=True)
+class StackedBlock(Candidate):
+    """A copy of the block `source` of a block site, behind its block `behind`; both are counted in the site from 0.
+
+    `zeroed` are the parameters, named within a block, that are zero in the copy. `optimizer_state` is what the
+    optimizer knows of it: "copied" from that of `source`, or "reset". With `rescaled`, all blocks' outputs are
+    multiplied by the root of the number of blocks before over that after, as where residual branches are initialised
+    by depth.
+    """
+
+    source: int
+    behind: int
+    zeroed: tuple[str, ...] = ()
+    optimizer_state: Literal["copied", "reset"] = "copied"
+    rescaled: bool = False
+
+    @property
+    def layer_parameters(self) -> int:
+        """All that it costs."""
+        return self.parameters
+
+
+@dataclass(frozen=True)
 class Rewiring(Candidate):
     """Regrows or prunes connections of one weight; no unit comes or goes."""
 
@@ -144,6 +182,8 @@ Kinds = frozenset[type[Candidate]]
 WidthChange = NewUnit | Split | Removal
 ADDING: Kinds = frozenset({NewUnit, Split, NewLayer})
 """What every selector takes unless it says otherwise."""
+DEEPENING: Kinds = frozenset({NewLayer, StackedBlock})
+"""What makes a network deeper."""
 
 
 def named(kinds: Kinds) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Sequence
 from dataclasses import replace
@@ -11,12 +12,22 @@ from torch import Tensor
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Site
-from growsearch.growth.candidate import Candidate, FillKey, NewLayer, NewUnit, Removal, Rewiring, Split, WidthChange
-from growsearch.surgery import AxisEdit, Edit, Offset, SiteEdit, site_edits
+from growsearch.growth.candidate import (
+    Candidate,
+    FillKey,
+    NewLayer,
+    NewUnit,
+    Removal,
+    Rewiring,
+    Split,
+    StackedBlock,
+    WidthChange,
+)
+from growsearch.surgery import AttributeEdit, AxisEdit, BlockInsertion, Edit, Offset, SiteEdit, site_edits
 
 
 def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit]:
-    """All edits of `chosen`: those of masks, site by site, then the insertions."""
+    """All edits of `chosen`: those of masks, site by site, then the insertions of layers and of blocks."""
     by_site: dict[str, list[WidthChange]] = {}
     for c in chosen:
         if isinstance(c, WidthChange):
@@ -24,7 +35,27 @@ def planned_edits(graph: NetworkGraph, chosen: Sequence[Candidate]) -> list[Edit
     edits: list[Edit] = [c.edit for c in chosen if isinstance(c, Rewiring)]
     for name, group in by_site.items():
         edits += edits_of(graph.sites[name], group)
-    return edits + [c.insertion for c in chosen if isinstance(c, NewLayer)]
+    edits += [c.insertion for c in chosen if isinstance(c, NewLayer)]
+    return edits + _block_insertions(graph, [c for c in chosen if isinstance(c, StackedBlock)])
+
+
+def _block_insertions(graph: NetworkGraph, copies: Sequence[StackedBlock]) -> list[BlockInsertion]:
+    """One insertion for each site and way; of several sites in one container the last one first, so numbers hold."""
+    found = []
+    for name in reversed(list(graph.block_sites)):
+        own = sorted((c for c in copies if c.site == name), key=lambda c: c.index)
+        if not own:
+            continue
+        site, first = graph.block_sites[name], own[0]
+        ways = {(c.zeroed, c.optimizer_state, c.rescaled) for c in own}
+        if len(ways) > 1:
+            raise GrowthRefused(
+                f"block site {name!r}: copies that start in different ways; make them in several events"
+            )
+        factor = math.sqrt(site.blocks / (site.blocks + len(own))) if first.rescaled else 1.0
+        pairs = [(c.behind, c.source) for c in own]
+        found.append(BlockInsertion.at(site, pairs, first.zeroed, factor, first.optimizer_state))
+    return found
 
 
 def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
@@ -35,7 +66,7 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     _check_compatible(site, candidates)
     removed = {c.removed for c in candidates if isinstance(c, Removal)}
     kept = [unit for unit in range(site.units) if unit not in removed]
-    adding = [c for c in candidates if not isinstance(c, Removal)]
+    adding = _paired(site, [c for c in candidates if not isinstance(c, Removal)])
     source = [*kept, *(c.source if isinstance(c, Split) else -1 for c in adding)]
     new = [c for c in adding if isinstance(c, NewUnit)]
     fills = {}
@@ -47,7 +78,32 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     scales = {(u.tensor, u.axis): shares for u in site.axes if u.role == "in"} if shares else {}
     offsets = [Offset(n, v) for c in candidates if not isinstance(c, NewUnit) for n, v in c.offsets.items()]
     edits = site_edits(site, source, fills, scales, _shifts(kept, adding))
+    rescaled, eps = _rescaled(site, len(source), new)
+    offsets, edits = [*rescaled, *offsets], [*edits, *eps]
     return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
+
+
+def _paired(site: Site, adding: Sequence[NewUnit | Split]) -> list[NewUnit | Split]:
+    """The candidates, with outgoing weights of 0 for new units whose twin is not among them."""
+    outgoing = {(use.tensor, use.axis) for use in site.axes if use.role == "in"}
+    present = {c.index for c in adding if isinstance(c, NewUnit)}
+
+    def paired(c: NewUnit | Split) -> NewUnit | Split:
+        if isinstance(c, Split) or c.twin is None or c.twin in present:
+            return c
+        return replace(c, fills={k: torch.zeros_like(v) if k in outgoing else v for k, v in c.fills.items()})
+
+    return [paired(c) for c in adding]
+
+
+def _rescaled(site: Site, units: int, new: Sequence[NewUnit]) -> tuple[list[Offset], list[AttributeEdit]]:
+    """What the site's new units do to existing tensors and to the eps of normalisations."""
+    rescaling = next((c.rescaling for c in new if c.rescaling is not None), None)
+    if rescaling is None:
+        return [], []
+    share = site.units / units
+    offsets = [Offset(name, (share ** (power / 2) - 1) * tensor) for name, (tensor, power) in rescaling.powers.items()]
+    return offsets, [AttributeEdit(module, name, eps, eps * share) for module, name, eps in rescaling.eps]
 
 
 def _thinned(edits: Sequence[SiteEdit], new: Sequence[NewUnit]) -> list[SiteEdit]:

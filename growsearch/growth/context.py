@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import DepthSite, NetworkGraph, Site
+from growsearch.graph import BlockSite, DepthSite, NetworkGraph, Site
 from growsearch.growth.allowance import Allowance
 from growsearch.growth.candidate import ADDING, Kinds
 from growsearch.growth.cost import NetworkCost
@@ -27,7 +27,8 @@ from growsearch.growth.strategy import Strategy
 class GrowthContext:
     """One event: the network, the sites it may change, and what it may add.
 
-    `sites` are the candidates for widening, `depth_sites` those for deepening; only one of the two is not empty.
+    `sites` are the candidates for widening, `depth_sites` those for new layers, `block_sites` those for whole blocks;
+    only one of the three is not empty.
     `layer_sites` are the depth sites at which an initializer that widens may propose layers beside.
     `generator` is the growth's own source of random numbers; `state` what the strategies remember between events,
     by their group.
@@ -54,12 +55,13 @@ class GrowthContext:
     trainable: frozenset[str] | None = None
     fresh: Sequence[Any] = ()
     report: Report = silent
+    block_sites: Mapping[str, BlockSite] = field(default_factory=dict)
     _statistics: Statistics | None = field(default=None, init=False)
 
     @property
     def names(self) -> list[str]:
         """Names of the sites that may change, in the order of the network."""
-        return list(self.sites) + list(self.depth_sites)
+        return [*self.sites, *self.depth_sites, *self.block_sites]
 
     def state_of(self, strategy: Strategy) -> dict[str, Any]:
         """What one strategy remembers between events: plain data, which checkpoints hold; it is its own to change."""

@@ -47,9 +47,10 @@ def firing(when: Scheduler, steps: int, steps_per_epoch: int, rows_every: int) -
 
 
 def _walk(when: Scheduler, start: Progress, rows_every: int, trend: float) -> list[int]:
-    progress = replace(start, events=[], metrics={})
+    progress = replace(start, events=[], metrics={}, reported=[])
+    progress.step = 0
     for step in range(1, (start.total_steps or 0) + 1):
-        progress.step = step
+        progress.advance(1.0)
         if when.watches(progress) or when.due(progress):
             progress.events.append(step)
         if step % rows_every == 0:

@@ -18,6 +18,7 @@ from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
+from growsearch.growth.refusals import why_no_blocks
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.step import Growing, Names, install
 from growsearch.growth.strategy import Initializer
@@ -38,7 +39,8 @@ def grow(
     seed: int = 0,
     report: Report | None = on_terminal,
 ) -> GrowthEvent:
-    """Grow `model` in place, once, by `units` channels at each named site (layers at depth sites).
+    """Grow `model` in place, once, by `units` channels at each named site (layers at depth sites,
+    blocks at block sites).
 
     `example_inputs` is a tensor, or a tuple of arguments. `how` is a name, `{name: {parameter: value}}` or an
     initializer; those that need gradients need `objective(model, batch) -> loss` and `batches`, all of which they use.
@@ -64,11 +66,14 @@ def grow(
     initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     graph = trace(model, example_inputs)
     deep = initializer.deepens()
-    known_sites: Mapping[str, Any] = graph.depth_sites if deep else graph.sites
+    stacks = initializer.stacks()
+    known_sites: Mapping[str, Any] = graph.block_sites if stacks else graph.depth_sites if deep else graph.sites
     plan: dict[str, int] = {}
     for name, count in units.items():
         if name not in known_sites:
-            kind = "depth site" if deep else "site"
+            if stacks and not known_sites:
+                raise GrowthRefused(why_no_blocks(graph))
+            kind = "block site" if stacks else "depth site" if deep else "site"
             raise GrowthRefused(
                 f"no {kind} {name!r}{nearest(name, list(known_sites))}: there are {', '.join(known_sites) or 'none'}"
             )
@@ -81,7 +86,8 @@ def grow(
         model=model,
         graph=graph,
         sites={} if deep else {name: graph.sites[name] for name in plan},
-        depth_sites={name: graph.depth_sites[name] for name in plan} if deep else {},
+        depth_sites={name: graph.depth_sites[name] for name in plan} if deep and not stacks else {},
+        block_sites={name: graph.block_sites[name] for name in plan} if stacks else {},
         allowance=Allowance(dict(plan), dict(plan), sum(plan.values())),
         generator=torch.Generator().manual_seed(seed),
         state={},

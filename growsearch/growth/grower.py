@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import fnmatch
 import itertools
 import time
-import warnings
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, replace
@@ -15,33 +13,45 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.errors import GrowthFailed, GrowthRefused, GrowthWarning, InputError
-from growsearch.graph import NetworkGraph, Site, trace
-from growsearch.graph.literals import LITERAL
+from growsearch.errors import GrowthFailed, GrowthRefused
+from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
-from growsearch.growth.allowance import Allowance, GrowthSoFar, allowance_for
+from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
-from growsearch.growth.refusals import refused_beforehand, refused_now, warn_of, why_none_grows
+from growsearch.growth.refusals import (
+    refused_beforehand,
+    refused_blocks,
+    refused_now,
+    warn_of,
+    why_no_blocks,
+    why_none_grows,
+)
 from growsearch.growth.reporting import Report, on_terminal, silent
+from growsearch.growth.room import Room
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.growth.unit_ages import NewUnitSettings, UnitAges, boost_new_units, marks
+from growsearch.growth.unit_ages import UnitAges
+from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
+    BlockInsertion,
+    Deepening,
+    Edit,
     Insertion,
-    active_parameters,
     apply_edits,
     apply_masks,
+    carried_attributes,
     changed_attributes,
+    deepening_of,
     masks_of,
     optimizers_of,
-    rename,
     watch_steps,
 )
 
@@ -57,8 +67,9 @@ class Grower:
         batches: an iterable of training batches; every event takes the first `statistics_batches` of a new iterator,
             or as many as its strategies need, and one more to measure the gradients of new units on.
         when, where, how: a strategy's name, `{name: {parameter: value}}`, or a strategy.
-        budget: `{"width": m}` (multiple of the seed's widths), `{"units": n}` (added in all), `{"parameters": n}` or
-            `{"flops": n}` (of the whole network). A list instead of a number holds one limit for each event.
+        budget: `{"width": m}` (multiple of the seed's widths), `{"depth": m}` (of its blocks), `{"units": n}` (added
+            in all), `{"blocks": n}`, `{"parameters": n}` or `{"flops": n}` (of the whole network). A list instead of a
+            number holds one limit for each event.
         amount: share of its seed width that every site gains in one event; None spreads what the budget leaves evenly
             over the scheduler's remaining events, or takes 0.25 where their number is not known.
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function.
@@ -97,11 +108,9 @@ class Grower:
         self.policy = Policy.of(when, where, how)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
-        self.insertions: list[Insertion] = []
-        self.left_out: dict[str, str] = {}
-        """Sites that growing leaves out since they failed a check or were refused, with the reason."""
-        self.attributes: dict[str, int] = {}
-        """The numbers of heads and the like that growing changed, by module path and name."""
+        self.insertions: list[Deepening] = []
+        self.attributes: dict[str, float] = {}
+        """The numbers of heads, the eps of norms and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
         self.flops = 0
@@ -109,31 +118,24 @@ class Grower:
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
         watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
-        self._budget = Budget.of(budget)
-        if self._budget is not None and Removal not in self.policy.where.takes:
-            self._budget.check_seed(self.graph.parameters, self.graph.flops)
-        if amount is not None and not amount > 0:
-            raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
-        self._amount = amount
+        self._room = Room(self.policy, self.graph, Budget.of(budget), amount, sites)
         self._report = report or silent
-        self._patterns = sites
         self._seed = seed
         self.generator = torch.Generator().manual_seed(seed)
         """The growth's own source of random numbers."""
-        self._seed_units = {name: site.units for name, site in self.graph.sites.items()}
-        self._added = 0
         self._state: dict[str, Any] = {}
-        self._check_growable()
-        if not self.policy.how.deepens():  # what is refused whatever the data is known before anyone trains
-            trainable = trainable_parameters(model, optimizer)
-            self.left_out |= refused_beforehand(self.policy.how, model, self.graph, self._sites(), trainable)
-            warn_of(self.left_out)
+        self._room.check(self.graph)
+        self._refuse_beforehand(trainable_parameters(model, optimizer))
         self._new_units = new_units or NewUnitSettings()
-        self._ages = UnitAges(self.graph)
-        if self._new_units.boosts:
-            boost_new_units(self._new_units, optimizer, model, self._marked_new_units)
+        self._ages, self._births = UnitAges(self.graph), Births()
+        scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
-            apply_edits(model, self.policy.how.seed_edits(model, self._sites(), self.generator), optimizer, companions)
+            apply_edits(
+                model,
+                self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator),
+                optimizer,
+                companions,
+            )
 
     def step(self) -> GrowthEvent | None:
         """Count one optimizer step, and grow if it is time; the event, or None.
@@ -141,7 +143,7 @@ class Grower:
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all.
         """
-        self.progress.step += 1
+        self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
@@ -181,7 +183,12 @@ class Grower:
     @property
     def full(self) -> bool:
         """Whether the budget leaves room for no further unit; False where there is no budget."""
-        return self._budget is not None and self._used_up()
+        return self._room.budget is not None and self._used_up()
+
+    @property
+    def left_out(self) -> Mapping[str, str]:
+        """Sites that growing leaves out since they failed a check or were refused, with the reason."""
+        return self._room.left_out
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside a `state_dict` to rebuild the network from its seed, as plain data."""
@@ -197,11 +204,10 @@ class Grower:
         return {
             "progress": self.progress.state_dict(),
             "generator": self.generator.get_state(),
-            "seed_units": dict(self._seed_units),
-            "added": self._added,
+            **self._room.state_dict(),
             "ages": self._ages.state_dict(),
+            "births": self._births.state_dict(),
             "state": dict(self._state),
-            "left_out": dict(self.left_out),
             **self.architecture(),
         }
 
@@ -210,17 +216,16 @@ class Grower:
         self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
         self.generator.set_state(state["generator"].cpu())
-        self._seed_units = dict(state["seed_units"])
-        self._added = int(state["added"])
+        self._room.load_state_dict(state)
         self._ages.load_state_dict(state["ages"])
+        self._births.load_state_dict(state["births"])
         self._state = dict(state["state"])
-        self.left_out = dict(state["left_out"])
-        self.insertions = [Insertion(**each) for each in state["insertions"]]
+        self.insertions = [deepening_of(each) for each in state["insertions"]]
         self.attributes = dict(state["attributes"])
 
     def _grow(self, context: GrowthContext, started: float) -> GrowthEvent | None:
         if not context.names:
-            raise GrowthFailed(why_none_grows(self.graph))
+            raise GrowthFailed((why_no_blocks if self.policy.how.stacks() else why_none_grows)(self.graph))
         if context.allowance.empty and Removal not in context.takes:
             self.progress.exhausted = self._used_up()
             return None
@@ -247,8 +252,8 @@ class Grower:
         """
         if not failing:
             return None
-        before = self.left_out
-        self.left_out = before | failing
+        before = self._room.left_out
+        self._room.left_out = before | failing
         rest = [candidate for candidate in chosen if candidate.site not in failing]
         event = None
         try:
@@ -256,21 +261,22 @@ class Grower:
                 event = self._install(rest, context, started) if rest else self._grow(self.context(), started)
         finally:
             if event is None:
-                self.left_out = before
+                self._room.left_out = before
         return event and replace(event, left_out=failing | event.left_out)
 
     def _install(self, chosen: Sequence[Candidate], context: GrowthContext, started: float) -> GrowthEvent:
         context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
+        model, shapes = self._growing.model, parameter_shapes(self._growing.model)
         event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
-        self._account(before, chosen)
-        self.attributes |= changed_attributes(event.edits)
+        self._births.update(shapes, event.edits, model, step)
+        self._account(before, chosen, event.edits)
         return event
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
         needs = self.policy.where.needs | self.policy.how.needs
-        if plan and "gradient_matrix" in needs and not context.depth_sites:
+        if plan and "gradient_matrix" in needs and context.sites:
             # One pass for both strategies.
             context.triplets(plan)
         if not plan:
@@ -279,33 +285,43 @@ class Grower:
         require_declared(self.policy, proposed)
         return self.policy.where.select(proposed, context)
 
-    def _account(self, before: NetworkGraph, chosen: Sequence[Candidate]) -> None:
+    def _account(self, before: NetworkGraph, chosen: Sequence[Candidate], edits: Sequence[Edit]) -> None:
+        insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
         self.progress.events.append(self.progress.step)
-        self._added += sum(candidate.gain for candidate in chosen)
-        insertions = [candidate.insertion for candidate in chosen if isinstance(candidate, NewLayer)]
         self.insertions += insertions
-        # A layer behind a producer gives its site another name.
-        self._seed_units = {rename(name, insertions): units for name, units in self._seed_units.items()}
-        self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
-        self._ages.update(before, self.graph, chosen, self.progress.step)
-        for name, site in self.graph.sites.items():
-            self._seed_units.setdefault(name, site.units)
+        self.attributes = carried_attributes(self.attributes | changed_attributes(edits), insertions)
+        self._room.follow(self.graph, chosen, insertions)
+        self._ages.update(before, self.graph, chosen, insertions, self.progress.step)
+
+    def _refuse_beforehand(self, trainable: frozenset[str] | None) -> None:
+        """Leave out the sites that are refused whatever the data: that is known before anyone trains."""
+        how, room = self.policy.how, self._room
+        if how.stacks():
+            room.left_out |= refused_blocks(how, room.block_sites(self.graph), trainable)
+        elif not how.deepens():
+            room.left_out |= refused_beforehand(how, self._growing.model, self.graph, room.sites(self.graph), trainable)
+        warn_of(room.left_out)
+
+    def _used_up(self) -> bool:
+        return self._room.used_up(self._growing.model, self.graph, len(self.progress.events))
 
     def context(self) -> GrowthContext:
         """What the strategies of an event would see now; it draws the batches of one."""
-        deep = self.policy.how.deepens()
-        layers = {n: site for n, site in self.graph.depth_sites.items() if self._named(n) and n not in self.left_out}
-        beside = self.policy.where.layers_beside_units and NewLayer in self.policy.how.made()
-        layer_sites = layers if beside and not deep else {}
-        allowance = self._depth_allowance() if deep else self._allowance(self.policy.when.events_left(self.progress))
+        how, room, graph = self.policy.how, self._room, self.graph
+        deep, stacks = how.deepens(), how.stacks()
+        beside = self.policy.where.layers_beside_units and NewLayer in how.made() and not deep
+        layer_sites = room.depth_sites(graph) if beside else {}
+        left = self.policy.when.events_left(self.progress)
+        allowance = room.allowance(self._growing.model, graph, len(self.progress.events), left)
         strategies = (self.policy.when, self.policy.where, self.policy.how)
         needed = max(self._statistics_batches, *(each.batches() for each in strategies))
         batches = self._draw_batches(needed + 1)
         return GrowthContext(
             model=self._growing.model,
-            graph=self.graph,
-            sites={} if deep else self._sites(),
-            depth_sites=layers if deep else {},
+            graph=graph,
+            sites={} if deep else room.sites(graph),
+            depth_sites=room.depth_sites(graph) if deep and not stacks else {},
+            block_sites=room.block_sites(graph) if stacks else {},
             layer_sites=layer_sites,
             allowance=replace(allowance, caps=allowance.caps | dict.fromkeys(layer_sites, 1)),
             generator=self.generator,
@@ -320,11 +336,6 @@ class Grower:
             trainable=trainable_parameters(self._growing.model, self._growing.optimizer),
         )
 
-    def _marked_new_units(self) -> dict[str, Tensor]:
-        """By parameter, a mark at what belongs to units that are not yet as old as the boost lasts."""
-        units = self._ages.new_units(self.progress.step, self._new_units.steps)
-        return marks(self._growing.model, self.graph, units)
-
     def _draw_batches(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
         if self._batches is None:
@@ -332,68 +343,3 @@ class Grower:
         with torch.random.fork_rng(devices=[]):
             torch.default_generator.manual_seed(self._seed * 1_000_003 + self.progress.step)
             return list(itertools.islice(iter(self._batches), count))
-
-    def _sites(self) -> dict[str, Site]:
-        """Exact sites; a mixing one only where a pattern names it in full."""
-        return {
-            name: site
-            for name, site in self.graph.sites.items()
-            if name not in self.left_out
-            and (
-                (site.kind == "exact" and self._named(name))
-                or (site.kind == "mixing" and name in (self._patterns or ()))
-            )
-        }
-
-    def _named(self, name: str) -> bool:
-        return self._patterns is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
-
-    def _allowance(self, events_left: int | None) -> Allowance:
-        sites = self._sites()
-        measure = self._budget.measure if self._budget is not None else "units"
-        cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
-        now = GrowthSoFar(
-            seed={name: self._seed_units[name] for name in sites},
-            current={name: site.units for name, site in sites.items()},
-            added=self._added,
-            used={"parameters": active_parameters(self._growing.model), "flops": self.graph.flops},
-            unit_cost=cost,
-            events=len(self.progress.events),
-            moves=Removal in self.policy.where.takes,
-        )
-        return allowance_for(self._budget, now, self._amount, events_left)
-
-    def _used_up(self) -> bool:
-        """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one."""
-        deep = self.policy.how.deepens()
-        if self._budget is not None and len(self.progress.events) < len(self._budget.limits) - 1:
-            return False
-        return (self._depth_allowance() if deep else self._allowance(events_left=1)).empty
-
-    def _depth_allowance(self) -> Allowance:
-        """One layer an event, anywhere; a width budget does not limit depth."""
-        named = (n for n in self.graph.depth_sites if self._named(n) and n not in self.left_out)
-        allowed = dict.fromkeys(named, 1)
-        budget = self._budget
-        if budget is None or budget.measure == "width":
-            return Allowance(allowed, allowed, 1)
-        limit = int(budget.at(len(self.progress.events)))
-        if budget.measure == "units":
-            return Allowance(allowed, allowed, min(1, max(0, limit - self._added)))
-        if budget.measure == "parameters":
-            return Allowance(allowed, allowed, 1, parameters=limit)
-        return Allowance(allowed, allowed, 1, flops=limit)
-
-    def _check_growable(self) -> None:
-        deep = self.policy.how.deepens()
-        growable = [n for n in self.graph.depth_sites if self._named(n)] if deep else list(self._sites())
-        if growable:
-            return
-        if self._patterns is not None:
-            every = self.graph.depth_sites if deep else self.graph.sites
-            raise InputError(f"sites {list(self._patterns)} match none of {', '.join(every) or 'none'}")
-        reason = why_none_grows(self.graph)
-        if not any(site.reason.startswith(LITERAL) for site in self.graph.sites.values()):
-            raise GrowthRefused(reason)
-        # What only a trial told is no fault of the policy: training goes on, and every event says why it is refused.
-        warnings.warn(reason, GrowthWarning, stacklevel=3)

@@ -72,6 +72,11 @@ class Policy:
                 f"where {names.where} takes {named(takes)}, and how {names.how} makes {named(made)}: choose another of "
                 "the two"
             )
+        if policy.how.stacks() and "gradient_matrix" in policy.when.needs:
+            raise InputError(
+                f"when {names.when} looks at gradients of new units or layers, and how {names.how} makes blocks: "
+                "choose another of the two"
+            )
         return policy
 
     @property

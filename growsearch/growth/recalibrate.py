@@ -11,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 from torch.overrides import TorchFunctionMode
 
-from growsearch.surgery import AxisEdit, Edit, Insertion, outputs_of, rename, undisturbed
+from growsearch.surgery import AxisEdit, BlockInsertion, Edit, Insertion, outputs_of, rename, undisturbed
 from growsearch.surgery.moves import moves_of
 from growsearch.surgery.plan import companion_prefix
 
@@ -35,7 +35,7 @@ def new_channels(model: nn.Module, edits: Sequence[Edit]) -> dict[str, list[int]
     for edit in edits:
         if isinstance(edit, AxisEdit) and edit.tensor in buffers:
             own[edit.tensor].append(edit)
-    insertions = [edit for edit in edits if isinstance(edit, Insertion)]
+    insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
     found = {}
     for name, group in own.items():
         moves = moves_of(buffers[name].shape, group)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Mapping
 from torch import nn
 
 from growsearch.errors import GrowthRefused, GrowthWarning
-from growsearch.graph import NetworkGraph, Site
+from growsearch.graph import BlockSite, NetworkGraph, Site
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.strategy import Initializer
 
@@ -29,6 +29,16 @@ def refused_beforehand(
         GrowthRefused: that is so at every site.
     """
     found = _reasons(sites, lambda name: how.require(model, graph, sites[name], trainable))
+    if found and len(found) == len(sites):
+        raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
+    return found
+
+
+def refused_blocks(
+    how: Initializer, sites: Mapping[str, BlockSite], trainable: frozenset[str] | None
+) -> dict[str, str]:
+    """By name, why `how` can make no blocks at a site, whatever the data; `GrowthRefused` where that is so at all."""
+    found = _reasons(sites, lambda name: how.require_blocks(sites[name], trainable))
     if found and len(found) == len(sites):
         raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
     return found
@@ -60,3 +70,10 @@ def why_none_grows(graph: NetworkGraph) -> str:
     """Why a network has no site that can grow, by what its sites say."""
     reasons = {site.reason for site in graph.sites.values() if site.reason}
     return f"the network has no site that can grow: {'; '.join(sorted(reasons)) or 'no hidden layer'}"
+
+
+def why_no_blocks(graph: NetworkGraph) -> str:
+    """Why a network has no block site, by what its containers of alike blocks say."""
+    reasons = "; ".join(sorted(set(graph.no_block_sites.values())))
+    none = "it has no nn.ModuleList or nn.Sequential of blocks that give a tensor of the shape of their input"
+    return f"the network has no blocks that can be copied: {reasons or none}"

@@ -14,7 +14,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
-from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
+from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring, StackedBlock
 from growsearch.growth.candidate_edits import planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
@@ -158,7 +158,7 @@ def _apply(
 
 
 def _is_exact(graph: NetworkGraph, chosen: Sequence[Candidate]) -> bool:
-    inside = [graph.sites[c.site] for c in chosen if not isinstance(c, NewLayer)]
+    inside = [graph.sites[c.site] for c in chosen if not isinstance(c, NewLayer | StackedBlock)]
     return all(c.exact for c in chosen) and all(site.kind == "exact" for site in inside)
 
 

@@ -14,10 +14,10 @@ import torch
 from pydantic import BaseModel, ConfigDict
 from torch import nn
 
-from growsearch.growth.candidate import ADDING, Candidate, Kinds, NewLayer, NewUnit
+from growsearch.growth.candidate import ADDING, DEEPENING, Candidate, Kinds, NewUnit, StackedBlock
 
 if TYPE_CHECKING:
-    from growsearch.graph import NetworkGraph, Site
+    from growsearch.graph import BlockSite, NetworkGraph, Site
     from growsearch.growth.context import GrowthContext
     from growsearch.growth.progress import Progress
     from growsearch.surgery import Edit
@@ -103,8 +103,17 @@ class Initializer(Strategy):
 
     @classmethod
     def deepens(cls) -> bool:
-        """Whether it makes layers and nothing else: it is asked about depth sites then."""
-        return cls.makes == {NewLayer}
+        """Whether it makes layers or blocks and nothing else: it is asked about depth sites, or block sites, then."""
+        return cls.makes <= DEEPENING
+
+    @classmethod
+    def stacks(cls) -> bool:
+        """Whether it makes blocks and nothing else: it is asked about block sites then."""
+        return cls.makes == {StackedBlock}
+
+    def added_blocks(self, blocks: int) -> int:
+        """How many blocks it adds in one event to a block site of so many, where it stacks and the budget allows."""
+        return 1
 
     def made(self) -> Kinds:
         """What it makes with these parameters; layers beside units at `context.layer_sites`."""
@@ -125,6 +134,9 @@ class Initializer(Strategy):
             site: one of the graph's.
             trainable: names of the parameters that train; None: all.
         """
+
+    def require_blocks(self, site: BlockSite, trainable: frozenset[str] | None = None) -> None:
+        """Raise `GrowthRefused` where no blocks can be made at a block site, whatever the data."""
 
     @abstractmethod
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> Sequence[Candidate]:

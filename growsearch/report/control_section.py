@@ -7,7 +7,7 @@ from html import escape
 
 from growsearch.comparison import ComparisonResults, Conclusions, TableRow
 from growsearch.comparison.control_differences import ControlDifference
-from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
+from growsearch.comparison.controls import ENVELOPE, RETRAINED, SMALL_COMPUTE
 from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
@@ -65,11 +65,15 @@ def _difference(metric: Metric, policy: str, own: Mapping[str, ControlDifference
 
 
 def controls_table(results: ComparisonResults) -> Table:
-    """Show each control that the file asked for: what it reached at what cost, and how its policy differs from it."""
+    """Show each control that the file asked for: what it reached at what cost, and how its policy differs from it.
+
+    The sizes of the envelope have a table of their own.
+    """
     found = results.conclusions
     pairs = {pair.against: pair for pair in found.controls.pairs}
-    of = {name: str(one["of"]) for name, one in results.controls.items()}
-    rows = tuple(_row(found, row, of[row.policy], pairs.get(row.policy)) for row in results.control_rows())
+    of = {name: str(one["of"]) for name, one in results.controls.items() if one["kind"] != ENVELOPE}
+    shown = [row for row in results.control_rows() if row.policy in of]
+    rows = tuple(_row(found, row, of[row.policy], pairs.get(row.policy)) for row in shown)
     caption = (
         "Each growing policy minus its control, on the same seeds. p is corrected for all comparisons with controls "
         "by Holm's method, apart from those with the reference. The verdict is on the policy, better or worse than its "

@@ -34,7 +34,7 @@ def curves(runs: Sequence[RunLog]) -> dict[str, Any]:
     columns = [[rows[step] for rows in by_step] for step in thinned(steps, _POINTS)]
     first = columns[0][0] if columns else {}
     return {
-        "x": {axis: [_rounded(fmean(row[axis] for row in rows)) for rows in columns] for axis in AXES if axis in first},
+        "x": {axis: [rounded(fmean(row[axis] for row in rows)) for rows in columns] for axis in AXES if axis in first},
         "metrics": {metric: _band(metric, columns) for metric in shown(first)},
     }
 
@@ -58,7 +58,7 @@ def _band(metric: str, columns: Sequence[Sequence[Row]]) -> dict[str, list[float
             mean, deviation = fmean(known), stdev(known) if len(known) > 1 else 0.0
             ends = (mean, max(mean - deviation, min(known)), min(mean + deviation, max(known)))
         for key, value in zip(band, ends, strict=True):
-            band[key].append(None if value is None else _rounded(value))
+            band[key].append(None if value is None else rounded(value))
     return band
 
 
@@ -69,7 +69,7 @@ def thinned(items: list[T], most: int) -> list[T]:
     return [items[round(index * (len(items) - 1) / (most - 1))] for index in range(most)]
 
 
-def _rounded(value: float) -> float:
-    """With as many digits as can be seen; whole numbers without a point, which is shorter."""
+def rounded(value: float) -> float:
+    """Return a number with as many digits as can be seen; whole numbers without a point, which is shorter."""
     short = float(f"{value:.{_DIGITS}g}")
     return int(short) if short.is_integer() else short

@@ -11,6 +11,7 @@ from growsearch.registry import nearest
 from growsearch.report.control_section import control_differences_table, controls_table
 from growsearch.report.costs import costs_table
 from growsearch.report.differences import differences_table
+from growsearch.report.envelope_section import envelope_table, tuning_table
 from growsearch.report.growth import growth_table
 from growsearch.report.latex import to_latex
 from growsearch.report.logs import read_logs
@@ -62,6 +63,8 @@ def report_tables(folder: Path, results: ComparisonResults) -> list[Table]:
     names = [row.policy for row in results.rows()]
     tables = [
         results_table(results),
+        envelope_table(results.conclusions),
+        tuning_table(results.conclusions),
         differences_table(results.conclusions),
         control_differences_table(results),
         controls_table(results),

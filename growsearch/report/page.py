@@ -12,6 +12,7 @@ from growsearch.report.costs import costs_table
 from growsearch.report.curve_section import curve_section
 from growsearch.report.curves import curves
 from growsearch.report.differences import differences_html, pairs_table
+from growsearch.report.envelope_section import envelope_content, envelope_section
 from growsearch.report.growth import timeline
 from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import median_run, read_logs
@@ -40,6 +41,7 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
     drawn = {name: curves(logs[name]) for name in names}
     sections = [
         PageSection("verdict", "Verdict", verdict_html(results.conclusions) + failure_list(results.failures)),
+        PageSection("envelope", _envelope_title(results), envelope_section(results.conclusions)),
         PageSection("results", "Results", results_html(results)),
         PageSection("policies", "Policies", policy_section(config, results)),
         PageSection("differences", "Differences", _differences(results)),
@@ -59,11 +61,16 @@ def write_report(folder: Path, allow_import: bool = False, path: Path | None = N
                 "growth": asdict(timeline(median_run(logs[name]))) if logs[name] else None,
             }
             for rank, name in enumerate(names)
-        ]
+        ],
+        "envelopes": envelope_content(results.conclusions),
     }
     said = about(folder.resolve().name, results, config, environment)
-    made = page(title_of(results, config), said, sections, content, ("curves.js", "growth.js"))
+    made = page(title_of(results, config), said, sections, content, ("curves.js", "envelope.js", "growth.js"))
     return write_page(path or folder / REPORT, made)
+
+
+def _envelope_title(results: ComparisonResults) -> str:
+    return "Should I grow?" if results.conclusions.should_grow else "Learning rates"
 
 
 def _differences(results: ComparisonResults) -> str:

@@ -7,6 +7,8 @@ RUN/
         result.json, model.safetensors, network.json      when it is finished
         failure.txt                                       where it failed
         audit/summary.json, audit/event-E/results.json    what growth events were worth
+    pilot runs/POLICY/lr x F/seed-K/      a training that helped to choose a learning rate
+        diverged.json                     where that was too high
     search.json, study.journal, claims, trials/, best.yaml or pareto/N.yaml      of a search
 """
 
@@ -19,7 +21,6 @@ ENVIRONMENT = "environment.json"
 RESULTS = "results.json"
 REPORT = "report.html"
 LOCK = "lock.json"
-LOCK = "lock.json"
 
 METRICS = "metrics.jsonl"
 GROWTH = "growth.jsonl"
@@ -28,6 +29,7 @@ RESULT = "result.json"
 WEIGHTS = "model.safetensors"
 DESCRIPTION = "network.json"
 FAILURE = "failure.txt"
+DIVERGED = "diverged.json"
 
 SUMMARY = "summary.json"
 BEFORE = "before.pt"
@@ -39,11 +41,24 @@ BEST = "best.yaml"
 PARETO = "pareto"
 
 _SEED, _TRIALS, _AUDIT, _EVENT = "seed-", "trials", "audit", "event-"
+_PILOTS = "pilot runs"  # with a blank, which no policy's name has
 
 
 def run_of(folder: Path, policy: str, seed: int) -> Path:
     """Return where the run folder `folder` keeps the training of a policy (or control) with a seed."""
     return seed_folder(folder / policy, seed)
+
+
+def pilot_folder(folder: Path, policy: str, factor: float, seed: int) -> Path:
+    """Return where a run folder keeps the training of a policy (or control) at a multiple of its learning rate.
+
+    Args:
+        folder: of the comparison.
+        policy: or control.
+        factor: of the learning rate.
+        seed: of the training.
+    """
+    return seed_folder(folder / _PILOTS / policy / f"lr x {factor:g}", seed)
 
 
 def seed_folder(home: Path, seed: int) -> Path:

@@ -5,6 +5,8 @@ from growsearch.surgery.compact import compact, dead_units
 from growsearch.surgery.edits import (
     AttributeEdit,
     AxisEdit,
+    BlockInsertion,
+    Deepening,
     Edit,
     Insertion,
     MaskEdit,
@@ -13,16 +15,17 @@ from growsearch.surgery.edits import (
     SizeEdit,
     Span,
     changed_attributes,
+    deepening_of,
     site_edits,
 )
 from growsearch.surgery.gradients import watch_steps
-from growsearch.surgery.insertion import rename
 from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.masks import active_parameters, apply_masks, masks_of
 from growsearch.surgery.optimizer import embed_state, optimizers_of, supported_optimizer
 from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
+from growsearch.surgery.renaming import carried_attributes, origin, rename
 from growsearch.surgery.sparse import from_sparse, to_sparse
 from growsearch.surgery.substitution import grown_values, substituted
 from growsearch.surgery.transaction import Transaction, apply_edits
@@ -30,6 +33,8 @@ from growsearch.surgery.transaction import Transaction, apply_edits
 __all__ = [
     "AttributeEdit",
     "AxisEdit",
+    "BlockInsertion",
+    "Deepening",
     "Edit",
     "Insertion",
     "MaskEdit",
@@ -42,15 +47,18 @@ __all__ = [
     "Transaction",
     "active_parameters",
     "apply_edits",
+    "carried_attributes",
     "changed_attributes",
     "compact",
     "dead_units",
+    "deepening_of",
     "embed_state",
     "from_sparse",
     "grown_values",
     "apply_masks",
     "masks_of",
     "optimizers_of",
+    "origin",
     "outputs_of",
     "rebuild",
     "reindex",

@@ -4,11 +4,13 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, Literal
 
 import torch
 from torch import Tensor
 
 from growsearch.errors import GrowthRefused
+from growsearch.graph.block_site import BlockSite
 from growsearch.graph.site import AxisUse, Role, Site
 
 Fills = Mapping[tuple[str, int], Tensor | float]
@@ -83,6 +85,60 @@ class Insertion:
 
 
 @dataclass(frozen=True)
+class BlockInsertion:
+    """Copies of blocks, inserted behind blocks of the container at `path`.
+
+    The container's children `prefix` + `first` and the `blocks - 1` behind it are the blocks, counted from 0. `copies`
+    are pairs (block behind which the copy comes, block that it copies), in order; the children behind a copy move up by
+    one number, so names change: see `rename`. `zeroed` are the parameters, named within a block, that are zero in the
+    copies. `factor` multiplies those named in `scaled`, in old blocks and in copies.
+
+    `state` is what the optimizer knows of the copies' parameters: "copied" from those of the block that they copy, or
+    "reset", as for a parameter that is new.
+    """
+
+    path: str
+    prefix: str
+    first: int
+    blocks: int
+    copies: tuple[tuple[int, int], ...]
+    zeroed: tuple[str, ...] = ()
+    scaled: tuple[str, ...] = ()
+    factor: float = 1.0
+    state: Literal["copied", "reset"] = "copied"
+
+    @staticmethod
+    def at(
+        site: BlockSite,
+        copies: Sequence[tuple[int, int]],
+        zeroed: Sequence[str] = (),
+        factor: float = 1.0,
+        state: Literal["copied", "reset"] = "copied",
+    ) -> BlockInsertion:
+        """The insertion of `copies` at a block site.
+
+        Args:
+            site: where.
+            copies: pairs (block behind which the copy comes, block that it copies), in order.
+            zeroed: parameters that are zero in the copies.
+            factor: of the site's `outputs` in all blocks.
+            state: the optimizer's of the copies.
+        """
+        scaled = site.outputs if factor != 1 else ()
+        return BlockInsertion(
+            site.container, site.prefix, site.first, site.blocks, tuple(copies), tuple(zeroed), scaled, factor, state
+        )
+
+    def order(self) -> list[tuple[int, bool]]:
+        """The blocks of afterwards: which block of before each is, and whether it is a copy of that."""
+        found: list[tuple[int, bool]] = []
+        for block in range(self.blocks):
+            found.append((block, False))
+            found += [(source, True) for behind, source in self.copies if behind == block]
+        return found
+
+
+@dataclass(frozen=True)
 class Offset:
     """A value added to a whole tensor, before its axes are re-indexed: what a bias takes over from a removed unit."""
 
@@ -104,12 +160,15 @@ class MaskEdit:
 
 @dataclass(frozen=True)
 class AttributeEdit:
-    """A whole number that the module at path `module` keeps, such as its number of heads: `before` becomes `after`."""
+    """A number that the module at path `module` keeps: `before` becomes `after`.
+
+    A whole one, such as its number of heads, or the eps of a normalisation (None before: torch's default).
+    """
 
     module: str
     name: str
-    before: int
-    after: int
+    before: float | None
+    after: float
 
 
 @dataclass(frozen=True)
@@ -122,10 +181,19 @@ class SizeEdit:
 
 
 SiteEdit = AxisEdit | AttributeEdit | SizeEdit
-Edit = SiteEdit | Offset | MaskEdit | Insertion
+Deepening = Insertion | BlockInsertion
+Edit = SiteEdit | Offset | MaskEdit | Deepening
 
 
-def changed_attributes(edits: Sequence[Edit]) -> dict[str, int]:
+def deepening_of(plain: Mapping[str, Any]) -> Deepening:
+    """The insertion of a layer or of blocks that a `Grower.architecture()` holds as plain data."""
+    if "copies" not in plain:
+        return Insertion(**plain)
+    pairs = tuple((behind, source) for behind, source in plain["copies"])
+    return BlockInsertion(**{**plain, "copies": pairs})
+
+
+def changed_attributes(edits: Sequence[Edit]) -> dict[str, float]:
     """What `edits` make of the numbers that modules keep, by path and name, as `rebuild` takes them."""
     own = [edit for edit in edits if isinstance(edit, AttributeEdit)]
     return {f"{edit.module}.{edit.name}".lstrip("."): edit.after for edit in own}

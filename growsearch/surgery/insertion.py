@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Adagrad, Muon, Optimizer
+from torch.optim import Muon, Optimizer
 
 from growsearch.errors import GrowthRefused
-from growsearch.surgery.edits import Insertion
+from growsearch.surgery.blocks import begin_state, check_blocks
+from growsearch.surgery.edits import BlockInsertion, Deepening, Insertion
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.layers import ResidualBlock, identity_layer
 from growsearch.surgery.reindex import memory_format
@@ -19,20 +20,7 @@ from growsearch.surgery.reindex import memory_format
 LAYERS = ("identity", "residual", "residual_norm")
 
 
-def rename(name: str, insertions: Iterable[Insertion]) -> str:
-    """What a parameter or module `name` of before is called after `insertions`, in their order.
-
-    >>> rename("features.1.weight", [Insertion("features.1", "residual", 8, 2, 3)])
-    'features.1.0.weight'
-    """
-    for insertion in insertions:
-        path = insertion.path
-        if name == path or name.startswith(f"{path}."):
-            name = f"{path}.0{name[len(path) :]}"
-    return name
-
-
-def check_insertions(model: nn.Module, insertions: Sequence[Insertion]) -> None:
+def check_insertions(model: nn.Module, insertions: Sequence[Deepening]) -> None:
     """Whether all of `insertions` can be made in `model`; `GrowthRefused` says why one cannot."""
     names: dict[int, list[str]] = {}
     for path, module in model.named_modules(remove_duplicate=False):
@@ -40,6 +28,9 @@ def check_insertions(model: nn.Module, insertions: Sequence[Insertion]) -> None:
     paths = {path: same for same in names.values() for path in same}
     seen: list[str] = []
     for insertion in insertions:
+        if isinstance(insertion, BlockInsertion):
+            check_blocks(model, insertion)
+            continue
         path = insertion.path
         if not path or path not in paths:
             raise GrowthRefused(f"no module {path!r} to insert behind: use one of named_modules(), not the root")
@@ -49,6 +40,12 @@ def check_insertions(model: nn.Module, insertions: Sequence[Insertion]) -> None:
             raise GrowthRefused(f"insertions behind {path!r} and behind what holds it: make one after the other")
         seen.append(path)
         _check_layer(insertion, model.get_submodule(path))
+    within = [insertion.path for insertion in insertions if isinstance(insertion, BlockInsertion)]
+    for path in (insertion.path for insertion in insertions):
+        if clash := [each for each in within if each != path and f"{path}.".startswith(f"{each}." if each else "")]:
+            raise GrowthRefused(
+                f"insertions at {path!r} and of blocks that hold it, in {clash[0]!r}: make one after the other"
+            )
 
 
 def insert_copy(companion: nn.Module, path: str, inserted: nn.Sequential, journal: Journal) -> None:
@@ -131,19 +128,11 @@ def join_optimizers(
                 "an optimizer that holds parameters of this model"
             )
         journal.append(target["params"], parameter)
-        _begin_state(optimizers, target, parameter, journal)
+        for optimizer in optimizers:
+            if any(each is target for each in optimizer.param_groups):
+                begin_state(optimizer, target, parameter, journal)
         if "param_names" in target:
             journal.append(target["param_names"], names[id(parameter)])
-
-
-def _begin_state(
-    optimizers: Sequence[Optimizer], group: dict[str, Any], parameter: nn.Parameter, journal: Journal
-) -> None:
-    """What Adagrad gives a parameter when it is made, and at its first step in newer versions of torch only."""
-    for optimizer in optimizers:
-        if isinstance(optimizer, Adagrad) and any(each is group for each in optimizer.param_groups):
-            start = torch.full_like(parameter, group["initial_accumulator_value"]).detach()
-            journal.add_item(optimizer.state, parameter, {"step": torch.tensor(0.0), "sum": start})
 
 
 def _check_layer(insertion: Insertion, old: nn.Module) -> None:

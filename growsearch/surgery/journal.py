@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import Any
+
+import torch
+from torch import Tensor
 
 
 class Journal:
@@ -28,6 +31,30 @@ class Journal:
         old = getattr(owner, name)
         self._undo.append(lambda: setattr(owner, name, old))
         setattr(owner, name, value)
+
+    def set_items(self, mapping: Any, items: Mapping[str, Any]) -> None:
+        """Give `mapping` these items, in this order, in place of its own."""
+        before = dict(mapping)
+
+        def restore() -> None:
+            mapping.clear()
+            mapping.update(before)
+
+        self._undo.append(restore)
+        mapping.clear()
+        mapping.update(items)
+
+    def multiply(self, tensor: Tensor, factor: float) -> None:
+        """`tensor *= factor`, outside autograd."""
+        before = tensor.detach().clone()
+
+        def restore() -> None:
+            with torch.no_grad():
+                tensor.copy_(before)
+
+        self._undo.append(restore)
+        with torch.no_grad():
+            tensor.mul_(factor)
 
     def append(self, items: list[Any], value: Any) -> None:
         """`items.append(value)`."""

@@ -58,13 +58,13 @@ def plan_changes(model: nn.Module, companions: Sequence[nn.Module], edits: Seque
 
 def plan_attributes(
     model: nn.Module, companions: Sequence[nn.Module], edits: Sequence[AttributeEdit]
-) -> list[tuple[nn.Module, str, int]]:
+) -> list[tuple[nn.Module, str, float]]:
     """(module, attribute, new value) for the model and its companions.
 
     Raises:
         GrowthRefused: an attribute is not what the edit says it was, or two edits disagree about it.
     """
-    planned: dict[tuple[int, str], tuple[nn.Module, str, int]] = {}
+    planned: dict[tuple[int, str], tuple[nn.Module, str, float]] = {}
     prefixes = [("", model), *((companion_prefix(companion, model), companion) for companion in companions)]
     for prefix, root in prefixes if edits else ():
         for edit in edits:

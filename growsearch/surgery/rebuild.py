@@ -10,7 +10,8 @@ from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError
 from growsearch.surgery.attributes import remember, sync_module
-from growsearch.surgery.edits import Insertion
+from growsearch.surgery.blocks import insert_blocks
+from growsearch.surgery.edits import BlockInsertion, Deepening
 from growsearch.surgery.insertion import check_insertions, insert
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.masks import register_masks
@@ -22,9 +23,9 @@ Module = TypeVar("Module", bound=nn.Module)
 
 def rebuild(
     seed_model: Module,
-    insertions: Sequence[Insertion],
+    insertions: Sequence[Deepening],
     state_dict: Mapping[str, Tensor],
-    attributes: Mapping[str, int] | None = None,
+    attributes: Mapping[str, float] | None = None,
     sizes: Mapping[str, Sequence[int]] | None = None,
 ) -> Module:
     """`seed_model`, changed in place into the grown network that gave `state_dict`, and returned.
@@ -37,9 +38,9 @@ def rebuild(
 
     Args:
         seed_model: the network before any growth.
-        insertions: inserted layers, in their order.
+        insertions: inserted layers and blocks, in their order.
         state_dict: that of the grown network.
-        attributes: whole numbers that modules keep, by path and name.
+        attributes: numbers that modules keep, by path and name.
         sizes: needed where there are such normalisations.
 
     Raises:
@@ -50,7 +51,10 @@ def rebuild(
     try:
         for insertion in insertions:
             check_insertions(seed_model, [insertion])
-            insert(seed_model, insertion, journal)
+            if isinstance(insertion, BlockInsertion):
+                insert_blocks(seed_model, insertion, journal)
+            else:
+                insert(seed_model, insertion, journal)
         register_masks(seed_model, state_dict, journal)
         _check_names(seed_model, state_dict)
         _take_shapes(seed_model, state_dict, journal)
@@ -65,7 +69,7 @@ def rebuild(
     return seed_model
 
 
-def _take_number(model: nn.Module, path: str, value: int, journal: Journal) -> None:
+def _take_number(model: nn.Module, path: str, value: float, journal: Journal) -> None:
     owner, _, name = path.rpartition(".")
     try:
         journal.set_attribute(model.get_submodule(owner), name, value)

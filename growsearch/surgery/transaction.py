@@ -12,7 +12,8 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
 from growsearch.surgery.attributes import resize, sync_module
-from growsearch.surgery.edits import AttributeEdit, Edit, Insertion, SizeEdit
+from growsearch.surgery.blocks import insert_blocks, join_copies
+from growsearch.surgery.edits import AttributeEdit, BlockInsertion, Deepening, Edit, Insertion, SizeEdit
 from growsearch.surgery.gradients import is_used
 from growsearch.surgery.insertion import check_insertions, insert, insert_copy, join_optimizers
 from growsearch.surgery.journal import Journal
@@ -70,9 +71,10 @@ class Transaction:
         Raises:
             GrowthRefused: an edit does not fit, a tensor cannot change its shape, or the optimizer cannot follow.
         """
-        insertions = [edit for edit in edits if isinstance(edit, Insertion)]
+        insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
         attribute_edits = [edit for edit in edits if isinstance(edit, AttributeEdit)]
-        tensor_edits = [edit for edit in edits if not isinstance(edit, Insertion | AttributeEdit | SizeEdit)]
+        other = Insertion | BlockInsertion | AttributeEdit | SizeEdit
+        tensor_edits = [edit for edit in edits if not isinstance(edit, other)]
         changes = plan_changes(self._model, self._companions, tensor_edits)
         check_insertions(self._model, insertions)
         attributes = plan_attributes(self._model, self._companions, attribute_edits)
@@ -132,12 +134,18 @@ class Transaction:
         for module in {id(module): module for module in modules.values()}.values():
             resize(module, edit.axis, edit.added, self._journal)
 
-    def _insert(self, insertions: Sequence[Insertion]) -> None:
+    def _insert(self, insertions: Sequence[Deepening]) -> None:
         if not insertions:
             return
         before = {id(parameter): name for name, parameter in self._model.named_parameters()}
         prefixes = [companion_prefix(companion, self._model) for companion in self._companions]
         for insertion in insertions:
+            if isinstance(insertion, BlockInsertion):
+                copies = insert_blocks(self._model, insertion, self._journal)
+                for companion, prefix in zip(self._companions, prefixes, strict=True):
+                    _follow_blocks(companion, prefix, insertion, self._model, self._journal)
+                before |= join_copies(self._optimizers, self._model, copies, insertion.state, self._journal)
+                continue
             inserted = insert(self._model, insertion, self._journal)
             for companion, prefix in zip(self._companions, prefixes, strict=True):
                 insert_copy(companion, prefix + insertion.path, inserted, self._journal)
@@ -161,6 +169,23 @@ def apply_edits(
     """
     with Transaction(model, optimizer, companions) as transaction:
         transaction.apply(edits)
+
+
+def _follow_blocks(
+    companion: nn.Module, prefix: str, insertion: BlockInsertion, model: nn.Module, journal: Journal
+) -> None:
+    """The same insertion in a companion: its copies are of its own blocks, unless these are the model's own.
+
+    Args:
+        companion: a module of the model's architecture.
+        prefix: before the model's names in it.
+        insertion: made in the model.
+        model: the network.
+        journal: what can undo it.
+    """
+    own = companion.get_submodule((prefix + insertion.path).rstrip("."))
+    if own is not model.get_submodule(insertion.path):
+        insert_blocks(companion, replace(insertion, path=(prefix + insertion.path).rstrip(".")), journal)
 
 
 def _follow(change: TensorChange, leader: Tensor) -> Tensor:

@@ -16,8 +16,8 @@ from growsearch.errors import GrowthFailed
 from growsearch.graph import Site, trace
 from growsearch.growth import GrowthEvent, Initializer, grow
 from growsearch.growth.policy import strategy as made
-from growsearch.surgery import outputs_of, relative_difference
-from growsearch.testing.subjects import SUBJECTS, Subject, objective
+from growsearch.surgery import BlockInsertion, Insertion, outputs_of, relative_difference, rename
+from growsearch.testing.subjects import CHAIN, SUBJECTS, Subject, objective
 from growsearch.testing.training import GrowingRun, resumed, same
 
 _ADDED = 2
@@ -34,10 +34,12 @@ class InitializerLaws:
         found: Initializer = made(Initializer, "how", self.strategy)  # type: ignore[type-abstract]
         return found
 
-    @pytest.fixture(params=SUBJECTS, ids=str)
-    def subject(self, request: pytest.FixtureRequest) -> Subject:
-        """The network that grows."""
+    @pytest.fixture(params=(*SUBJECTS, CHAIN), ids=str)
+    def subject(self, request: pytest.FixtureRequest, how: Initializer) -> Subject:
+        """The network that grows: a chain of blocks where blocks are copied."""
         found: Subject = request.param
+        if how.stacks() and not found.block_site:
+            pytest.skip("it has no blocks to copy")
         return found
 
     def test_an_exact_growth_keeps_the_outputs(self, how: Initializer, subject: Subject) -> None:
@@ -55,7 +57,7 @@ class InitializerLaws:
             assert relative_difference(old, outputs_of(model, inputs, training)) < tolerance
 
     def test_as_many_units_as_asked_for_are_made(self, how: Initializer, subject: Subject) -> None:
-        """Or one layer, where it grows depth."""
+        """Or one layer, or blocks, where it grows depth."""
         model = subject.model()
 
         event = _grow(how, subject, model)
@@ -100,13 +102,15 @@ class InitializerLaws:
         before = {name: copy.deepcopy(optimizer.state[p]) for name, p in model.named_parameters()}
         groups = list(optimizer.param_groups)
 
-        _grow(how, subject, model, optimizer)
+        event = _grow(how, subject, model, optimizer)
 
         assert all(now is old for now, old in zip(optimizer.param_groups, groups, strict=True))
         held = {id(p) for group in groups for p in group["params"]}
         assert held == {id(p) for p in model.parameters()}
-        for name, parameter in model.named_parameters():
-            for key, old in before.get(name, {}).items():
+        moved = [edit for edit in event.edits if isinstance(edit, Insertion | BlockInsertion)]
+        for name, state in before.items():
+            parameter = model.get_parameter(rename(name, moved))
+            for key, old in state.items():
                 new = optimizer.state[parameter][key]
                 if old.ndim == new.ndim:
                     assert torch.equal(new[tuple(slice(size) for size in old.shape)], old) or old.ndim == 0, (name, key)
@@ -137,6 +141,8 @@ class InitializerLaws:
 
 
 def _asked(how: Initializer, subject: Subject) -> dict[str, int]:
+    if how.stacks():
+        return {subject.block_site: _ADDED}
     return {subject.depth_site: 1} if how.deepens() else dict.fromkeys(subject.sites, _ADDED)
 
 

@@ -19,7 +19,7 @@ OUTPUTS = 3
 class Subject:
     """A kind of network: how it is built, one input's shape, and sites with the layers that make and read their units.
 
-    `depth_site` is a place where a layer can be inserted.
+    `depth_site` is a place where a layer can be inserted, `block_site` a chain of blocks that can be copied.
     """
 
     name: str
@@ -27,6 +27,7 @@ class Subject:
     input_shape: tuple[int, ...]
     sites: Mapping[str, tuple[tuple[str, ...], tuple[str, ...]]]
     depth_site: str
+    block_site: str = ""
 
     def __str__(self) -> str:
         return self.name
@@ -74,6 +75,38 @@ class Residual(nn.Module):
         return out
 
 
+class ResidualMLP(nn.Module):
+    """A block of a chain: what two layers find in the normalised stream is added to it."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(6)
+        self.up, self.down = nn.Linear(6, 8), nn.Linear(8, 6)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """`[N, 6]` of the same shape."""
+        found: Tensor = stream + self.down(F.gelu(self.up(self.norm(stream))))
+        return found
+
+
+class Chain(nn.Module):
+    """A stem, a chain of blocks, a head."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem = nn.Linear(4, 6)
+        self.blocks = nn.ModuleList([ResidualMLP() for _ in range(2)])
+        self.head = nn.Linear(6, OUTPUTS)
+
+    def forward(self, stream: Tensor) -> Tensor:
+        """From `[N, 4]` to `[N, 3]`."""
+        stream = self.stem(stream)
+        for block in self.blocks:
+            stream = block(stream)
+        out: Tensor = self.head(stream)
+        return out
+
+
 def _mlp(activation: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
     def build() -> nn.Module:
         first, second, head = nn.Linear(4, 4), nn.Linear(4, 6), nn.Linear(6, OUTPUTS)
@@ -107,3 +140,6 @@ SUBJECTS = (
     Subject("cnn", cnn, (2, 6, 6), {"conv1": (("conv1",), ("conv2",)), "conv2": (("conv2",), ("head",))}, "act1"),
     Subject("residual", Residual, (2, 6, 6), {"first": (("first",), ("second",))}, "norm"),
 )
+
+CHAIN = Subject("chain", Chain, (4,), {"blocks.0.up": (("blocks.0.up",), ("blocks.0.down",))}, "stem", "blocks")
+"""What strategies that copy blocks grow."""

@@ -18,7 +18,7 @@ from growsearch.errors import InputError
 from growsearch.networks import build_network, initialise_network
 from growsearch.runs.layout import WEIGHTS
 from growsearch.runs.reading import DamagedFile
-from growsearch.surgery import Insertion, ResidualBlock, apply_masks, rebuild, rename
+from growsearch.surgery import Deepening, ResidualBlock, apply_masks, rebuild, rename
 from growsearch.surgery.masks import SUFFIX
 from growsearch.training.artifact import read_description
 
@@ -27,10 +27,10 @@ from growsearch.training.artifact import read_description
 class Architecture:
     """Inserted layers, shapes of parameters and buffers, masks of dormant connections, and changed attributes."""
 
-    insertions: tuple[Insertion, ...]
+    insertions: tuple[Deepening, ...]
     shapes: Mapping[str, tuple[int, ...]]
     masks: Mapping[str, Tensor]
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    attributes: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, list[int]] = field(default_factory=dict)
     """What normalisations without tensors remember, by path."""
 

@@ -16,7 +16,7 @@ from growsearch.networks import build_network
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import DESCRIPTION, WEIGHTS
 from growsearch.runs.reading import DamagedFile, read_json, record_of
-from growsearch.surgery import Insertion, rebuild
+from growsearch.surgery import BlockInsertion, Deepening, Insertion, rebuild
 from growsearch.surgery.packing import pack, unpack
 
 
@@ -34,8 +34,8 @@ class NetworkDescription:
     network: Mapping[str, Any]
     input_shape: Sequence[int]
     outputs: int
-    insertions: Sequence[Insertion]
-    attributes: Mapping[str, int] = field(default_factory=dict)
+    insertions: Sequence[Insertion | BlockInsertion]
+    attributes: Mapping[str, float] = field(default_factory=dict)
     sizes: Mapping[str, Sequence[int]] | None = None
     shared: Mapping[str, str] = field(default_factory=dict)
     packed: Mapping[str, Sequence[int]] = field(default_factory=dict)
@@ -94,9 +94,13 @@ def read_description(path: Path | str) -> NetworkDescription:
     return record_of(NetworkDescription, read_json(file), str(file))
 
 
-def insertions_of(architecture: Mapping[str, Any]) -> list[Insertion]:
-    """Return the inserted layers of a `Grower.architecture()`; raises `DamagedFile` where they are none."""
-    return [record_of(Insertion, insertion, "a saved architecture") for insertion in architecture["insertions"]]
+def insertions_of(architecture: Mapping[str, Any]) -> list[Deepening]:
+    """Return the inserted layers and blocks of a `Grower.architecture()`; raises `DamagedFile` where they are none."""
+    found: list[Deepening] = []
+    for plain in architecture["insertions"]:
+        kind: type[Deepening] = BlockInsertion if "copies" in plain else Insertion
+        found.append(record_of(kind, plain, "a saved architecture"))
+    return found
 
 
 def _distinct(state: dict[str, Tensor]) -> tuple[dict[str, Tensor], dict[str, str]]:

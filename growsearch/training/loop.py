@@ -102,6 +102,7 @@ class TrainingRun:
         sizes = saved["lines"] if saved else {}
         self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
         self._growth_log = LineLog(folder / GROWTH, sizes.get(GROWTH, 0))
+        self._flops_before = self.counters.training_flops
         self._measure_network()
         self._set_length()
 
@@ -134,8 +135,11 @@ class TrainingRun:
     def _step(self, inputs: Tensor, targets: Tensor) -> None:
         """One optimizer step, and a growth step when it is due."""
         setup, counters = self.setup, self.counters
+        self._flops_before = counters.training_flops
         set_learning_rate(setup.optimizer, setup.schedule(self._place()))
         loss = self._gradients(inputs, targets)
+        if setup.config.training.clip is not None:
+            torch.nn.utils.clip_grad_norm_(setup.model.parameters(), setup.config.training.clip)
         setup.optimizer.step()
         if setup.masked:
             apply_masks(setup.model, setup.optimizer)
@@ -144,6 +148,7 @@ class TrainingRun:
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
+        self._meter()
         self.grow()
         self._set_length()
 
@@ -151,6 +156,12 @@ class TrainingRun:
         """Where in its learning-rate schedule the run is: steps, or, where its FLOPs end it, parts of these."""
         limit = self.setup.flops_limit
         return self.counters.step if limit is None else FLOPS_PARTS * self.counters.training_flops / limit
+
+    def _meter(self) -> None:
+        """Let the scheduler know the FLOPs, where they end the run."""
+        setup = self.setup
+        if setup.flops_limit is not None and setup.grower is not None:
+            setup.grower.progress.meter(self.counters.training_flops, setup.flops_limit)
 
     def _set_length(self) -> None:
         """Count the steps again that the FLOPs left will buy; growth has made them dearer, and has cost some itself."""
@@ -205,8 +216,14 @@ class TrainingRun:
     @property
     def row_due(self) -> bool:
         """Whether a row of metrics belongs behind this step; never where `setup.rows_every` is 0."""
-        every, step = self.setup.rows_every, self.counters.step
-        return every > 0 and (step % every == 0 or step == self.setup.total_steps)
+        setup, counters = self.setup, self.counters
+        every, rows = setup.rows_every, setup.config.training.rows
+        if not every or counters.step == setup.total_steps:
+            return every > 0
+        if setup.flops_limit is None or rows is None:
+            return counters.step % every == 0
+        part = setup.flops_limit / rows
+        return counters.training_flops // part > self._flops_before // part
 
     def take_train_loss(self) -> float:
         """Return the mean training loss since the last time; raises `TrainingDiverged` where it is not finite."""

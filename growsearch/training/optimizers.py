@@ -36,7 +36,8 @@ def build_schedule(config: ScheduleConfig, total_steps: int) -> Schedule:
     """Factor on the learning rate as a function of the number of steps taken so far, or of other equal parts of a run.
 
     Linear warm-up over the first share `warmup` of the run, then `constant`, `cosine` down to `final` (Loshchilov and
-    Hutter, ICLR 2017) or `step`: times `factor` after each of the shares `milestones` of the run.
+    Hutter, ICLR 2017), `step`: times `factor` after each of the shares `milestones` of the run, or `wsd`: constant
+    until the last share `decay` of the run, then to `final` as 1 - sqrt(x) (Haegele et al., NeurIPS 2024, equation 2).
     """
     warmup = math.ceil(config.warmup * total_steps)
 
@@ -46,6 +47,10 @@ def build_schedule(config: ScheduleConfig, total_steps: int) -> Schedule:
         if config.name == "cosine":
             passed = (step - warmup) / max(1, total_steps - warmup)
             return config.final + (1 - config.final) * 0.5 * (1 + math.cos(math.pi * passed))
+        if config.name == "wsd":
+            cooling = config.decay * total_steps
+            passed = max(0.0, step - (total_steps - cooling)) / cooling if cooling else 0.0
+            return config.final + (1 - config.final) * (1 - math.sqrt(passed))
         return math.prod(config.factor for share in config.milestones if step >= share * total_steps)
 
     return factor

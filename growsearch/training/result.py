@@ -29,7 +29,7 @@ def finished_result(
 
 def fingerprint(config: RunConfig, seed: int, architecture: Architecture | None = None) -> str:
     """Return what tells runs apart: equal for the same resolved configuration, seed and architecture to begin with."""
-    beside = ("seeds", "policies", "reference", "controls", "search")
+    beside = ("seeds", "policies", "reference", "controls", "tune", "search")
     resolved = {key: value for key, value in config.to_dict().items() if key not in beside}
     parts = [resolved, seed, *([architecture.key] if architecture else [])]
     return hashlib.sha256(json.dumps(parts, sort_keys=True).encode()).hexdigest()[:16]

@@ -198,7 +198,7 @@ def _take(other: Stateful, model: nn.Module, architecture: Mapping[str, Any], st
 
 def _grow(model: nn.Module, architecture: Mapping[str, Any], state: Mapping[str, Any], prefix: str = "") -> None:
     """Bring a seed network, or the very network, to a saved state."""
-    insertions = [replace(each, path=prefix + each.path) for each in insertions_of(architecture)]
+    insertions = [replace(each, path=(prefix + each.path).rstrip(".")) for each in insertions_of(architecture)]
     attributes = {prefix + path: value for path, value in architecture["attributes"].items()}
     sizes = {prefix + path: found for path, found in architecture["sizes"].items()}
     rebuild(model, () if _fits(model, state) else insertions, state, attributes, sizes)

@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 
 from growsearch.config import RunConfig
 from growsearch.config.check import is_imported
+from growsearch.config.models import NewUnitsConfig
 from growsearch.data import Augment, Batches, DataSet, Split, load_data
 from growsearch.errors import InputError
-from growsearch.growth import Grower, NewUnitSettings, SoftGrower
+from growsearch.growth import Grower, NewUnitSettings, Rewarm, SoftGrower
 from growsearch.networks import build_network
 from growsearch.surgery import rebuild
 from growsearch.tasks import make_task
@@ -186,11 +187,12 @@ def _grows_by_flops(config: RunConfig) -> bool:
 
 
 def _rows_every(config: RunConfig, steps_per_epoch: int, total_steps: int) -> int:
-    """Steps between rows of metrics: the evaluation interval, but at most 100 rows where steps are given."""
+    """Steps between rows of metrics: by their number, else by epochs, but at most 100 rows where steps are given."""
+    if config.training.rows is not None:
+        return max(1, -(-total_steps // config.training.rows))
     every = config.training.evaluate_every * steps_per_epoch
-    return (
-        every if config.training.epochs is not None or _grows_by_flops(config) else max(every, -(-total_steps // 100))
-    )
+    by_epochs = config.training.epochs is not None or _grows_by_flops(config)
+    return every if by_epochs else max(every, -(-total_steps // 100))
 
 
 def _grower(setup: Setup) -> Grower:
@@ -209,12 +211,17 @@ def _grower(setup: Setup) -> Grower:
         amount=growth.amount,
         sites=growth.sites,
         statistics_batches=growth.statistics.batches,
-        new_units=NewUnitSettings(**growth.new_units.model_dump()),
+        new_units=_new_units(growth.new_units),
         seed=setup.seed,
         total_steps=setup.total_steps,
         steps_per_epoch=setup.steps_per_epoch,
         report=None,
     )
+
+
+def _new_units(config: NewUnitsConfig) -> NewUnitSettings:
+    rewarm = Rewarm(**config.rewarm.model_dump()) if config.rewarm else None
+    return NewUnitSettings(**{**config.model_dump(), "rewarm": rewarm})
 
 
 def _check_metric(setup: Setup, grower: Grower) -> None:

@@ -133,7 +133,7 @@ def test_controls_fail_with_the_run_that_they_belong_to(comparison: Make, tmp_pa
 
     reasons = {failure["policy"]: failure["reason"] for failure in results["failures"]}
     assert set(reasons) == {"wild", "wild, retrained"}
-    assert reasons["wild, retrained"].startswith("wild seed 0, which it is a control of, failed: training diverged")
+    assert reasons["wild, retrained"].startswith("wild seed 0, which it needs, failed: training diverged")
     assert results["controls"]["wild, retrained"]["seeds"] == []
     assert results["controls"]["zero, retrained"]["seeds"] == [0]
     assert [told.policy for told in of_kind(events, RunFailed)] == ["wild", "wild, retrained"]

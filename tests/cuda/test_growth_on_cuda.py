@@ -102,4 +102,4 @@ def test_full_precision_turns_tf32_off_and_puts_it_back() -> None:
 def test_every_initializer_has_a_place_in_these_tests() -> None:
     # Those that change the function, or the depth, or need a selector of their own, are trained in
     # test_training_on_cuda.
-    assert set(names("how")) == {*PRESERVING, "identity", "firefly", "gauss_newton", "nest"}
+    assert set(names("how")) == {*PRESERVING, "identity", "firefly", "gauss_newton", "nest", "stack", "identity_blocks"}

@@ -28,7 +28,7 @@ def grown(model: nn.Module, steps: int, **policy: Any) -> Grower:
 
 
 @pytest.mark.parametrize(
-    "budget", [{"depth": 3}, {"width": 2.0, "units": 3}, {}, {"width": 0.0}, {"units": -1}, {"flops": float("nan")}]
+    "budget", [{"height": 3}, {"width": 2.0, "units": 3}, {}, {"width": 0.0}, {"units": -1}, {"flops": float("nan")}]
 )
 def test_a_budget_names_one_measure_above_zero(budget: dict[str, float]) -> None:
     with pytest.raises(InputError, match="budget"):

@@ -13,10 +13,9 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import growsearch
 from growsearch import GrowthRefused, InputError
-from growsearch.registry import names
 from growsearch.surgery import Insertion, outputs_of, rebuild, relative_difference
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
-from tests.laws.settings import cheap, grows_depth, is_exact
+from tests.laws.settings import cheap, grows_depth, hows, is_exact
 
 
 class Tied(nn.Module):
@@ -112,7 +111,7 @@ def test_channels_are_rounded_up_to_the_granularity() -> None:
     assert model[0].out_channels == 10
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_an_event_tells_what_happened(how: str) -> None:
     model = cnn()
     batch = batch_for(model)
@@ -139,7 +138,7 @@ def test_without_an_objective_the_loss_is_not_measured() -> None:
     json.dumps(event.to_json(), allow_nan=False)
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_an_averaged_copy_follows(how: str) -> None:
     model = mlp()
     optimizer = sgd(model)
@@ -161,7 +160,7 @@ def test_an_averaged_copy_follows(how: str) -> None:
     assert averaged(batch[0]).shape == (16, 3)
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_architecture_and_rebuild_reproduce_the_network(how: str) -> None:
     model = cnn()
     optimizer = sgd(model)

@@ -7,10 +7,9 @@ import torch
 from torch import nn
 
 import growsearch
-from growsearch.registry import names
 from tests.growth.memory import LiveBytes
 from tests.growth.tasks import objective, tensors_of
-from tests.laws.settings import cheap, grows_depth
+from tests.laws.settings import cheap, grows_depth, hows
 
 
 def wide() -> nn.Sequential:
@@ -34,7 +33,7 @@ LIMITS = {"gauss_newton": 6.5}
 """In models and their state; more than 2 where every weight gets a direction, Adam's moments of it, second moments."""
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_growing_holds_at_most_twice_the_model_and_its_state(how: str) -> None:
     model = wide()
     optimizer = torch.optim.Adam(model.parameters())

@@ -12,10 +12,9 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch import GrowthRefused
-from growsearch.registry import names
 from growsearch.surgery import AxisEdit, outputs_of, relative_difference
 from tests.laws.models import randomise
-from tests.laws.settings import cheap, grows_depth, is_exact
+from tests.laws.settings import cheap, grows_depth, hows, is_exact
 
 
 class TwoInOne(nn.Module):
@@ -106,7 +105,7 @@ class OwnNormOnce(OwnNorm):
 
 
 NETWORKS: list[Callable[[], nn.Module]] = [TwoInOne, Dense, Mixed, SplitAndConcat, OwnNormOnce]
-HOW = [name for name in names("how") if not grows_depth(name)]
+HOW = [name for name in hows() if not grows_depth(name)]
 
 
 def prepared(build: Callable[[], nn.Module]) -> tuple[nn.Module, Tensor]:

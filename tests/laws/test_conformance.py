@@ -13,7 +13,9 @@ from growsearch.growth import Initializer, Scheduler, Selector
 from growsearch.growth.policy import strategy
 from growsearch.networks.gpt import GPT
 from growsearch.networks.lenet import LeNet5
+from growsearch.networks.llama import Llama
 from growsearch.networks.small_cnn import SmallCNN
+from growsearch.networks.vit import ViT
 from growsearch.optimizers import OptimizerRecord, offered_names
 from growsearch.registry import lookup, names
 from growsearch.tasks import Classification, Language, Regression
@@ -83,6 +85,14 @@ class TestLeNet5(NetworkLaws):
 
 class TestGPT(NetworkLaws):
     network, input_shape, tokens = GPT(depth=2, embedding=16, mlp_ratio=2), (6,), True
+
+
+class TestLlama(NetworkLaws):
+    network, input_shape, tokens = Llama(depth=2, embedding=16, heads=4, key_value_heads=2), (6,), True
+
+
+class TestViT(NetworkLaws):
+    network, input_shape = ViT(depth=2, embedding=16, heads=2, mlp_ratio=2), (1, 8, 8)
 
 
 class TestOptimizers(OptimizerLaws):

@@ -14,9 +14,8 @@ from growsearch import GrowthEvent, grow
 from growsearch.graph import running
 from growsearch.graph.metering import FlopMeter
 from growsearch.growth import GrowthFailed
-from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective
-from tests.laws.settings import cheap, grows_depth
+from tests.laws.settings import cheap, grows_depth, hows
 
 
 def step(how: str, where: str = "uniform") -> GrowthEvent:
@@ -41,7 +40,7 @@ def counted_by_torch(monkeypatch: pytest.MonkeyPatch, change: Any) -> tuple[Grow
         return change(), int(counter.get_total_flops())
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_an_event_counts_all_that_it_computes(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     event, expected = counted_by_torch(monkeypatch, lambda: step(how))
     assert event.growth_flops == expected > 0
@@ -53,7 +52,7 @@ def test_what_a_selector_computes_counts(where: str, monkeypatch: pytest.MonkeyP
     assert event.growth_flops == expected > step("split").growth_flops
 
 
-@pytest.mark.parametrize("how", [how for how in names("how") if not grows_depth(how)])
+@pytest.mark.parametrize("how", [how for how in hows() if not grows_depth(how)])
 def test_growing_once_counts_too(how: str, monkeypatch: pytest.MonkeyPatch) -> None:
     def change() -> GrowthEvent:
         model = mlp()

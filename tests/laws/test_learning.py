@@ -13,11 +13,10 @@ import growsearch
 from growsearch import GrowthRefused
 from growsearch.growth.learning import require_learning
 from growsearch.growth.units import SiteEnds
-from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, mlp, objective
-from tests.laws.settings import cheap, grows_depth, is_exact
+from tests.laws.settings import cheap, grows_depth, hows, is_exact
 
-HOW = [name for name in names("how") if not grows_depth(name)]
+HOW = [name for name in hows() if not grows_depth(name)]
 Setting = tuple[Callable[[], nn.Module], str, list[str], list[str]]
 
 

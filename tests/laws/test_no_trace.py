@@ -13,9 +13,8 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 from growsearch import Grower
 from growsearch.errors import GrowthFailed, TraceError
-from growsearch.registry import names
 from tests.growth.tasks import cnn, grower_for, mlp, same, train
-from tests.laws.settings import cheap
+from tests.laws.settings import cheap, hows
 
 Failure = Callable[[pytest.MonkeyPatch], type[Exception] | None]
 PLAIN = (bool, int, float, str, tuple, type(None))
@@ -67,7 +66,7 @@ def surgery_breaks_off(monkeypatch: pytest.MonkeyPatch) -> type[Exception] | Non
 
 
 FAILING = [
-    *((how, surgery_breaks_off) for how in names("how")),
+    *((how, surgery_breaks_off) for how in hows()),
     *((how, fails) for how in ("zero", "identity") for fails in (trace_fails, preservation_fails, measuring_fails)),
 ]
 """What breaks off in the middle depends on the edits, so on the initializer; what fails before or behind, on none."""
@@ -77,8 +76,8 @@ def snapshot(model: nn.Module, optimizer: torch.optim.Optimizer, grower: Grower)
     """Everything that a growth may change: values, object identities, attributes, modes."""
     averaged = grower.companions[0]
     growth = grower.state_dict()
-    # The draws and the selector's turn may move on, so that the next event tries something else.
-    del growth["generator"], growth["state"], growth["progress"]["step"]
+    # The draws and the selector's turn may move on, so that the next event tries something else; steps are counted.
+    del growth["generator"], growth["state"], growth["progress"]["step"], growth["progress"]["flops"]
     return {
         "model": copy.deepcopy(dict(model.state_dict())),
         "companion": copy.deepcopy(dict(averaged.state_dict())),
@@ -139,7 +138,7 @@ def test_a_failed_growth_leaves_no_trace(how: str, failure: Failure) -> None:
     assert [event.refused for event in events] == [None]
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_a_growth_that_succeeds_shows_in_the_snapshot(how: str) -> None:
     """Negative control: all that is compared does change with a growth, but for gradients and random state."""
     model, optimizer, grower = prepared(how, mlp)

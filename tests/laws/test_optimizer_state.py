@@ -13,10 +13,9 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, Muon, NAdam, Optimizer, RMSpr
 
 import growsearch
 from growsearch.growth import GrowthEvent
-from growsearch.registry import names
 from growsearch.surgery import Insertion, rename
 from tests.growth.tasks import Batch, batch_for, cnn, mlp, objective
-from tests.laws.settings import cheap, grows_depth
+from tests.laws.settings import cheap, grows_depth, hows
 
 SECOND_MOMENTS = {"exp_avg_sq", "max_exp_avg_sq", "square_avg", "sum"}
 ADDED = 2
@@ -105,7 +104,7 @@ def _documented(key: str, old: Tensor, axis: int, sources: tuple[int, ...]) -> T
     return torch.cat(slices, axis)
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 @pytest.mark.parametrize("optimizer", OPTIMIZERS)
 def test_old_state_is_kept_and_new_state_is_as_documented(optimizer: str, how: str) -> None:
     model = mlp()
@@ -133,7 +132,7 @@ def test_old_state_is_kept_and_new_state_is_as_documented(optimizer: str, how: s
     assert any(not torch.equal(p.detach(), o) for p, o in zip(model.parameters(), old, strict=True))
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_state_of_convolutions_behind_normalisation_and_in_front_of_a_flatten_is_kept(how: str) -> None:
     model = cnn()
     batch = batch_for(model)
@@ -147,7 +146,7 @@ def test_state_of_convolutions_behind_normalisation_and_in_front_of_a_flatten_is
             return
 
 
-@pytest.mark.parametrize("how", names("how"))
+@pytest.mark.parametrize("how", hows())
 def test_schedulers_and_weight_decay_exclusions_stay_valid(how: str) -> None:
     model = mlp()
     batch = batch_for(model)

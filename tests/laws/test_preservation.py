@@ -11,10 +11,10 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch import GrowthRefused
-from growsearch.registry import lookup, names
+from growsearch.registry import lookup
 from growsearch.surgery import outputs_of, relative_difference
 from tests.laws.models import LAYERS, PATTERNS, SEEDS, Subject, randomise
-from tests.laws.settings import is_exact
+from tests.laws.settings import hows, is_exact
 from tests.laws.torchvision_models import TORCHVISION
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
@@ -23,7 +23,7 @@ NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
 
-EVERY = [(subject, how) for subject in PATTERNS + LAYERS + TORCHVISION for how in names("how")]
+EVERY = [(subject, how) for subject in PATTERNS + LAYERS + TORCHVISION for how in hows()]
 DEEP = [(subject, how) for subject in SEEDS for how in ("zero", "split", "gradmax", "identity")]
 """The seed networks repeat the blocks of the others many times: zeros, copies, computed weights and layers will do."""
 

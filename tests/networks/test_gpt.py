@@ -67,6 +67,20 @@ def test_heads_and_mlps_are_sites_and_grow_to_the_network_of_full_width() -> Non
     assert torch.allclose(module(tokens()), before, atol=1e-6)
 
 
+def test_one_head_becomes_four() -> None:
+    module, whole = built(SMALL.model_copy(update={"width": 0.25})), built()
+    with torch.no_grad():
+        for parameter in module.parameters():
+            parameter.normal_()
+    before = module(tokens())
+
+    grow(module, tokens(), {f"blocks.{block}.attention.query": 12 for block in (0, 1)}, how="zero")
+
+    shape = whole.get_parameter("blocks.1.attention.output.weight").shape
+    assert module.get_parameter("blocks.1.attention.output.weight").shape == shape == (16, 16)
+    assert torch.allclose(module(tokens()), before, rtol=1e-4, atol=1e-4)
+
+
 @pytest.mark.parametrize("tied", [True, False])
 def test_drawing_the_weights_again_is_building_anew(tied: bool) -> None:
     network = SMALL.model_copy(update={"tied": tied})

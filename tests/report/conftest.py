@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -8,8 +9,13 @@ from typing import Any
 import pytest
 
 from growsearch.comparison.conclusions import conclude
+from growsearch.comparison.control_differences import ControlRuns
+from growsearch.comparison.controls import Control
+from growsearch.comparison.envelope import envelopes
+from growsearch.comparison.metric import ACCURACY
 from growsearch.comparison.results import PER_SEED
 from growsearch.comparison.trajectory import trajectories
+from growsearch.comparison.tuning import TunedArm, Tuning
 from growsearch.runs.lines import read_lines
 from tests.runs.examples import GROWN
 
@@ -93,3 +99,26 @@ def comparison(tmp_path: Path) -> Callable[..., Path]:
         return write_comparison(tmp_path / "run", **settings)
 
     return make
+
+
+def add_envelope(folder: Path) -> None:
+    """The envelope of `grown`, as `controls: [envelope]` and `tune` leave it: `small`'s runs stand for every size."""
+    results = json.loads((folder / "results.json").read_text())
+    controls = (
+        Control("grown's seed network at its compute", "small_equal_compute", "grown", "grown"),
+        Control("width 1 at grown's compute", "envelope", "grown", "grown", {"width": 1.0}, final=True),
+    )
+    rows = {control.name: results["policies"]["small"] for control in controls}
+    seeds = results["policies"]["small"]["seeds"]
+    for control in controls:
+        shutil.copytree(folder / "small", folder / control.name)
+    logs = {
+        name: {seed: read_lines(folder / name / f"seed-{seed}" / "metrics.jsonl") for seed in seeds}
+        for name in ("grown", *rows)
+    }
+    found = envelopes(ACCURACY, {**results["policies"], **rows}, controls, logs)
+    tuned = Tuning((0.5, 1.0), (100,), {"grown": TunedArm((0.4, None), 0.5, 0.05, "lowest")}, "Widen <the grid>.")
+    results["controls"] = {one.name: {**one.plain(), **rows[one.name]} for one in controls}
+    verdict = conclude(results["policies"], None, None, ControlRuns(controls, rows), found, tuned)
+    results["verdict"] = verdict.plain()
+    (folder / "results.json").write_text(json.dumps(results))

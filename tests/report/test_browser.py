@@ -11,6 +11,7 @@ from pathlib import Path
 import pytest
 
 from growsearch.report import write_report
+from tests.report.conftest import add_envelope
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")
 FLAGS = [
@@ -42,8 +43,10 @@ Open = Callable[..., str]
 def opened(comparison: Callable[..., Path], tmp_path: Path) -> Open:
     """Opens the report in the browser, with a script run behind its own; the page as it then is."""
 
-    def open_page(action: str = "", *flags: str) -> str:
-        page = write_report(comparison(seeds=6, names=("small", "grown", "other"))).read_text()
+    def open_page(action: str = "", *flags: str, prepare: Callable[[Path], None] = lambda folder: None) -> str:
+        folder = comparison(seeds=6, names=("small", "grown", "other"))
+        prepare(folder)
+        page = write_report(folder).read_text()
         page = page.replace("</body>", PROBE.format(action=action))
         path = tmp_path / "page.html"
         path.write_text(page)
@@ -87,6 +90,16 @@ def test_choices_change_the_charts(opened: Open) -> None:
     assert between(page, 'id="curves-table"', "</details>").count('scope="row"') == 1
     assert '<div class="per-policy" data-policy="grown">' in page
     assert '<div class="per-policy" data-policy="other" hidden="">' in page
+
+
+def test_fixed_sizes_and_their_envelope_are_drawn_with_a_table(opened: Open) -> None:
+    page = opened(prepare=add_envelope)
+
+    chart = between(page, '<div id="envelope-curves"', 'id="envelope-curves-note"')
+    assert chart.count('class="trace scatter') == 1 + 2 * 2 + 1 + 2  # what is between, sizes, envelope, policy
+    assert "best fixed size at each moment" in chart
+    table = between(page, 'id="envelope-curves-table"', "</details>")
+    assert re.search(r'<th scope="row">grown minus it</th>.*<td>\+10.00 points</td>', table)
 
 
 @pytest.mark.parametrize(("scheme", "ink"), [("1", "rgb(27, 31, 36)"), ("0", "rgb(232, 235, 239)")])

@@ -11,12 +11,11 @@ from torch import Tensor, nn
 
 import growsearch
 from growsearch import GrowthRefused, InputError
-from growsearch.registry import names
 from growsearch.surgery import Insertion, outputs_of, relative_difference
 from tests.growth.tasks import batch_for, cnn, mlp, objective
-from tests.laws.settings import cheap, grows_depth, strategy_class
+from tests.laws.settings import cheap, grows_depth, hows, strategy_class
 
-WIDENING = [how for how in names("how") if not grows_depth(how)]
+WIDENING = [how for how in hows() if not grows_depth(how)]
 SIDED = [how for how in WIDENING if "side" in strategy_class("how", how).model_fields]
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from typing import Any
 
 import pytest
@@ -185,6 +186,125 @@ def test_phases_of_epochs_need_to_know_how_long_an_epoch_is() -> None:
 def test_phases_have_one_length(parameters: dict[str, Any]) -> None:
     with pytest.raises(InputError, match="exactly one of steps and epochs"):
         scheduler("phases", **parameters)
+
+
+def shares_done(when: Scheduler, costs: list[float], total: float) -> list[int]:
+    """Steps at which it grows in a run that ends by its FLOPs, with steps that cost so much."""
+    progress, used = Progress(), 0.0
+    grown = []
+    for cost in costs:
+        used += cost
+        progress.meter(used, total)
+        progress.advance(1.0)
+        if when.due(progress):
+            grown.append(progress.step)
+    return grown
+
+
+def test_flops_grows_once_at_each_share_of_the_flops_not_of_the_steps() -> None:
+    when = scheduler("flops", shares=[0.25, 0.5])
+    assert shares_done(when, [1.0] * 20, 20) == [5, 10]
+    # The second half of the steps is three times as dear: half of the FLOPs is behind two thirds of them.
+    assert shares_done(when, [1.0] * 10 + [3.0] * 10, 40) == [10, 14]
+    # One step that passes both shares is one event.
+    assert shares_done(when, [1.0, 18.0, 1.0], 20) == [2]
+
+
+def test_flops_goes_by_steps_where_these_end_the_run() -> None:
+    when = scheduler("flops", shares=[0.3, 0.5])
+    progress = Progress(total_steps=10)
+    grown = []
+    for _ in range(10):
+        progress.advance(100.0)
+        if when.due(progress):
+            grown.append((progress.step, when.events_left(progress)))
+    assert grown == [(3, 2), (5, 1)]
+    assert when.events_left(progress) == 0
+
+
+def test_flops_survives_a_checkpoint_between_two_shares() -> None:
+    when = scheduler("flops", shares=[0.5])
+    progress = Progress()
+    progress.meter(5.5, 10)
+    progress.advance(1.0)
+    again = Progress()
+    again.load_state_dict(progress.state_dict())
+    again.meter(6.5, 10)
+    again.advance(1.0)
+    assert not when.due(again)  # it was passed before the checkpoint
+
+
+def test_flops_needs_to_know_how_long_the_run_is() -> None:
+    with pytest.raises(InputError, match="total_steps"):
+        scheduler("flops", shares=[0.5]).due(Progress(step=1))
+
+
+@pytest.mark.parametrize("shares", [[0.5, 0.25], [0.0], [1.0], [0.5, 0.5]])
+def test_flops_takes_rising_shares_only(shares: list[float]) -> None:
+    with pytest.raises(InputError, match="rise"):
+        scheduler("flops", shares=shares)
+
+
+def optimal_moment(gain: float, reports: int = 200, **parameters: Any) -> float | None:
+    """FLOPs at which it first grows in a run whose loss is 1 + 10 C^-0.28 after every one of so many equal parts."""
+    when = scheduler("compute_optimal", gain=gain, **parameters)
+    progress = Progress()
+    for _ in range(reports):
+        if when.due(progress):
+            return progress.flops
+        progress.advance(10.0)
+        progress.report({"validation_loss": 1 + 10 * progress.flops**-0.28})
+        progress.step += 1  # the report is seen by the next step
+    return None
+
+
+def test_compute_optimal_grows_where_the_slopes_per_flop_meet() -> None:
+    """The threshold, against the two slopes of the law themselves, taken by hand at the moment of growth."""
+    gain, factor, b = 0.15, 2.0, 0.28
+    moment = optimal_moment(gain, reports=5000, window=1.05)
+    assert moment is not None
+    excess = 10 * moment**-b
+    slope = b * excess / moment
+    # The larger network at the same loss: e + gain = B (C / factor)^-b with the same B, in its own FLOPs C.
+    compute = factor * ((excess + gain) / 10) ** (-1 / b)
+    assert b * (excess + gain) / compute == pytest.approx(slope, rel=0.03)
+
+
+def test_compute_optimal_grows_later_for_a_smaller_gain_and_never_for_too_small_a_one() -> None:
+    early, late = optimal_moment(0.3, reports=400), optimal_moment(0.2, reports=400)
+    assert early is not None and late is not None and early < late
+    assert optimal_moment(0.01) is None
+    assert optimal_moment(100.0, reports=4) is None  # five reports make a slope
+
+
+def test_compute_optimal_expects_less_of_the_next_event() -> None:
+    """The gain of the second doubling is 2^-0.34 of the first one's: the slope has to be that much flatter."""
+    when = scheduler("compute_optimal", gain=1.0, reports=3)
+    threshold = 0.28 / (2 ** (0.28 / 1.28) - 1)
+
+    def due(slope: float, events: list[int]) -> bool:
+        progress = Progress(events=events, flops=1.0)
+        for step in range(5, 9):
+            progress.flops, progress.step = 1 + 0.1 * step, step
+            progress.report({"validation_loss": -slope * math.log(progress.flops)})
+        progress.step += 1
+        return when.due(progress)
+
+    assert due(0.99 * threshold, []) and not due(1.01 * threshold, [])
+    assert due(0.99 * threshold * 2**-0.34, [2]) and not due(1.01 * threshold * 2**-0.34, [2])
+
+
+def test_compute_optimal_counts_anew_after_an_event() -> None:
+    when = scheduler("compute_optimal", gain=1.0, reports=3, count=2)
+    progress = Progress()
+    grown = []
+    for _ in range(40):
+        progress.advance(1.0)
+        if when.due(progress):
+            grown.append(progress.step)
+            progress.events.append(progress.step)
+        progress.report({"validation_loss": 0.5})
+    assert grown == [5, 8]  # three reports within a factor of two of FLOPs, and three since the event
 
 
 def measured(*values: tuple[int, float], events: tuple[int, ...] = ()) -> Progress:

@@ -134,3 +134,46 @@ def test_a_policy_that_does_not_grow_may_be_as_long_as_its_flops() -> None:
 
     assert (configs["fixed"].training.flops, configs["fixed"].training.epochs) == (1e10, None)
     assert configs["zero"].training.epochs == 1
+
+
+def test_rows_come_evenly_over_the_flops_of_a_growing_run(student: Make, tmp_path: Path) -> None:
+    limit = 40.0 * 50 * SAMPLE
+    training = {"flops": limit, "batch_size": 20, "optimizer": SGD, "rows": 8}
+
+    run_one(student(training=training, growth=GROWING), 0, tmp_path, "cpu")
+
+    rows = [json.loads(row) for row in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    shares = [row["training_flops"] / limit for row in rows]
+    step = 20 * (SAMPLE + 2 * 34) / limit
+    assert len(rows) in (8, 9)  # the last step may leave a rest that no further step fits into
+    assert all(part / 8 <= share < part / 8 + step for part, share in enumerate(shares[:7], start=1))
+
+
+def test_rows_come_evenly_over_the_steps_of_other_runs(student: Make, tmp_path: Path) -> None:
+    training = {"steps": 24, "batch_size": 20, "optimizer": SGD, "rows": 5}
+
+    run_one(student(training=training), 0, tmp_path, "cpu")
+
+    rows = [json.loads(row) for row in (tmp_path / "metrics.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows] == [5, 10, 15, 20, 24]
+
+
+def test_growth_at_a_share_of_the_flops(student: Make, tmp_path: Path) -> None:
+    """Also where the run was stopped before; the event's own FLOPs count."""
+    limit = 40.0 * 50 * SAMPLE
+    growth = {**GROWING, "when": {"flops": {"shares": [0.5, 0.75]}}}
+    config = student(training={"flops": limit, "batch_size": 20, "optimizer": SGD}, growth=growth)
+    whole = run_one(config, 0, tmp_path / "whole", "cpu")
+
+    (tmp_path / "part").mkdir()
+    part = TrainingRun(config, 0, tmp_path / "part", "cpu", lambda event: None)
+    part.train(until=70)  # behind the first event
+    part.save()
+    part.close()
+    again = run_one(config, 0, tmp_path / "part", "cpu")
+
+    rows = [json.loads(row) for row in (tmp_path / "whole" / "growth.jsonl").read_text().splitlines()]
+    assert [row["step"] for row in rows][0] == 60  # of 120 steps of the seed's size
+    assert len(rows) == 2
+    assert (again.steps, again.training_flops) == (whole.steps, whole.training_flops)
+    assert (tmp_path / "part" / "growth.jsonl").read_text().count("\n") == 2

@@ -10,7 +10,7 @@ from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.runs.events import Grew, RowDone, RunEvent, RunFinished, RunStarted, StepDone
 from growsearch.runs.lines import read_lines
-from growsearch.training import TrainingDiverged, load_network, run_one
+from growsearch.training import TrainingDiverged, TrainingRun, load_network, run_one
 
 Make = Callable[..., RunConfig]
 
@@ -121,3 +121,20 @@ def test_a_scheduler_that_waits_for_what_never_comes_is_refused(student: Make, t
 
     with pytest.raises(InputError, match="watches 'validation_accuracy', which .* does not report: choose train_loss"):
         run_one(student(growth=growth), 0, tmp_path)
+
+
+def test_clip_bounds_the_norm_of_all_gradients_together(student: Callable[..., RunConfig], tmp_path: Path) -> None:
+    """With plain SGD the first step is the learning rate times the gradients."""
+    lengths = []
+    for clip in (None, 1e-3):
+        training = {"steps": 1, "batch_size": 20, "optimizer": {"name": "sgd", "lr": 0.1}, "clip": clip}
+        (tmp_path / str(clip)).mkdir()
+        run = TrainingRun(student(training=training), 0, tmp_path / str(clip), "cpu", lambda event: None)
+        before = [parameter.detach().clone() for parameter in run.setup.model.parameters()]
+        run.train()
+        run.close()
+        moved = [(p - b).detach().norm() for p, b in zip(run.setup.model.parameters(), before, strict=True)]
+        lengths.append(float(torch.stack(moved).norm()))
+
+    assert lengths[1] == pytest.approx(0.1 * 1e-3, rel=1e-4)
+    assert lengths[0] > 10 * lengths[1]

@@ -50,6 +50,9 @@ def test_a_network_without_parameters_is_refused() -> None:
     ("config", "expected"),
     [
         (ScheduleConfig(), {0: 1.0, 99: 1.0}),
+        (ScheduleConfig(name="wsd", warmup=0.1), {0: 1 / 11, 10: 1.0, 80: 1.0, 85: 0.5, 100: 0.0}),
+        (ScheduleConfig(name="wsd", decay=0.4, final=0.1), {0: 1.0, 60: 1.0, 70: 0.55, 100: 0.1}),
+        (ScheduleConfig(name="wsd", decay=0.0), {0: 1.0, 99: 1.0}),
         (ScheduleConfig(name="cosine"), {0: 1.0, 50: 0.5, 100: 0.0}),
         (ScheduleConfig(name="cosine", final=0.2), {0: 1.0, 50: 0.6, 100: 0.2}),
         (ScheduleConfig(name="cosine", warmup=0.1), {0: 1 / 11, 9: 10 / 11, 10: 1.0, 55: 0.5}),

@@ -25,14 +25,15 @@ CNN = {"name": "small_cnn", "channels": [2, 4, 4]}
 def growing(student: Callable[..., RunConfig]) -> Callable[..., RunConfig]:
     """Make a configuration that grows at steps 8 and 16."""
 
-    def make(how: str, where: str = "round_robin", **sections: Any) -> RunConfig:
-        growth = {
+    def make(how: str, where: str = "round_robin", more: dict[str, Any] | None = None, **sections: Any) -> RunConfig:
+        growth: dict[str, Any] = {
             "when": {"schedule": {"steps": list(GROWTH_STEPS)}},
             "where": {where: {}},
             "how": {how: {}},
             "budget": {"units": 4},
             "amount": 0.5,
             "statistics": {"batch_size": 16},
+            **(more or {}),
         }
         return student(growth=growth, **sections)
 
@@ -85,6 +86,17 @@ def killed_and_resumed(config: RunConfig, folder: Path, step: int) -> tuple[Any,
     assert run.counters.step == step
     run.train()
     return outcome(run, folder)
+
+
+def test_learning_rates_of_cohorts_and_a_warm_up_are_resumed(growing: Callable[..., RunConfig], tmp_path: Path) -> None:
+    rates = {"learning_rate": "cohort", "rewarm": {"steps": 5, "scope": "all"}}
+    config, plain = growing("random", more={"new_units": rates}), growing("random")
+
+    whole = uninterrupted(config, tmp_path / "whole")
+
+    assert_equal(killed_and_resumed(config, tmp_path / "killed", 10), whole)
+    other = uninterrupted(plain, tmp_path / "plain")
+    assert not all(whole[0][name].equal(other[0][name]) for name in whole[0])
 
 
 @pytest.mark.parametrize("step", [1, 7, 8, 9, 15, 16, 23])

@@ -16,7 +16,7 @@ from torch.optim.swa_utils import AveragedModel
 
 import growsearch
 from growsearch import InputError, SoftGrower
-from growsearch.growth import NewUnitSettings
+from growsearch.growth import NewUnitSettings, Rewarm
 from growsearch.surgery import masks_of
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, train
 
@@ -66,6 +66,7 @@ POLICIES: dict[str, dict[str, Any]] = {
     "layers": {"how": "identity"},
     "masks": {"how": "nest", "where": "nest", "budget": {"parameters": 300}},
     "boost": {"how": "random", "new_units": NewUnitSettings(boost=2.0, steps=3)},
+    "cohort": {"how": "random", "new_units": NewUnitSettings(learning_rate="cohort", rewarm=Rewarm(2, "all"))},
 }
 
 

@@ -79,7 +79,10 @@ def _regroup(step: Step, x: Value, old: list[int], new: list[int]) -> list[Space
         for axis in free:
             step.freeze(x.axes[axis], "emptied")
         return list(step.fixed(sizes, reason))
-    carriers = [number for number, size in enumerate(sizes) if size > 1] or [0]
+    inferred = _inferred(step)
+    hint = new.index(inferred) if inferred in new else None
+    # An axis of size 1 can be the one that changes where the code leaves its size open: one head of attention.
+    carriers = [number for number, size in enumerate(sizes) if size > 1 or number == hint] or [0]
     result = list(step.fixed(sizes, "an axis of size 1"))
     if len(free) == 1:
         changing, pieces = free[0], resolve(x.axes[free[0]])
@@ -94,8 +97,6 @@ def _regroup(step: Step, x: Value, old: list[int], new: list[int]) -> list[Space
             return result
     for number in carriers:
         result[number] = space(sizes[number])
-    inferred = _inferred(step)
-    hint = new.index(inferred) if inferred in new else None
     step.splits.append(Split(tuple(x.axes[axis] for axis in old), tuple(result), reason, step.call.name, hint))
     return result
 

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 import torch
 
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Selector, StackedBlock
 
 
 class Random(Selector):
@@ -15,6 +15,7 @@ class Random(Selector):
 
     summary: ClassVar[str] = "every unit at a random site"
     source: ClassVar[str] = "control"
+    takes: ClassVar[Kinds] = ADDING | {StackedBlock}
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
         allowance = context.allowance

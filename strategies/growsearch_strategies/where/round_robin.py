@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import ClassVar
 
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Selector, StackedBlock
 
 
 class RoundRobin(Selector):
@@ -13,6 +13,7 @@ class RoundRobin(Selector):
 
     summary: ClassVar[str] = "one site an event, in turn"
     source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3"
+    takes: ClassVar[Kinds] = ADDING | {StackedBlock}
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
         """The next site with room; where a budget is spread over the events, further ones once that is full."""

@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Sequence
 from typing import ClassVar
 
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, Kinds, Selector, StackedBlock
 
 
 class Uniform(Selector):
@@ -14,6 +14,7 @@ class Uniform(Selector):
 
     summary: ClassVar[str] = "every site, in proportion to its seed width"
     source: ClassVar[str] = "control"
+    takes: ClassVar[Kinds] = ADDING | {StackedBlock}
 
     def plan(self, context: GrowthContext) -> dict[str, int]:
         allowance = context.allowance

@@ -1,0 +1,169 @@
+"""Where a network may grow, and how far."""
+
+from __future__ import annotations
+
+import fnmatch
+import warnings
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from torch import nn
+
+from growsearch.errors import GrowthRefused, GrowthWarning, InputError
+from growsearch.graph import BlockSite, DepthSite, NetworkGraph, Site
+from growsearch.graph.literals import LITERAL
+from growsearch.growth.allowance import Allowance, GrowthSoFar, allowance_for
+from growsearch.growth.budget import Budget
+from growsearch.growth.candidate import Candidate, Removal
+from growsearch.growth.depth_allowance import block_allowance, layer_allowance
+from growsearch.growth.policy import Policy
+from growsearch.growth.refusals import why_no_blocks, why_none_grows
+from growsearch.surgery import Deepening, active_parameters, origin, rename
+
+
+class Room:
+    """The sites that a policy may change, and what its budget leaves for one event.
+
+    Args:
+        policy: what it makes decides which kind of sites.
+        graph: of the network before any growth.
+        budget: where growth stops; None: nowhere.
+        amount: share of its seed width that a site gains in one event; None: see `allowance_for`.
+        patterns: of the sites that may change, as in shells; None: all that preserve the function.
+    """
+
+    def __init__(
+        self,
+        policy: Policy,
+        graph: NetworkGraph,
+        budget: Budget | None,
+        amount: float | None,
+        patterns: Sequence[str] | None,
+    ) -> None:
+        if budget is not None and Removal not in policy.where.takes:
+            budget.check_seed(graph.parameters, graph.flops)
+        if budget is not None and budget.measure in ("depth", "blocks") and not policy.how.stacks():
+            raise InputError(f"budget {budget.measure}: how {policy.names.how} makes no blocks: give another budget")
+        if amount is not None and not amount > 0:
+            raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
+        self.left_out: dict[str, str] = {}
+        """Sites that growing leaves out since they failed a check or were refused, with the reason."""
+        self.budget = budget
+        self._how, self._moves = policy.how, Removal in policy.where.takes
+        self._amount, self._patterns = amount, patterns
+        self._seed_units = {name: site.units for name, site in graph.sites.items()}
+        self._seed_blocks = {name: site.blocks for name, site in graph.block_sites.items()}
+        self._added = 0
+
+    def sites(self, graph: NetworkGraph) -> dict[str, Site]:
+        """Exact sites; a mixing one only where a pattern names it in full."""
+        return {
+            name: site
+            for name, site in graph.sites.items()
+            if name not in self.left_out
+            and (
+                (site.kind == "exact" and self._named(name))
+                or (site.kind == "mixing" and name in (self._patterns or ()))
+            )
+        }
+
+    def depth_sites(self, graph: NetworkGraph) -> dict[str, DepthSite]:
+        """Where layers may come in."""
+        return {name: site for name, site in graph.depth_sites.items() if self._open(name)}
+
+    def block_sites(self, graph: NetworkGraph) -> dict[str, BlockSite]:
+        """Where blocks may be copied."""
+        return {name: site for name, site in graph.block_sites.items() if self._open(name)}
+
+    def check(self, graph: NetworkGraph) -> None:
+        """Raise `InputError` where the patterns match no site, `GrowthRefused` where there is none that can grow."""
+        how = self._how
+        every: Mapping[str, Any] = graph.block_sites if how.stacks() else graph.depth_sites
+        growable = [name for name in every if self._named(name)] if how.deepens() else list(self.sites(graph))
+        if growable:
+            return
+        if how.stacks() and not every:
+            raise GrowthRefused(why_no_blocks(graph))
+        if self._patterns is not None:
+            known = ", ".join(every if how.deepens() else graph.sites)
+            raise InputError(f"sites {list(self._patterns)} match none of {known or 'none'}")
+        reason = why_none_grows(graph)
+        if not any(site.reason.startswith(LITERAL) for site in graph.sites.values()):
+            raise GrowthRefused(reason)
+        # What only a trial told is no fault of the policy: training goes on, and every event says why it is refused.
+        warnings.warn(reason, GrowthWarning, stacklevel=4)
+
+    def allowance(self, model: nn.Module, graph: NetworkGraph, events: int, events_left: int | None) -> Allowance:
+        """What one event may add.
+
+        Args:
+            model: the network as it is.
+            graph: of it.
+            events: so far.
+            events_left: of the scheduler, this one included; None where that is not known.
+        """
+        used = {"parameters": active_parameters(model), "flops": graph.flops}
+        if self._how.stacks():
+            used["blocks"] = sum(site.blocks for site in graph.block_sites.values())
+            own = self.block_sites(graph)
+            return block_allowance(self._how, own, self._seed_blocks, self.budget, self._added, used, events)
+        if self._how.deepens():
+            return layer_allowance(self.depth_sites(graph), self.budget, self._added, events)
+        sites = self.sites(graph)
+        measure = self.budget.measure if self.budget is not None else "units"
+        cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
+        now = GrowthSoFar(
+            seed={name: self._seed_units[name] for name in sites},
+            current={name: site.units for name, site in sites.items()},
+            added=self._added,
+            used=used,
+            unit_cost=cost,
+            events=events,
+            moves=self._moves,
+        )
+        return allowance_for(self.budget, now, self._amount, events_left)
+
+    def used_up(self, model: nn.Module, graph: NetworkGraph, events: int) -> bool:
+        """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one.
+
+        Args:
+            model: the network as it is.
+            graph: of it.
+            events: so far.
+        """
+        if self.budget is not None and events < len(self.budget.limits) - 1:
+            return False
+        return self.allowance(model, graph, events, events_left=1).empty
+
+    def follow(self, graph: NetworkGraph, chosen: Sequence[Candidate], insertions: Sequence[Deepening]) -> None:
+        """Account for an event: `graph` is that of after."""
+        self._added += sum(candidate.gain for candidate in chosen)
+        before = self._seed_units
+        # A layer behind a producer gives its site another name, and so does a block before it.
+        self._seed_units = {rename(name, insertions): units for name, units in before.items()}
+        self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
+        for name, site in graph.sites.items():
+            # A copied block is as much wider than the seed's as the block that it copies.
+            self._seed_units.setdefault(name, before.get(origin(name, insertions) or "", site.units))
+
+    def state_dict(self) -> dict[str, Any]:
+        """Plain data for a checkpoint."""
+        return {
+            "seed_units": dict(self._seed_units),
+            "seed_blocks": dict(self._seed_blocks),
+            "added": self._added,
+            "left_out": dict(self.left_out),
+        }
+
+    def load_state_dict(self, state: Mapping[str, Any]) -> None:
+        """Inverse of `state_dict`; the state may hold more."""
+        self._seed_units = dict(state["seed_units"])
+        self._seed_blocks = dict(state["seed_blocks"])
+        self._added = int(state["added"])
+        self.left_out = dict(state["left_out"])
+
+    def _open(self, name: str) -> bool:
+        return self._named(name) and name not in self.left_out
+
+    def _named(self, name: str) -> bool:
+        return self._patterns is None or any(fnmatch.fnmatchcase(name, pattern) for pattern in self._patterns)
