@@ -20,6 +20,7 @@ if TYPE_CHECKING:
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
     from growsearch.training.saving import load, save
+    from growsearch.upscaling import upscale
 
 __all__ = [
     "ConfigError",
@@ -39,6 +40,7 @@ __all__ = [
     "load",
     "save",
     "trace",
+    "upscale",
 ]
 
 # Loaded on first use, because they import torch: the command line answers without it.
@@ -52,6 +54,7 @@ _LAZY = {
     "grow": "growsearch.growth",
     "load": "growsearch.training.saving",
     "save": "growsearch.training.saving",
+    "upscale": "growsearch.upscaling",
 }
 
 

@@ -6,8 +6,8 @@ All of them, or beside what is known already those that are named. Every initial
 (batch normalisation, a residual stream, a depthwise convolution),
 with `where: uniform`; every differentiable size trains them for a few steps and is then made compact. For the cost,
 each initializer grows a VGG11 of a quarter of its width by a quarter of its units, on 128 random images of 3 x 32 x 32:
-median seconds of three events over the median seconds of a training step of the network before. One thread. Those that
-copy blocks grow chains of three such blocks instead, and for the cost a GPT of two blocks of 64 features, on 32 windows of
+median seconds of three events over the median seconds of a training step of the network before. One thread. What copies
+blocks grows chains of three such blocks instead, and for the cost a GPT of two blocks of 64 features, on 32 windows of
 64 tokens. Writes results.json; `table.py` makes docs/methods.md from it and from what the strategies say of themselves.
 """
 

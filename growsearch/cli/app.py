@@ -16,6 +16,7 @@ from growsearch.cli.run import run
 from growsearch.cli.schema import schema
 from growsearch.cli.search import search
 from growsearch.cli.strategies import strategies
+from growsearch.cli.upscale import upscale
 from growsearch.cli.validate import validate
 from growsearch.cli.worker import worker
 
@@ -39,6 +40,7 @@ for command in (
     dashboard,
     inspect,
     export,
+    upscale,
     audit,
     report,
     validate,

@@ -19,7 +19,7 @@ from tests.laws.torchvision_models import TORCHVISION
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
 ROUNDING = 1e-15
-NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton")
+NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton", "steepest_split", "tiny")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
 

@@ -1,0 +1,89 @@
+"""`growsearch upscale`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from growsearch.cli.handling import handled
+from growsearch.cli.options import Json
+from growsearch.cli.output import emit, say, show
+
+if TYPE_CHECKING:
+    from growsearch.upscaling import Written
+
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="CHECKPOINT", help="A folder of Hugging Face transformers: config.json and the weights, local."
+    ),
+]
+Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; must not exist yet.", file_okay=False)]
+Heads = Annotated[
+    str | None,
+    typer.Option(metavar="SIZE", help="Heads of attention of each block; heads of keys and values grow in proportion."),
+]
+MLP = Annotated[str | None, typer.Option("--mlp", metavar="SIZE", help="Hidden features of each block's MLP.")]
+Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is drawn for new weights.")]
+Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table.")]
+
+
+@handled
+def upscale(
+    checkpoint: Folder,
+    out: Out,
+    heads: Heads = None,
+    mlp: MLP = None,
+    seed: Seed = 0,
+    as_json: Json = False,
+    quiet: Quiet = False,
+) -> None:
+    """Make a larger checkpoint from one of Hugging Face transformers that computes the same, ready to be trained on.
+
+    A SIZE is a whole number, such as 24, or a multiple of what there is, such as 1.5 or 2x. What is written is loaded
+    again by transformers alone and compared; new_parameters.json says which parameters are new. Needs growsearch
+    with its extra "transformers".
+    """
+    from growsearch.upscaling import Wishes, parse_size, upscale_folder
+
+    given = {"heads": heads, "mlp": mlp}
+    wishes = Wishes(**{name: None if text is None else parse_size(text, f"--{name}") for name, text in given.items()})
+    written = upscale_folder(checkpoint, out, wishes, seed)
+    if as_json:
+        emit(_plain(written))
+    elif not quiet:
+        _show(written)
+
+
+def _plain(written: Written) -> dict[str, Any]:
+    before, after = written.parameters
+    return {
+        "folder": str(written.folder),
+        "sizes": {name: [written.upscaled.before[name], size] for name, size in written.upscaled.after.items()},
+        "config": {name: list(values) for name, values in written.fields.items()},
+        "parameters": [before, after],
+        "new": written.upscaled.new_elements,
+        "exact": written.upscaled.exact,
+        "difference": written.difference,
+        "copied": list(written.copied),
+        "left_out": list(written.left_out),
+    }
+
+
+def _show(written: Written) -> None:
+    from rich.table import Table
+
+    table = Table("", "before", "after")
+    for name, size in written.upscaled.after.items():
+        table.add_row(name, f"{written.upscaled.before[name]:,}", f"{size:,}")
+    table.add_row("parameters", *(f"{count:,}" for count in written.parameters))
+    show(table)
+    changed = ", ".join(f"{name} {old} to {new}" for name, (old, new) in written.fields.items())
+    show(f"config.json: {changed}")
+    show(f"outputs at step 0: largest difference {written.difference:.2g}, relative to the largest output")
+    show(f"{written.upscaled.new_elements:,} numbers are new: new_parameters.json names them")
+    if written.left_out:
+        say(f"not copied: {', '.join(written.left_out)}")
+    show(f"written to {written.folder}")

@@ -1,0 +1,8 @@
+"""From a trained network to a larger one that computes the same."""
+
+from growsearch.upscaling.checkpoint import Checkpoint, read_checkpoint
+from growsearch.upscaling.folder import Written, upscale_folder
+from growsearch.upscaling.model import Upscaled, upscale
+from growsearch.upscaling.sizes import Wishes, parse_size
+
+__all__ = ["Checkpoint", "Upscaled", "Wishes", "Written", "parse_size", "read_checkpoint", "upscale", "upscale_folder"]

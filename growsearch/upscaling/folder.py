@@ -1,0 +1,162 @@
+"""A larger checkpoint folder from a checkpoint folder of `transformers`, whole or not at all."""
+
+from __future__ import annotations
+
+import copy
+import os
+import shutil
+import tempfile
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import nn
+
+from growsearch.errors import GrowsearchError, InputError
+from growsearch.graph import NetworkGraph, trace
+from growsearch.growth import Report
+from growsearch.runs.files import write_json
+from growsearch.surgery import outputs_of, relative_difference
+from growsearch.upscaling.checkpoint import CONFIG, Checkpoint, load_model, quiet_transformers, read_checkpoint
+from growsearch.upscaling.config_sizes import changes, configured, without_dropout
+from growsearch.upscaling.example import example_of
+from growsearch.upscaling.model import Upscaled, require_possible, upscale_planned
+from growsearch.upscaling.plan import Plan, plan_widths
+from growsearch.upscaling.sizes import Wishes
+
+NEW_PARAMETERS = "new_parameters.json"
+TOLERANCE = 1e-4  # of the outputs' largest magnitude
+_WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".ckpt", ".onnx", ".gguf", ".index.json")
+
+
+@dataclass(frozen=True)
+class Written:
+    """A checkpoint that was written; `difference` is the largest of its outputs from the old one's, relative to these.
+
+    `fields` are those of the configuration that changed, with both values, `parameters` the numbers before and after,
+    `copied` the files that were taken over, `left_out` those of the old folder that were not.
+    """
+
+    folder: Path
+    upscaled: Upscaled
+    fields: dict[str, tuple[Any, Any]]
+    parameters: tuple[int, int]
+    difference: float
+    copied: Sequence[str]
+    left_out: Sequence[str]
+
+
+def upscale_folder(
+    folder: Path | str, out: Path | str, wishes: Wishes, seed: int = 0, report: Report | None = None
+) -> Written:
+    """Write the checkpoint in `folder`, with the sizes that are wished for, into the new folder `out`.
+
+    What is written is loaded again by `transformers` alone, and its outputs are compared with those of the old one. It
+    has the old one's number format; everything is computed in float32.
+
+    Args:
+        folder: of the checkpoint; stays as it is.
+        out: does not exist yet.
+        wishes: sizes, or multiples.
+        seed: of what is drawn.
+        report: progress, as in `growsearch.grow`.
+
+    Raises:
+        InputError: the folder cannot be used, a size cannot be reached, or `out` cannot be written.
+        GrowsearchError: what was written computes something else; it was not kept.
+    """
+    folder, out = Path(folder), Path(out)
+    require_possible(wishes)
+    checkpoint = read_checkpoint(folder)
+    with _workshop(out) as workshop:
+        config = without_dropout(checkpoint.config)
+        model = load_model(checkpoint, config)
+        example = example_of(model, config)
+        expected = outputs_of(model, example, False)
+        before = _parameters(model)
+        graph = trace(model, example)
+        plan = plan_widths(graph, wishes)
+        final = configured(checkpoint, plan.before, plan.after, _head_size(graph, plan), plan.shapes(model))
+        upscaled = upscale_planned(model, example, plan, seed=seed, report=report)
+        after = _parameters(model)
+        _save(model, final, checkpoint, workshop)
+        del model
+        copied, left_out = _copy_rest(folder, workshop)
+        write_json(workshop / NEW_PARAMETERS, {"parameters": upscaled.new_parameters})
+        difference = relative_difference(expected, _outputs_again(workshop, example))
+        if upscaled.exact and not difference <= TOLERANCE:
+            raise GrowsearchError(
+                f"what was written computes something else than {folder} (difference {difference:.2g}, allowed "
+                f"{TOLERANCE:.0e}): it was not kept"
+            )
+        os.replace(workshop, out)
+    return Written(out, upscaled, changes(checkpoint.config, final), (before, after), difference, copied, left_out)
+
+
+def _parameters(model: nn.Module) -> int:
+    return sum(parameter.numel() for parameter in model.parameters())
+
+
+def _head_size(graph: NetworkGraph, plan: Plan) -> int | None:
+    """Features of a head: what a unit of heads takes of the axis that the output projection reads."""
+    for measured in plan.measured.values():
+        if measured.site.name in plan.channels:
+            for call in measured.site.path:
+                shape = graph.calls[call].shape
+                if graph.calls[call].rule == "attention" and shape is not None:
+                    return shape[-1]
+    return None
+
+
+def _save(model: Any, config: Any, checkpoint: Checkpoint, workshop: Path) -> None:
+    """Write weights and configuration, in the number format of the old ones."""
+    final = copy.deepcopy(config)
+    model.to(final.dtype or torch.float32)
+    model.config = final
+    with quiet_transformers():
+        model.save_pretrained(workshop, safe_serialization=True)
+
+
+def _outputs_again(folder: Path, example: Any) -> Any:
+    """The outputs of what was written, loaded as any checkpoint is."""
+    written = read_checkpoint(folder)
+    return outputs_of(load_model(written, without_dropout(written.config)), example, False)
+
+
+def _copy_rest(folder: Path, workshop: Path) -> tuple[list[str], list[str]]:
+    """Copy the tokenizer and whatever else is no weights; return the names copied and left out."""
+    copied, left_out = [], []
+    for path in sorted(folder.iterdir()):
+        if path.name == CONFIG or path.name == NEW_PARAMETERS:
+            continue
+        if path.is_file() and not path.name.endswith(_WEIGHTS):
+            shutil.copyfile(path, workshop / path.name)
+            copied.append(path.name)
+        elif not path.is_file():
+            left_out.append(path.name)
+    return copied, left_out
+
+
+@contextmanager
+def _workshop(out: Path) -> Iterator[Path]:
+    """A folder beside `out` that becomes it; gone afterwards where it did not. `InputError` where none can be made."""
+    if out.exists() or out.is_symlink():
+        raise InputError(f"{out}: exists already, and is not overwritten: choose another --out")
+    try:
+        made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}-"))
+        made.chmod(0o777 & ~_umask())
+    except OSError as error:
+        raise InputError(f"{out}: cannot be written: {error.strerror or error}: choose another --out") from error
+    try:
+        yield made
+    finally:
+        shutil.rmtree(made, ignore_errors=True)
+
+
+def _umask() -> int:
+    mask = os.umask(0)
+    os.umask(mask)
+    return mask

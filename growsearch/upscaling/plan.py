@@ -1,0 +1,82 @@
+"""What to add where, so that a network has the sizes that are wished for."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+
+from torch import nn
+
+from growsearch.errors import GrowthRefused
+from growsearch.graph import NetworkGraph
+from growsearch.upscaling.roles import Measured, roles_of
+from growsearch.upscaling.sizes import Wish, Wishes, reached
+
+
+@dataclass(frozen=True)
+class Plan:
+    """`channels` to add by site, and by axis (`heads`, `mlp`) the sizes before and after, where all blocks agree.
+
+    `measured` are the sites by role. `before` and `after` hold the largest size where blocks differ.
+    """
+
+    channels: Mapping[str, int]
+    before: Mapping[str, int]
+    after: Mapping[str, int]
+    measured: Mapping[str, Measured]
+
+    def shapes(self, model: nn.Module) -> dict[str, tuple[int, ...]]:
+        """Return the shape that every tensor of `model` will have, by name, with all names of shared ones."""
+        shapes = {name: list(tensor.shape) for name, tensor in model.state_dict().items()}
+        for name, channels in self.channels.items():
+            site = self.measured[name].site
+            for use in site.axes:
+                for tensor in dict.fromkeys((use.tensor, *use.aliases)):
+                    more = channels // site.granularity * sum(run.repeat for run in use.runs)
+                    shapes[tensor][use.axis] += more
+        return {name: tuple(shape) for name, shape in shapes.items()}
+
+
+def plan_widths(graph: NetworkGraph, wishes: Wishes) -> Plan:
+    """Return what `wishes` for heads and MLPs mean in the network of `graph`.
+
+    Raises:
+        GrowthRefused: no site can have that size, or there are no such sites.
+        InputError: a size that is smaller than it is, or no whole number.
+    """
+    roles = roles_of(graph)
+    channels: dict[str, int] = {}
+    before: dict[str, int] = {}
+    after: dict[str, int] = {}
+    measured = {**roles.mlp, **roles.heads}
+    for axis, sites, wish in (("heads", roles.heads, wishes.heads), ("mlp", roles.mlp, wishes.mlp)):
+        if sites:
+            before[axis] = after[axis] = max(each.size for each in sites.values())
+        if wish is None:
+            continue
+        if not sites:
+            raise GrowthRefused(f"{axis}: no block of this network has {_what(axis)} that can grow{_why(roles.frozen)}")
+        sizes = {name: _size(axis, name, each, wish) for name, each in sites.items()}
+        channels.update({name: sites[name].channels(size) for name, size in sizes.items() if size > sites[name].size})
+        after[axis] = max(sizes.values())
+    return Plan(channels, before, after, measured)
+
+
+def _size(axis: str, name: str, each: Measured, wish: Wish) -> int:
+    size = reached(each.size, wish, axis)
+    if size % each.per_unit:
+        low = size - size % each.per_unit
+        near = f"{low} or {low + each.per_unit}" if low >= each.size else f"{low + each.per_unit}"
+        raise GrowthRefused(
+            f"{axis}: {size} cannot be reached: at {name!r} they come in groups of {each.per_unit} (one head of keys "
+            f"and values serves that many heads): choose {near}"
+        )
+    return size
+
+
+def _what(axis: str) -> str:
+    return "heads" if axis == "heads" else "an MLP"
+
+
+def _why(frozen: Mapping[str, str]) -> str:
+    return "".join(f"; {name!r} cannot, because {reason}" for name, reason in list(frozen.items())[:1])

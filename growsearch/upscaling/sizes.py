@@ -1,0 +1,65 @@
+"""How large a network is to become: sizes, or multiples of those that it has."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+from growsearch.errors import InputError
+
+Wish = int | float
+"""A whole number is a size; a number with a point is a multiple of the size that there is."""
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """What is wished for each axis of a transformer; None: as it is."""
+
+    depth: Wish | None = None
+    heads: Wish | None = None
+    mlp: Wish | None = None
+    residual: Wish | None = None
+
+    @property
+    def given(self) -> dict[str, Wish]:
+        """Those that are given, by name."""
+        return {name: wish for name, wish in vars(self).items() if wish is not None}
+
+
+def parse_size(text: str, option: str) -> Wish:
+    """Return the wish that a user wrote: `24` is a size, `1.5`, `2.0` and `2x` are multiples.
+
+    Raises `InputError` where it is neither.
+    """
+    number = text.strip().removesuffix("x")
+    try:
+        return int(number) if number == text.strip() and number.isdigit() else _finite(float(number))
+    except ValueError:
+        raise InputError(
+            f"{option} {text}: not a size (allowed: a whole number such as 24, or a multiple such as 1.5 or 2x)"
+        ) from None
+
+
+def reached(now: int, wish: Wish, what: str) -> int:
+    """Return the size that `wish` means where there are `now`.
+
+    Raises `InputError` where that is no whole number, or smaller than it is.
+    """
+    if isinstance(wish, bool) or not wish > 0:
+        raise InputError(f"{what}: {wish!r} is no size: give a whole number, or a multiple such as 1.5")
+    exact = now * wish if isinstance(wish, float) else wish
+    size = round(exact)
+    if abs(exact - size) > 1e-6 * now:
+        low = int(exact)
+        near = f"{low} or {low + 1}" if low >= now else f"{low + 1}"
+        raise InputError(f"{what}: {wish:g} times {now} is {exact:g}, which cannot be reached: choose {near}")
+    if size < now:
+        raise InputError(
+            f"{what}: there are {now} already, and upscaling only adds: choose more than {now}, not {size}"
+        )
+    return size
+
+
+def _finite(value: float) -> float:
+    if not 0 < value < float("inf"):
+        raise ValueError
+    return value

@@ -1,0 +1,143 @@
+"""Checkpoint folders of `transformers`: what is written loads by itself, and computes the same."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+import torch
+
+from growsearch.errors import GrowsearchError, InputError
+from growsearch.upscaling import Wishes, upscale_folder
+from growsearch.upscaling.checkpoint import quiet_transformers
+from tests.upscaling.conftest import KINDS, Make
+
+transformers: Any = pytest.importorskip("transformers")
+
+
+def outputs(folder: Path, kind: str) -> Any:
+    """Logits, by nothing but `transformers`."""
+    with quiet_transformers():
+        model = getattr(transformers, KINDS[kind][0]).from_pretrained(folder, dtype=torch.float32).eval()
+    generator = torch.Generator().manual_seed(7)
+    with torch.no_grad():
+        if kind == "vit":
+            return model(torch.randn(3, 1, 8, 8, generator=generator)).logits
+        return model(torch.randint(3, 50, (3, 9), generator=generator)).logits
+
+
+def config(folder: Path) -> dict[str, Any]:
+    return dict(json.loads((folder / "config.json").read_text()))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wishes", "fields"),
+    [
+        ("gpt2", Wishes(mlp=1.5), {"n_inner": (None, 96)}),
+        ("llama", Wishes(heads=8, mlp=1.5), {"num_attention_heads": (4, 8), "num_key_value_heads": (2, 4)}),
+        ("qwen2", Wishes(heads=1.5), {"num_attention_heads": (4, 6), "num_key_value_heads": (2, 3)}),
+        ("bert", Wishes(mlp=32), {"intermediate_size": (24, 32)}),
+        ("vit", Wishes(heads=2.0, mlp=32), {"num_attention_heads": (4, 8), "intermediate_size": (24, 32)}),
+    ],
+)
+def test_the_larger_checkpoint_loads_and_computes_the_same(
+    kind: str, wishes: Wishes, fields: dict[str, tuple[Any, Any]], checkpoint: Make, tmp_path: Path
+) -> None:
+    folder = checkpoint(kind)
+
+    written = upscale_folder(folder, tmp_path / "larger", wishes)
+
+    before, after = outputs(folder, kind), outputs(tmp_path / "larger", kind)
+    assert written.difference <= 1e-5
+    assert torch.allclose(before, after, rtol=1e-5, atol=1e-5 * float(before.abs().max()))
+    assert fields.items() <= written.fields.items()
+    old, new = config(folder), config(tmp_path / "larger")
+    assert {name: (old.get(name), new[name]) for name in fields} == fields
+    assert old.get("attention_dropout") == new.get("attention_dropout")
+    assert written.parameters[1] - written.parameters[0] == written.upscaled.new_elements > 0
+    assert (tmp_path / "larger" / "tokenizer.json").read_text() == '{"any": "thing"}'
+    assert {path.name for path in tmp_path.iterdir()} == {kind, "larger"}
+
+
+def test_new_parameters_are_named_as_the_network_of_transformers_names_them(checkpoint: Make, tmp_path: Path) -> None:
+    upscale_folder(checkpoint("llama"), tmp_path / "larger", Wishes(mlp=2.0))
+
+    new = json.loads((tmp_path / "larger" / "new_parameters.json").read_text())["parameters"]
+    with quiet_transformers():
+        model = transformers.LlamaForCausalLM.from_pretrained(tmp_path / "larger")
+    parameters = dict(model.named_parameters())
+    assert new["model.layers.0.mlp.up_proj.weight"] == {"0": [[24, 48]]}
+    assert new["model.layers.1.mlp.down_proj.weight"] == {"1": [[24, 48]]}
+    assert len(new) == 6 and set(new) <= set(parameters)
+    assert not parameters["model.layers.1.mlp.down_proj.weight"][:, 24:].any()
+
+
+def test_a_checkpoint_keeps_its_number_format(checkpoint: Make, tmp_path: Path) -> None:
+    from safetensors.torch import load_file
+
+    folder = checkpoint("llama", torch.bfloat16)
+    written = upscale_folder(folder, tmp_path / "larger", Wishes(mlp=2.0))
+
+    old, new = (load_file(each / "model.safetensors") for each in (folder, tmp_path / "larger"))
+    assert {each.dtype for each in new.values()} == {torch.bfloat16}
+    name = "model.layers.0.mlp.up_proj.weight"
+    assert torch.equal(new[name][:24], old[name])
+    assert written.difference <= 1e-5
+
+
+def test_shards_and_the_older_format_are_read(checkpoint: Make, tmp_path: Path) -> None:
+    folder = checkpoint("llama", shards="8KB")
+    assert len(list(folder.glob("model-*.safetensors"))) > 1
+    upscale_folder(folder, tmp_path / "first", Wishes(mlp=2.0))
+
+    older = tmp_path / "older"
+    older.mkdir()
+    with quiet_transformers():
+        model = transformers.LlamaForCausalLM.from_pretrained(folder)
+    torch.save(model.state_dict(), older / "pytorch_model.bin")
+    (older / "config.json").write_bytes((folder / "config.json").read_bytes())
+    upscale_folder(older, tmp_path / "second", Wishes(mlp=2.0))
+
+    assert torch.equal(outputs(tmp_path / "first", "llama"), outputs(tmp_path / "second", "llama"))
+
+
+@pytest.mark.parametrize(
+    ("kind", "wishes", "message"),
+    [
+        ("gpt2", Wishes(heads=8), "heads 4 to 8: the configuration of a gpt2 cannot say this: .*c_attn"),
+        ("bert", Wishes(heads=8), "heads 4 to 8: the configuration of a bert cannot say this: .*query"),
+        ("llama", Wishes(heads=6), "heads 4 to 6: the configuration of a llama cannot say this: .*not a multiple"),
+        ("llama", Wishes(heads=5), "heads: 5 cannot be reached: .* groups of 2 .*: choose 4 or 6"),
+        ("llama", Wishes(mlp=4), "mlp: there are 24 already"),
+    ],
+)
+def test_sizes_that_cannot_be_reached_leave_nothing_behind(
+    kind: str, wishes: Wishes, message: str, checkpoint: Make, tmp_path: Path
+) -> None:
+    folder = checkpoint(kind)
+    with pytest.raises(InputError, match=message):
+        upscale_folder(folder, tmp_path / "larger", wishes)
+    assert [path.name for path in tmp_path.iterdir()] == [kind]
+
+
+def test_what_computes_something_else_is_not_kept(
+    checkpoint: Make, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = checkpoint("llama")
+    monkeypatch.setattr("growsearch.upscaling.folder._save", damaging)
+
+    with pytest.raises(GrowsearchError, match="computes something else than .* it was not kept") as caught:
+        upscale_folder(folder, tmp_path / "larger", Wishes(mlp=2.0))
+
+    assert not isinstance(caught.value, InputError)
+    assert [path.name for path in tmp_path.iterdir()] == ["llama"]
+
+
+def damaging(model: Any, config: Any, checkpoint: Any, workshop: Path) -> None:
+    with torch.no_grad():
+        model.lm_head.weight[0] += 1.0
+    model.config = config
+    with quiet_transformers():
+        model.save_pretrained(workshop)

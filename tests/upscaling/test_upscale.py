@@ -1,0 +1,124 @@
+"""The library call, on networks of our own."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor, nn
+
+import growsearch
+from growsearch.errors import GrowthRefused, InputError
+from growsearch.networks.base import Network
+from growsearch.networks.gpt import GPT
+from growsearch.networks.llama import Llama
+from growsearch.networks.vit import ViT
+
+SIZES: dict[str, Any] = {"depth": 2, "embedding": 16, "heads": 4, "mlp_ratio": 2.0}
+NETWORKS: list[Network] = [GPT(**SIZES), Llama(**SIZES), Llama(**SIZES, key_value_heads=2), ViT(**SIZES)]
+
+
+def drawn(network: Network) -> tuple[nn.Module, Tensor]:
+    """The network in float64, every parameter drawn at random, and inputs for it."""
+    torch.manual_seed(0)
+    image = isinstance(network, ViT)
+    model = network.build((1, 8, 8) if image else (6,), 11).double()
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter.normal_()
+    return model, torch.randn(2, 1, 8, 8).double() if image else torch.randint(0, 11, (2, 6))
+
+
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_heads_and_mlps_reach_their_sizes_and_the_function_stays(network: Network) -> None:
+    model, inputs = drawn(network)
+    before = model(inputs)
+
+    found = growsearch.upscale(model, inputs, heads=2.0, mlp=40)
+
+    assert (found.before, found.after) == ({"heads": 4, "mlp": 32}, {"heads": 8, "mlp": 40})
+    for name, rows in (("attention.query", 8 * 4), ("mlp.up", 40)):
+        assert [model.get_parameter(f"blocks.{block}.{name}.weight").shape[0] for block in (0, 1)] == [rows, rows]
+    assert found.exact
+    assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+
+
+def test_what_is_new_is_just_what_the_outputs_do_not_depend_on() -> None:
+    """New outgoing weights are zero; so new incoming weights change nothing, and everything else does."""
+    model, inputs = drawn(NETWORKS[2])
+    found = growsearch.upscale(model, inputs, heads=6, mlp=1.5)
+    before, new = model(inputs), found.new_parameters
+
+    assert set(new) == {
+        f"blocks.{block}.{name}.weight"
+        for block in (0, 1)
+        for name in (*(f"attention.{n}" for n in ("query", "key", "value", "output")), "mlp.gate", "mlp.up", "mlp.down")
+    }
+    assert new["blocks.0.attention.key.weight"] == {"0": [[8, 12]]}
+    assert new["blocks.0.attention.output.weight"] == {"1": [[16, 24]]}
+    numbers = 0
+    with torch.no_grad():
+        for name, axes in new.items():
+            assert isinstance(axes, dict)
+            [(axis, [[start, stop]])] = axes.items()
+            part = model.get_parameter(name).narrow(int(axis), start, stop - start)
+            numbers += part.numel()
+            if axis == "0":
+                part.normal_()
+            else:
+                assert not part.any()
+    assert numbers == found.new_elements
+    assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+
+
+def test_new_weights_learn_from_the_first_step() -> None:
+    model, inputs = drawn(NETWORKS[2])
+    growsearch.upscale(model, inputs, heads=6, mlp=1.5)
+    optimizer = torch.optim.SGD(model.parameters(), lr=1e-3)
+    for _ in range(2):
+        optimizer.zero_grad()
+        model(inputs).square().mean().backward()
+        optimizer.step()
+    for name in ("attention.query", "attention.key", "mlp.gate", "mlp.up"):
+        gradient = model.get_parameter(f"blocks.0.{name}.weight").grad
+        assert gradient is not None and gradient[-1].abs().max() > 0
+
+
+@pytest.mark.parametrize(
+    ("sizes", "message"),
+    [
+        ({}, "nothing to upscale: give at least one of depth, heads, mlp and residual"),
+        ({"mlp": 32}, "nothing to upscale: the network has these sizes already"),
+        ({"heads": 5}, "heads: 5 cannot be reached: .* in groups of 2 .*: choose 4 or 6"),
+        ({"mlp": 1.51}, "mlp: 1.51 times 32 is 48.32, which cannot be reached: choose 48 or 49"),
+        ({"mlp": 8}, "mlp: there are 32 already"),
+    ],
+)
+def test_sizes_that_cannot_be_had_leave_the_network_as_it_is(sizes: dict[str, Any], message: str) -> None:
+    model, inputs = drawn(NETWORKS[2])
+    before = {name: value.clone() for name, value in model.state_dict().items()}
+
+    with pytest.raises(InputError, match=message):
+        growsearch.upscale(model, inputs, **sizes)
+
+    after = model.state_dict()
+    assert all(torch.equal(value, after[name]) for name, value in before.items())
+
+
+class OneHeadWide(nn.Module):
+    """Attention of fixed size, as torch's own module."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.blocks = nn.ModuleList([nn.TransformerEncoderLayer(8, 2, 16, batch_first=True, dropout=0.0)])
+
+    def forward(self, x: Tensor) -> Tensor:
+        for block in self.blocks:
+            x = block(x)
+        return x
+
+
+def test_heads_that_no_site_can_give_are_refused_with_the_reason() -> None:
+    with pytest.raises(GrowthRefused, match="heads: no block of this network has heads that can grow; 'blocks.0"):
+        growsearch.upscale(OneHeadWide(), torch.randn(2, 5, 8), heads=4)
