@@ -6,8 +6,9 @@ All of them, or beside what is known already those that are named. Every initial
 (batch normalisation, a residual stream, a depthwise convolution),
 with `where: uniform`; every differentiable size trains them for a few steps and is then made compact. For the cost,
 each initializer grows a VGG11 of a quarter of its width by a quarter of its units, on 128 random images of 3 x 32 x 32:
-median seconds of three events over the median seconds of a training step of the network before. One thread. Writes
-results.json; `table.py` makes docs/methods.md from it and from what the strategies say of themselves.
+median seconds of three events over the median seconds of a training step of the network before. One thread. What copies
+blocks grows chains of three such blocks instead, and for the cost a GPT of two blocks of 64 features, on 32 windows of
+64 tokens. Writes results.json; `table.py` makes docs/methods.md from it and from what the strategies say of themselves.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from growsearch import Grower, GrowsearchError
 from growsearch.growth import SoftGrower
+from growsearch.growth.policy import Policy
 from growsearch.networks import build_network
 from growsearch.registry import names
 
@@ -59,6 +61,32 @@ def depthwise() -> nn.Module:
     return nn.Sequential(*convolutions, nn.ReLU(), nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
 
 
+class Block(nn.Module):
+    """A residual block, with a batch normalisation or a depthwise convolution in it or neither."""
+
+    def __init__(self, inner: nn.Module) -> None:
+        super().__init__()
+        self.inner, self.outer = inner, nn.Conv2d(8, 8, 3, padding=1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + self.outer(F.relu(self.inner(x)))
+
+
+def chain(inner: Callable[[], nn.Module]) -> Callable[[], nn.Module]:
+    """What builds a chain of three blocks."""
+
+    def build() -> nn.Module:
+        blocks = nn.Sequential(*(Block(inner()) for _ in range(3)))
+        return nn.Sequential(nn.Conv2d(3, 8, 3), blocks, nn.AdaptiveAvgPool2d(1), nn.Flatten(), nn.Linear(8, 4))
+
+    return build
+
+
+CHAINS: dict[str, Callable[[], nn.Module]] = {
+    "batch_norm": chain(lambda: nn.Sequential(nn.Conv2d(8, 8, 3, padding=1, bias=False), nn.BatchNorm2d(8))),
+    "residual": chain(lambda: nn.Conv2d(8, 8, 3, padding=1)),
+    "depthwise": chain(lambda: nn.Conv2d(8, 8, 3, padding=1, groups=8)),
+}
 NETWORKS: dict[str, Callable[[], nn.Module]] = {
     "batch_norm": batch_norm,
     "residual": Residual,
@@ -67,10 +95,16 @@ NETWORKS: dict[str, Callable[[], nn.Module]] = {
 
 
 def objective(model: nn.Module, batch: Batch) -> Tensor:
-    return F.cross_entropy(model(batch[0]), batch[1])
+    outputs = model(batch[0])
+    return F.cross_entropy(outputs.flatten(0, -2), batch[1].flatten())
 
 
-def grower_for(model: nn.Module, batch: Batch, how: str, amount: float) -> Grower:
+def stacks(how: str) -> bool:
+    """Whether it copies blocks."""
+    return Policy.of("never", "uniform", how).how.stacks()
+
+
+def grower_for(model: nn.Module, batch: Batch, how: str, amount: float | None) -> Grower:
     return Grower(
         model,
         torch.optim.SGD(model.parameters(), 0.05, momentum=0.9),
@@ -89,7 +123,7 @@ def grows(how: str, build: Callable[[], nn.Module]) -> str:
     torch.manual_seed(0)
     model, batch = build(), (torch.randn(32, 3, 12, 12), torch.randint(4, (32,)))
     try:
-        event = grower_for(model, batch, how, 0.5).step()
+        event = grower_for(model, batch, how, None if stacks(how) else 0.5).step()
     except GrowsearchError as error:
         return str(error)
     return "nothing to add" if event is None else event.refused or "yes"
@@ -118,8 +152,12 @@ def cost(how: str) -> float:
     steps, events = [], []
     for seed in range(3):
         torch.manual_seed(seed)
-        model = build_network({"name": "vgg11", "width": 0.25}, (3, 32, 32), 10)
-        batch = (torch.randn(128, 3, 32, 32), torch.randint(10, (128,)))
+        if stacks(how):
+            model = build_network({"name": "gpt", "depth": 2, "embedding": 64, "heads": 2}, (64,), 64)
+            batch = (torch.randint(64, (32, 64)), torch.randint(64, (32, 64)))
+        else:
+            model = build_network({"name": "vgg11", "width": 0.25}, (3, 32, 32), 10)
+            batch = (torch.randn(128, 3, 32, 32), torch.randint(10, (128,)))
         optimizer = torch.optim.SGD(model.parameters(), 0.05, momentum=0.9)
         for _ in range(4):
             started = time.perf_counter()
@@ -127,7 +165,7 @@ def cost(how: str) -> float:
             optimizer.step()
             optimizer.zero_grad()
             steps.append(time.perf_counter() - started)
-        grower = grower_for(model, batch, how, 0.25)
+        grower = grower_for(model, batch, how, None if stacks(how) else 0.25)
         started = time.perf_counter()
         event = grower.step()
         if event is None or event.refused is not None:
@@ -151,8 +189,9 @@ def main() -> None:
     if named:
         found = json.loads((HERE / "results.json").read_text())
     for how in named or names("how"):
+        networks = CHAINS if stacks(how) else NETWORKS
         found["how"][how] = {
-            "works": {name: grows(how, build) for name, build in NETWORKS.items()},
+            "works": {name: grows(how, build) for name, build in networks.items()},
             "cost": round(cost(how), 1),
         }
         print(how, found["how"][how], flush=True)

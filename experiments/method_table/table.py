@@ -20,9 +20,9 @@ HEAD = """# Methods
 
 Every way to grow that is installed, by four questions: why, when, where and how. `when` and `where` are those that go
 with it in its source; any other combination works too. What it works with and what one growth step costs, in training
-steps of a VGG11 of a quarter of its width (batch 128, a quarter of the units added), is measured:
-[experiments/method_table](../experiments/method_table). The page is made from there and from what
-`growsearch strategies` prints.
+steps of a VGG11 of a quarter of its width (batch 128, a quarter of the units added), for methods that copy blocks in
+those of a GPT of two blocks that become four, is measured: [experiments/method_table](../experiments/method_table). The
+page is made from there and from what `growsearch strategies` prints.
 
 The cost is by the clock. `gradmax`'s ascent behind batch normalisation and ReLU is 16 training steps by
 [counted FLOPs](../experiments/gradmax_batch_norm): its convolutions are small, and slower than their FLOPs.

@@ -6,7 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from statistics import fmean
 
-from growsearch.comparison.controls import ENVELOPE, Control
+from growsearch.comparison.controls import Control, in_envelope
 from growsearch.comparison.found_controls import lacking_controls, lacking_sentence
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair, by_seed, paired, tested_together
@@ -101,11 +101,12 @@ def conclude_controls(
         controls: What there is to compare with.
     """
     both = {**policies, **controls.rows}
-    family = [one for one in controls.planned if one.kind != ENVELOPE]
+    sizes = [one for one in controls.planned if in_envelope(one, controls.planned)]
+    family = [one for one in controls.planned if one not in sizes]
     asked = [(one, pair) for one in family if (pair := paired(metric, both, one.of, one.name))]
     tested = tested_together(metric, [pair for _, pair in asked])
-    sizes = [paired(metric, both, one.of, one.name) for one in controls.planned if one.kind == ENVELOPE]
-    known = Differences(both, [*pairs, *tested, *(pair for pair in sizes if pair)])
+    beside = [pair for one in sizes if (pair := paired(metric, both, one.of, one.name))]
+    known = Differences(both, [*pairs, *tested, *beside])
     lacking = lacking_controls(controls.found)
     return ControlConclusions(
         pairs=tuple(tested),

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 from growsearch.comparison.fixed_sizes import ends_elsewhere, fixed_sizes, size_words
 from growsearch.config import RunConfig
@@ -13,6 +13,7 @@ from growsearch.errors import InputError
 RETRAINED, EQUAL_COMPUTE, SMALL_COMPUTE = "retrained", "equal_compute", "small_equal_compute"
 ENVELOPE = "envelope"
 BIG = "big"
+Place = Literal["seed", "between", "final"]
 
 
 @dataclass(frozen=True)
@@ -37,6 +38,15 @@ class Control:
         return self.network == self.of and self.kind in (RETRAINED, EQUAL_COMPUTE)
 
     @property
+    def place(self) -> Place | None:
+        """Which size of the policy's it has, trained for as many FLOPs; None where it is no such network."""
+        if self.kind == SMALL_COMPUTE:
+            return "seed"
+        if self.kind == ENVELOPE:
+            return "final" if self.final else "between"
+        return "final" if self.kind == EQUAL_COMPUTE and self.retrains else None
+
+    @property
     def words(self) -> str:
         """What was trained, for a sentence about `of`."""
         if self.kind == RETRAINED:
@@ -53,6 +63,11 @@ class Control:
         """What `results.json` says of it."""
         own = {"size": dict(self.size), "final": self.final} if self.kind == ENVELOPE else {}
         return {"kind": self.kind, "of": self.of, "network": self.network, **own}
+
+
+def in_envelope(control: Control, controls: Sequence[Control]) -> bool:
+    """Return whether a control is one of the fixed sizes that its policy's envelope has."""
+    return control.place is not None and any(one.of == control.of and one.kind == ENVELOPE for one in controls)
 
 
 def planned_controls(

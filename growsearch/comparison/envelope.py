@@ -8,7 +8,7 @@ from statistics import fmean
 from typing import Literal
 
 from growsearch.comparison.anytime import Anytime, Logs, Saving, anytime, saving
-from growsearch.comparison.controls import ENVELOPE, EQUAL_COMPUTE, SMALL_COMPUTE, Control
+from growsearch.comparison.controls import EQUAL_COMPUTE, SMALL_COMPUTE, Control, Place, in_envelope
 from growsearch.comparison.fixed_sizes import OTHER_SIZE, size_words
 from growsearch.comparison.metric import Metric, Policies
 from growsearch.comparison.pairs import by_seed
@@ -26,7 +26,7 @@ class FixedSize:
 
     control: str
     words: str
-    place: Literal["seed", "between", "final"]
+    place: Place
     parameters: float
     mean: float
     difference: float
@@ -84,17 +84,8 @@ def envelopes(metric: Metric, rows: Policies, controls: Sequence[Control], logs:
         controls: those that the file asked for.
         logs: of policies and controls.
     """
-    own = {name: [one for one in controls if one.of == name and _place(one)] for name in {one.of for one in controls}}
-    asked = [name for name in rows if any(one.kind == ENVELOPE for one in own.get(name, ()))]
-    return tuple(_envelope(metric, name, rows, own[name], logs) for name in asked)
-
-
-def _place(control: Control) -> Literal["seed", "between", "final"] | None:
-    if control.kind == SMALL_COMPUTE:
-        return "seed"
-    if control.kind == ENVELOPE:
-        return "final" if control.final else "between"
-    return "final" if control.kind == EQUAL_COMPUTE and control.retrains else None
+    own = {name: [one for one in controls if one.of == name and in_envelope(one, controls)] for name in rows}
+    return tuple(_envelope(metric, name, rows, sizes, logs) for name, sizes in own.items() if sizes)
 
 
 def _envelope(metric: Metric, policy: str, rows: Policies, controls: Sequence[Control], logs: Logs) -> Envelope:
@@ -133,14 +124,13 @@ def _fixed(
     rows: Policies,
     seeds: Sequence[int],
 ) -> FixedSize:
-    place = _place(control)
-    assert place is not None
+    assert control.place is not None
     differences = [ours[seed] - theirs[seed] for seed in seeds]
     words = {SMALL_COMPUTE: "the seed's size", EQUAL_COMPUTE: "the grown architecture"}
     return FixedSize(
         control=control.name,
         words=words.get(control.kind) or size_words(control.size),
-        place=place,
+        place=control.place,
         parameters=_mean(rows[control.name], "parameters", seeds) or 0.0,
         mean=fmean(theirs[seed] for seed in seeds),
         difference=fmean(differences),

@@ -59,7 +59,7 @@ def fixed_sizes(name: str, config: RunConfig, asked: Sequence[float] = ()) -> Fi
             f"controls: envelope: sizes of {name} are values of network.depth, whole numbers (found {odd[0]:g})"
         )
     between = tuple(sorted({float(size) for size in asked} - {seed, final}))
-    if not asked and final is None:
+    if not between and final is None:
         budget = next(iter(config.growth.budget or {}), None)
         raise InputError(
             f"controls: envelope: at which {axis} {name} ends is not known beforehand ("

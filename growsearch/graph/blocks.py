@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections import Counter
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from torch import nn
 
@@ -29,6 +29,7 @@ class _Child:
     module: nn.Module
     call: ModuleCall | None
     reason: str = ""
+    reshapes: bool = False
 
 
 def find_block_sites(analysis: Analysis, model: nn.Module, samples: int) -> tuple[dict[str, BlockSite], dict[str, str]]:
@@ -49,10 +50,11 @@ def find_block_sites(analysis: Analysis, model: nn.Module, samples: int) -> tupl
             continue
         named = [(key, child) for key, child in container._modules.items() if child is not None]
         children = [_child(path, key, child, calls, used, names) for key, child in named]
-        runs = _runs(children)
-        for number, run in enumerate(runs):
+        runs = [_site(path, run, analysis, model, samples) for run in _runs(children) if not _broken(run, children)]
+        runs = [site for site in runs if _worth_copying(site, container)]
+        for number, site in enumerate(runs):
             name = f"{path}[{number}]" if number else path
-            sites[name] = _site(name, path, run, analysis, model, samples)
+            sites[name] = replace(site, name=name)
         if not runs and (reason := _why_none(children)):
             refused[path] = reason
     kept = _without_nested(sites, model)
@@ -95,7 +97,8 @@ def _child(
             f"{path!r} makes a tensor of shape {own[0].output_shape} from one of shape {own[0].input_shape}, so that "
             "it cannot follow itself"
         )
-    return _Child(prefix, number, path, module, None if reason else own[0], reason)
+    reshapes = len(own) == 1 and own[0].input_shape != own[0].output_shape
+    return _Child(prefix, number, path, module, None if reason else own[0], reason, reshapes)
 
 
 def _runs(children: Sequence[_Child]) -> list[list[_Child]]:
@@ -109,6 +112,13 @@ def _runs(children: Sequence[_Child]) -> list[list[_Child]]:
         else:
             runs.append([child])
     return [run for run in runs if _renumbers(run, children)]
+
+
+def _broken(run: Sequence[_Child], children: Sequence[_Child]) -> bool:
+    """Whether a run is one block of a chain that is none, because it is called out of turn, say."""
+    place = children.index(run[0])
+    beside = [*children[max(0, place - 1) : place], *children[place + 1 : place + 2]]
+    return len(run) == 1 and any(_alike(run[0], each) and not each.reshapes for each in beside)
 
 
 def _follows(before: _Child, child: _Child) -> bool:
@@ -138,13 +148,15 @@ def _why_none(children: Sequence[_Child]) -> str:
     return ""
 
 
-def _site(
-    name: str, container: str, run: Sequence[_Child], analysis: Analysis, model: nn.Module, samples: int
-) -> BlockSite:
-    """See `BlockSite`.
+def _worth_copying(site: BlockSite, container: nn.Module) -> bool:
+    """A single module between others may be anything, such as a normalisation: only what is residual is a block."""
+    return site.blocks > 1 or bool(site.outputs) or (isinstance(container, nn.ModuleList) and len(container) == 1)
+
+
+def _site(container: str, run: Sequence[_Child], analysis: Analysis, model: nn.Module, samples: int) -> BlockSite:
+    """See `BlockSite`; named by its container.
 
     Args:
-        name: of the site.
         container: its path.
         run: its blocks.
         analysis: of the runs.
@@ -162,7 +174,7 @@ def _site(
     if not reason and len(set(found)) > 1:
         reason = f"the blocks of {container!r} end in different parameters"
     return BlockSite(
-        name=name,
+        name=container,
         container=container,
         prefix=run[0].prefix,
         first=run[0].number,

@@ -7,7 +7,7 @@ from html import escape
 
 from growsearch.comparison import ComparisonResults, Conclusions, TableRow
 from growsearch.comparison.control_differences import ControlDifference
-from growsearch.comparison.controls import ENVELOPE, RETRAINED, SMALL_COMPUTE
+from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
 from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
@@ -71,7 +71,8 @@ def controls_table(results: ComparisonResults) -> Table:
     """
     found = results.conclusions
     pairs = {pair.against: pair for pair in found.controls.pairs}
-    of = {name: str(one["of"]) for name, one in results.controls.items() if one["kind"] != ENVELOPE}
+    sizes = {name for one in found.envelopes for name in (*one.lacking, *(size.control for size in one.sizes))}
+    of = {name: str(one["of"]) for name, one in results.controls.items() if name not in sizes}
     shown = [row for row in results.control_rows() if row.policy in of]
     rows = tuple(_row(found, row, of[row.policy], pairs.get(row.policy)) for row in shown)
     caption = (

@@ -22,17 +22,18 @@ def baselines(data: Mapping[str, Any], allow_import: bool = False) -> dict[str, 
     """The plain files of `small`, `big` and `random`, in the middle of the file's ranges; those that can be had.
 
     `big` is the network as large as the budget allows from the start; it needs a budget other than `units`, and a
-    network with a `width`. A space in which nothing grows has none of them.
+    network with a `width`, or a `depth` for a budget of blocks: random units are no control of these. A space in which
+    nothing grows has none of them.
     """
     base = centre(data)
     config = normalized(base, allow_import)
     if not config.growth.grows and config.growth.soft is None:
         return {}
     made = {"small": _with(data, base, "when", "never")}
-    width = _full_width(config)
-    if width is not None:
-        made["big"] = merge(made["small"], {"network": {"width": width}})
-    if config.growth.grows:
+    full = _full_depth(config) or _full_width(config)
+    if full is not None:
+        made["big"] = merge(made["small"], {"network": full})
+    if config.growth.grows and not {"depth", "blocks"} & set(config.growth.budget or {}):
         made["random"] = _with(data, base, "how", "random")
     return {name: plain for name, plain in made.items() if _fits(plain, allow_import)}
 
@@ -55,16 +56,26 @@ def _fits(plain: dict[str, Any], allow_import: bool) -> bool:
     return True
 
 
-def _full_width(config: RunConfig) -> float | None:
-    """The `network.width` at which the network uses up its budget; None where there is none."""
-    budget = config.growth.budget or {}
+def _full_depth(config: RunConfig) -> dict[str, int] | None:
+    """The network's `depth` that uses up a budget of blocks; None where it has another budget, or no depth."""
+    budget, depth = config.growth.budget or {}, config.network.get("depth")
+    if depth is None:
+        return None
+    if "depth" in budget:
+        return {"depth": round(budget["depth"] * depth)}
+    return {"depth": budget["blocks"]} if "blocks" in budget else None
+
+
+def _full_width(config: RunConfig) -> dict[str, float] | None:
+    """The network's `width` at which it uses up its budget; None where there is none."""
+    budget, width = config.growth.budget or {}, None
     if "width" in budget:
-        return float(budget["width"]) if _size(config, "parameters", budget["width"]) is not None else None
+        width = float(budget["width"]) if _size(config, "parameters", budget["width"]) is not None else None
     for measure in ("parameters", "flops"):
         if measure in budget:
             limit = budget[measure]
-            return _largest_within(config, measure, max(limit) if isinstance(limit, list | tuple) else limit)
-    return None
+            width = _largest_within(config, measure, max(limit) if isinstance(limit, list | tuple) else limit)
+    return None if width is None else {"width": width}
 
 
 def _largest_within(config: RunConfig, measure: str, limit: int) -> float | None:

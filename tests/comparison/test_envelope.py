@@ -8,6 +8,7 @@ import pytest
 
 from growsearch.comparison.anytime import anytime, saving
 from growsearch.comparison.conclusions import Conclusions, conclude
+from growsearch.comparison.control_differences import ControlRuns, conclude_controls
 from growsearch.comparison.controls import Control
 from growsearch.comparison.envelope import Envelope, envelopes
 from growsearch.comparison.metric import ACCURACY, LOSS, Metric
@@ -226,3 +227,17 @@ def test_the_answer_comes_first_in_the_advice_and_is_stored() -> None:
     assert concluded.advice.headline.startswith("Should I grow? Yes, outright")
     assert concluded.should_grow is not None and concluded.advice.reasons == concluded.should_grow.sentences
     assert record_of(Conclusions, concluded.plain(), "verdict") == concluded
+
+
+def test_the_sizes_of_an_envelope_are_no_part_of_the_family_of_tests() -> None:
+    retrained = Control("grown, retrained", "retrained", "grown", "grown")
+    full = {key: [1.0] * 6 for key in ("training_flops", "seconds")}
+    controls = {one.name: {**columns(1.1), **full} for one in (*CONTROLS, retrained)}
+    given = ControlRuns((*CONTROLS, retrained), controls, {"grown": {"big": FINAL.name}})
+
+    found = conclude_controls(LOSS, {"grown": {**columns(1.0), **full}}, [], given)
+
+    assert [pair.against for pair in found.pairs] == [retrained.name]
+    assert found.pairs[0].adjusted_p_value == 2 / 64
+    big = found.differences["grown"]["big"]
+    assert big is not None and big.difference == pytest.approx(-0.1)

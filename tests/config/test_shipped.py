@@ -25,7 +25,9 @@ COMPARISONS = [
 
 
 WITHOUT_GRADMAX = ["text_gpt", "vit_cifar10"]  # it has no way through attention
+BY_DEPTH = ["language_model"]
 SEARCHES = ["cifar100_policies", "cifar10_policies", "digits_policies", "own_model_example"]
+SEARCHES_OF_DEPTH = ["language_policies"]
 ON_CIFAR = {"cifar10_policies": (10, 0.5), "cifar100_policies": (100, 1.0)}  # classes, width of the largest network
 
 
@@ -46,7 +48,19 @@ def shown_searches(name: str) -> list[list[str]]:
 
 
 def test_all_are_shipped() -> None:
-    assert sorted([*COMPARISONS, *WITHOUT_GRADMAX, *SEARCHES]) == shipped_names()
+    assert sorted([*COMPARISONS, *WITHOUT_GRADMAX, *BY_DEPTH, *SEARCHES, *SEARCHES_OF_DEPTH]) == shipped_names()
+
+
+def test_a_space_of_depths_has_the_fixed_baselines_of_both_sizes() -> None:
+    """Random units are no control of blocks."""
+    from growsearch.search.baselines import baselines
+
+    space = load_space("language_policies")
+    found = baselines(space.data)
+
+    assert {name: plain["network"]["depth"] for name, plain in found.items()} == {"small": 1, "big": 4}
+    assert all(plain["growth"]["when"] == {"never": {}} for plain in found.values())
+    assert "growsearch search language_policies" in space.path.read_text()
 
 
 @pytest.mark.parametrize("name", SEARCHES)
@@ -124,7 +138,7 @@ def test_a_comparison_of_other_policies_has_baselines_of_both_sizes_too(name: st
     assert policies["big"].network["width"] == (policies["random"].growth.budget or {})["width"]
 
 
-@pytest.mark.parametrize("name", [*COMPARISONS, *WITHOUT_GRADMAX])
+@pytest.mark.parametrize("name", [*COMPARISONS, *WITHOUT_GRADMAX, *BY_DEPTH])
 def test_it_begins_with_a_comment_that_shows_its_command(name: str) -> None:
     head = find_file(name).read_text().split("\n\n")[0]
 
@@ -143,7 +157,7 @@ def test_the_paper_protocol_grows_in_twelve_events_from_a_quarter_to_the_whole(n
 
 def test_every_strategy_is_in_a_shipped_comparison() -> None:
     used: dict[str, set[str]] = {group: set() for group in ("when", "where", "how", "soft")}
-    for file in ("all_policies", "text_gpt"):
+    for file in [*COMPARISONS, *WITHOUT_GRADMAX, *BY_DEPTH]:
         for config in load_config(file).policy_configs().values():
             growth = config.growth.model_dump()
             for group, names_used in used.items():

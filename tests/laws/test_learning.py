@@ -49,7 +49,12 @@ SETTINGS: dict[str, Setting] = {
     "flatten": (cnn, "conv2", ["conv2"], ["head"]),
     "two_ways": (two_ways, "one", ["one", "other"], ["left", "right"]),
 }
-FROZEN = ["nothing", "consumers", "one consumer", "producers", "one producer"]
+FROZEN = ["consumers", "one consumer", "producers", "one producer"]
+FREEZING = [
+    *((how, frozen, "requires_grad") for how in HOW for frozen in ["nothing", *FROZEN]),
+    *((how, frozen, "optimizer") for how in ("zero", "split") for frozen in FROZEN),
+]
+"""An initializer is told what trains, not what holds the rest back."""
 
 
 def grown(
@@ -70,7 +75,9 @@ def grown(
         for name in layers:
             model.get_submodule(name).requires_grad_(False)
     optimizer = torch.optim.SGD(held if by == "optimizer" else model.parameters(), lr=0.1)
-    batch, reason = batch_for(model) if build is not two_ways else batch_for(mlp()), None
+    # A layer that reads more numbers than there are samples can do all that the loss asks for: `tiny` adds nothing.
+    size = 96 if how == "tiny" else 16
+    batch, reason = batch_for(model if build is not two_ways else mlp(), size), None
     try:
         growsearch.grow(
             model, batch[0], {site: 2}, cheap("how", how), optimizer, objective=objective, batches=[batch, batch, batch]
@@ -109,15 +116,13 @@ def stays(how: str, frozen: str, by: str, setting: Setting) -> list[int]:
     return [unit for unit in range(len(moved) - 2, len(moved)) if moved[unit] == 0]
 
 
-@pytest.mark.parametrize("by", ["requires_grad", "optimizer"])
-@pytest.mark.parametrize("frozen", FROZEN)
-@pytest.mark.parametrize("how", HOW)
+@pytest.mark.parametrize(("how", "frozen", "by"), FREEZING)
 def test_every_new_unit_learns(how: str, frozen: str, by: str) -> None:
     for name, setting in SETTINGS.items():
         assert stays(how, frozen, by, setting) == [], name
 
 
-@pytest.mark.parametrize("how", [name for name in HOW if is_exact(name) and name != "split"])
+@pytest.mark.parametrize("how", [name for name in HOW if is_exact(name) and name not in ("split", "variance_transfer")])
 def test_zeros_move_to_the_side_that_trains(how: str) -> None:
     """Where that preserves the function, nothing is refused."""
     for frozen in ("consumers", "producers"):

@@ -11,9 +11,14 @@ import torch
 
 import growsearch
 from growsearch.graph import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext, NewUnit, Selector
+from growsearch.growth import Allowance, Candidate, GrowthContext, NewUnit, Selector, Split
 from growsearch.growth.policy import strategy
 from growsearch.growth.statistics.decompose import Triplets
+from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
+from growsearch_strategies.gauss_newton.site_problems import site_problems
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
+from growsearch_strategies.steepest.curvature import lowest_curvature
+from growsearch_strategies.tiny.bottleneck import ExpressivityBottleneck
 from tests.growth.tasks import batch_for, grower_for, mlp, objective, sgd, train, widths
 
 HUGE = 1 << 60
@@ -220,3 +225,44 @@ def test_uniform_keeps_the_proportions_where_an_event_has_less_than_a_unit_for_e
     for _ in steps:
         grower.step()
     assert [grower.graph.sites[name].width for name in ("0", "2", "4")] == [16, 32, 16]
+
+
+def test_expressivity_fills_the_site_with_the_highest_score_first() -> None:
+    """tr(M dW) + phi'(0) sum s^2, over as many units as are proposed at the site."""
+    event = context({"first": 2, "second": 2}, units=3)
+    gains = {name: event.statistics.get(ExpressivityBottleneck(name)).gain(8) for name in ("first", "second")}
+    best, other = sorted(gains, key=lambda name: -gains[name])
+
+    assert gains[best] > gains[other] > 0
+    assert chosen(selector("expressivity"), event) == {best: 3}
+
+
+def test_splitting_ranks_units_of_any_initializer_by_the_lowest_eigenvalues() -> None:
+    """The i-th new unit of a site by the i-th lowest there; the site whose units have the lower ones wins."""
+    event = context({"first": 2, "second": 2}, units=2)
+    where = selector("splitting")
+    problems = site_problems(
+        event.model, event.graph, list(event.sites.values()), {"first": range(4), "second": range(6)}
+    )
+    with eval_no_dropout(event.model):
+        found = lowest_curvature(
+            SurrogateProblem(event.model, objective, problems, "auto"), event.batches, 4.0, 16, torch.Generator()
+        )
+    ranked = sorted((float(v), name) for name, values in found.values.items() for v in values)
+
+    assert chosen(where, event) == dict(Counter(name for _, name in ranked[:2]))
+    # A split is ranked by its own unit.
+    lowest = int(found.values["second"].argmin())
+    splits: list[Candidate] = [Split("second", i, 9, 9, i) for i in range(6)]
+    assert where.select(splits, event)[0].unit == lowest
+
+
+def test_splitting_leaves_out_what_would_raise_the_loss() -> None:
+    event = context({"first": 2, "second": 2}, units=4)
+    shift = {("first.weight", 0): (torch.ones(1, 4), -torch.ones(1, 4))}
+    predicted = (-2.0, 1.0, -3.0, 0.0)
+    splits: list[Candidate] = [
+        Split("first", i, 9, 9, i, shifts=shift, exact=False, predicted_change=change)
+        for i, change in enumerate(predicted)
+    ]
+    assert [c.index for c in selector("splitting").select(splits, event)] == [2, 0]

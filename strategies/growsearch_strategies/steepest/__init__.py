@@ -1,0 +1,1 @@
+"""Splitting steepest descent: the curvature of the loss by splits of single units."""
