@@ -21,6 +21,17 @@ Folder = Annotated[
     ),
 ]
 Out = Annotated[Path, typer.Option(metavar="DIR", help="The folder to write; must not exist yet.", file_okay=False)]
+Depth = Annotated[
+    str | None, typer.Option(metavar="SIZE", help="Blocks; new ones are copies that add nothing at first.")
+]
+Preset = Annotated[
+    str | None,
+    typer.Option(
+        metavar="NAME",
+        help="How blocks are added: llama-pro (copies that add nothing at first, 1.25 times the blocks unless --depth "
+        "says otherwise) or solar (the middle blocks come twice, 1.5 times; changes what the network computes).",
+    ),
+]
 Heads = Annotated[
     str | None,
     typer.Option(metavar="SIZE", help="Heads of attention of each block; heads of keys and values grow in proportion."),
@@ -34,23 +45,28 @@ Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table.")]
 def upscale(
     checkpoint: Folder,
     out: Out,
+    depth: Depth = None,
+    preset: Preset = None,
     heads: Heads = None,
     mlp: MLP = None,
     seed: Seed = 0,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
-    """Make a larger checkpoint from one of Hugging Face transformers that computes the same, ready to be trained on.
+    """Make a larger checkpoint from one of Hugging Face transformers that computes the same, to be trained on.
 
     A SIZE is a whole number, such as 24, or a multiple of what there is, such as 1.5 or 2x. What is written is loaded
     again by transformers alone and compared; new_parameters.json says which parameters are new. Needs growsearch
     with its extra "transformers".
     """
-    from growsearch.upscaling import Wishes, parse_size, upscale_folder
+    from growsearch.upscaling import Wishes, parse_size, preset_named, upscale_folder
 
-    given = {"heads": heads, "mlp": mlp}
-    wishes = Wishes(**{name: None if text is None else parse_size(text, f"--{name}") for name, text in given.items()})
-    written = upscale_folder(checkpoint, out, wishes, seed)
+    given = {"depth": depth, "heads": heads, "mlp": mlp}
+    sizes = {name: parse_size(text, f"--{name}") for name, text in given.items() if text is not None}
+    chosen = preset_named(preset or "llama-pro")
+    if preset is not None:
+        sizes.setdefault("depth", chosen.depth)
+    written = upscale_folder(checkpoint, out, Wishes(**sizes), chosen.how, seed)
     if as_json:
         emit(_plain(written))
     elif not quiet:
@@ -83,6 +99,8 @@ def _show(written: Written) -> None:
     changed = ", ".join(f"{name} {old} to {new}" for name, (old, new) in written.fields.items())
     show(f"config.json: {changed}")
     show(f"outputs at step 0: largest difference {written.difference:.2g}, relative to the largest output")
+    if not written.upscaled.exact:
+        show("stacked blocks change what the network computes: train it on, until the loss is back and below")
     show(f"{written.upscaled.new_elements:,} numbers are new: new_parameters.json names them")
     if written.left_out:
         say(f"not copied: {', '.join(written.left_out)}")

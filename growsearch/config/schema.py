@@ -112,6 +112,8 @@ def _or_range(schema: Schema) -> Schema:
     """A value's schema, or a range of such values."""
     if schema.get("type") == "object" and "properties" in schema:
         return {**schema, "properties": {key: _or_range(value) for key, value in schema["properties"].items()}}
+    if isinstance(schema.get("items"), dict):
+        schema = {**schema, "items": _or_range(schema["items"])}
     kinds = {one.get("type") for one in (schema, *schema.get("anyOf", []))}
     ranges = [_reference("choice")]
     ranges += [_reference("int_range")] if kinds & {"integer", "number"} else []

@@ -97,6 +97,8 @@ _CASTS = frozenset(
     ]
 )
 """Functions of a parameter alone that are 0 where it is."""
+_SAME = frozenset(("contiguous", "to", "type", "type_as", "float", "half", "bfloat16", "double"))
+"""Functions that give the very tensor that they get where it is of the right kind already."""
 _IDEMPOTENT = frozenset(("relu", "relu6", "hardtanh"))
 _IDEMPOTENT_MODULES = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
 
@@ -153,6 +155,8 @@ class _Walk:
         if not self.inside(call):
             raise NotResidual(f"block {self._block.path!r} is not its input plus branches: its output ends in {name!r}")
         if call.kind == "module" and isinstance(self._modules[name], nn.Identity):
+            return self.stream(self.first(call))
+        if call.kind == "function" and call.target in _SAME:
             return self.stream(self.first(call))
         if call.kind != "function" or call.target != "add" or call.kwargs.get("alpha", 1) != 1:
             raise NotResidual(

@@ -3,17 +3,23 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import torch
 from torch import nn
 
 from growsearch.errors import GrowthRefused
+from growsearch.growth import GrowthEvent
+from growsearch.surgery.edits import BlockInsertion
 from growsearch.upscaling.checkpoint import Checkpoint, first_line, quiet_transformers
+from growsearch.upscaling.new_parameters import order_after
+from growsearch.upscaling.plan import Plan
 
 _MLP = ("intermediate_size", "n_inner", "ffn_dim", "ffn_hidden_size", "hidden_dim")
 _DROPS = "drop"
+_KINDS = "layer_types"
+"""A field with the kind of attention of every block."""
 
 
 def without_dropout(config: Any) -> Any:
@@ -63,6 +69,25 @@ def configured(
             "head, heads times their size are always the residual width: grow other axes, or choose other sizes"
         )
     return config
+
+
+def deepen(config: Any, plan: Plan, events: Sequence[GrowthEvent]) -> None:
+    """Write the number of blocks into `config`, and lists with one entry a block in their new order.
+
+    Args:
+        config: changed in place.
+        plan: with the numbers before and after.
+        events: that grew the network.
+    """
+    if not plan.blocks:
+        return
+    order = list(range(plan.before["depth"]))
+    for edit in (edit for event in events for edit in event.edits if isinstance(edit, BlockInsertion)):
+        order = [order[source] for source, _ in order_after(edit.blocks, edit.copies)]
+    config.num_hidden_layers = plan.after["depth"]
+    kinds = getattr(config, _KINDS, None)
+    if isinstance(kinds, list | tuple) and len(kinds) == plan.before["depth"]:
+        setattr(config, _KINDS, [kinds[source] for source in order])
 
 
 def changes(old: Any, new: Any) -> dict[str, tuple[Any, Any]]:

@@ -18,13 +18,14 @@ from torch import nn
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth import Report
+from growsearch.growth.policy import Spec
 from growsearch.runs.files import write_json
 from growsearch.surgery import outputs_of, relative_difference
 from growsearch.upscaling.checkpoint import CONFIG, Checkpoint, load_model, quiet_transformers, read_checkpoint
-from growsearch.upscaling.config_sizes import changes, configured, without_dropout
+from growsearch.upscaling.config_sizes import changes, configured, deepen, without_dropout
 from growsearch.upscaling.example import example_of
 from growsearch.upscaling.model import Upscaled, require_possible, upscale_planned
-from growsearch.upscaling.plan import Plan, plan_widths
+from growsearch.upscaling.plan import Plan, plan_sizes
 from growsearch.upscaling.sizes import Wishes
 
 NEW_PARAMETERS = "new_parameters.json"
@@ -50,7 +51,12 @@ class Written:
 
 
 def upscale_folder(
-    folder: Path | str, out: Path | str, wishes: Wishes, seed: int = 0, report: Report | None = None
+    folder: Path | str,
+    out: Path | str,
+    wishes: Wishes,
+    how_deep: Spec = "identity_blocks",
+    seed: int = 0,
+    report: Report | None = None,
 ) -> Written:
     """Write the checkpoint in `folder`, with the sizes that are wished for, into the new folder `out`.
 
@@ -61,6 +67,7 @@ def upscale_folder(
         folder: of the checkpoint; stays as it is.
         out: does not exist yet.
         wishes: sizes, or multiples.
+        how_deep: the initializer of blocks.
         seed: of what is drawn.
         report: progress, as in `growsearch.grow`.
 
@@ -78,9 +85,10 @@ def upscale_folder(
         expected = outputs_of(model, example, False)
         before = _parameters(model)
         graph = trace(model, example)
-        plan = plan_widths(graph, wishes)
+        plan = plan_sizes(graph, wishes)
         final = configured(checkpoint, plan.before, plan.after, _head_size(graph, plan), plan.shapes(model))
-        upscaled = upscale_planned(model, example, plan, seed=seed, report=report)
+        upscaled = upscale_planned(model, example, plan, how_deep=how_deep, seed=seed, report=report)
+        deepen(final, plan, upscaled.events)
         after = _parameters(model)
         _save(model, final, checkpoint, workshop)
         del model

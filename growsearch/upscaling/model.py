@@ -9,16 +9,16 @@ from torch import nn
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import trace
-from growsearch.growth import GrowthEvent, Report, grow
-from growsearch.growth.policy import Spec
+from growsearch.growth import GrowthEvent, Initializer, Report, grow
+from growsearch.growth.policy import Spec, strategy
 from growsearch.upscaling.new_parameters import Old, after, all_old, count_new, described
-from growsearch.upscaling.plan import Plan, plan_widths
+from growsearch.upscaling.plan import Plan, plan_sizes
 from growsearch.upscaling.sizes import Wish, Wishes
 
 
 @dataclass(frozen=True)
 class Upscaled:
-    """`before` and `after` are the sizes by axis (`heads`, `mlp`), `events` the growths in their order.
+    """`before` and `after` are the sizes by axis (`depth`, `heads`, `mlp`), `events` the growths in their order.
 
     `exact` tells whether they keep the function. `old` is the record of what was there before.
     """
@@ -49,6 +49,7 @@ def upscale(
     mlp: Wish | None = None,
     residual: Wish | None = None,
     how: Spec = "zero",
+    how_deep: Spec = "identity_blocks",
     seed: int = 0,
     report: Report | None = None,
 ) -> Upscaled:
@@ -56,7 +57,8 @@ def upscale(
 
     Whole numbers are sizes, others are multiples of what there is.
     `heads` and `mlp` are those of every block: heads of queries (with heads of keys and values in whole groups), and
-    hidden features of the MLPs. New ones start with zero outgoing weights, so that the outputs stay as they are.
+    hidden features of the MLPs. New ones start with zero outgoing weights, and so do copies of blocks, spread evenly:
+    the outputs stay as they are.
 
     Args:
         model: any module that `growsearch.trace` follows; blocks are numbered modules, as in `blocks.0`.
@@ -66,6 +68,7 @@ def upscale(
         mlp: hidden features of the MLPs.
         residual: features of the residual stream.
         how: the initializer of heads and MLPs.
+        how_deep: the initializer of blocks; with `stack` the outputs change.
         seed: of what is drawn.
         report: progress, as in `growsearch.grow`.
 
@@ -75,34 +78,46 @@ def upscale(
     """
     wishes = Wishes(depth, heads, mlp, residual)
     require_possible(wishes)
-    graph = trace(model, example_inputs)
-    return upscale_planned(model, example_inputs, plan_widths(graph, wishes), how, seed, report)
+    plan = plan_sizes(trace(model, example_inputs), wishes)
+    return upscale_planned(model, example_inputs, plan, how, how_deep, seed, report)
 
 
 def require_possible(wishes: Wishes) -> None:
     """Raise `GrowthRefused` unless something is wished for, and all of it can be had."""
     if not wishes.given:
         raise GrowthRefused("nothing to upscale: give at least one of depth, heads, mlp and residual")
-    for axis in ("depth", "residual"):
-        if axis in wishes.given:
-            raise GrowthRefused(f"{axis}: not yet: heads and mlp can be upscaled today; leave {axis} out")
+    if "residual" in wishes.given:
+        raise GrowthRefused("residual: not yet: depth, heads and mlp can be upscaled today; leave residual out")
 
 
 def upscale_planned(
-    model: nn.Module, example_inputs: Any, plan: Plan, how: Spec = "zero", seed: int = 0, report: Report | None = None
+    model: nn.Module,
+    example_inputs: Any,
+    plan: Plan,
+    how: Spec = "zero",
+    how_deep: Spec = "identity_blocks",
+    seed: int = 0,
+    report: Report | None = None,
 ) -> Upscaled:
-    """Do to `model`, in place, what `plan` says. See `upscale`.
+    """Do to `model`, in place, what `plan` says: widths, then depth. See `upscale`.
 
     Args:
         model: that the plan was made for.
         example_inputs: as for `upscale`.
         plan: what to add where.
         how: the initializer of heads and MLPs.
+        how_deep: the initializer of blocks.
         seed: of what is drawn.
         report: progress, as in `growsearch.grow`.
     """
-    if not plan.channels:
+    if not plan.channels and not plan.blocks:
         raise GrowthRefused("nothing to upscale: the network has these sizes already")
-    old = all_old(model)
-    event = grow(model, example_inputs, plan.channels, how, seed=seed, report=report)
-    return Upscaled(dict(plan.before), dict(plan.after), (event,), True, after(old, event.edits))
+    old, events, exact = all_old(model), [], True
+    for units, given in ((plan.channels, how), (plan.blocks, how_deep)):
+        if units:
+            initializer = strategy(Initializer, "how", given)  # type: ignore[type-abstract]  # only used for isinstance
+            event = grow(model, example_inputs, units, initializer, seed=seed, report=report)
+            old = after(old, event.edits)
+            events.append(event)
+            exact = exact and initializer.exact
+    return Upscaled(dict(plan.before), dict(plan.after), tuple(events), exact, old)

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 
 from torch import nn
 
 from growsearch.surgery import AxisEdit, Edit
+from growsearch.surgery.edits import BlockInsertion
 from growsearch.surgery.moves import moves_of
 
 Old = dict[str, list[list[bool]]]
@@ -19,8 +20,8 @@ def all_old(model: nn.Module) -> Old:
     return {name: [[True] * size for size in parameter.shape] for name, parameter in model.named_parameters()}
 
 
-def after(old: Old, edits: Iterable[Edit]) -> Old:
-    """Return the record after the edits of one growth; copies of units are new, their first occurrence is not."""
+def after(old: Old, edits: Sequence[Edit]) -> Old:
+    """Return the record after the edits of one growth; copies of units and blocks are new, their originals are not."""
     by_tensor: dict[str, list[AxisEdit]] = {}
     for edit in edits:
         if isinstance(edit, AxisEdit) and edit.tensor in old:
@@ -32,7 +33,40 @@ def after(old: Old, edits: Iterable[Edit]) -> Old:
             seen: set[int] = set()
             axes[move.axis] = [_first(place, seen) and axes[move.axis][place] for place in move.source]
         found[name] = axes
+    for edit in edits:
+        if isinstance(edit, BlockInsertion):
+            found = _deeper(found, edit)
     return found
+
+
+def _deeper(old: Old, insertion: BlockInsertion) -> Old:
+    """The record with the blocks' new numbers, and with their copies."""
+    start = f"{insertion.path}.{insertion.prefix}".lstrip(".")
+    behind = sum(1 for _ in insertion.copies)
+    found: Old = {}
+    places = list(enumerate(order_after(insertion.blocks, insertion.copies)))
+    for name, axes in old.items():
+        number, dot, rest = name.removeprefix(start).partition(".")
+        if not (name.startswith(start) and dot and number.isdigit()) or int(number) < insertion.first:
+            found[name] = axes
+            continue
+        block = int(number) - insertion.first
+        if block >= insertion.blocks:
+            found[f"{start}{int(number) + behind}.{rest}"] = axes
+        for place, (source, new) in places:
+            if source == block:
+                kept = [[False] * len(axis) for axis in axes] if new else axes
+                found[f"{start}{insertion.first + place}.{rest}"] = kept
+    return found
+
+
+def order_after(blocks: int, copies: Sequence[tuple[int, int]]) -> list[tuple[int, bool]]:
+    """Return the blocks in their order after an insertion: which old one each is, and whether it is a copy of it."""
+    order: list[tuple[int, bool]] = []
+    for block in range(blocks):
+        order.append((block, False))
+        order += [(source, True) for behind, source in copies if behind == block]
+    return order
 
 
 def _placed(edit: AxisEdit) -> AxisEdit:
@@ -68,11 +102,6 @@ def count_new(old: Old) -> int:
             every, kept = every * len(axis), kept * sum(axis)
         total += every - kept
     return total
-
-
-def whole(names: Mapping[str, Sequence[int]]) -> Old:
-    """Return the record of tensors, of shapes by name, that are new as a whole."""
-    return {name: [[False] * size for size in shape] for name, shape in names.items()}
 
 
 def _runs(positions: Sequence[bool]) -> list[list[int]]:

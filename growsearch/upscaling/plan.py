@@ -15,12 +15,14 @@ from growsearch.upscaling.sizes import Wish, Wishes, reached
 
 @dataclass(frozen=True)
 class Plan:
-    """`channels` to add by site, and by axis (`heads`, `mlp`) the sizes before and after, where all blocks agree.
+    """`channels` to add by site, `blocks` by block site, and by axis the sizes before and after.
 
-    `measured` are the sites by role. `before` and `after` hold the largest size where blocks differ.
+    Axes are `depth`, `heads` and `mlp`; where blocks differ, the largest size stands for them. `measured` are the
+    sites by name.
     """
 
     channels: Mapping[str, int]
+    blocks: Mapping[str, int]
     before: Mapping[str, int]
     after: Mapping[str, int]
     measured: Mapping[str, Measured]
@@ -37,8 +39,8 @@ class Plan:
         return {name: tuple(shape) for name, shape in shapes.items()}
 
 
-def plan_widths(graph: NetworkGraph, wishes: Wishes) -> Plan:
-    """Return what `wishes` for heads and MLPs mean in the network of `graph`.
+def plan_sizes(graph: NetworkGraph, wishes: Wishes) -> Plan:
+    """Return what `wishes` mean in the network of `graph`.
 
     Raises:
         GrowthRefused: no site can have that size, or there are no such sites.
@@ -49,6 +51,15 @@ def plan_widths(graph: NetworkGraph, wishes: Wishes) -> Plan:
     before: dict[str, int] = {}
     after: dict[str, int] = {}
     measured = {**roles.mlp, **roles.heads}
+    blocks: dict[str, int] = {}
+    if len(graph.block_sites) == 1:
+        [(name, site)] = graph.block_sites.items()
+        before["depth"] = after["depth"] = site.blocks
+        if wishes.depth is not None:
+            after["depth"] = reached(site.blocks, wishes.depth, "depth")
+            blocks = {name: after["depth"] - site.blocks} if after["depth"] > site.blocks else {}
+    elif wishes.depth is not None:
+        raise GrowthRefused(f"depth: {_no_blocks(graph)}")
     for axis, sites, wish in (("heads", roles.heads, wishes.heads), ("mlp", roles.mlp, wishes.mlp)):
         if sites:
             before[axis] = after[axis] = max(each.size for each in sites.values())
@@ -59,7 +70,7 @@ def plan_widths(graph: NetworkGraph, wishes: Wishes) -> Plan:
         sizes = {name: _size(axis, name, each, wish) for name, each in sites.items()}
         channels.update({name: sites[name].channels(size) for name, size in sizes.items() if size > sites[name].size})
         after[axis] = max(sizes.values())
-    return Plan(channels, before, after, measured)
+    return Plan(channels, blocks, before, after, measured)
 
 
 def _size(axis: str, name: str, each: Measured, wish: Wish) -> int:
@@ -72,6 +83,13 @@ def _size(axis: str, name: str, each: Measured, wish: Wish) -> int:
             f"and values serves that many heads): choose {near}"
         )
     return size
+
+
+def _no_blocks(graph: NetworkGraph) -> str:
+    if graph.block_sites:
+        return f"there are several stacks of blocks: {', '.join(graph.block_sites)}; grow one with growsearch.grow"
+    reasons = "".join(f": {reason}" for reason in list(graph.no_block_sites.values())[:1])
+    return f"this network has no stack of alike blocks that can become longer{reasons}"
 
 
 def _what(axis: str) -> str:

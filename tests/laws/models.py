@@ -1,4 +1,4 @@
-"""Networks on which the laws are checked: small ones for every pattern, torchvision's, and the seed networks."""
+"""Networks on which the laws are checked: small ones for every pattern, and the seed networks."""
 
 from __future__ import annotations
 
@@ -6,7 +6,6 @@ from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
-import torchvision
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -21,6 +20,9 @@ class Subject:
     build: Callable[[], nn.Module]
     shape: tuple[int, ...]
     sites: int = 3
+
+    def __str__(self) -> str:
+        return self.name
 
 
 class Residual(nn.Module):
@@ -163,10 +165,6 @@ def _seed(name: str, **fields: object) -> Callable[[], nn.Module]:
     return lambda: build_network({"name": name, **fields}, (3, 32, 32), 4)
 
 
-def _torchvision(name: str, **fields: object) -> Callable[[], nn.Module]:
-    return lambda: getattr(torchvision.models, name)(weights=None, num_classes=4, **fields)
-
-
 PATTERNS = [
     Subject("mlp", _mlp, (6, 12)),
     Subject("residual", Residual, (6, 3, 8, 8)),
@@ -187,17 +185,6 @@ SEEDS = [
     Subject("seed_wrn28", _seed("wrn28", width=0.25), (3, 3, 32, 32)),
     Subject("seed_resnet18_cifar", _seed("resnet18_cifar", width=0.125), (3, 3, 32, 32)),
     Subject("seed_mobilenet_v1", _seed("mobilenet_v1", width=0.25), (3, 3, 32, 32)),
-]
-TORCHVISION = [
-    Subject("vgg11", _torchvision("vgg11"), (2, 3, 32, 32), sites=1),
-    Subject("vgg19_bn", _torchvision("vgg19_bn"), (2, 3, 32, 32), sites=1),
-    Subject("resnet18", _torchvision("resnet18"), (2, 3, 48, 48), sites=2),
-    Subject("resnet50", _torchvision("resnet50"), (2, 3, 48, 48), sites=2),
-    Subject("mobilenet_v2", _torchvision("mobilenet_v2"), (2, 3, 48, 48), sites=2),
-    Subject("densenet121", _torchvision("densenet121"), (2, 3, 48, 48), sites=2),
-    Subject("efficientnet_b0", _torchvision("efficientnet_b0"), (2, 3, 48, 48), sites=2),
-    Subject("convnext_tiny", _torchvision("convnext_tiny"), (2, 3, 32, 32), sites=2),
-    Subject("vit_b_16", _torchvision("vit_b_16", image_size=32), (2, 3, 32, 32), sites=2),
 ]
 
 

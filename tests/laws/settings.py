@@ -7,7 +7,16 @@ from typing import Any
 from growsearch.growth import Strategy
 from growsearch.registry import lookup, names
 
-CHEAP: dict[str, Any] = {"steps": 2, "every": 2, "first": 2, "count": 2, "patience": 1, "data": 3, "samples": 1}
+CHEAP: dict[str, Any] = {
+    "steps": 2,
+    "every": 2,
+    "first": 2,
+    "count": 2,
+    "patience": 1,
+    "data": 3,
+    "samples": 1,
+    "reports": 3,
+}
 
 
 def strategy_class(group: str, name: str) -> type[Strategy]:

@@ -1,9 +1,8 @@
-"""Every pair of scheduler, selector and initializer grows, or refuses with a reason."""
+"""Every selector with every initializer and every scheduler grows, or refuses with a reason."""
 
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable
 
 import pytest
 import torch
@@ -11,25 +10,22 @@ from torch import nn
 
 from growsearch import GrowthRefused, InputError
 from growsearch.registry import names
-from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, sgd, train
+from tests.growth.tasks import batch_for, cnn, grower_for, objective, sgd, train
 from tests.laws.settings import cheap, grows_depth, hows
 
 COMBINATIONS = sorted(
     {
         *itertools.product(["interval"], names("where"), hows()),
         *itertools.product(names("when"), names("where"), ["random"]),
-        *itertools.product(names("when"), ["uniform"], hows()),
     }
 )
+"""A scheduler meets an initializer nowhere but in the events that it asks for."""
 STEPS = 5
 
 
-@pytest.mark.parametrize("build", [mlp, cnn], ids=["mlp", "cnn"])
 @pytest.mark.parametrize(("when", "where", "how"), COMBINATIONS)
-def test_every_combination_grows_and_goes_on_training(
-    when: str, where: str, how: str, build: Callable[[], nn.Module]
-) -> None:
-    model = build()
+def test_every_combination_grows_and_goes_on_training(when: str, where: str, how: str) -> None:
+    model = cnn()
     optimizer = sgd(model)
     before = sum(p.numel() for p in model.parameters())
     grower = grower_for(
@@ -43,8 +39,8 @@ def test_every_combination_grows_and_goes_on_training(
     )
     events = []
     for _ in range(STEPS):
-        # A metric that does not move: schedulers that wait for progress to stop get what they wait for.
-        grower.report(validation_accuracy=0.5)
+        # Metrics that do not move: schedulers that wait for progress to stop get what they wait for.
+        grower.report(validation_accuracy=0.5, validation_loss=1.0)
         events += train(model, optimizer, grower, 1)
 
     added = sum(sum(event.sites.values()) - sum(event.removed.values()) for event in events)
@@ -53,7 +49,7 @@ def test_every_combination_grows_and_goes_on_training(
     assert added <= 5
     if events:
         removed = any(event.removed for event in events)
-        assert added >= (1 if grows_depth(how) else 2) or removed
+        assert added >= len(events) or removed
         assert events[0].parameters_before == before
         parameters = sum(p.numel() for p in model.parameters())
         assert parameters == events[-1].parameters_after != before

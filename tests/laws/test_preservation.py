@@ -13,8 +13,9 @@ import growsearch
 from growsearch import GrowthRefused
 from growsearch.registry import lookup
 from growsearch.surgery import outputs_of, relative_difference
-from tests.laws.models import LAYERS, PATTERNS, SEEDS, TORCHVISION, Subject, randomise
+from tests.laws.models import LAYERS, PATTERNS, SEEDS, Subject, randomise
 from tests.laws.settings import hows, is_exact
+from tests.laws.torchvision_models import TORCHVISION
 
 QUICK = {"steps": 2, "iterations": 1, "trials": 2}
 ROUNDING = 1e-15
@@ -22,7 +23,12 @@ NEEDS_KNOWN_LAYERS = ("gradmax", "gauss_newton", "steepest_split", "tiny")
 """Initializers that compute with the layers around a site themselves: they may refuse layers that are not torch's."""
 
 
-@pytest.fixture(scope="module", params=PATTERNS + LAYERS + SEEDS + TORCHVISION, ids=lambda s: s.name)
+EVERY = [(subject, how) for subject in PATTERNS + LAYERS + TORCHVISION for how in hows()]
+DEEP = [(subject, how) for subject in SEEDS for how in ("zero", "split", "gradmax", "identity")]
+"""The seed networks repeat the blocks of the others many times: zeros, copies, computed weights and layers will do."""
+
+
+@pytest.fixture(scope="module")
 def network(request: pytest.FixtureRequest) -> Iterator[tuple[Subject, nn.Module]]:
     """One network for all initializers: each grows it further."""
     torch.manual_seed(0)
@@ -41,7 +47,7 @@ def spec(how: str) -> dict[str, dict[str, int]]:
     return {how: {k: v for k, v in QUICK.items() if k in fields}}
 
 
-@pytest.mark.parametrize("how", hows())
+@pytest.mark.parametrize(("network", "how"), EVERY + DEEP, indirect=["network"], ids=str)
 def test_growth_preserves_the_outputs(network: tuple[Subject, nn.Module], how: str) -> None:
     subject, model = network
     x = torch.randn(subject.shape, generator=torch.Generator().manual_seed(1), dtype=torch.float64)

@@ -48,15 +48,13 @@ def other(tmp_path: Path) -> Iterator[BaseProcess]:
     process.join()
 
 
-def test_the_second_is_told_who_holds_the_folder(tmp_path: Path, other: BaseProcess) -> None:
+def test_the_second_is_told_who_holds_the_folder_until_the_holder_is_killed(tmp_path: Path, other: BaseProcess) -> None:
     with (
         pytest.raises(InputError, match=rf"run: is in use by process {other.pid} on .*, since 20.*: wait for it"),
         held(tmp_path / "run"),
     ):
         pass
 
-
-def test_a_folder_whose_holder_was_killed_is_free(tmp_path: Path, other: BaseProcess) -> None:
     os.kill(other.pid or 0, signal.SIGKILL)
     other.join()
     assert (tmp_path / "run" / FILE).exists()

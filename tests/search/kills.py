@@ -46,7 +46,7 @@ class Killed:
         self.kills = 0
 
     def run(self, kills: int, seed: int, patience: float) -> None:
-        """Kill a worker that has a trial half done, or sometimes the parent, `kills` times, and let it finish."""
+        """Kill a worker that has a trial half done, then the parent, in turn, `kills` times, and let it finish."""
         drawn, until = random.Random(seed), time.monotonic() + patience
         while time.monotonic() < until:
             if self._process is None or self._process.poll() is not None:
@@ -61,7 +61,7 @@ class Killed:
                     continue
                 parent = self._process.pid if self._process is not None else 0
                 target = drawn.choice(sorted(workers))
-                struck = list(workers) if (whole := drawn.random() < 0.25) else [target]
+                struck = list(workers) if (whole := self.kills % 2 == 1) else [target]
                 # Five deaths at one place are a failure of the trial, as they should be: not what is tried here.
                 if any(self._struck[workers[process]] >= MOST for process in struck):
                     continue

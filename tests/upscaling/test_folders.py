@@ -10,7 +10,7 @@ import pytest
 import torch
 
 from growsearch.errors import GrowsearchError, InputError
-from growsearch.upscaling import Wishes, upscale_folder
+from growsearch.upscaling import Wishes, preset_named, upscale_folder
 from growsearch.upscaling.checkpoint import quiet_transformers
 from tests.upscaling.conftest import KINDS, Make
 
@@ -38,7 +38,11 @@ def config(folder: Path) -> dict[str, Any]:
         ("gpt2", Wishes(mlp=1.5), {"n_inner": (None, 96)}),
         ("llama", Wishes(heads=8, mlp=1.5), {"num_attention_heads": (4, 8), "num_key_value_heads": (2, 4)}),
         ("qwen2", Wishes(heads=1.5), {"num_attention_heads": (4, 6), "num_key_value_heads": (2, 3)}),
+        ("gpt2", Wishes(depth=3), {"n_layer": (2, 3)}),
+        ("qwen2", Wishes(depth=1.5, mlp=32), {"num_hidden_layers": (2, 3), "intermediate_size": (24, 32)}),
         ("bert", Wishes(mlp=32), {"intermediate_size": (24, 32)}),
+        ("vit", Wishes(depth=3), {"num_hidden_layers": (2, 3)}),
+        ("llama", Wishes(depth=2.0), {"num_hidden_layers": (2, 4)}),
         ("vit", Wishes(heads=2.0, mlp=32), {"num_attention_heads": (4, 8), "intermediate_size": (24, 32)}),
     ],
 )
@@ -72,6 +76,25 @@ def test_new_parameters_are_named_as_the_network_of_transformers_names_them(chec
     assert new["model.layers.1.mlp.down_proj.weight"] == {"1": [[24, 48]]}
     assert len(new) == 6 and set(new) <= set(parameters)
     assert not parameters["model.layers.1.mlp.down_proj.weight"][:, 24:].any()
+
+
+def test_new_blocks_are_named_by_their_new_numbers_and_lists_by_block_follow(checkpoint: Make, tmp_path: Path) -> None:
+    kinds = {"layer_types": ["full_attention", "sliding_attention"], "use_sliding_window": True, "sliding_window": 4}
+    folder = checkpoint("qwen2", max_window_layers=1, **kinds)
+
+    written = upscale_folder(folder, tmp_path / "larger", Wishes(depth=4))
+
+    assert config(tmp_path / "larger")["layer_types"] == [kind for kind in kinds["layer_types"] for _ in (0, 1)]
+    assert written.difference <= 1e-5
+    new = json.loads((tmp_path / "larger" / "new_parameters.json").read_text())["parameters"]
+    assert set(new.values()) == {"all"} and {name.split(".")[2] for name in new} == {"1", "3"}
+
+
+def test_stacked_blocks_are_written_too_and_said_to_change_the_outputs(checkpoint: Make, tmp_path: Path) -> None:
+    how = preset_named("solar").how
+    written = upscale_folder(checkpoint("llama"), tmp_path / "larger", Wishes(depth=3), how)
+    assert not written.upscaled.exact and written.difference > 1e-3
+    assert config(tmp_path / "larger")["num_hidden_layers"] == 3
 
 
 def test_a_checkpoint_keeps_its_number_format(checkpoint: Make, tmp_path: Path) -> None:
@@ -110,6 +133,8 @@ def test_shards_and_the_older_format_are_read(checkpoint: Make, tmp_path: Path) 
         ("bert", Wishes(heads=8), "heads 4 to 8: the configuration of a bert cannot say this: .*query"),
         ("llama", Wishes(heads=6), "heads 4 to 6: the configuration of a llama cannot say this: .*not a multiple"),
         ("llama", Wishes(heads=5), "heads: 5 cannot be reached: .* groups of 2 .*: choose 4 or 6"),
+        ("bert", Wishes(depth=3), "no copy of a block can start as the identity, because .*use how: stack"),
+        ("llama", Wishes(residual=32), "residual: not yet"),
         ("llama", Wishes(mlp=4), "mlp: there are 24 already"),
     ],
 )

@@ -3,8 +3,8 @@ from __future__ import annotations
 from torch import nn
 
 from growsearch.surgery import AxisEdit
-from growsearch.surgery.edits import Span
-from growsearch.upscaling.new_parameters import after, all_old, count_new, described, whole
+from growsearch.surgery.edits import BlockInsertion, Span
+from growsearch.upscaling.new_parameters import after, all_old, count_new, described
 
 
 def test_what_is_added_along_two_axes_and_in_two_growths_is_named_where_it_lies_at_the_end() -> None:
@@ -33,8 +33,17 @@ def test_edits_of_two_sites_on_one_axis_are_followed_by_their_parts() -> None:
     assert described(after(all_old(nn.Linear(1, 4)), edits)) == {"bias": {"0": [[2, 3], [5, 7]]}}
 
 
-def test_new_tensors_are_named_as_a_whole_and_buffers_are_no_parameters() -> None:
-    assert described(whole({"a": (2, 3), "b": (4,)})) == {"a": "all", "b": "all"}
-    assert count_new(whole({"a": (2, 3), "b": (4,)})) == 10
+def test_copies_of_blocks_are_new_and_what_was_new_in_a_block_moves_with_it() -> None:
+    model = nn.Sequential(*(nn.Linear(2, 2, bias=False) for _ in range(4)))
+    insertion = BlockInsertion("", "", 0, 3, ((0, 0), (1, 0), (1, 1)))
+
+    deeper = after(after(all_old(model), [AxisEdit("2.weight", 0, (0, 1, -1))]), [insertion])
+
+    assert list(described(deeper)) == ["1.weight", "3.weight", "4.weight", "5.weight"]
+    assert described(deeper)["5.weight"] == {"0": [[2, 3]]} and described(deeper)["4.weight"] == "all"
+    assert "6.weight" in deeper and len(deeper) == 7
+
+
+def test_buffers_are_no_parameters() -> None:
     grown = after(all_old(nn.BatchNorm1d(2)), [AxisEdit("running_mean", 0, (0, 1, -1))])
     assert described(grown) == {}

@@ -37,11 +37,36 @@ def test_heads_and_mlps_reach_their_sizes_and_the_function_stays(network: Networ
 
     found = growsearch.upscale(model, inputs, heads=2.0, mlp=40)
 
-    assert (found.before, found.after) == ({"heads": 4, "mlp": 32}, {"heads": 8, "mlp": 40})
+    assert found.before == {"depth": 2, "heads": 4, "mlp": 32}
+    assert found.after == {"depth": 2, "heads": 8, "mlp": 40}
     for name, rows in (("attention.query", 8 * 4), ("mlp.up", 40)):
         assert [model.get_parameter(f"blocks.{block}.{name}.weight").shape[0] for block in (0, 1)] == [rows, rows]
     assert found.exact
     assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("network", NETWORKS[1:], ids=repr)
+def test_copies_of_blocks_add_nothing_at_first_and_are_new_as_a_whole(network: Network) -> None:
+    model, inputs = drawn(network)
+    before = model(inputs)
+
+    found = growsearch.upscale(model, inputs, depth=1.5, mlp=40)
+
+    assert (found.before["depth"], found.after["depth"], found.exact) == (2, 3, True)
+    assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+    [block] = {name.split(".")[1] for name, value in found.new_parameters.items() if value == "all"}
+    own = {name for name in dict(model.named_parameters()) if name.startswith(f"blocks.{block}.")}
+    assert own == {name for name, value in found.new_parameters.items() if value == "all"}
+    copy = model.get_submodule(f"blocks.{block}")
+    assert not copy.get_parameter("mlp.down.weight").any() and not copy.get_parameter("attention.output.weight").any()
+    assert copy.get_parameter("mlp.up.weight").any()
+
+
+def test_stacked_blocks_change_the_function_and_say_so() -> None:
+    model, inputs = drawn(NETWORKS[1])
+    before = model(inputs)
+    found = growsearch.upscale(model, inputs, depth=3, how_deep={"stack": {"order": "middle"}})
+    assert not found.exact and not torch.allclose(model(inputs), before, rtol=1e-3)
 
 
 def test_what_is_new_is_just_what_the_outputs_do_not_depend_on() -> None:
@@ -122,3 +147,24 @@ class OneHeadWide(nn.Module):
 def test_heads_that_no_site_can_give_are_refused_with_the_reason() -> None:
     with pytest.raises(GrowthRefused, match="heads: no block of this network has heads that can grow; 'blocks.0"):
         growsearch.upscale(OneHeadWide(), torch.randn(2, 5, 8), heads=4)
+
+
+class Casting(nn.Module):
+    """A block whose normalisation casts the stream to the type that it has: that gives the very same tensor."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(8, 12), nn.Linear(12, 8)
+
+    def forward(self, x: Tensor) -> Tensor:
+        wide = x.to(torch.float64)
+        return x + self.down(torch.relu(self.up(wide * torch.rsqrt(wide.square().mean(-1, keepdim=True) + 1e-6))))
+
+
+def test_a_stream_that_is_cast_to_the_type_that_it_has_is_the_same_stream() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(Casting(), Casting()).double()
+    inputs = torch.randn(2, 5, 8).double()
+    before = model(inputs)
+    assert growsearch.upscale(model, inputs, depth=3).exact
+    assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
