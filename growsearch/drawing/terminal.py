@@ -70,6 +70,9 @@ def _kind(site: Site) -> Text:
     text = Text(site.kind, style=_STYLES[site.kind])
     if site.reason:
         text.append(f": {site.reason}", style="default")
+    if site.stream is not None:
+        writers, norms = len(site.stream.writers), len(site.stream.norms)
+        text.append(f": stream, {norms} norms and {writers} tensors that write to it move along", style="default")
     return text
 
 

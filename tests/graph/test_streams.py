@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import io
+
 import pytest
 import torch
+from rich.console import Console
 from torch import nn
 
+from growsearch.drawing.terminal import site_table
 from growsearch.graph import Site, trace
 from growsearch.graph.own_norms import OwnRmsNorm, own_rms_norm
 from tests.streams import AlmostRms, OffsetRms, OwnLayerNorm, OwnRms, Stream, tokens
@@ -136,3 +140,9 @@ def test_every_layer_that_keeps_its_width_as_a_number_follows_the_stream() -> No
 
     assert site.stream is not None and site.kind == "exact"
     assert {(use.module, use.name) for use in site.attributes} == {(f"down.{i}", "nf") for i in range(5)}
+
+
+def test_inspect_tells_what_moves_along() -> None:
+    console = Console(width=200, file=io.StringIO())
+    console.print(site_table(trace(Stream(), tokens())))
+    assert "exact: stream, 3 norms and 7 tensors that write to it move along" in console.file.getvalue()
