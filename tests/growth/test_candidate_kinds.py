@@ -21,6 +21,7 @@ from growsearch.growth import (
     Rewiring,
     Selector,
     Split,
+    StackedBlock,
 )
 from growsearch.growth.policy import strategy
 from growsearch_strategies.how.firefly import Firefly
@@ -70,9 +71,9 @@ def test_an_initializer_says_what_it_makes(how: Initializer, made: set[type[Cand
 
 
 def test_a_selector_says_what_it_takes() -> None:
-    assert Uniform.takes == {NewUnit, Split, NewLayer}
-    assert GaussNewton.takes == {*Uniform.takes, Removal}
-    assert NeST.takes == {*Uniform.takes, Removal, Rewiring}
+    assert Uniform.takes == {NewUnit, Split, NewLayer, StackedBlock}
+    assert GaussNewton.takes == {NewUnit, Split, NewLayer, Removal}
+    assert NeST.takes == {NewUnit, Split, NewLayer, Removal, Rewiring}
 
 
 def test_a_pair_with_nothing_in_common_is_refused() -> None:

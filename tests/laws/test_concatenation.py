@@ -143,7 +143,9 @@ def grown_everywhere(model: nn.Module, x: Tensor, how: str, companion: nn.Module
             companions=[companion],
         )
     except GrowthRefused as error:
-        assert how != "split" and str(error).startswith("site ")
+        # TINY adds nothing where a layer can already do all that the loss asks for.
+        nothing = how == "tiny" and "found nothing to add" in str(error)
+        assert nothing or (how != "split" and str(error).startswith("site "))
         return None
 
 

@@ -19,7 +19,7 @@ from growsearch_example.data import Rings  # noqa: E402  # from the folder above
 from growsearch_example.network import TwoLayers  # noqa: E402
 from growsearch_example.operation import Soften  # noqa: E402
 from growsearch_example.optimizer import Sign  # noqa: E402
-from growsearch_example.strategies import EveryThird, Narrowest, Tiny  # noqa: E402
+from growsearch_example.strategies import EveryThird, Faint, Narrowest  # noqa: E402
 from growsearch_example.task import Confident  # noqa: E402
 
 from growsearch import registry  # noqa: E402
@@ -37,8 +37,8 @@ from growsearch.testing import (  # noqa: E402
 sys.path.remove(str(PLUGIN))
 
 
-class TestTiny(InitializerLaws):
-    strategy = Tiny()
+class TestFaint(InitializerLaws):
+    strategy = Faint()
 
 
 class TestNarrowest(SelectorLaws):
@@ -93,7 +93,7 @@ growth:
   budget: {width: 2.0}
   when: {every_third: {}}
   where: {narrowest: {}}
-  how: {tiny: {scale: 0.2}}
+  how: {faint: {scale: 0.2}}
 """
 
 
@@ -110,7 +110,7 @@ def test_what_is_registered_is_used_by_name(tmp_path: Path) -> None:
     assert "test confidence" in done.stdout
     (log,) = (tmp_path / "run").rglob("growth.jsonl")
     events = [json.loads(line) for line in log.read_text().splitlines()]
-    assert events and all((e["when"], e["where"], e["how"]) == ("every_third", "narrowest", "tiny") for e in events)
+    assert events and all((e["when"], e["where"], e["how"]) == ("every_third", "narrowest", "faint") for e in events)
 
 
 def test_without_the_package_the_name_is_unknown(tmp_path: Path) -> None:

@@ -42,7 +42,7 @@ class Narrowest(Selector):
         return [c for c in sorted(candidates, key=lambda c: width.get(c.site, 0)) if ledger.take(c)]
 
 
-class Tiny(Initializer):
+class Faint(Initializer):
     """Outgoing weights 0, incoming ones random and small."""
 
     summary: ClassVar[str] = "small random incoming weights"
