@@ -30,7 +30,7 @@ def held(model: nn.Module, optimizer: torch.optim.Optimizer) -> int:
 
 
 LIMITS = {"gauss_newton": 6.5, "steepest_split": 4.0, "tiny": 5.5}
-"""In models and their state; more than 2 where weights get directions, Lanczos vectors, second moments, many samples."""
+"""In models and their state; more than 2 where weights get directions or Lanczos vectors, or samples are many."""
 SAMPLES = {"tiny": 300}  # with fewer than a layer reads numbers, it can do all that the loss asks for
 
 
