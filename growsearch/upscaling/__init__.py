@@ -4,7 +4,7 @@ from growsearch.upscaling.checkpoint import Checkpoint, read_checkpoint
 from growsearch.upscaling.folder import Written, upscale_folder
 from growsearch.upscaling.model import Upscaled, upscale
 from growsearch.upscaling.presets import PRESETS, preset_named
-from growsearch.upscaling.sizes import Wishes, parse_size
+from growsearch.upscaling.wishes import Wishes, parse_size
 
 __all__ = [
     "PRESETS",

@@ -26,7 +26,7 @@ from growsearch.upscaling.config_sizes import changes, configured, deepen, witho
 from growsearch.upscaling.example import example_of
 from growsearch.upscaling.model import Upscaled, require_possible, upscale_planned
 from growsearch.upscaling.plan import Plan, plan_sizes
-from growsearch.upscaling.sizes import Wishes
+from growsearch.upscaling.wishes import Wishes
 
 NEW_PARAMETERS = "new_parameters.json"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude

@@ -13,7 +13,7 @@ from growsearch.growth import GrowthEvent, Initializer, Report, grow
 from growsearch.growth.policy import Spec, strategy
 from growsearch.upscaling.new_parameters import Old, after, all_old, count_new, described
 from growsearch.upscaling.plan import Plan, plan_sizes
-from growsearch.upscaling.sizes import Wish, Wishes
+from growsearch.upscaling.wishes import Wish, Wishes
 
 
 @dataclass(frozen=True)

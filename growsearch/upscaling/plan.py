@@ -10,7 +10,7 @@ from torch import nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph
 from growsearch.upscaling.roles import Measured, roles_of
-from growsearch.upscaling.sizes import Wish, Wishes, reached
+from growsearch.upscaling.wishes import Wish, Wishes, reached
 
 
 @dataclass(frozen=True)

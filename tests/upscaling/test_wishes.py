@@ -3,7 +3,7 @@ from __future__ import annotations
 import pytest
 
 from growsearch.errors import InputError
-from growsearch.upscaling.sizes import Wish, Wishes, parse_size, reached
+from growsearch.upscaling.wishes import Wish, Wishes, parse_size, reached
 
 
 @pytest.mark.parametrize(("text", "wish"), [("24", 24), ("1.5", 1.5), ("2.0", 2.0), ("2x", 2.0), (" 1.5x", 1.5)])
