@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
 from statistics import fmean
@@ -133,7 +133,12 @@ def pilot_losses(pilots: Sequence[ArmJob]) -> dict[float, float | None]:
 
 def chosen_factor(pilots: Sequence[ArmJob]) -> float | None:
     """Return the factor with the lowest mean validation loss, of equals the one nearest to 1; None without any."""
-    known = {factor: loss for factor, loss in pilot_losses(pilots).items() if loss is not None}
+    return best_factor(pilot_losses(pilots))
+
+
+def best_factor(losses: Mapping[float, float | None]) -> float | None:
+    """Return the factor with the lowest loss, of equals the one nearest to 1; None where there is no loss."""
+    known = {factor: loss for factor, loss in losses.items() if loss is not None}
     return min(known, key=lambda factor: (known[factor], abs(log(factor))), default=None)
 
 

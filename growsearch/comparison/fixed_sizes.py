@@ -95,11 +95,11 @@ def _axis_and_final(config: RunConfig) -> tuple[Axis, float | None]:
         return "depth", float(budget["blocks"])
     if "depth" in budget:
         return "depth", float(round(budget["depth"] * config.network.get("depth", 1)))
-    return "width", None if _inserts_layers(config) else budget.get("width")
+    return "width", None if deepens_network(config) else budget.get("width")
 
 
-def _inserts_layers(config: RunConfig) -> bool:
-    """Whether the policy deepens the network: no multiplier of widths names what it becomes."""
+def deepens_network(config: RunConfig) -> bool:
+    """Return whether the policy makes the network deeper: no multiplier of widths names what it becomes."""
     found = lookup("how", next(iter(config.growth.how)))
     return config.growth.grows and issubclass(found, Initializer) and found.deepens()
 

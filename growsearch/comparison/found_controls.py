@@ -7,9 +7,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE, Control
+from growsearch.comparison.fixed_sizes import deepens_network
 from growsearch.config import RunConfig
-from growsearch.growth import Initializer
-from growsearch.registry import lookup
 
 SMALL, BIG, RANDOM = "small", "big", "random"
 CONTROLS = {
@@ -105,9 +104,7 @@ def _as_long(fixed: Mapping[str, Grown], one: Grown) -> dict[str, Grown]:
 
 def _needs_random(config: RunConfig) -> bool:
     """Random units are a control of growth in units: not of layers, nor of sizes that gradient descent chooses."""
-    how = next(iter(config.growth.how))
-    found = lookup("how", how)
-    return config.growth.grows and not (issubclass(found, Initializer) and found.deepens())
+    return config.growth.grows and not deepens_network(config)
 
 
 def _random_of(config: RunConfig, other: RunConfig) -> bool:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Literal
 
-from growsearch.comparison.arm_job import ArmJob, chosen_factor, pilot_losses
+from growsearch.comparison.arm_job import ArmJob, best_factor, pilot_losses
 from growsearch.comparison.wording import listed
 
 
@@ -46,7 +46,8 @@ def tuning(jobs: Sequence[ArmJob]) -> Tuning | None:
 
 
 def _tuned(job: ArmJob) -> TunedArm:
-    losses, chosen = pilot_losses(job.pilots), chosen_factor(job.pilots)
+    losses = pilot_losses(job.pilots)
+    chosen = best_factor(losses)
     rates = sorted(losses)
     edge: Literal["lowest", "highest"] | None = (
         "lowest" if chosen == rates[0] else "highest" if chosen == rates[-1] else None

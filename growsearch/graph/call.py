@@ -25,6 +25,8 @@ _ALIASES = {
     "swapdims": "transpose",
     "true_divide": "div",
 }
+CASTS = frozenset(("to", "type", "type_as", "float", "half", "bfloat16", "double"))
+"""Functions that give the same values in another type, or on another device."""
 _SYMBOLS = {"truediv": "div", "floordiv": "floor_divide", "mod": "remainder"}
 
 

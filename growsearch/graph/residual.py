@@ -9,7 +9,7 @@ from torch import nn
 from torch.nn.modules.batchnorm import _NormBase
 from torch.nn.modules.conv import _ConvNd
 
-from growsearch.graph.call import Call, Ref
+from growsearch.graph.call import CASTS, Call, Ref
 from growsearch.graph.module_call import ModuleCall
 
 _LAYERS = (nn.Linear, _ConvNd, nn.LayerNorm, nn.GroupNorm, nn.RMSNorm, _NormBase)
@@ -36,69 +36,18 @@ _PRODUCTS = frozenset(
     ]
 )
 """Functions that give 0 where all the parameters among their arguments are 0."""
-_THROUGH = frozenset(
-    [
-        "reshape",
-        "view",
-        "flatten",
-        "unflatten",
-        "transpose",
-        "permute",
-        "moveaxis",
-        "movedim",
-        "t",
-        "T",
-        "mT",
-        "squeeze",
-        "unsqueeze",
-        "contiguous",
-        "clone",
-        "expand",
-        "to",
-        "type",
-        "type_as",
-        "float",
-        "half",
-        "bfloat16",
-        "double",
-        "getitem",
-        "narrow",
-        "select",
-        "roll",
-        "neg",
-        "dropout",
-        "dropout1d",
-        "dropout2d",
-        "dropout3d",
-        "alpha_dropout",
-        "feature_dropout",
-    ]
-)
-"""Functions that give 0 for 0, and pass a gradient on."""
-_CASTS = frozenset(
-    [
-        "reshape",
-        "view",
-        "unsqueeze",
-        "squeeze",
-        "transpose",
-        "permute",
-        "t",
-        "T",
-        "mT",
-        "expand",
-        "to",
-        "type",
-        "type_as",
-        "float",
-        "half",
-        "bfloat16",
-        "double",
-    ]
+_SAME = frozenset(("contiguous", *CASTS))
+"""Functions that give the very tensor that they get where it is of the right kind already."""
+_MOVED = (
+    frozenset(["reshape", "view", "unsqueeze", "squeeze", "transpose", "permute", "t", "T", "mT", "expand"]) | CASTS
 )
 """Functions of a parameter alone that are 0 where it is."""
-_SAME = frozenset(("contiguous", "to", "type", "type_as", "float", "half", "bfloat16", "double"))
-"""Functions that give the very tensor that they get where it is of the right kind already."""
+_DROPOUTS = frozenset(["dropout", "dropout1d", "dropout2d", "dropout3d", "alpha_dropout", "feature_dropout"])
+_OTHER = frozenset(
+    ["flatten", "unflatten", "moveaxis", "movedim", "contiguous", "clone", "getitem", "narrow", "select", "roll", "neg"]
+)
+_THROUGH = _MOVED | _DROPOUTS | _OTHER
+"""Functions that give 0 for 0, and pass a gradient on."""
 _IDEMPOTENT = frozenset(("relu", "relu6", "hardtanh"))
 _IDEMPOTENT_MODULES = (nn.ReLU, nn.ReLU6, nn.Hardtanh)
 
@@ -256,7 +205,7 @@ class _Walk:
         if call.kind == "parameter":
             return [call.target]
         references: list[Any] = [argument for argument in call.args if isinstance(argument, Ref)]
-        if call.kind == "function" and call.target in _CASTS and len(references) == 1:
+        if call.kind == "function" and call.target in _MOVED and len(references) == 1:
             return self._parameters(references[0].call)
         return None
 

@@ -14,7 +14,7 @@ from typing import Literal
 from torch import nn
 from torch.nn.modules.dropout import _DropoutNd
 
-from growsearch.graph.call import Call
+from growsearch.graph.call import CASTS, Call
 from growsearch.graph.norm_uses import is_centred, norm_use
 from growsearch.graph.rules.step import Tie
 from growsearch.graph.site import NormUse, Run, Site, Stream, Writer
@@ -24,24 +24,7 @@ Held = Literal["written", "zero", "other"]
 
 _ALIKE = {"reshape", "permute", "expand", "getitem", "split", "item", "concat", "stack", "interpolate"}
 """Operations that do the same to every channel, and nothing but move or average its values."""
-_SAME_VALUES = {
-    *(
-        "bfloat16",
-        "clone",
-        "contiguous",
-        "cpu",
-        "cuda",
-        "data",
-        "detach",
-        "double",
-        "float",
-        "half",
-        "neg",
-        "to",
-        "type",
-    ),
-    "type_as",
-}
+_SAME_VALUES = frozenset(["clone", "contiguous", "cpu", "cuda", "data", "detach", "neg"]) | CASTS
 
 
 def with_streams(

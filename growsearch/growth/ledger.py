@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 
 from growsearch.growth.allowance import UNLIMITED, Allowance
@@ -28,6 +29,19 @@ class Ledger:
         """Whether the candidate fits beside those taken before; if so it is taken. Removals make room for others."""
         took: bool = (self._remove, self._rewire, self._add)[candidate.gain + 1](candidate)
         return took
+
+    def fitting(self, candidates: Iterable[Candidate]) -> list[Candidate]:
+        """Take all that fit, in this order; a unit is changed once, or copied several times."""
+        changed: dict[tuple[str, int], bool] = {}
+        chosen = []
+        for c in candidates:
+            if c.unit is not None and (c.site, c.unit) in changed and (c.alone or changed[c.site, c.unit]):
+                continue
+            if self.take(c):
+                chosen.append(c)
+                if c.unit is not None:
+                    changed[c.site, c.unit] = c.alone
+        return chosen
 
     def count(self, candidate: Candidate) -> None:
         """Take the candidate, whether the allowance covers it or not."""

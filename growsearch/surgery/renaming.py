@@ -61,8 +61,8 @@ def _copies(name: str, insertion: BlockInsertion) -> list[str]:
     parts = _parts(name, insertion)
     if parts is None:
         return []
-    head, number, rest = parts
-    copied = [place for place, found in enumerate(insertion.order()) if found == (number - insertion.first, True)]
+    head, block, rest = parts
+    copied = [place for place, found in enumerate(insertion.order()) if found == (block, True)]
     return [f"{head}{insertion.first + place}{rest}" for place in copied]
 
 
@@ -70,10 +70,7 @@ def _moved(name: str, insertion: BlockInsertion) -> str:
     parts = _parts(name, insertion)
     if parts is None:
         return name
-    head, number, rest = parts
-    block = number - insertion.first
-    if block < 0:
-        return name
+    head, block, rest = parts
     order = insertion.order()
     moved = order.index((block, False)) if block < insertion.blocks else block + len(insertion.copies)
     return f"{head}{insertion.first + moved}{rest}"
@@ -83,17 +80,19 @@ def _copied_from(name: str, insertion: BlockInsertion) -> str:
     parts = _parts(name, insertion)
     if parts is None:
         return name
-    head, number, rest = parts
-    block = number - insertion.first
-    if block < 0:
-        return name
+    head, block, rest = parts
     order = insertion.order()
     before = order[block][0] if block < len(order) else block - len(insertion.copies)
     return f"{head}{insertion.first + before}{rest}"
 
 
 def _parts(name: str, insertion: BlockInsertion) -> tuple[str, int, str] | None:
-    """What stands before a block's number, the number, and what stands behind; None for other names."""
+    """What stands before a block's number, the block counted from the run's first, and what stands behind.
+
+    None for other names, and for children before the run.
+    """
     head = f"{insertion.path}.{insertion.prefix}".lstrip(".") if insertion.path else insertion.prefix
     match = re.match(rf"{re.escape(head)}(\d+)(?=[.\[]|$)", name)
-    return None if match is None else (head, int(match[1]), name[match.end() :])
+    if match is None or int(match[1]) < insertion.first:
+        return None
+    return head, int(match[1]) - insertion.first, name[match.end() :]

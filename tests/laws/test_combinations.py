@@ -49,7 +49,8 @@ def test_every_combination_grows_and_goes_on_training(when: str, where: str, how
     assert added <= 5
     if events:
         removed = any(event.removed for event in events)
-        assert added >= len(events) or removed
+        # The loss that does not move makes compute_optimal grow once, by one unit.
+        assert added >= (1 if grows_depth(how) or when == "compute_optimal" else 2) or removed
         assert events[0].parameters_before == before
         parameters = sum(p.numel() for p in model.parameters())
         assert parameters == events[-1].parameters_after != before

@@ -59,11 +59,11 @@ class ComputeOptimal(Scheduler):
 
     def _slope(self, progress: Progress) -> float | None:
         """None where there is no new report, or there are too few."""
-        since = progress.events[-1] if progress.events else -1
-        losses = [(step, loss) for step, loss in progress.metrics.get(self.metric, []) if step >= since]
-        if not losses or losses[-1][0] != progress.step - 1:
+        reports = progress.metrics.get(self.metric, [])
+        if not reports or reports[-1][0] != progress.step - 1:
             return None
-        flops = dict(progress.reported)
+        since, flops = progress.events[-1] if progress.events else -1, dict(progress.reported)
+        losses = [(step, loss) for step, loss in reports if step >= since]
         points = [(math.log(flops[step]), loss) for step, loss in losses if flops[step] > 0]
         points = [(x, loss) for x, loss in points if x >= points[-1][0] - math.log(self.window)]
         if len(points) < self.reports:

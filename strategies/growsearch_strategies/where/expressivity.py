@@ -42,15 +42,7 @@ class Expressivity(Selector):
         for c in candidates:
             counts[c.site] = max(counts.get(c.site, 0), c.index + 1)
         scores = self._scores(counts, context) if counts else {}
-        ledger = context.ledger()
-        ranked = sorted(candidates, key=lambda c: (-scores[c.site], c.site, c.index))
-        chosen, changed = [], set()
-        for c in ranked:
-            unit = None if c.unit is None else (c.site, c.unit)
-            if (unit is None or unit not in changed or not c.alone) and ledger.take(c):
-                chosen.append(c)
-                changed.add(unit)
-        return chosen
+        return context.ledger().fitting(sorted(candidates, key=lambda c: (-scores[c.site], c.site, c.index)))
 
     def _scores(self, counts: dict[str, int], context: GrowthContext) -> dict[str, float]:
         if context.depth_sites:

@@ -43,7 +43,7 @@ class NeST(Selector):
         units = [c for c in candidates if c.adds]
         scores = self._scores(units, context) if units else {}
         ranked = sorted(units, key=lambda c: (-scores[c.site, c.index], c.site, c.index))
-        return _fitting([*shrinking, *regrowing, *ranked], context)
+        return context.ledger().fitting([*shrinking, *regrowing, *ranked])
 
     def _scores(self, units: Sequence[Candidate], context: GrowthContext) -> dict[tuple[str, int], float]:
         counts: dict[str, int] = {}
@@ -66,18 +66,3 @@ class NeST(Selector):
             return [0.0] * count
         entries: list[float] = bridge.abs().flatten().sort(descending=True).values[:count].tolist()
         return entries + [0.0] * (count - len(entries))
-
-
-def _fitting(candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-    """Those that the allowance covers, in this order; a unit is changed once, or copied several times."""
-    ledger = context.ledger()
-    changed: dict[tuple[str, int], bool] = {}
-    chosen = []
-    for c in candidates:
-        if c.unit is not None and (c.site, c.unit) in changed and (c.alone or changed[c.site, c.unit]):
-            continue
-        if ledger.take(c):
-            chosen.append(c)
-            if c.unit is not None:
-                changed[c.site, c.unit] = c.alone
-    return chosen

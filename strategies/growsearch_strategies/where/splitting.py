@@ -54,18 +54,7 @@ class Splitting(Selector):
         ranked = sorted(paying, key=_order) + sorted(
             zip(self._scores(others, context), others, strict=True), key=_order
         )
-        ledger = context.ledger()
-        changed: dict[tuple[str, int], bool] = {}
-        chosen = []
-        for _, c in ranked:
-            unit = None if c.unit is None else (c.site, c.unit)
-            if unit is not None and unit in changed and (c.alone or changed[unit]):
-                continue
-            if ledger.take(c):
-                chosen.append(c)
-                if unit is not None:
-                    changed[unit] = c.alone
-        return chosen
+        return context.ledger().fitting(c for _, c in ranked)
 
     def _scores(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[float]:
         if not candidates:
