@@ -198,6 +198,9 @@ class GrowthConfig(Section):
         description="units added in one event, as a share of the seed network's; null: what the budget leaves, "
         "spread over the scheduler's remaining events, or 0.25 where their number is not known",
     )
+    round_to: Annotated[int, Field(ge=1)] = Field(
+        1, description="widths of the sites that grow are multiples of this after an event"
+    )
     when: dict[str, dict[str, Any]] = {"never": {}}
     where: dict[str, dict[str, Any]] = {"uniform": {}}
     how: dict[str, dict[str, Any]] = {"zero": {}}
