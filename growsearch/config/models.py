@@ -253,10 +253,12 @@ class SearchConfig(Section):
 
     trials: Annotated[int, Field(ge=1)] = Field(100, description="trials of the study in all, baselines included")
     objectives: Annotated[tuple[dict[Literal["minimize", "maximize"], Measure], ...], Field(min_length=1)] = (
-        {"maximize": "validation_accuracy"},
+        {"minimize": "validation_loss"},
     )
     constraints: tuple[dict[Measure, ConstraintLimits], ...] = ()
-    sampler: Literal["tpe", "random", "nsga2", "gp"] = Field("tpe", description="what suggests the trials")
+    sampler: Literal["tpe", "random", "nsga2", "gp", "cmaes", "qmc", "grid"] = Field(
+        "tpe", description="what suggests the trials"
+    )
     pruner: Literal["asha", "hyperband", "median", "wilcoxon", "none"] | None = Field(
         None, description="what ends bad trials early; null: asha, or none where there are several objectives"
     )

@@ -45,5 +45,5 @@ def join(
         if stop.is_set():
             raise KeyboardInterrupt
     elif not is_done(study):
-        run_workers(WorkerPool(reference, there, max(1, core_count() // len(there)), None, train), study, lambda: None)
+        run_workers(WorkerPool(reference, there, max(1, core_count() // len(there)), train), study, lambda: None)
     return len(finished(study.trials()))

@@ -32,12 +32,11 @@ _FRUITLESS = 5  # losses in a row for each worker, without a finished trial betw
 
 @dataclass(frozen=True)
 class WorkerPool:
-    """How the local workers are to work; `seed` is of their samplers, None for ones that nobody can repeat."""
+    """How the local workers are to work."""
 
     reference: Reference
     slots: Sequence[DeviceSlot]
     threads: int
-    seed: int | None
     train: Train = train_for_search
 
 
@@ -81,12 +80,11 @@ def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
 
 
 def _start(pool: WorkerPool, number: int) -> _Member:
-    """Start a process; the seed of its sampler differs from all others'."""
+    """Start a process."""
     context = _context()
     here, there = context.Pipe(duplex=False)
     slot = pool.slots[number % len(pool.slots)]
-    seed = None if pool.seed is None else pool.seed + number
-    process = context.Process(target=_main, args=(pool, slot, seed, there), daemon=True)
+    process = context.Process(target=_main, args=(pool, slot, there), daemon=True)
     process.start()
     there.close()
     return _Member(process, here)
@@ -129,14 +127,14 @@ def _end(staff: list[_Member]) -> None:
         member.connection.close()
 
 
-def _main(pool: WorkerPool, slot: DeviceSlot, seed: int | None, problems: Connection[Any, Any]) -> None:
+def _main(pool: WorkerPool, slot: DeviceSlot, problems: Connection[Any, Any]) -> None:
     """Main function of a worker process: it ends when there is nothing to do, when told to, or with its parent."""
     torch.set_num_threads(pool.threads)
     stop = stopped_by_signals()
     threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
     try:
         slot.enter()
-        work(open_study(pool.reference), slot.device, stop, seed, pool.train)
+        work(open_study(pool.reference), slot.device, stop, pool.train)
     except GrowsearchError as error:
         problems.send(str(error))
         raise SystemExit(3) from error

@@ -10,21 +10,30 @@ from optuna.samplers import BaseSampler
 
 from growsearch.config import SearchConfig
 
+START = 10  # trials at the start of `tpe` and `gp` that are spread evenly, and not suggested
 REDUCTION = 3  # of the trials that reach a rung, one in so many goes on
 RUNGS = 2  # before the end of the most expensive trial: at a ninth and at a third of its training FLOPs
 
 
-def make_sampler(search: SearchConfig, seed: int | None) -> BaseSampler:
-    """The sampler of a study; a worker needs a seed of its own, or it suggests what the others do."""
+def make_sampler(search: SearchConfig, seed: int) -> BaseSampler:
+    """The sampler of a trial; each has a seed of its own.
+
+    `gp` models the parameters that all trials have; the others, those of options, are left to `tpe`.
+    """
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", optuna.exceptions.ExperimentalWarning)
-        if search.sampler == "random":
+        tpe = optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True, n_startup_trials=START)
+        if search.sampler in ("random", "qmc", "grid"):
             return optuna.samplers.RandomSampler(seed=seed)
         if search.sampler == "nsga2":
             return optuna.samplers.NSGAIISampler(seed=seed)
+        if search.sampler == "cmaes":
+            return optuna.samplers.CmaEsSampler(seed=seed, n_startup_trials=START, warn_independent_sampling=False)
         if search.sampler == "gp":
-            return optuna.samplers.GPSampler(seed=seed, warn_independent_sampling=False)
-        return optuna.samplers.TPESampler(seed=seed, multivariate=True, group=True)
+            return optuna.samplers.GPSampler(
+                seed=seed, independent_sampler=tpe, n_startup_trials=START, warn_independent_sampling=False
+            )
+        return tpe
 
 
 def make_pruner(search: SearchConfig) -> BasePruner:

@@ -10,7 +10,7 @@ import optuna
 
 from growsearch.search.leases import Lease, Watch, worker_name
 from growsearch.search.queue import is_done, take
-from growsearch.search.samplers import make_pruner, make_sampler
+from growsearch.search.samplers import make_pruner
 from growsearch.search.study import Study
 from growsearch.search.trial import Train, TrialRunner, train_for_search
 
@@ -22,25 +22,22 @@ def work(
     study: Study,
     device: str,
     stop: threading.Event,
-    seed: int | None = None,
     train: Train = train_for_search,
     watch: Callable[[], None] = lambda: None,
 ) -> None:
     """Run trials until none is queued or running, or until `stop`.
 
-    While others run the last trials it waits for them: it goes on with one whose worker dies. `seed` is of the
-    sampler; `watch` is called now and then.
+    While others run the last trials it waits for them: it goes on with one whose worker dies.
 
     Args:
         study: with its run folder.
         device: that trials compute on.
         stop: is set when the worker is to end.
-        seed: of the sampler; None: from the clock.
         train: trains one seed.
         watch: is called now and then.
     """
     name, watching = worker_name(), Watch(study)
-    sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)
+    pruner = make_pruner(study.plan.search)
     runner = TrialRunner(study, device, stop, train, watch)
     pause = _PAUSE
     while not stop.is_set():
@@ -57,5 +54,5 @@ def work(
         with Lease(study, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")
-            runner.run(optuna.Trial(study.optuna(sampler, pruner), trial_id), lease)
+            runner.run(optuna.Trial(study.optuna(optuna.samplers.RandomSampler(), pruner), trial_id), lease)
         watch()
