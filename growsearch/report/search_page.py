@@ -31,6 +31,7 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
         *(PageSection(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
+        *([PageSection("race", "Race", table(race_table(results), best))] if results["race"] else []),
         PageSection("trials", "Trials", table(trials_table(results), best)),
         PageSection("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
@@ -84,10 +85,51 @@ def _sentence(results: dict[str, Any]) -> str:
     beside = f" Baselines: {', '.join(baselines)}." if baselines else ""
     broken = sum(bool(broken_limits(trial)) for trial in trials.values())
     beside += f" {plural(broken, 'trial')} {'breaks' if broken == 1 else 'break'} a limit." if broken else ""
+    if (race := race_sentence(results)) is not None:
+        return f"{race}{beside}"
     return (
         f"Best is trial {best['number']} with {measures[0]} {best['values'][0]:.4g}.{beside} All on validation data, "
         "where the best of many trials looks a little too good: confirm it on the test set with several seeds."
     )
+
+
+def race_sentence(results: dict[str, Any]) -> str | None:
+    """What a finished race has chosen, by its fresh runs beside the search's own figure; None before that."""
+    race, [measure, *_] = results["race"], measures_of(results)
+    if not race or not race["finished"] or race["winner"] is None:
+        return None
+    won = next(one for one in race["candidates"] if one["trial"] == race["winner"])
+    error = f" ± {won['error']:.2g}" if won["error"] is not None else ""
+    seeds = plural(len(won["values"]), "fresh seed")
+    return (
+        f"Trial {won['trial']} won the race of the best {len(race['candidates'])}: {measure} {won['mean']:.4g}{error} "
+        f"by {seeds}, where the search had {won['searched']:.4g}, in which luck has a part. With "
+        f"{won['probability']:.0%} it is the best of them. All on validation data."
+    )
+
+
+def race_table(results: dict[str, Any]) -> Table:
+    """Show the candidates: by the search, by fresh seeds, and how probable it is that each is the best."""
+    [measure, *_] = measures_of(results)
+    race = results["race"]
+    rows = tuple(
+        (
+            str(one["trial"]),
+            f"{one['searched']:.4g}",
+            "failed" if one["mean"] is None else f"{one['mean']:.4g}",
+            "" if one["error"] is None else f"{one['error']:.2g}",
+            str(len(one["values"])),
+            f"{one['probability']:.0%}",
+        )
+        for one in sorted(race["candidates"], key=lambda one: -one["probability"])
+    )
+    over = "" if race["finished"] else " The race is not over."
+    caption = (
+        "The best trials by the search, run again with fresh seeds, the same for all; a clear loser has fewer. Means "
+        f"are adjusted for the seeds that a trial did not have.{over}"
+    )
+    titles = ("trial", f"{measure} of the search", "fresh seeds", "standard error", "seeds", "is the best")
+    return Table("race", "Race", caption, titles, rows)
 
 
 def broken_limits(trial: dict[str, Any]) -> str:

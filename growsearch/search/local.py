@@ -20,7 +20,8 @@ from growsearch.errors import GrowsearchError
 from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.search.device_slots import DeviceSlot
 from growsearch.search.leases import Watch
-from growsearch.search.queue import finished, is_done
+from growsearch.search.queue import finished
+from growsearch.search.race import is_over, race_of
 from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
@@ -54,13 +55,13 @@ def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> No
     """
     watching = Watch(study)
     staff = [_start(pool, number) for number in range(len(pool.slots))]
-    started, over, losses = len(staff), len(finished(study.trials())), 0
+    started, over, losses = len(staff), _finished(study), 0
     try:
         with terminated_as_interrupted():
-            while not is_done(study):
+            while not is_over(study):
                 over, losses = _progress(study, over, losses)
                 dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
-                for number in dead if not is_done(study) else ():
+                for number in dead if not is_over(study) else ():
                     losses += 1
                     _require_hope(staff[number], losses, pool)
                     staff[number] = _start(pool, started)
@@ -75,8 +76,14 @@ def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> No
 
 def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
     """Finished trials, and the workers that were lost since the last of them."""
-    now = len(finished(study.trials()))
+    now = _finished(study)
     return now, losses if now == over else 0
+
+
+def _finished(study: Study) -> int:
+    """Trials and runs of the race that are over."""
+    race = race_of(study)
+    return len(finished(study.trials())) + (len(finished(race.trials())) if race else 0)
 
 
 def _start(pool: WorkerPool, number: int) -> _Member:

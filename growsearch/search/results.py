@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import BEST, PARETO, RESULTS
+from growsearch.search.race import standing
 from growsearch.search.snapshot import best_trials, is_feasible
 from growsearch.search.study import Study, configuration_of, counts
 
@@ -29,12 +30,16 @@ def write_results(study: Study) -> dict[str, Any]:
 def results_of(study: Study) -> dict[str, Any]:
     """The content of `results.json`, as the study is now."""
     trials = [trial for trial in study.trials() if counts(trial)]
+    race = standing(study)
     best = best_trials(study, trials)
+    if race is not None and race["finished"] and race["winner"] is not None:
+        best = [trial for trial in trials if trial.number == race["winner"]]
     results = {
         "study": study.name,
         "objectives": [{direction: measure} for direction, measure in study.plan.search.aims],
         "best": [trial.number for trial in best],
         "files": [str(path) for path in _targets(study, best).values()],
+        "race": race,
         "exhausted": study.plan.exhausted_by(trials),
         "trials": [_row(study, trial) for trial in trials],
         "failures": [

@@ -28,7 +28,8 @@ from growsearch.search.device_slots import device_slots
 from growsearch.search.drawing import needs_of
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
 from growsearch.search.preflight import check_space
-from growsearch.search.queue import Baselines, fill, is_done
+from growsearch.search.queue import Baselines, fill
+from growsearch.search.race import is_over
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
@@ -90,7 +91,7 @@ def search(
         try:
             if len(there) == 1:
                 _work_here(study, str(resolve_device(device)), per_worker, train, tell)
-            elif not is_done(study):
+            elif not is_over(study):
                 run_workers(WorkerPool(reference, there, per_worker, train), study, tell)
         finally:
             results = write_results(study)

@@ -31,6 +31,7 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 LEASE = "lease"  # what the worker of a trial said last
 ORDINAL = "ordinal"  # how many trials had been drawn before this one
+RACE = "race"  # which trial a run of the race is of, and its seed
 TRAINS = "trains"  # which configuration a trial is the one to train
 
 

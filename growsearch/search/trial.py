@@ -32,7 +32,7 @@ from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import plain_of
-from growsearch.search.study import Study, identity
+from growsearch.search.study import RACE, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
 
 Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
@@ -116,6 +116,8 @@ class TrialRunner:
         frozen, plan = self.study.storage.get_trial(trial._trial_id), self.study.plan
         if "plain" in frozen.user_attrs:
             config = plan.config(frozen.user_attrs["plain"])
+            if RACE in frozen.user_attrs:
+                return self._written(trial, config), None
             return self._written(trial, config), self._duplicate_of(trial, config, lease)
         fixed = bool(frozen.params) or "fixed_params" in frozen.system_attrs
         parameters = dict(frozen.params)
@@ -160,10 +162,11 @@ class TrialRunner:
         self._adopt(trial)
         started = time.perf_counter()
         results: list[RunResult] = []
-        for seed in range(search.seeds):
+        race = trial.user_attrs.get(RACE)
+        for seed in (race["seed"],) if race else range(search.seeds):
             report = Monitor(self, trial, lease, seed)
             results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
-            if search.pruned_by == "wilcoxon":
+            if search.pruned_by == "wilcoxon" and not race:
                 report.value(objective_values(search, measured(results[-1:]))[0], seed, last=seed == search.seeds - 1)
         return results, time.perf_counter() - started
 
@@ -235,7 +238,9 @@ class Monitor:
         self._seed = seed
         lease.note = {"seed": seed, "reached": [seed, 0]}
         self._measure = plan.search.aims[0][1]
-        at_rungs = plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0
+        at_rungs = (
+            plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0 and RACE not in trial.user_attrs
+        )
         done = runner.study.storage.get_trial(trial._trial_id).intermediate_values
         self._reported = set(done)
         self._rungs = plan.rungs if at_rungs else {}

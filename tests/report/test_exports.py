@@ -97,7 +97,7 @@ def test_a_search_has_its_page_and_its_trials_only(comparison: Make) -> None:
     (folder / "search.json").write_text("{}")
 
     with pytest.raises(InputError, match="is a search, whose report is html or csv"):
-        write_reports(folder, ["html", "csv"])
+        write_reports(folder, ["html", "latex"])
 
 
 def test_the_command_writes_what_is_asked_for(comparison: Make) -> None:
