@@ -8,6 +8,7 @@ import random
 import warnings
 from collections.abc import Mapping
 from functools import cache
+from importlib.util import find_spec
 from typing import Any
 
 import numpy as np
@@ -173,4 +174,6 @@ def needs_of(search: SearchConfig, data: Mapping[str, Any]) -> str | None:
     choices = [name for name, one in ranges.items() if isinstance(one, CategoricalDistribution)]
     if search.sampler == "cmaes" and choices:
         return f"cmaes searches numbers only, and {choices[0]} is a choice: take tpe or gp, or give it one value"
+    if search.sampler == "cmaes" and find_spec("cmaes") is None:
+        return "cmaes needs the package of that name: pip install cmaes"
     return None

@@ -112,9 +112,9 @@ def settings_of(space: Space) -> SearchConfig:
     return settings
 
 
-def study_plan(space: Space, settings: SearchConfig, most_flops: float) -> Plan:
+def study_plan(space: Space, settings: SearchConfig) -> Plan:
     """What a study of a file has to know."""
-    return Plan(_sections(space), settings, rungs(most_flops), space.allow_import)
+    return Plan(_sections(space), settings, rungs(settings), space.allow_import)
 
 
 def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> float:
@@ -183,10 +183,11 @@ def _open(
                 "there (--out), or give this one another name (--study)"
             )
         study = replace(study, folder=folder)
-        require_same(study, study_plan(space, settings, 0))
-    most = check(space) if study is None else 0
+        require_same(study, study_plan(space, settings))
+    if study is None:
+        check(space)
     stack.enter_context(held(folder))
-    study = study or create_study(open_storage(url), name, study_plan(space, settings, most), folder)
+    study = study or create_study(open_storage(url), name, study_plan(space, settings), folder)
     own = url == str(folder / JOURNAL)
     write_json(folder / SEARCH, asdict(KeptStudy(name, JOURNAL if own else shown(url))))
     text = yaml.safe_dump(

@@ -37,11 +37,12 @@ TRAINS = "trains"  # which configuration a trial is the one to train
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study searches: the file's sections with their ranges, its settings, and the rungs (step to FLOPs)."""
+    """What a study searches: the file's sections with their ranges, its settings, and the rungs (step to share of a
+    trial's own schedule)."""
 
     data: dict[str, Any]
     search: SearchConfig
-    rungs: dict[int, int]
+    rungs: dict[int, float]
     allow_import: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -49,7 +50,7 @@ class Plan:
         return {
             "data": {key: self.data[key] for key in SECTIONS if self.data.get(key) is not None},
             "search": self.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
-            "rungs": [[step, flops] for step, flops in self.rungs.items()],
+            "rungs": [[step, share] for step, share in self.rungs.items()],
             "allow_import": self.allow_import,
         }
 
@@ -57,7 +58,7 @@ class Plan:
     def of(cls, plain: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
         search = SearchConfig.model_validate_json(json.dumps(plain["search"]))
-        return cls(plain["data"], search, {step: flops for step, flops in plain["rungs"]}, plain["allow_import"])
+        return cls(plain["data"], search, {step: share for step, share in plain["rungs"]}, plain["allow_import"])
 
     def config(self, plain: Mapping[str, Any]) -> RunConfig:
         """The checked configuration of one trial, without ranges."""

@@ -164,7 +164,7 @@ class TrialRunner:
         results: list[RunResult] = []
         race = trial.user_attrs.get(RACE)
         for seed in (race["seed"],) if race else range(search.seeds):
-            report = Monitor(self, trial, lease, seed)
+            report = Monitor(self, trial, lease, seed, config.training.flops)
             results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
             if search.pruned_by == "wilcoxon" and not race:
                 report.value(objective_values(search, measured(results[-1:]))[0], seed, last=seed == search.seeds - 1)
@@ -232,7 +232,19 @@ class TrialRunner:
 class Monitor:
     """Called with the events of a run: reports at rungs, prunes, and stops what is to stop."""
 
-    def __init__(self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int) -> None:
+    def __init__(
+        self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int, flops: float | None = None
+    ) -> None:
+        """Watch the run of a seed.
+
+        Args:
+            runner: of the trial.
+            trial: that is told.
+            lease: that is kept.
+            seed: of the run.
+            flops: that end it; None where steps do.
+        """
+        self._flops = flops
         self._runner, self._trial, self._lease = runner, trial, lease
         plan = runner.study.plan
         self._seed = seed
@@ -257,7 +269,9 @@ class Monitor:
                 self._note(step=row.step, total_steps=total_steps, reached=[self._seed, row.step], **known)
                 self._lease.got_on()
                 self._at_rung(
-                    row, last=row.step >= total_steps and self._seed == self._runner.study.plan.search.seeds - 1
+                    row,
+                    total_steps,
+                    last=row.step >= total_steps and self._seed == self._runner.study.plan.search.seeds - 1,
                 )
         self._runner.watch()
         if isinstance(event, StepDone) and self._runner.stop.is_set():  # between steps: a checkpoint can be written
@@ -278,12 +292,14 @@ class Monitor:
             if not last and "baseline" not in self._trial.user_attrs and self._trial.should_prune():
                 raise optuna.TrialPruned
 
-    def _at_rung(self, row: MetricsRow, last: bool) -> None:
+    def _at_rung(self, row: MetricsRow, total_steps: int, last: bool) -> None:
+        """Report at the first evaluation at or behind a rung; where FLOPs end a trial, they say where it is."""
         value = row.value(self._measure)
         if value is None:
             return
-        for step, flops in self._rungs.items():
-            if row.training_flops >= flops:
+        place = row.step / total_steps if self._flops is None else row.training_flops / self._flops
+        for step, share in self._rungs.items():
+            if place >= share:
                 self.value(value, step, last)
 
 

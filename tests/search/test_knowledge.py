@@ -19,7 +19,7 @@ from growsearch.errors import ConfigError, InputError
 from growsearch.report import write_reports
 from growsearch.report.search_figures import importances
 from growsearch.report.search_page import trials_table
-from growsearch.search.drawing import draw, quasi_random
+from growsearch.search.drawing import draw, needs_of, quasi_random
 from growsearch.search.finite import points
 from growsearch.search.known import SamplersStudy, known_trials
 from growsearch.search.queue import fill, take
@@ -148,6 +148,13 @@ def test_grid_tries_every_point_and_ends(run_stub: RunStub) -> None:
 def test_a_sampler_that_cannot_search_a_space_is_refused(run_stub: RunStub, sampler: str, message: str) -> None:
     with pytest.raises(InputError, match=message):
         run_stub(f"search.sampler={sampler}")
+
+
+def test_a_sampler_whose_package_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("growsearch.search.drawing.find_spec", lambda name: None)
+
+    assert needs_of(SearchConfig(sampler="cmaes"), SPACE) == "cmaes needs the package of that name: pip install cmaes"
+    assert needs_of(SearchConfig(sampler="qmc"), SPACE) is None
 
 
 def test_a_failure_of_a_known_kind_is_not_trained_again(run_stub: RunStub, tmp_path: Path) -> None:
