@@ -3,6 +3,8 @@
 uv run growsearch compare experiments/growth_pays/past_crossing.yaml --set 'data.files=[tinyshakespeare.txt]' \\
     --workers 1 --out runs/past_crossing
 uv run python experiments/growth_pays/summarise.py past_crossing runs/past_crossing
+
+A third argument is the first seed that counts: the six of past_crossing made the choice that confirm.yaml tries again.
 """
 
 from __future__ import annotations
@@ -17,34 +19,34 @@ from growsearch.runs.store import read_growth, read_rows
 from growsearch.statistics import difference_interval, permutation_p_value
 
 HERE = Path(__file__).parent
+ENDS = ("test_loss", "parameters", "training_flops", "seconds")
 
 
 def main() -> None:
     study, folder = sys.argv[1], Path(sys.argv[2])
+    first = int(sys.argv[3]) if len(sys.argv) > 3 else 0
     results = json.loads((folder / "results.json").read_text())
     environment = json.loads((folder / "environment.json").read_text())
     target = HERE / "results.json"
     record = json.loads(target.read_text()) if target.exists() else {}
-    policies = {name: policy(folder / name, row) for name, row in results["policies"].items()}
+    policies = {name: policy(folder / name, row, first) for name, row in results["policies"].items()}
     fixed = [name for name, own in policies.items() if not own["growth"]]
     growing = [name for name in policies if name not in fixed]
     record[study] = {
         "git": environment["git"],
         "environment": {k: environment.get(k) for k in ("packages", "processor", "cores", "device", "workers")},
-        "tuning": results["verdict"]["tuning"],
+        "tuning": results["verdict"].get("tuning"),
         "policies": policies,
         "differences": {
             name: {other: against(policies[name]["test_loss"], policies[other]["test_loss"]) for other in fixed}
             for name in growing
         },
     }
-    target.write_text(json.dumps(record, indent=1) + "\n")
+    target.write_text(json.dumps(record) + "\n")
     for name, own in policies.items():
-        arm = record[study]["tuning"]["arms"][name]
         losses = own["test_loss"]
         print(
-            f"| {name} | {arm['learning_rate']:g} | {min(arm['losses']):.4f} "
-            f"| {fmean(losses):.4f} ± {stdev(losses):.4f} | "
+            f"| {name} | {tuned(record[study]['tuning'], name)}{fmean(losses):.4f} ± {stdev(losses):.4f} | "
             f"{own['parameters'][-1]:,} | {fmean(own['training_flops']) / 1e12:.3f} T | {fmean(own['seconds']):.0f} |"
         )
     for name, others in record[study]["differences"].items():
@@ -56,14 +58,22 @@ def main() -> None:
         print(f"| {name} | {' | '.join(cells)} |")
 
 
-def policy(folder: Path, row: dict[str, Any]) -> dict[str, Any]:
-    """What is kept of a policy: its ends by seed, and of every seed the growth and the curve on validation text."""
-    seeds = [folder / f"seed-{seed}" for seed in row["seeds"]]
+def tuned(tuning: dict[str, Any] | None, name: str) -> str:
+    """The cells of the learning rate and of the pilot's loss; none where nothing was tuned."""
+    if tuning is None:
+        return ""
+    arm = tuning["arms"][name]
+    return f"{arm['learning_rate']:g} | {min(arm['losses']):.4f} | "
+
+
+def policy(folder: Path, row: dict[str, Any], first: int) -> dict[str, Any]:
+    """What is kept of a policy: by seed, from `first` on, its end, its growth and its curve on validation text."""
+    kept = [index for index, seed in enumerate(row["seeds"]) if seed >= first]
+    seeds = [folder / f"seed-{row['seeds'][index]}" for index in kept]
     return {
-        "test_loss": row["test_loss"],
-        "parameters": row["parameters"],
-        "training_flops": row["training_flops"],
-        "seconds": row["seconds"],
+        **{
+            key: [row[key][index] for index in kept] for key in ("test_loss", "parameters", "training_flops", "seconds")
+        },
         "growth": [
             [line.step, line.parameters_before, line.parameters_after, line.measured_change]
             for seed in seeds
