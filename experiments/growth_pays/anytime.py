@@ -1,10 +1,11 @@
-"""Write the comparison of one growing run with fixed sizes at five budgets, a factor of 16 apart.
+"""Write the two comparisons of one growing run with fixed sizes at five budgets, a factor of 16 apart.
 
-uv run python experiments/growth_pays/anytime.py > anytime.yaml
+uv run python experiments/growth_pays/anytime.py fixed > anytime_fixed.yaml
+uv run python experiments/growth_pays/anytime.py growing > anytime_growing.yaml
 
 Every budget is a policy of its own. Under `wsd` the runs of one arm share their learning rate up to where the decay of
 the shorter one begins, and the growing arm grows at the same FLOPs in all of them: they are the cool-downs of one run,
-trained apart.
+trained apart. A fixed network has the better of two learning rates at each budget, the growing run one for all of them.
 """
 
 from __future__ import annotations
@@ -17,6 +18,8 @@ import yaml
 BUDGETS = (0.15e12, 0.3e12, 0.6e12, 1.2e12, 2.4e12)
 SIZES = (1, 2, 4, 8)
 DECAY = 0.2
+EVENTS = ((0.12e12, 29_600), (1.0e12, 55_008))  # FLOPs at which it grows, and the parameters of two and of four blocks
+GROWING_RATE = 0.024
 BASE: dict[str, Any] = {
     "data": {"name": "text", "vocabulary": "characters", "context": 64, "validation": 0.05, "test": 0.05},
     "network": {"name": "gpt", "depth": 1, "embedding": 32, "heads": 2},
@@ -32,20 +35,44 @@ BASE: dict[str, Any] = {
 }
 
 
+class _Plain(yaml.SafeDumper):
+    """Without anchors, which growsearch does not read."""
+
+    def ignore_aliases(self, data: Any) -> bool:
+        return True
+
+
 def main() -> None:
+    document = {**BASE, **{"fixed": fixed, "growing": growing}[sys.argv[1]](), "seeds": 6}
+    yaml.dump(document, sys.stdout, _Plain, sort_keys=False)
+
+
+def fixed() -> dict[str, Any]:
+    """Every size at every budget, each with a learning rate of its own."""
     policies = {
         name(f"fixed_{size}", budget): {"network": {"depth": size}, "training": {"flops": budget}}
         for size in SIZES
         for budget in BUDGETS
     }
-    document = {
-        **BASE,
-        "policies": policies,
-        "tune": {"learning_rates": [1, 2], "pilot_seeds": [1000]},
-        "seeds": 6,
-        "reference": name("fixed_4", BUDGETS[-1]),
-    }
-    yaml.safe_dump(document, sys.stdout, sort_keys=False)
+    tune = {"learning_rates": [1, 2], "pilot_seeds": [1000]}
+    return {"policies": policies, "tune": tune, "reference": name("fixed_4", BUDGETS[-1])}
+
+
+def growing() -> dict[str, Any]:
+    """One run from one block to two and to four, cooled down at every budget."""
+    policies = {}
+    for budget in BUDGETS:
+        before = [(at, limit) for at, limit in EVENTS if at < (1 - DECAY) * budget]
+        growth: dict[str, Any] = {"when": "never"}
+        if before:
+            growth = {
+                "budget": {"parameters": [limit for _, limit in before]},
+                "when": {"flops": {"shares": [round(at / budget, 4) for at, _ in before]}},
+                "how": "identity_blocks",
+            }
+        optimizer = {**BASE["training"]["optimizer"], "lr": GROWING_RATE}
+        policies[name("grown", budget)] = {"training": {"flops": budget, "optimizer": optimizer}, "growth": growth}
+    return {"policies": policies, "reference": name("grown", BUDGETS[-1])}
 
 
 def name(arm: str, budget: float) -> str:

@@ -34,7 +34,11 @@ def audit_sentence(
     metric = METRICS[tested.metric]
     against = next((pair for pair in tested.pairs if pair.against == "without"), None)
     changed = change_words(
-        recorded["sites"], recorded["removed"], recorded.get("regrown", 0), recorded.get("pruned", 0)
+        recorded["sites"],
+        recorded["removed"],
+        recorded.get("regrown", 0),
+        recorded.get("pruned", 0),
+        recorded.get("kinds", {}),
     )
     what = f"Event {number} ({changed}, {recorded['how']})"
     if against is None:

@@ -50,7 +50,7 @@ def inspect(
     else:
         spec, example = _parse_network(str(network)), _example(input_)
     from growsearch.drawing.svg import graph_svg
-    from growsearch.drawing.terminal import network_tree, site_table
+    from growsearch.drawing.terminal import block_table, network_tree, site_table
     from growsearch.graph import to_json, trace
     from growsearch.networks import build_network
 
@@ -61,6 +61,8 @@ def inspect(
         emit(to_json(graph))
         return
     show(network_tree(graph), site_table(graph))
+    if graph.block_sites or graph.no_block_sites:
+        show(block_table(graph))
 
 
 def _from_file(

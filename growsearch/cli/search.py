@@ -24,7 +24,7 @@ from growsearch.cli.options import (
     Sets,
     Slots,
 )
-from growsearch.cli.output import emit, say, show
+from growsearch.cli.output import as_rich, emit, say, show
 
 if TYPE_CHECKING:
     from growsearch.config import Space
@@ -155,9 +155,14 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     states = [trial["state"] for trial in results["trials"]]
     counts = [f"{states.count(state)} {word}" for state, word in (("pruned", "pruned"), ("fail", "failed"))]
     more = [f"and {len(shown) - _SHOWN} more trials, in the report and in results.json"] if len(shown) > _SHOWN else []
+    more += ["the space is exhausted: every configuration was tried"] if results["exhausted"] else []
     show(
         table, *more, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread"
     )
+    if results["race"]:
+        from growsearch.report.search_page import race_sentence, race_table
+
+        show(as_rich(race_table(results)), *([sentence] if (sentence := race_sentence(results)) else []))
     for file in results["files"]:
         show(f"as a run file: {file}")
     show(f"report: {report}")

@@ -115,7 +115,7 @@ def _examples(space: Space, settings: SearchConfig) -> dict[str, tuple[RunConfig
     from growsearch.search.run import baselines_of, study_plan
     from growsearch.search.space import parameters_of, suggested
 
-    study = study_plan(space, settings, 0)
+    study = study_plan(space, settings)
     plain: dict[str, Any] = dict(baselines_of(space, settings))
     drawn = optuna.create_study(sampler=optuna.samplers.RandomSampler(seed=0))
     for number in range(_DRAWN):

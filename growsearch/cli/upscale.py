@@ -37,8 +37,31 @@ Heads = Annotated[
     typer.Option(metavar="SIZE", help="Heads of attention of each block; heads of keys and values grow in proportion."),
 ]
 MLP = Annotated[str | None, typer.Option("--mlp", metavar="SIZE", help="Hidden features of each block's MLP.")]
+Residual = Annotated[
+    str | None,
+    typer.Option(
+        metavar="SIZE",
+        help="Features of the residual stream; heads follow where an architecture has no size of a head.",
+    ),
+]
+How = Annotated[
+    str,
+    typer.Option(
+        metavar="NAME",
+        help="How wider layers begin: zero (what reads new units, or what makes them, is 0) or copy_width (they copy "
+        "the old ones in turn, and share what reads them).",
+    ),
+]
+RoundTo = Annotated[
+    int, typer.Option(min=1, metavar="N", help="--mlp and --residual become the nearest multiple of this.")
+]
+Float32 = Annotated[
+    bool, typer.Option("--float32", help="Write float32, whatever the old number format: nothing is rounded.")
+]
 Seed = Annotated[int, typer.Option(min=0, metavar="N", help="Seed of what is drawn for new weights.")]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No table.")]
+
+_SHOWN = 1e-5
 
 
 @handled
@@ -49,7 +72,11 @@ def upscale(
     preset: Preset = None,
     heads: Heads = None,
     mlp: MLP = None,
+    residual: Residual = None,
+    round_to: RoundTo = 1,
+    how: How = "zero",
     seed: Seed = 0,
+    float32: Float32 = False,
     as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
@@ -61,12 +88,12 @@ def upscale(
     """
     from growsearch.upscaling import Wishes, parse_size, preset_named, upscale_folder
 
-    given = {"depth": depth, "heads": heads, "mlp": mlp}
+    given = {"depth": depth, "heads": heads, "mlp": mlp, "residual": residual}
     sizes = {name: parse_size(text, f"--{name}") for name, text in given.items() if text is not None}
     chosen = preset_named(preset or "llama-pro")
     if preset is not None:
         sizes.setdefault("depth", chosen.depth)
-    written = upscale_folder(checkpoint, out, Wishes(**sizes), chosen.how, seed)
+    written = upscale_folder(checkpoint, out, Wishes(**sizes, round_to=round_to), how, chosen.how, seed, float32)
     if as_json:
         emit(_plain(written))
     elif not quiet:
@@ -83,6 +110,8 @@ def _plain(written: Written) -> dict[str, Any]:
         "new": written.upscaled.new_elements,
         "exact": written.upscaled.exact,
         "difference": written.difference,
+        "unrounded": written.unrounded,
+        "dtype": written.dtype,
         "copied": list(written.copied),
         "left_out": list(written.left_out),
     }
@@ -99,6 +128,8 @@ def _show(written: Written) -> None:
     changed = ", ".join(f"{name} {old} to {new}" for name, (old, new) in written.fields.items())
     show(f"config.json: {changed}")
     show(f"outputs at step 0: largest difference {written.difference:.2g}, relative to the largest output")
+    if written.upscaled.exact and written.difference > _SHOWN > written.unrounded:
+        show(f"before weights were rounded to {written.dtype}: {written.unrounded:.2g} (--float32 does not round)")
     if not written.upscaled.exact:
         show("stacked blocks change what the network computes: train it on, until the loss is back and below")
     show(f"{written.upscaled.new_elements:,} numbers are new: new_parameters.json names them")

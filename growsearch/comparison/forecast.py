@@ -145,6 +145,7 @@ def _blank_grower(setup: Setup) -> tuple[Grower, bool]:
         how=policy.how if _deep(setup.grower) else "zero",
         budget=growth.budget if width is None else {"width": width},
         amount=growth.amount,
+        round_to=growth.round_to,
         sites=growth.sites,
         seed=setup.seed,
         total_steps=setup.total_steps,

@@ -212,8 +212,8 @@ def _check_soft(value: Mapping[str, Any], strategies: Mapping[str, Any]) -> list
     for group, default in (("when", "never"), ("where", "uniform"), ("how", "zero")):
         if default not in strategies.get(group, {default: {}}):
             problems.append(problem(("growth", group), advice, found=show(value[group])))
-    for key in ("budget", "amount"):
-        if key in value:
+    for key, nothing in (("budget", None), ("amount", None), ("round_to", 1)):
+        if value.get(key, nothing) != nothing:
             problems.append(problem(("growth", key), advice, found=show(value[key])))
     return problems
 

@@ -198,6 +198,9 @@ class GrowthConfig(Section):
         description="units added in one event, as a share of the seed network's; null: what the budget leaves, "
         "spread over the scheduler's remaining events, or 0.25 where their number is not known",
     )
+    round_to: Annotated[int, Field(ge=1)] = Field(
+        1, description="widths of the sites that grow are multiples of this after an event"
+    )
     when: dict[str, dict[str, Any]] = {"never": {}}
     where: dict[str, dict[str, Any]] = {"uniform": {}}
     how: dict[str, dict[str, Any]] = {"zero": {}}
@@ -248,21 +251,33 @@ class ConstraintLimits(Section):
         return self
 
 
+class RaceConfig(Section):
+    """The race at the end: the best trials are run again with fresh seeds, which choose."""
+
+    top: Annotated[int, Field(ge=2)] = Field(5, description="trials that take part, the best by the search")
+    seeds: Annotated[int, Field(ge=2)] = Field(4, description="fresh seeds of each; clear losers have fewer")
+
+
 class SearchConfig(Section):
     """What a search does with a file's ranges."""
 
     trials: Annotated[int, Field(ge=1)] = Field(100, description="trials of the study in all, baselines included")
     objectives: Annotated[tuple[dict[Literal["minimize", "maximize"], Measure], ...], Field(min_length=1)] = (
-        {"maximize": "validation_accuracy"},
+        {"minimize": "validation_loss"},
     )
     constraints: tuple[dict[Measure, ConstraintLimits], ...] = ()
-    sampler: Literal["tpe", "random", "nsga2", "gp"] = Field("tpe", description="what suggests the trials")
+    sampler: Literal["tpe", "random", "nsga2", "gp", "cmaes", "qmc", "grid"] = Field(
+        "tpe", description="what suggests the trials"
+    )
     pruner: Literal["asha", "hyperband", "median", "wilcoxon", "none"] | None = Field(
         None, description="what ends bad trials early; null: asha, or none where there are several objectives"
     )
     seeds: Annotated[int, Field(ge=1)] = Field(1, description="runs of every trial: seeds 0 to N-1; means are compared")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the sampler: another tries other trials")
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
+    race: RaceConfig | Literal["none"] | None = Field(
+        None, description="null: {top: 5, seeds: 4}, or none where there are several objectives"
+    )
     lease: Positive = Field(60.0, description="seconds without a heartbeat after which another worker goes on")
 
     @model_validator(mode="after")
@@ -309,6 +324,19 @@ class SearchConfig(Section):
     def limits(self) -> dict[str, ConstraintLimits]:
         """The constraints' limits by measure."""
         return {measure: limits for entry in self.constraints for measure, limits in entry.items()}
+
+    @model_validator(mode="after")
+    def _a_race_with_a_goal(self) -> Self:
+        if isinstance(self.race, RaceConfig) and len(self.objectives) > 1:
+            raise ValueError("several objectives have no winner: leave race out")
+        return self
+
+    @property
+    def raced(self) -> RaceConfig | None:
+        """The race at the end, with what null stands for."""
+        if self.race == "none" or len(self.objectives) > 1:
+            return None
+        return self.race or RaceConfig()
 
     @property
     def pruned_by(self) -> str:

@@ -116,6 +116,17 @@ def check_range(value: Mapping[str, Any], path: KeyPath) -> list[Problem]:
     if not problems and "options" in value and path not in KEYED | NAMED:
         message = "options stand where a strategy, network, data set, optimizer or schedule is named; use values here"
         return [Problem((*path, "options"), message)]
+    return problems or _check_values(value.get("values") or (), (*path, "values"))
+
+
+def _check_values(values: Any, path: KeyPath) -> list[Problem]:
+    """A choice's values are taken as they are: none holds a range, and none is there twice."""
+    problems = []
+    for index, value in enumerate(values):
+        message = "a range inside a choice's value is not searched: write the values out, or give it a key of its own"
+        problems += [Problem(where, message) for where, _ in find_ranges(value, (*path, index))]
+        if any(type(value) is type(other) and value == other for other in values[:index]):
+            problems.append(problem((*path, index), "is there twice", found=show(value)))
     return problems
 
 
@@ -197,7 +208,8 @@ def _alternatives(value: Mapping[str, Any], path: KeyPath) -> list[tuple[Any, _R
     if check_range(value, path):
         return [(None, _Rewrite(path, ()))]
     if value["type"] != "choice":
-        return [(value[end], _Rewrite(path, (end,))) for end in ("low", "high")]
+        kind = float if value["type"] == "float" else int
+        return [(kind(value[end]), _Rewrite(path, (end,))) for end in ("low", "high")]
     if "values" in value:
         return [(one, _Rewrite(path, ("values", index))) for index, one in enumerate(value["values"])]
     if path in KEYED:

@@ -17,6 +17,7 @@ from growsearch.errors import ConfigError
 from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath, read_source
 
+SEARCHED = ("data", "network", "training", "growth", "task")  # sections in which a range may stand
 _PACKAGE = Path(__file__).resolve().parents[1]
 # The wheel has them as data of the package; a checkout beside it.
 SHIPPED = next(
@@ -165,11 +166,25 @@ def _check_policies(policies: Any) -> list[Problem]:
 def _check_ends(data: dict[str, Any], allow_import: bool) -> list[Problem]:
     broken = {path: problems for path, value in _all_ranges(data) if (problems := check_range(value, path))}
     problems = [one for found in broken.values() for one in found]
+    misplaced = "is not searched: ranges stand in data, network, training, growth and task"
+    problems += [
+        problem(path, misplaced) for path, _ in find_ranges(data) if path[0] not in SEARCHED and path[0] in KEYS
+    ]
     for variant in variants(data):
         _, found = check(variant.data, allow_import)
-        mapped = [one.at(_source(variant, one)) for one in found]
+        mapped = [_for_range(one.at(_source(variant, one)), data) for one in found]
         problems += [one for one in mapped if not any(_overlap(one.path, path) for path in broken)]
     return problems
+
+
+def _for_range(one: Problem, data: dict[str, Any]) -> Problem:
+    """A problem with an end of a real range that stands where a whole number is needed, in words for the range."""
+    where = one.path[:-1]
+    value = next((found for path, found in _all_ranges(data) if path == where), None)
+    if value is None or value.get("type") != "float" or "valid integer" not in one.message:
+        return one
+    right = f"{{type: int, low: {round(value['low'])}, high: {round(value['high'])}}}"
+    return problem(where, "a whole number is needed here", found="type float", allowed=[right])
 
 
 def _source(variant: Variant, one: Problem) -> KeyPath:

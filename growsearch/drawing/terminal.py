@@ -37,6 +37,25 @@ def site_table(graph: NetworkGraph) -> Table:
     return table
 
 
+def block_table(graph: NetworkGraph) -> Table:
+    """Return one row for every run of alike blocks, those that cannot become longer with the reason."""
+    table = Table(title="block sites", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
+    table.add_column("block site", overflow="fold")
+    table.add_column("blocks", justify="right", no_wrap=True)
+    table.add_column("copies", overflow="fold")
+    table.add_column("parameters\n/block", justify="right", no_wrap=True)
+    table.add_column("FLOPs\n/block", justify="right", no_wrap=True)
+    for site in graph.block_sites.values():
+        copies = Text("exact", style="green") if site.outputs else Text("inexact", style="yellow")
+        if site.reason:
+            copies.append(f": {site.reason}", style="default")
+        costs = (_range(site.parameters), _range(site.flops))
+        table.add_row(Text(site.name), str(site.blocks), copies, *costs)
+    for name, reason in graph.no_block_sites.items():
+        table.add_row(Text(name), "", Text("none", style="red").append(f": {reason}", style="default"), "", "")
+    return table
+
+
 def network_tree(graph: NetworkGraph) -> Tree:
     """Return the calls in execution order under the modules in which they happen, with output shapes and sites."""
     root = Tree(Text(f"network: {graph.parameters:,} parameters, {graph.flops:,} FLOPs per sample", style="bold"))
@@ -74,6 +93,11 @@ def _kind(site: Site) -> Text:
         writers, norms = len(site.stream.writers), len(site.stream.norms)
         text.append(f": stream, {norms} norms and {writers} tensors that write to it move along", style="default")
     return text
+
+
+def _range(costs: tuple[int, ...]) -> str:
+    least, most = min(costs), max(costs)
+    return f"{least:,}" if least == most else f"{least:,} to {most:,}"
 
 
 def _shortened(names: tuple[str, ...]) -> str:

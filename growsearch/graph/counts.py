@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
+from growsearch.graph.carrying import scopes_of
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.site import AttributeUse, Site
 from growsearch.graph.trials import Trials
@@ -24,7 +26,9 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
     known: list[tuple[str, ...]] = []
     hopeless: set[tuple[str, ...]] = set()
     for name, reason in counted.items():
-        site = graph.sites[name]
+        site = sites[name]
+        if site.attributes:  # as at an alike site before
+            continue
         found = search_attributes(trials, site, known, hopeless)
         if found is None:
             why = f"{reason}, and no number that its modules keep makes it run with one unit more"
@@ -32,7 +36,31 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
             continue
         sites[name] = replace(site, attributes=found)
         known.insert(0, tuple(use.name for use in found))
+        others = [graph.sites[other] for other in counted if not sites[other].attributes]
+        sites |= {site.name: site for site in alike(trials, sites[name], others)}
     return replace(graph, sites=sites)
+
+
+def alike(trials: Trials, solved: Site, others: Sequence[Site]) -> list[Site]:
+    """Return those of `others` at the same place of other blocks, with the same attributes, where that makes them run.
+
+    Args:
+        trials: of the model.
+        solved: a site whose attributes make it run.
+        others: sites without any.
+    """
+    wanted = {(_place(use.module), use.name) for use in solved.attributes}
+    found = []
+    for site in (each for each in others if _place(each.name) == _place(solved.name)):
+        uses = [use for use in _candidates(trials, site, False) if (_place(use.module), use.name) in wanted]
+        if len(uses) == len(solved.attributes):
+            found.append(replace(site, attributes=tuple(uses)))
+    return found if found and trials.failure(found) is None else []
+
+
+def _place(name: str) -> str:
+    """The name without its numbers, which tell blocks apart."""
+    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
 
 
 def search_attributes(
@@ -78,13 +106,11 @@ def _candidates(trials: Trials, site: Site, owners_only: bool) -> Iterator[Attri
     """Whole numbers of the modules whose code handles the site's units that are as large as an axis of theirs."""
     graph = trials.graph
     sizes: set[int] = set()
-    scopes: dict[str, None] = {}
-    for call, layouts in graph.layouts.items():
+    for layouts in graph.layouts.values():
         if site.name in layouts:
             sizes.add(site.units * sum(run.repeat for run in layouts[site.name][1]))
-            scopes[graph.calls[call].scope] = None
     owners = {use.module for use in site.axes}
-    for path in scopes:
+    for path in scopes_of(graph, site.name):
         if owners_only and path not in owners:
             continue
         for name, value in vars(trials.model.get_submodule(path)).items():

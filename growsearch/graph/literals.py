@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import replace
 
-from growsearch.graph.counts import search_attributes
+from growsearch.graph.counts import alike, search_attributes
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.site import Site
 from growsearch.graph.trials import Trials
@@ -20,23 +20,30 @@ def freeze_literals(graph: NetworkGraph, trials: Trials) -> NetworkGraph:
     its own weights (an `nf` or `channels` of the user's) follows where that makes it run.
     """
     sites = dict(graph.sites)
-    for name, reason in _culprits(trials, [site for site in sites.values() if site.kind != "frozen"]).items():
-        site = sites[name]
-        own = search_attributes(trials, site, owners_only=True)
+    told: set[str] = set()
+    while True:
+        open_sites = [site for name, site in sites.items() if site.kind != "frozen" and name not in told]
+        found = _culprit(trials, open_sites)
+        if found is None:
+            return replace(graph, sites=sites)
+        name, reason = found
+        told.add(name)
+        own = search_attributes(trials, sites[name], owners_only=True)
         if own:
-            sites[name] = replace(site, attributes=own)
+            sites[name] = replace(sites[name], attributes=own)
+            others = [site for site in open_sites if site.name != name and not site.attributes]
+            sites |= {site.name: site for site in alike(trials, sites[name], others)}
         else:
             why = f"{LITERAL}, as a run with one unit more shows: {reason}"
-            sites[name] = replace(site, kind="frozen", reason=why, attributes=())
-    return replace(graph, sites=sites)
+            sites[name] = replace(sites[name], kind="frozen", reason=why, attributes=())
 
 
-def _culprits(trials: Trials, sites: Sequence[Site]) -> dict[str, str]:
-    """By name, why each site that does not run by itself does not."""
+def _culprit(trials: Trials, sites: Sequence[Site]) -> tuple[str, str] | None:
+    """The first site that does not run by itself, and why; None where there is none."""
     reason = trials.failure(sites) if sites else None
     if reason is None:
-        return {}
+        return None
     if len(sites) == 1:
-        return {sites[0].name: reason}
+        return sites[0].name, reason
     middle = len(sites) // 2
-    return _culprits(trials, sites[:middle]) | _culprits(trials, sites[middle:])
+    return _culprit(trials, sites[:middle]) or _culprit(trials, sites[middle:])

@@ -15,7 +15,7 @@ from growsearch.errors import TraceError, TraceWarning
 from growsearch.graph.analysis import Analysis
 from growsearch.graph.block_trials import tried_blocks
 from growsearch.graph.blocks import find_block_sites
-from growsearch.graph.carrying import carried
+from growsearch.graph.carrying import Origin, carried
 from growsearch.graph.counts import follow_counts
 from growsearch.graph.depth import find_depth_sites
 from growsearch.graph.literals import freeze_literals
@@ -34,7 +34,9 @@ _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
 
 
 @unmetered()
-def trace(model: nn.Module, example_inputs: Any, before: NetworkGraph | None = None) -> NetworkGraph:
+def trace(
+    model: nn.Module, example_inputs: Any, before: NetworkGraph | None = None, origin: Origin = str
+) -> NetworkGraph:
     """The graph of `model`, from running it on example inputs (without touching it, on the meta device where possible).
 
     `example_inputs`: a tensor, a tuple of positional arguments, a dict of keyword arguments, or a list of several such
@@ -43,13 +45,20 @@ def trace(model: nn.Module, example_inputs: Any, before: NetworkGraph | None = N
     run reaches stay as they are, and a `TraceWarning` names them, once for a model.
 
     A copy with all sites one unit wider runs as well: a site whose size is written as a number in the code is frozen.
-    `before`, the graph of the same network before a growth, spares that.
+    `before`, the graph of the same network before a growth, spares that; `origin` says by the name of a module or site
+    now what it was called before, or of which it is a copy.
+
+    Args:
+        model: the network; stays as it is.
+        example_inputs: what it is run on.
+        before: the graph before a growth, where there was one.
+        origin: of names after that growth.
 
     Raises `TraceError` where the model is wrapped or fails.
     """
     load_operations()
     graph, counted = traced(model, example_inputs)
-    known = None if before is None else carried(before, graph, model)
+    known = None if before is None else carried(before, graph, model, origin)
     if known is not None:
         return known
     if not can_copy(model):

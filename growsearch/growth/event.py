@@ -10,7 +10,9 @@ from growsearch.surgery import Edit
 
 @dataclass(frozen=True)
 class GrowthEvent:
-    """One event: `sites` are the units (or layers) added by site, `removed` those taken out, `widths` the widths after.
+    """One event: `sites` is how many units were added by site, `removed` those taken out, `widths` the widths after.
+
+    `kinds` says by site `layers` or `blocks` where these were added instead of units.
 
     `predicted_change` and `measured_change` are of the objective on the statistics batch, by the growth itself, before
     any training (None without an objective). `gradient_ratio` is, by site, the mean gradient norm of the new units over
@@ -45,6 +47,7 @@ class GrowthEvent:
     refused: str | None = None
     left_out: dict[str, str] = field(default_factory=dict)
     growth_flops: int = 0
+    kinds: dict[str, str] = field(default_factory=dict)
     edits: tuple[Edit, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:

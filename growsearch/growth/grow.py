@@ -11,7 +11,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import trace
+from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.growth.allowance import Allowance
 from growsearch.growth.context import GrowthContext
@@ -26,7 +26,6 @@ from growsearch.growth.trainable import trainable_parameters
 from growsearch.registry import nearest
 
 
-@full_precision()
 def grow(
     model: nn.Module,
     example_inputs: Any,
@@ -63,8 +62,42 @@ def grow(
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
         GrowthFailed: the growth did not pass its checks and was rolled back.
     """
-    initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     graph = trace(model, example_inputs)
+    return grow_traced(
+        model, graph, example_inputs, units, how, optimizer, objective, batches, companions, seed, report
+    )[0]
+
+
+@full_precision()
+def grow_traced(
+    model: nn.Module,
+    graph: NetworkGraph,
+    example_inputs: Any,
+    units: Mapping[str, int],
+    how: Spec = "zero",
+    optimizer: Optimizer | Sequence[Optimizer] | None = None,
+    objective: Callable[[nn.Module, Any], Tensor] | None = None,
+    batches: Iterable[Any] | None = None,
+    companions: Sequence[nn.Module] = (),
+    seed: int = 0,
+    report: Report | None = on_terminal,
+) -> tuple[GrowthEvent, NetworkGraph]:
+    """As `grow`, of a model whose `graph` is known; returns the graph of the grown one, too.
+
+    Args:
+        model: changed in place.
+        graph: of the model.
+        example_inputs: a tensor, or a tuple of arguments.
+        units: channels by site.
+        how: the initializer.
+        optimizer: one or several, whose state follows.
+        objective: the loss of a batch.
+        batches: for initializers that need gradients.
+        companions: modules that follow.
+        seed: of what is drawn.
+        report: progress of long initializers.
+    """
+    initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     deep = initializer.deepens()
     stacks = initializer.stacks()
     known_sites: Mapping[str, Any] = graph.block_sites if stacks else graph.depth_sites if deep else graph.sites
@@ -103,5 +136,5 @@ def grow(
             raise GrowthRefused(f"how: {names.how} found nothing to add at {', '.join(plan)}")
         context.forget_statistics()
         growing = Growing(model, example_inputs, optimizer, companions, objective)
-        event, _ = install(growing, graph, chosen, names, step=0, batches=context.batches)
-    return replace(event, growth_flops=meter.flops)
+        event, grown = install(growing, graph, chosen, names, step=0, batches=context.batches)
+    return replace(event, growth_flops=meter.flops), grown

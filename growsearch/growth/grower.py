@@ -21,8 +21,10 @@ from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
+from growsearch.growth.cost import NetworkCost
 from growsearch.growth.device import full_precision, wait_for_device
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
@@ -36,6 +38,7 @@ from growsearch.growth.refusals import (
 )
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
+from growsearch.growth.rounding import first_of
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
 from growsearch.growth.trainable import trainable_parameters
 from growsearch.growth.unit_ages import UnitAges
@@ -72,6 +75,9 @@ class Grower:
             number holds one limit for each event.
         amount: share of its seed width that every site gains in one event; None spreads what the budget leaves evenly
             over the scheduler's remaining events, or takes 0.25 where their number is not known.
+        round_to: of which the widths of sites that grow are multiples after an event, such as 64; where a unit is
+            several channels, of the least common multiple. Events add whole steps, the total as near as can be to what
+            they would add without; no step is begun that the budget does not cover.
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function. Streams under
             layer or RMS normalisation, and sites whose growth changes the function, only where named in full.
         companions: modules of the same architecture that follow, such as an EMA copy.
@@ -97,6 +103,7 @@ class Grower:
         how: Spec = "zero",
         budget: Mapping[str, float | Sequence[float]] | Budget | None = None,
         amount: float | None = None,
+        round_to: int = 1,
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
         statistics_batches: int = 1,
@@ -119,7 +126,7 @@ class Grower:
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
         watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
-        self._room = Room(self.policy, self.graph, Budget.of(budget), amount, sites)
+        self._room = Room(self.policy, self.graph, Budget.of(budget), amount, sites, round_to)
         self._report = report or silent
         self._seed = seed
         self.generator = torch.Generator().manual_seed(seed)
@@ -276,15 +283,21 @@ class Grower:
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
-        needs = self.policy.where.needs | self.policy.how.needs
-        if plan and "gradient_matrix" in needs and context.sites:
-            # One pass for both strategies.
-            context.triplets(plan)
         if not plan:
             return []
-        proposed = self.policy.how.propose(plan, context)
+        rounding = self._room.rounding(self._growing.model, self.graph, len(self.progress.events))
+        wide = plan if rounding is None else rounding.widened(plan)
+        if "gradient_matrix" in self.policy.where.needs | self.policy.how.needs and context.sites:
+            # One pass for both strategies.
+            context.triplets(wide)
+        proposed = self.policy.how.propose(wide, context)
         require_declared(self.policy, proposed)
-        return self.policy.where.select(proposed, context)
+        if rounding is None:
+            return self.policy.where.select(proposed, context)
+        chosen = self.policy.where.select(first_of(proposed, plan), context)
+        ledger = Ledger(rounding.within, NetworkCost(context.model, context.graph), context.graph.flops)
+        last = context.allowance.over_events and self.policy.when.events_left(self.progress) == 1
+        return rounding.whole(chosen, proposed, ledger, self._state.setdefault("round_to", {}), last)
 
     def _account(self, before: NetworkGraph, chosen: Sequence[Candidate], edits: Sequence[Edit]) -> None:
         insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import warnings
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from torch import nn
@@ -12,12 +13,13 @@ from torch import nn
 from growsearch.errors import GrowthRefused, GrowthWarning, InputError
 from growsearch.graph import BlockSite, DepthSite, NetworkGraph, Site
 from growsearch.graph.literals import LITERAL
-from growsearch.growth.allowance import Allowance, GrowthSoFar, allowance_for
+from growsearch.growth.allowance import UNLIMITED, Allowance, GrowthSoFar, allowance_for
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, Removal
 from growsearch.growth.depth_allowance import block_allowance, layer_allowance
 from growsearch.growth.policy import Policy
 from growsearch.growth.refusals import why_no_blocks, why_none_grows
+from growsearch.growth.rounding import Rounding, require_rounding, unlimited
 from growsearch.surgery import Deepening, active_parameters, origin, rename
 
 
@@ -30,6 +32,7 @@ class Room:
         budget: where growth stops; None: nowhere.
         amount: share of its seed width that a site gains in one event; None: see `allowance_for`.
         patterns: of the sites that may change, as in shells; None: all that preserve the function.
+        round_to: of which widths are to be multiples after an event.
     """
 
     def __init__(
@@ -39,6 +42,7 @@ class Room:
         budget: Budget | None,
         amount: float | None,
         patterns: Sequence[str] | None,
+        round_to: int = 1,
     ) -> None:
         if budget is not None and Removal not in policy.where.takes:
             budget.check_seed(graph.parameters, graph.flops)
@@ -46,6 +50,8 @@ class Room:
             raise InputError(f"budget {budget.measure}: how {policy.names.how} makes no blocks: give another budget")
         if amount is not None and not amount > 0:
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
+        require_rounding(round_to, policy)
+        self._round_to = round_to
         self.left_out: dict[str, str] = {}
         """Sites that growing leaves out since they failed a check or were refused, with the reason."""
         self.budget = budget
@@ -102,10 +108,35 @@ class Room:
             return block_allowance(self._how, own, self._seed_blocks, self.budget, self._added, used, events)
         if self._how.deepens():
             return layer_allowance(self.depth_sites(graph), self.budget, self._added, events)
+        now = self._so_far(graph, used, events)
+        found = allowance_for(self.budget, now, self._amount, events_left)
+        rounding = self.rounding(model, graph, events)
+        return found if rounding is None else rounding.allowed(found)
+
+    def rounding(self, model: nn.Module, graph: NetworkGraph, events: int) -> Rounding | None:
+        """What makes widths multiples of a number; None where they may be any.
+
+        Args:
+            model: the network as it is.
+            graph: of it.
+            events: so far.
+        """
+        if self._round_to == 1 or self._how.deepens():
+            return None
+        sites = self.sites(graph)
+        if self.budget is None:
+            return Rounding.of(self._round_to, sites, unlimited(list(sites)))
+        used = {"parameters": active_parameters(model), "flops": graph.flops}
+        within = allowance_for(self.budget, self._so_far(graph, used, events), None, events_left=1)
+        if self.budget.measure in ("parameters", "flops"):
+            within = replace(within, units=UNLIMITED)
+        return Rounding.of(self._round_to, sites, within)
+
+    def _so_far(self, graph: NetworkGraph, used: Mapping[str, int], events: int) -> GrowthSoFar:
         sites = self.sites(graph)
         measure = self.budget.measure if self.budget is not None else "units"
         cost = {n: float(s.flops_per_unit if measure == "flops" else s.parameters_per_unit) for n, s in sites.items()}
-        now = GrowthSoFar(
+        return GrowthSoFar(
             seed={name: self._seed_units[name] for name in sites},
             current={name: site.units for name, site in sites.items()},
             added=self._added,
@@ -114,7 +145,6 @@ class Room:
             events=events,
             moves=self._moves,
         )
-        return allowance_for(self.budget, now, self._amount, events_left)
 
     def used_up(self, model: nn.Module, graph: NetworkGraph, events: int) -> bool:
         """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one.

@@ -23,7 +23,15 @@ from growsearch.growth.learning import require_learning
 from growsearch.growth.objective import Objective
 from growsearch.growth.recalibrate import new_channels, recalibrate
 from growsearch.growth.trainable import trainable_parameters
-from growsearch.surgery import Edit, Transaction, active_parameters, undisturbed
+from growsearch.surgery import (
+    BlockInsertion,
+    Edit,
+    Insertion,
+    Transaction,
+    active_parameters,
+    origin,
+    undisturbed,
+)
 
 
 @dataclass(frozen=True)
@@ -89,6 +97,7 @@ def install(
     event = GrowthEvent(
         **facts(graph, grown.graph, names, step, started),
         sites=dict(added),
+        kinds={c.site: "blocks" if isinstance(c, StackedBlock) else "layers" for c in chosen if _is_deeper(c)},
         removed=dict(Counter(c.site for c in chosen if isinstance(c, Removal))),
         active_before=active,
         active_after=active_parameters(model),
@@ -147,7 +156,8 @@ def _apply(
     before, new = both_outputs(model, growing.example_inputs), new_channels(model, edits)
     transaction.apply(edits)
     with failing_whole():
-        grown = trace(model, growing.example_inputs, graph)
+        insertions = [edit for edit in edits if isinstance(edit, Insertion | BlockInsertion)]
+        grown = trace(model, growing.example_inputs, graph, lambda name: origin(name, insertions))
         recalibrate(model, new, growing.example_inputs, growing.objective, batches, growing.companions)
         loss = _loss(growing, batches)
         # Last, so that nothing of the event escapes the comparison.
@@ -157,8 +167,12 @@ def _apply(
     return _Grown(grown, edits, change, loss)
 
 
+def _is_deeper(candidate: Candidate) -> bool:
+    return isinstance(candidate, NewLayer | StackedBlock)
+
+
 def _is_exact(graph: NetworkGraph, chosen: Sequence[Candidate]) -> bool:
-    inside = [graph.sites[c.site] for c in chosen if not isinstance(c, NewLayer | StackedBlock)]
+    inside = [graph.sites[c.site] for c in chosen if not _is_deeper(c)]
     return all(c.exact for c in chosen) and all(site.kind == "exact" for site in inside)
 
 

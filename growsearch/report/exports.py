@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -19,7 +20,7 @@ from growsearch.report.markdown import to_markdown
 from growsearch.report.page import write_report
 from growsearch.report.provenance import title_of
 from growsearch.report.results_table import results_table
-from growsearch.report.spreadsheet import curves_csv, runs_csv
+from growsearch.report.spreadsheet import curves_csv, runs_csv, trials_csv
 from growsearch.report.tables import Table
 from growsearch.report.verdict import verdict_lines
 from growsearch.runs.files import write_atomically
@@ -32,8 +33,9 @@ def write_reports(
 ) -> list[Path]:
     """Write the report of a run, a comparison or a search, by default beside its results; the files written.
 
-    `formats` are of `FORMATS`; a search has the page only. Raises `InputError` where a format is unknown or the folder
-    has no results.
+    `formats` are of `FORMATS`; a search has the page, also while it runs, and its trials as
+    csv. Raises `InputError` where a format is unknown, the
+    folder has no results, or `out` cannot be written.
 
     Args:
         folder: of the run.
@@ -45,17 +47,36 @@ def write_reports(
     if unknown:
         raise InputError(f"unknown format {unknown[0]!r} (allowed {', '.join(FORMATS)}){nearest(unknown[0], FORMATS)}")
     searched = (folder / SEARCH).is_file()
-    if searched and set(formats) != {"html"}:
-        raise InputError(f"{folder} is a search, whose report is html only: for its trials as data see results.json")
-    if not (folder / RESULTS).is_file():
+    if searched and not set(formats) <= {"html", "csv"}:
+        raise InputError(f"{folder} is a search, whose report is html or csv (found {', '.join(formats)})")
+    if not searched and not (folder / RESULTS).is_file():
         raise InputError(f"{folder / RESULTS} does not exist: name the folder of a comparison, a run or a search")
     target = out or folder
-    target.mkdir(parents=True, exist_ok=True)
-    if searched:
-        from growsearch.report.search_page import write_search_report
+    try:
+        target.mkdir(parents=True, exist_ok=True)
+        if searched:
+            return [_of_search(one, folder, target) for one in dict.fromkeys(formats)]
+        return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, target, allow_import)]
+    except PermissionError as error:
+        raise _unwritable(target, error) from error
+    except OSError as error:
+        if error.errno != errno.EROFS:
+            raise
+        raise _unwritable(target, error) from error
 
-        return [write_search_report(folder, target / REPORT)]
-    return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, target, allow_import)]
+
+def _unwritable(target: Path, error: OSError) -> InputError:
+    return InputError(f"{target}: cannot be written: {error.strerror}: give another folder with --out")
+
+
+def _of_search(kind: str, folder: Path, target: Path) -> Path:
+    from growsearch.report.search_page import write_search_report
+    from growsearch.search.results import results_of
+    from growsearch.search.run import open_folder
+
+    if kind == "html":
+        return write_search_report(folder, target / REPORT)
+    return _write(target / "trials.csv", trials_csv(results_of(open_folder(folder))))
 
 
 def report_tables(folder: Path, results: ComparisonResults) -> list[Table]:

@@ -14,6 +14,11 @@ if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
 _ENOUGH = 8  # completed trials, before the importance of a parameter says anything
+_MARKERS = {
+    "trials": {"size": 7},
+    "baselines": {"symbol": "diamond", "size": 11},
+    "break a limit": {"symbol": "x", "size": 7},
+}
 _PED = (
     "How differently the better trials choose a parameter than the others do (Optuna's PED-ANOVA, Watanabe et al., "
     "IJCAI 2023), as a share of all; of parameters that exist in some trials only, over these."
@@ -51,12 +56,10 @@ def search_figures(study: optuna.Study, measures: list[str]) -> list[SearchFigur
             history = draw.plot_optimization_history(study, target=target, target_name=measure)
             note = "One point for each finished trial."
             figures.append(SearchFigure(f"history-{index}", f"History of {measure}", history, note))
-            if len(done) >= _ENOUGH:
-                cost = _objective(index, -1 if study.directions[index].name == "MAXIMIZE" else 1)
-                important = draw.plot_param_importances(study, target=cost, target_name=measure)
-                important.update_layout(yaxis_title=None)
+            cost = _objective(index, -1 if study.directions[index].name == "MAXIMIZE" else 1)
+            if len(done) >= _ENOUGH and (shares := importances(study, cost)):
                 title = f"Parameters that decide about {measure}"
-                figures.append(SearchFigure(f"importance-{index}", title, important, _PED))
+                figures.append(SearchFigure(f"importance-{index}", title, _bars(shares), _PED))
         if len(measures) in (2, 3):
             front = draw.plot_pareto_front(study, target_names=measures)
             note = "Trials that no other beats in every objective."
@@ -71,13 +74,43 @@ def _objective(index: int, sign: int = 1) -> Callable[[FrozenTrial], float]:
     return lambda trial: sign * float(trial.values[index])
 
 
+def importances(study: optuna.Study, cost: Callable[[FrozenTrial], float]) -> dict[str, float]:
+    """The share of each parameter that had more than one value: of one that had not, nothing can be said."""
+    from optuna.importance import get_param_importances
+
+    values: dict[str, set[Any]] = {}
+    for trial in study.get_trials(deepcopy=False):
+        for name, value in trial.params.items() if trial.state.name == "COMPLETE" else ():
+            values.setdefault(name, set()).add(value)
+    found = get_param_importances(study, target=cost)
+    varied = {name: share for name, share in found.items() if len(values[name]) > 1}
+    whole = sum(varied.values())
+    return {name: share / whole for name, share in varied.items()} if whole > 0 else {}
+
+
+def _bars(shares: dict[str, float]) -> go.Figure:
+    import plotly.graph_objects as go
+
+    ordered = sorted(shares.items(), key=lambda one: one[1])
+    figure = go.Figure()
+    figure.add_bar(
+        x=[share for _, share in ordered],
+        y=[name for name, _ in ordered],
+        text=[f"{share:.0%}" for _, share in ordered],
+        orientation="h",
+    )
+    return figure.update_layout(xaxis_title="share of the importance", showlegend=False)
+
+
 def _by_size(done: list[FrozenTrial], measure: str) -> go.Figure:
     import plotly.graph_objects as go
 
     figure = go.Figure()
+    kept = [trial for trial in done if all(excess <= 0 for excess in trial.constraints.values())]
     for name, chosen in (
-        ("trials", [trial for trial in done if "baseline" not in trial.user_attrs]),
-        ("baselines", [trial for trial in done if "baseline" in trial.user_attrs]),
+        ("trials", [trial for trial in kept if "baseline" not in trial.user_attrs]),
+        ("baselines", [trial for trial in kept if "baseline" in trial.user_attrs]),
+        *([("break a limit", [trial for trial in done if trial not in kept])] if len(kept) < len(done) else []),
     ):
         figure.add_scatter(
             x=[trial.user_attrs["measures"]["parameters"] for trial in chosen],
@@ -85,6 +118,6 @@ def _by_size(done: list[FrozenTrial], measure: str) -> go.Figure:
             text=[f"trial {trial.number} {trial.user_attrs.get('baseline', '')}" for trial in chosen],
             mode="markers",
             name=name,
-            marker={"symbol": "diamond", "size": 11} if name == "baselines" else {"size": 7},
+            marker=_MARKERS[name],
         )
     return figure.update_layout(xaxis_title="parameters", yaxis_title=measure, xaxis_type="log")

@@ -12,7 +12,7 @@ from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
 from growsearch.report.skeleton import PageSection, page, write_page
 from growsearch.report.tables import Table
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT, RESULTS
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
 from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
@@ -20,16 +20,18 @@ _SHOWN = 6  # parameters of a trial in the table
 
 def write_search_report(folder: Path, path: Path | None = None) -> Path:
     """Write the page of a folder that `growsearch.search.run` has filled, by default as its `report.html`."""
+    from growsearch.search.results import results_of
     from growsearch.search.run import open_folder
 
     study = open_folder(folder)
-    results = read_json(folder / RESULTS)
+    results = results_of(study)
     environment = read_json(folder / ENVIRONMENT)
     figures = search_figures(study.optuna(), measures_of(results))
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
         *(PageSection(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
+        *([PageSection("race", "Race", table(race_table(results), best))] if results["race"] else []),
         PageSection("trials", "Trials", table(trials_table(results), best)),
         PageSection("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
@@ -76,15 +78,64 @@ def _sentence(results: dict[str, Any]) -> str:
         return f"{plural(len(results['best']), 'trial')} on the Pareto front of {', '.join(measures)}."
     best = trials[results["best"][0]]
     baselines = [
-        f"{trial['baseline']} {trial['values'][0]:.4g}"
+        f"{trial['baseline']} {trial['values'][0]:.4g}{' (breaks a limit)' if broken_limits(trial) else ''}"
         for trial in trials.values()
         if "baseline" in trial and trial["values"] and trial["state"] == "complete"
     ]
     beside = f" Baselines: {', '.join(baselines)}." if baselines else ""
+    broken = sum(bool(broken_limits(trial)) for trial in trials.values())
+    beside += f" {plural(broken, 'trial')} {'breaks' if broken == 1 else 'break'} a limit." if broken else ""
+    if (race := race_sentence(results)) is not None:
+        return f"{race}{beside}"
     return (
         f"Best is trial {best['number']} with {measures[0]} {best['values'][0]:.4g}.{beside} All on validation data, "
         "where the best of many trials looks a little too good: confirm it on the test set with several seeds."
     )
+
+
+def race_sentence(results: dict[str, Any]) -> str | None:
+    """What a finished race has chosen, by its fresh runs beside the search's own figure; None before that."""
+    race, [measure, *_] = results["race"], measures_of(results)
+    if not race or not race["finished"] or race["winner"] is None:
+        return None
+    won = next(one for one in race["candidates"] if one["trial"] == race["winner"])
+    error = f" ± {won['error']:.2g}" if won["error"] is not None else ""
+    seeds = plural(len(won["values"]), "fresh seed")
+    return (
+        f"Trial {won['trial']} won the race of the best {len(race['candidates'])}: {measure} {won['mean']:.4g}{error} "
+        f"by {seeds}, where the search had {won['searched']:.4g}, in which luck has a part. With "
+        f"{won['probability']:.0%} it is the best of them. All on validation data."
+    )
+
+
+def race_table(results: dict[str, Any]) -> Table:
+    """Show the candidates: by the search, by fresh seeds, and how probable it is that each is the best."""
+    [measure, *_] = measures_of(results)
+    race = results["race"]
+    rows = tuple(
+        (
+            str(one["trial"]),
+            f"{one['searched']:.4g}",
+            "failed" if one["mean"] is None else f"{one['mean']:.4g}",
+            "" if one["error"] is None else f"{one['error']:.2g}",
+            str(len(one["values"])),
+            f"{one['probability']:.0%}",
+        )
+        for one in sorted(race["candidates"], key=lambda one: -one["probability"])
+    )
+    over = "" if race["finished"] else " The race is not over."
+    caption = (
+        "The best trials by the search, run again with fresh seeds, the same for all; a clear loser has fewer. Means "
+        f"are adjusted for the seeds that a trial did not have.{over}"
+    )
+    titles = ("trial", f"{measure} of the search", "fresh seeds", "standard error", "seeds", "is the best")
+    return Table("race", "Race", caption, titles, rows)
+
+
+def broken_limits(trial: dict[str, Any]) -> str:
+    """Which limits a trial breaks, in words; empty where it keeps all."""
+    broken = [f"{name} by {excess:.0%}" for name, excess in (trial["constraints"] or {}).items() if excess > 0]
+    return f"breaks {', '.join(broken)}" if broken else ""
 
 
 def _figure(one: SearchFigure) -> str:
@@ -100,6 +151,7 @@ def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
     cells.append(f"{trial['seconds']:.1f}" if trial["seconds"] is not None else "")
     named = [f"baseline {trial['baseline']}"] if "baseline" in trial else []
     named += [f"as trial {trial['duplicate_of']}"] if "duplicate_of" in trial else []
+    named += [broken_limits(trial)] if broken_limits(trial) else []
     shown = list(trial["parameters"].items())[:_SHOWN]
     named += [f"{name} {value:.3g}" if isinstance(value, float) else f"{name} {value}" for name, value in shown]
     return (str(trial["number"]), trial["state"], *cells, ", ".join(named))

@@ -29,6 +29,20 @@ def curves_csv(logs: Mapping[str, Sequence[RunLog]]) -> str:
     )
 
 
+def trials_csv(results: Mapping[str, Any]) -> str:
+    """Every trial of a search: its own fields, `values`, `measures` and `parameters` in a column each, by name."""
+    aims = [measure for objective in results["objectives"] for measure in objective.values()]
+    rows = []
+    for trial in results["trials"]:
+        row = {
+            key: value for key, value in trial.items() if key not in ("values", "measures", "parameters", "reported")
+        }
+        row |= {f"value.{name}": value for name, value in zip(aims, trial["values"] or [], strict=False)}
+        row |= {f"measure.{name}": value for name, value in (trial["measures"] or {}).items()}
+        rows.append(row | {f"parameter.{name}": value for name, value in trial["parameters"].items()})
+    return _csv(rows)
+
+
 def _csv(rows: Iterable[Mapping[str, Any]]) -> str:
     """With the columns of all rows, in the order in which they come first; nothing where a row has none."""
     kept = list(rows)

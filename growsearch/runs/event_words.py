@@ -16,20 +16,32 @@ def event_words(line: GrowthLine) -> str:
     sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"
     if line.active_after not in (None, line.parameters_after):
         sizes = f"{line.active_before:,} to {line.active_after:,} active parameters"
-    return f"{change_words(line.sites, line.removed, line.regrown, line.pruned)} ({sizes})"
+    return f"{change_words(line.sites, line.removed, line.regrown, line.pruned, line.kinds)} ({sizes})"
 
 
-def change_words(sites: Mapping[str, int], removed: Mapping[str, int], regrown: int = 0, pruned: int = 0) -> str:
+def change_words(
+    sites: Mapping[str, int],
+    removed: Mapping[str, int],
+    regrown: int = 0,
+    pruned: int = 0,
+    kinds: Mapping[str, str] | None = None,
+) -> str:
     """Return a change of a network, as `+12 units in conv3, +1 in conv4, 5 connections pruned`.
 
     Args:
-        sites: Units added, by site.
+        sites: What was added, by site.
         removed: Units removed, by site.
         regrown: Connections regrown.
         pruned: Connections pruned.
+        kinds: By site, `layers` or `blocks` where these were added instead of units.
     """
-    parts = [f"+{units} in {name}" for name, units in sites.items()]
-    parts[:1] = [f"+{units} unit{'' if units == 1 else 's'} in {name}" for name, units in list(sites.items())[:1]]
+    parts: list[str] = []
+    said = ""
+    for name, count in sites.items():
+        kind = (kinds or {}).get(name, "units")
+        what = "" if kind == said else f" {kind[:-1] if count == 1 else kind}"
+        parts.append(f"+{count}{what} {'in' if kind == 'units' else 'at'} {name}")
+        said = kind
     if len(parts) > _SITES:
         parts = [*parts[:_SITES], f"more in {len(parts) - _SITES} others"]
     return ", ".join([*parts, *lost_words(sum(removed.values()), regrown, pruned)])

@@ -82,6 +82,7 @@ class GrowthLine:
     refused: str | None = None
     left_out: Mapping[str, str] = field(default_factory=dict)
     growth_flops: int = 0
+    kinds: Mapping[str, str] = field(default_factory=dict)
     widths_before: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod

@@ -6,11 +6,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
 from growsearch.search.leases import queue_orphans
-from growsearch.search.study import Study
+from growsearch.search.study import TRAINS, Study
 
-TRAINS = "trains"
 IDENTITY = "identity"
-DIVERGED = "diverged"
+DIVERGED, MEMORY, REFUSED, DIED = "diverged", "memory", "refused", "died"
+_LASTING = (DIVERGED, MEMORY, REFUSED, DIED)  # kinds of failures that the same configuration would have again
 
 
 def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None:
@@ -34,5 +34,5 @@ def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None
 
 
 def _stands(trial: FrozenTrial) -> bool:
-    """Whether a trial has a result to reuse or will have one: a failure is repeated, unless training diverged."""
-    return trial.state != TrialState.FAIL or trial.user_attrs.get("kind") == DIVERGED
+    """Whether a trial has a result to reuse or will have one: a failure counts, unless nobody knows what it was."""
+    return trial.state != TrialState.FAIL or trial.user_attrs.get("kind") in _LASTING

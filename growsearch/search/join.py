@@ -6,7 +6,8 @@ from growsearch.errors import InputError
 from growsearch.execution.environment import core_count
 from growsearch.search.device_slots import device_slots
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
-from growsearch.search.queue import finished, is_done
+from growsearch.search.queue import finished
+from growsearch.search.race import is_over
 from growsearch.search.study import Reference, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
@@ -44,6 +45,6 @@ def join(
         work(study, str(resolve_device(device)), stop, train=train)
         if stop.is_set():
             raise KeyboardInterrupt
-    elif not is_done(study):
-        run_workers(WorkerPool(reference, there, max(1, core_count() // len(there)), None, train), study, lambda: None)
+    elif not is_over(study):
+        run_workers(WorkerPool(reference, there, max(1, core_count() // len(there)), train), study, lambda: None)
     return len(finished(study.trials()))

@@ -20,7 +20,8 @@ from growsearch.errors import GrowsearchError
 from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.search.device_slots import DeviceSlot
 from growsearch.search.leases import Watch
-from growsearch.search.queue import finished, is_done
+from growsearch.search.queue import finished
+from growsearch.search.race import is_over, race_of
 from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
@@ -32,12 +33,11 @@ _FRUITLESS = 5  # losses in a row for each worker, without a finished trial betw
 
 @dataclass(frozen=True)
 class WorkerPool:
-    """How the local workers are to work; `seed` is of their samplers, None for ones that nobody can repeat."""
+    """How the local workers are to work."""
 
     reference: Reference
     slots: Sequence[DeviceSlot]
     threads: int
-    seed: int | None
     train: Train = train_for_search
 
 
@@ -55,13 +55,13 @@ def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> No
     """
     watching = Watch(study)
     staff = [_start(pool, number) for number in range(len(pool.slots))]
-    started, over, losses = len(staff), len(finished(study.trials())), 0
+    started, over, losses = len(staff), _finished(study), 0
     try:
         with terminated_as_interrupted():
-            while not is_done(study):
+            while not is_over(study):
                 over, losses = _progress(study, over, losses)
                 dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
-                for number in dead if not is_done(study) else ():
+                for number in dead if not is_over(study) else ():
                     losses += 1
                     _require_hope(staff[number], losses, pool)
                     staff[number] = _start(pool, started)
@@ -76,17 +76,22 @@ def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> No
 
 def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
     """Finished trials, and the workers that were lost since the last of them."""
-    now = len(finished(study.trials()))
+    now = _finished(study)
     return now, losses if now == over else 0
 
 
+def _finished(study: Study) -> int:
+    """Trials and runs of the race that are over."""
+    race = race_of(study)
+    return len(finished(study.trials())) + (len(finished(race.trials())) if race else 0)
+
+
 def _start(pool: WorkerPool, number: int) -> _Member:
-    """Start a process; the seed of its sampler differs from all others'."""
+    """Start a process."""
     context = _context()
     here, there = context.Pipe(duplex=False)
     slot = pool.slots[number % len(pool.slots)]
-    seed = None if pool.seed is None else pool.seed + number
-    process = context.Process(target=_main, args=(pool, slot, seed, there), daemon=True)
+    process = context.Process(target=_main, args=(pool, slot, there), daemon=True)
     process.start()
     there.close()
     return _Member(process, here)
@@ -129,14 +134,14 @@ def _end(staff: list[_Member]) -> None:
         member.connection.close()
 
 
-def _main(pool: WorkerPool, slot: DeviceSlot, seed: int | None, problems: Connection[Any, Any]) -> None:
+def _main(pool: WorkerPool, slot: DeviceSlot, problems: Connection[Any, Any]) -> None:
     """Main function of a worker process: it ends when there is nothing to do, when told to, or with its parent."""
     torch.set_num_threads(pool.threads)
     stop = stopped_by_signals()
     threading.Thread(target=_follow_parent, args=(stop,), daemon=True).start()
     try:
         slot.enter()
-        work(open_study(pool.reference), slot.device, stop, seed, pool.train)
+        work(open_study(pool.reference), slot.device, stop, pool.train)
     except GrowsearchError as error:
         problems.send(str(error))
         raise SystemExit(3) from error

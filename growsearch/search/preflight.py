@@ -100,9 +100,11 @@ def _require_measures(config: RunConfig, search: SearchConfig) -> None:
     missing = [measure for measure in dict.fromkeys(wanted) if measure in absent]
     if missing:
         why = "has no validation split" if data.validation is None else "has no classes"
+        other = "train_loss" if "validation_loss" in absent else "validation_loss"
+        held = ", or hold data back with data.validation" if "validation" in config.data else ""
         raise InputError(
             f"search: data {data.name!r} {why}, so there is no {' nor '.join(missing)}: choose another objective, "
-            "such as {minimize: validation_loss}, or hold data back with data.validation"
+            f"such as search.objectives: [{{minimize: {other}}}]{held}"
         )
 
 

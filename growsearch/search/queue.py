@@ -9,9 +9,9 @@ import optuna
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
-from growsearch.search.leases import LEASE, queue_orphans
+from growsearch.search.leases import queue_orphans
 from growsearch.search.space import parameters_of
-from growsearch.search.study import Study, counts
+from growsearch.search.study import LEASE, ORDINAL, Study, counts
 
 Baselines = Mapping[str, Mapping[str, Any]]
 
@@ -19,8 +19,8 @@ Baselines = Mapping[str, Mapping[str, Any]]
 def fill(study: Study, trials: int, baselines: Baselines) -> None:
     """See to it that the study will have so many trials, finished ones included, the baselines first.
 
-    A baseline that the space holds is a point of it; one that it does not hold has no parameters, so that no sampler
-    learns from it. Fewer trials than there are: none is begun any more.
+    A baseline that the space holds is a point of it, one that it does not hold has no parameters; samplers see
+    neither. Fewer trials than there are: none is begun any more.
     """
     with locked(study.claims):
         study.want(trials)
@@ -46,22 +46,30 @@ def take(study: Study, worker: str) -> int | None:
                 continue
             queued = [trial for trial in trials if trial.state == TrialState.WAITING]
             if not queued:
-                return _begin(study, worker) if sum(map(counts, trials)) < study.wanted else None
+                return None if _is_full(study, trials) else _begin(study, trials, worker)
             first = min(queued, key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number))
+            study.storage.set_trial_user_attr(first._trial_id, LEASE, {"worker": worker, "beat": 0})
             if study.storage.set_trial_state_values(first._trial_id, TrialState.RUNNING):
                 return first._trial_id
 
 
-def _begin(study: Study, worker: str) -> int:
+def _is_full(study: Study, trials: Sequence[FrozenTrial]) -> bool:
+    """Whether no more trials are to be begun."""
+    return sum(map(counts, trials)) >= study.wanted or study.plan.exhausted_by(trials)
+
+
+def _begin(study: Study, trials: Sequence[FrozenTrial], worker: str) -> int:
     """A new trial, which is its worker's from the beginning."""
-    begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={LEASE: {"worker": worker, "beat": 0}})
+    drawn = sum("resume_of" not in trial.user_attrs and "baseline" not in trial.user_attrs for trial in trials)
+    attributes = {LEASE: {"worker": worker, "beat": 0}, ORDINAL: drawn}
+    begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
     return study.storage.create_new_trial(study.id, begun)
 
 
 def is_done(study: Study) -> bool:
     """Whether nothing is left to begin, queued or running."""
     trials = study.trials()
-    return sum(map(counts, trials)) >= study.wanted and all(trial.state.is_finished() for trial in trials)
+    return all(trial.state.is_finished() for trial in trials) and _is_full(study, trials)
 
 
 def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

@@ -25,9 +25,11 @@ from growsearch.runs.lock import held
 from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
 from growsearch.search.device_slots import device_slots
+from growsearch.search.drawing import needs_of
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
 from growsearch.search.preflight import check_space
-from growsearch.search.queue import Baselines, fill, finished, is_done
+from growsearch.search.queue import Baselines, fill
+from growsearch.search.race import is_over
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
@@ -85,12 +87,12 @@ def search(
         fill(study, settings.trials, baselines_of(space, settings))
         write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
-        seed = 1000 * (1000 * settings.seed + len(finished(study.trials())))  # a later start suggests something else
+        tell(True)
         try:
             if len(there) == 1:
-                _work_here(study, str(resolve_device(device)), per_worker, seed, train, tell)
-            elif not is_done(study):
-                run_workers(WorkerPool(reference, there, per_worker, seed, train), study, tell)
+                _work_here(study, str(resolve_device(device)), per_worker, train, tell)
+            elif not is_over(study):
+                run_workers(WorkerPool(reference, there, per_worker, train), study, tell)
         finally:
             results = write_results(study)
             tell(True)
@@ -104,12 +106,15 @@ def settings_of(space: Space) -> SearchConfig:
             f"{space.path}: there is nothing to search: no value is a range; write one, such as "
             "{type: float, low: 1e-3, high: 1.0, log: true}, or train the file with: growsearch run"
         )
-    return space.first().search or SearchConfig()
+    settings = space.first().search or SearchConfig()
+    if (reason := needs_of(settings, _sections(space))) is not None:
+        raise InputError(f"{space.path}: search.sampler: {reason}")
+    return settings
 
 
-def study_plan(space: Space, settings: SearchConfig, most_flops: float) -> Plan:
+def study_plan(space: Space, settings: SearchConfig) -> Plan:
     """What a study of a file has to know."""
-    return Plan(_sections(space), settings, rungs(most_flops), space.allow_import)
+    return Plan(_sections(space), settings, rungs(settings), space.allow_import)
 
 
 def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> float:
@@ -171,16 +176,18 @@ def _open(
     url = storage or (kept.where(folder) if kept else str(folder / JOURNAL))
     study = find_study(open_storage(url), name) if kept or storage or Path(url).exists() else None
     if study is not None:
-        if kept is None and not _same_folder(study.folder, folder):
+        own = url == str(folder / JOURNAL)
+        if not own and study.folder.exists() and not _same_folder(study.folder, folder):
             raise InputError(
                 f"storage {shown(url)} has a study {name!r} already, whose run folder is {study.folder}: go on with it "
                 "there (--out), or give this one another name (--study)"
             )
         study = replace(study, folder=folder)
-        require_same(study, study_plan(space, settings, 0))
-    most = check(space) if study is None else 0
+        require_same(study, study_plan(space, settings))
+    if study is None:
+        check(space)
     stack.enter_context(held(folder))
-    study = study or create_study(open_storage(url), name, study_plan(space, settings, most), folder)
+    study = study or create_study(open_storage(url), name, study_plan(space, settings), folder)
     own = url == str(folder / JOURNAL)
     write_json(folder / SEARCH, asdict(KeptStudy(name, JOURNAL if own else shown(url))))
     text = yaml.safe_dump(
@@ -199,10 +206,10 @@ def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
     return baselines(_sections(space), space.allow_import) if settings.baselines else {}
 
 
-def _work_here(study: Study, device: str, count: int, seed: int, train: Train, tell: Callable[[bool], None]) -> None:
+def _work_here(study: Study, device: str, count: int, train: Train, tell: Callable[[bool], None]) -> None:
     """Be the only worker, with `count` threads; an interrupt ends the trial at its next step, with a checkpoint."""
     with threads(count), _interruptible() as stop:
-        work(study, device, stop, seed, train, lambda: tell(False))
+        work(study, device, stop, train, lambda: tell(False))
         if stop.is_set():
             raise KeyboardInterrupt
 

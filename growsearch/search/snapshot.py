@@ -9,8 +9,7 @@ from typing import Any
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import SearchConfig
-from growsearch.search.leases import LEASE
-from growsearch.search.study import Study, counts
+from growsearch.search.study import LEASE, Study, configuration_of, counts
 
 
 @dataclass(frozen=True)
@@ -46,26 +45,43 @@ class Snapshot:
 def snapshot(study: Study) -> Snapshot:
     """The study as it is now."""
     trials = [trial for trial in study.trials() if counts(trial)]
-    best = best_trials(study.plan.search, trials)
+    best = best_trials(study, trials)
     return Snapshot(study.plan.search, max(study.wanted, len(trials)), tuple(trials), tuple(best))
 
 
-def best_trials(search: SearchConfig, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+def best_trials(study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
     """The best trial that keeps the constraints, or the Pareto front where there are several objectives.
 
-    Of equal ones the first; those that reused another's result are left out.
+    Of equal ones the first. Those that reused another's result are left out, and those from elsewhere of which no run
+    file of this space can be made.
     """
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
-    own = [trial for trial in done if "duplicate_of" not in trial.user_attrs]
-    signs = [1 if direction == "minimize" else -1 for direction, _ in search.aims]
-    costs = {trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in own}
+    own, signs, costs = _own_trials(study, trials)
     if len(signs) == 1:
-        return sorted(own, key=lambda trial: (costs[trial.number], trial.number))[:1]
+        return ranked(study, trials)[:1]
     return [
         trial
         for trial in own
         if not any(_dominates(costs[other.number], costs[trial.number]) for other in own if other is not trial)
     ]
+
+
+def ranked(study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
+    """The trials that may be chosen, the best first by the first objective."""
+    own, _, costs = _own_trials(study, trials)
+    return sorted(own, key=lambda trial: (costs[trial.number], trial.number))
+
+
+def _own_trials(
+    study: Study, trials: Sequence[FrozenTrial]
+) -> tuple[list[FrozenTrial], list[int], dict[int, list[float]]]:
+    """Those that may be chosen, the sign that makes each objective a cost, and the costs by trial."""
+    search = study.plan.search
+    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
+    single = [trial for trial in done if "duplicate_of" not in trial.user_attrs]
+    own = [trial for trial in single if "measures" in trial.user_attrs or configuration_of(study, trial)]
+    signs = [1 if direction == "minimize" else -1 for direction, _ in search.aims]
+    costs = {trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in own}
+    return own, signs, costs
 
 
 def is_feasible(trial: FrozenTrial) -> bool:

@@ -20,12 +20,13 @@ from optuna.distributions import (
 )
 
 from growsearch.config.ranges import KEYED, is_range
+from growsearch.config.space import SEARCHED
 from growsearch.yaml_source import KeyPath
 
-SECTIONS = ("data", "network", "training", "growth", "task")
+SECTIONS = SEARCHED
 
 _Range = Mapping[str, Any]
-_Draw = Callable[[str, BaseDistribution, _Range], Any]
+Draw = Callable[[str, BaseDistribution], Any]
 
 
 class Suggests(Protocol):
@@ -43,7 +44,7 @@ class Suggests(Protocol):
 def suggested(data: Mapping[str, Any], trial: Suggests) -> dict[str, Any]:
     """The plain file that a trial stands for: every range replaced by what the trial draws for it."""
 
-    def draw(name: str, distribution: BaseDistribution, one: _Range) -> Any:
+    def draw(name: str, distribution: BaseDistribution) -> Any:
         if isinstance(distribution, FloatDistribution):
             low, high = distribution.low, distribution.high
             return trial.suggest_float(name, low, high, step=distribution.step, log=distribution.log)
@@ -53,7 +54,23 @@ def suggested(data: Mapping[str, Any], trial: Suggests) -> dict[str, Any]:
         assert isinstance(distribution, CategoricalDistribution)
         return trial.suggest_categorical(name, distribution.choices)
 
-    return _sections(data, draw)
+    return resolved(data, draw)
+
+
+def resolved(data: Mapping[str, Any], draw: Draw) -> dict[str, Any]:
+    """The plain file for which `draw` gives the value of every parameter, by its name, in the order of the file."""
+    return {key: _resolve(data[key], (key,), (key,), draw) for key in SECTIONS if data.get(key) is not None}
+
+
+def plain_of(data: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str, Any]:
+    """The plain file of a point; `LookupError` where the parameters are not those of a point of the space."""
+
+    def draw(name: str, distribution: BaseDistribution) -> Any:
+        if not _contains(distribution, parameters[name]):
+            raise LookupError(name)
+        return parameters[name]
+
+    return resolved(data, draw)
 
 
 def centre(data: Mapping[str, Any], preferred: Mapping[str, str] | None = None) -> dict[str, Any]:
@@ -62,10 +79,10 @@ def centre(data: Mapping[str, Any], preferred: Mapping[str, str] | None = None) 
     `preferred` names other options for some choices, by parameter; a scheduler that grows is preferred to `never`.
     """
 
-    def draw(name: str, distribution: BaseDistribution, one: _Range) -> Any:
+    def draw(name: str, distribution: BaseDistribution) -> Any:
         return _middle(name, distribution, (preferred or {}).get(name))
 
-    return _sections(data, draw)
+    return resolved(data, draw)
 
 
 def parameters_of(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any] | None:
@@ -122,11 +139,7 @@ def _label(value: Any) -> Any:
     return value if value is None or isinstance(value, bool | int | float | str) else json.dumps(value)
 
 
-def _sections(data: Mapping[str, Any], draw: _Draw) -> dict[str, Any]:
-    return {key: _resolve(data[key], (key,), (key,), draw) for key in SECTIONS if data.get(key) is not None}
-
-
-def _resolve(value: Any, path: KeyPath, name: KeyPath, draw: _Draw) -> Any:
+def _resolve(value: Any, path: KeyPath, name: KeyPath, draw: Draw) -> Any:
     """A tree without ranges; `path` is where it stands, `name` also has the options that were chosen on the way."""
     if not is_range(value):
         if isinstance(value, Mapping):
@@ -134,7 +147,7 @@ def _resolve(value: Any, path: KeyPath, name: KeyPath, draw: _Draw) -> Any:
         if isinstance(value, list):
             return [_resolve(child, (*path, key), (*name, key), draw) for key, child in enumerate(value)]
         return value
-    drawn = draw(_dotted(name), distribution_of(value), value)
+    drawn = draw(_dotted(name), distribution_of(value))
     if value["type"] != "choice":
         return drawn
     if "values" in value:

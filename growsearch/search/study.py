@@ -6,6 +6,7 @@ import hashlib
 import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -19,22 +20,29 @@ from optuna.trial import FrozenTrial, TrialState
 from growsearch.config import RunConfig, SearchConfig
 from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
-from growsearch.runs.layout import CLAIMS, trial_folder
-from growsearch.search.space import SECTIONS
+from growsearch.runs.layout import CLAIMS, JOURNAL, SEARCH, trial_folder
+from growsearch.runs.reading import read_json
+from growsearch.search.finite import points
+from growsearch.search.space import SECTIONS, plain_of
 from growsearch.search.storage import open_storage, shown
 
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+LEASE = "lease"  # what the worker of a trial said last
+ORDINAL = "ordinal"  # how many trials had been drawn before this one
+RACE = "race"  # which trial a run of the race is of, and its seed
+TRAINS = "trains"  # which configuration a trial is the one to train
 
 
 @dataclass(frozen=True)
 class Plan:
-    """What a study searches: the file's sections with their ranges, its settings, and the rungs (step to FLOPs)."""
+    """What a study searches: the file's sections with their ranges, its settings, and the rungs (step to share of a
+    trial's own schedule)."""
 
     data: dict[str, Any]
     search: SearchConfig
-    rungs: dict[int, int]
+    rungs: dict[int, float]
     allow_import: bool = False
 
     def to_json(self) -> dict[str, Any]:
@@ -42,7 +50,7 @@ class Plan:
         return {
             "data": {key: self.data[key] for key in SECTIONS if self.data.get(key) is not None},
             "search": self.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
-            "rungs": [[step, flops] for step, flops in self.rungs.items()],
+            "rungs": [[step, share] for step, share in self.rungs.items()],
             "allow_import": self.allow_import,
         }
 
@@ -50,11 +58,27 @@ class Plan:
     def of(cls, plain: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
         search = SearchConfig.model_validate_json(json.dumps(plain["search"]))
-        return cls(plain["data"], search, {step: flops for step, flops in plain["rungs"]}, plain["allow_import"])
+        return cls(plain["data"], search, {step: share for step, share in plain["rungs"]}, plain["allow_import"])
 
     def config(self, plain: Mapping[str, Any]) -> RunConfig:
         """The checked configuration of one trial, without ranges."""
         return normalized({**plain, "seeds": self.search.seeds}, self.allow_import)
+
+    @cached_property
+    def points(self) -> tuple[tuple[dict[str, Any], str], ...] | None:
+        """All points of a small finite space with the identity of their configurations; None where it is not small."""
+        found = points(self.data)
+        if not found or not found[0]:
+            return None
+        return tuple((point, identity(self.config(plain_of(self.data, point)))) for point in found)
+
+    def exhausted_by(self, trials: Sequence[FrozenTrial]) -> bool:
+        """Whether no configuration of the space is left that none of these trials trains, or may yet turn out to."""
+        if self.points is None:
+            return False
+        tried = {trial.user_attrs.get(TRAINS) for trial in trials}
+        unsettled = sum(not trial.state.is_finished() and TRAINS not in trial.user_attrs for trial in trials)
+        return len({identity for _, identity in self.points} - tried) <= unsettled
 
 
 @dataclass(frozen=True)
@@ -134,12 +158,21 @@ def find_study(storage: BaseStorage, name: str, folder: Path | None = None) -> S
 def open_study(reference: Reference) -> Study:
     """An existing study; `InputError` where there is none."""
     storage = open_storage(reference.storage)
-    study = find_study(storage, reference.name, reference.folder)
+    study = find_study(storage, reference.name, reference.folder or _around(reference))
     if study is None:
         known = [one.study_name for one in storage.get_all_studies()]
         allowed = f"allowed {', '.join(known)}" if known else "it has no studies; growsearch search makes one"
         raise InputError(f"storage {shown(reference.storage)}: there is no study {reference.name!r} ({allowed})")
     return study
+
+
+def _around(reference: Reference) -> Path | None:
+    """The run folder that holds a journal of its own: it may be a copy, and its study names the original."""
+    path = Path(reference.storage)
+    if path.name != JOURNAL or not (path.parent / SEARCH).is_file():
+        return None
+    kept = read_json(path.parent / SEARCH)
+    return path.parent if (kept.get("study"), kept.get("storage")) == (reference.name, JOURNAL) else None
 
 
 def require_same(study: Study, plan: Plan) -> None:
@@ -164,7 +197,15 @@ def _differences(one: Any, other: Any, path: str = "") -> list[str]:
 
 def counts(trial: FrozenTrial) -> bool:
     """Whether a trial is one of those that were asked for: not one that another goes on with."""
-    return trial.state != TrialState.FAIL or "reason" in trial.user_attrs
+    return trial.state != TrialState.FAIL or "reason" in trial.user_attrs or LEASE not in trial.user_attrs
+
+
+def configuration_of(study: Study, trial: FrozenTrial) -> RunConfig | None:
+    """The configuration of a trial that has one, from what the study knows; None where it is not of this space."""
+    try:
+        return study.plan.config(trial.user_attrs.get("plain") or plain_of(study.plan.data, trial.params))
+    except (LookupError, InputError):
+        return None
 
 
 def identity(config: RunConfig) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any
 
 import optuna
@@ -25,12 +26,13 @@ from growsearch.runs.events import Progress, RowDone, RunEvent, RunStarted, Step
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
 from growsearch.runs.records import MetricsRow, RunResult
-from growsearch.search.claims import DIVERGED, claim
+from growsearch.search.claims import DIVERGED, MEMORY, REFUSED, claim
+from growsearch.search.drawing import draw, record, untried
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.patience import StorageLost
-from growsearch.search.space import suggested
-from growsearch.search.study import Study, identity
+from growsearch.search.space import plain_of
+from growsearch.search.study import RACE, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
 
 Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
@@ -38,6 +40,7 @@ Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
 _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _LITTLE = 1 << 20  # bytes
+_DRAWS = 16  # of a trial, in search of a configuration that was not tried
 
 
 class Lost(Exception):
@@ -80,14 +83,13 @@ class TrialRunner:
         Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
         try:
-            config = self._configuration(trial)
-            original = self._duplicate_of(trial, config, lease)
+            config, original = self._settle(trial, lease)
             if original is None:
                 self._finish(trial, *self._train(trial, config, lease))
             else:
                 _repeat(trial, original)
         except optuna.TrialPruned:
-            _tell(trial, TrialState.PRUNED)
+            self._tell_pruned(trial)
             self._remove_checkpoints(trial)
         except Interrupted:
             self._requeue(trial)
@@ -105,10 +107,32 @@ class TrialRunner:
     def _requeue(self, trial: optuna.Trial) -> None:
         requeue(self.study, self.study.storage.get_trial(trial._trial_id), died=False)
 
-    def _configuration(self, trial: optuna.Trial) -> RunConfig:
-        """The trial's checked configuration, also as a plain run file in its folder."""
-        plain = trial.user_attrs.get("plain") or suggested(self.study.plan.data, trial)
-        config = self.study.plan.config(plain)
+    def _settle(self, trial: optuna.Trial, lease: Lease) -> tuple[RunConfig, FrozenTrial | None]:
+        """Decide what a trial tries, written as a plain run file in its folder.
+
+        What was tried before is drawn again, as long as there is something else. With the finished trial of the same
+        configuration where it has to be a duplicate, None where this one trains.
+        """
+        frozen, plan = self.study.storage.get_trial(trial._trial_id), self.study.plan
+        if "plain" in frozen.user_attrs:
+            config = plan.config(frozen.user_attrs["plain"])
+            if RACE in frozen.user_attrs:
+                return self._written(trial, config), None
+            return self._written(trial, config), self._duplicate_of(trial, config, lease)
+        fixed = bool(frozen.params) or "fixed_params" in frozen.system_attrs
+        parameters = dict(frozen.params)
+        for attempt in range(_DRAWS + 1):
+            if not frozen.params:
+                last = attempt == _DRAWS
+                parameters = (untried(self.study) if last else None) or draw(self.study, frozen, attempt)
+            config = plan.config(plain_of(plan.data, parameters))
+            if fixed or claim(self.study, trial._trial_id, identity(config)) is None:
+                break
+        record(self.study, frozen, parameters)
+        return self._written(trial, config), self._duplicate_of(trial, config, lease)
+
+    def _written(self, trial: optuna.Trial, config: RunConfig) -> RunConfig:
+        """The configuration, which is then also in the trial's folder."""
         folder = self.study.trial_folder(trial.number)
         folder.mkdir(parents=True, exist_ok=True)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
@@ -138,12 +162,24 @@ class TrialRunner:
         self._adopt(trial)
         started = time.perf_counter()
         results: list[RunResult] = []
-        for seed in range(search.seeds):
-            report = Monitor(self, trial, lease, seed)
+        race = trial.user_attrs.get(RACE)
+        for seed in (race["seed"],) if race else range(search.seeds):
+            report = Monitor(self, trial, lease, seed, config.training.flops)
             results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
-            if search.pruned_by == "wilcoxon":
-                report.value(objective_values(search, measured(results[-1:]))[0], seed)
+            if search.pruned_by == "wilcoxon" and not race:
+                report.value(objective_values(search, measured(results[-1:]))[0], seed, last=seed == search.seeds - 1)
         return results, time.perf_counter() - started
+
+    def _tell_pruned(self, trial: optuna.Trial) -> None:
+        """End a pruned trial: its value is the last that was reported, of one compared by seeds the mean of these."""
+        reported = self.study.storage.get_trial(trial._trial_id).intermediate_values
+        if self.study.plan.search.pruned_by != "wilcoxon" or not reported:
+            _tell(trial, TrialState.PRUNED)
+            return
+        if not self.study.storage.set_trial_state_values(
+            trial._trial_id, TrialState.PRUNED, [fmean(reported.values())]
+        ):
+            raise Lost
 
     def _finish(self, trial: optuna.Trial, results: list[RunResult], seconds: float) -> None:
         search = self.study.plan.search
@@ -196,13 +232,27 @@ class TrialRunner:
 class Monitor:
     """Called with the events of a run: reports at rungs, prunes, and stops what is to stop."""
 
-    def __init__(self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int) -> None:
+    def __init__(
+        self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int, flops: float | None = None
+    ) -> None:
+        """Watch the run of a seed.
+
+        Args:
+            runner: of the trial.
+            trial: that is told.
+            lease: that is kept.
+            seed: of the run.
+            flops: that end it; None where steps do.
+        """
+        self._flops = flops
         self._runner, self._trial, self._lease = runner, trial, lease
         plan = runner.study.plan
         self._seed = seed
         lease.note = {"seed": seed, "reached": [seed, 0]}
         self._measure = plan.search.aims[0][1]
-        at_rungs = plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0
+        at_rungs = (
+            plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0 and RACE not in trial.user_attrs
+        )
         done = runner.study.storage.get_trial(trial._trial_id).intermediate_values
         self._reported = set(done)
         self._rungs = plan.rungs if at_rungs else {}
@@ -218,7 +268,11 @@ class Monitor:
                 known = {} if value is None else {self._measure: value}
                 self._note(step=row.step, total_steps=total_steps, reached=[self._seed, row.step], **known)
                 self._lease.got_on()
-                self._at_rung(row)
+                self._at_rung(
+                    row,
+                    total_steps,
+                    last=row.step >= total_steps and self._seed == self._runner.study.plan.search.seeds - 1,
+                )
         self._runner.watch()
         if isinstance(event, StepDone) and self._runner.stop.is_set():  # between steps: a checkpoint can be written
             raise Interrupted
@@ -227,21 +281,26 @@ class Monitor:
         """What the next heartbeat tells beside the worker."""
         self._lease.note = {**self._lease.note, **told}
 
-    def value(self, value: float, step: int) -> None:
-        """Report a value once, and end the trial where the pruner says so; baselines are never ended."""
+    def value(self, value: float, step: int, last: bool) -> None:
+        """Report a value once, and end the trial where the pruner says so.
+
+        Baselines are never ended, and no trial at its `last` step: all that it costs is spent.
+        """
         if step not in self._reported:
             self._reported.add(step)
             self._trial.report(value, step)
-            if "baseline" not in self._trial.user_attrs and self._trial.should_prune():
+            if not last and "baseline" not in self._trial.user_attrs and self._trial.should_prune():
                 raise optuna.TrialPruned
 
-    def _at_rung(self, row: MetricsRow) -> None:
+    def _at_rung(self, row: MetricsRow, total_steps: int, last: bool) -> None:
+        """Report at the first evaluation at or behind a rung; where FLOPs end a trial, they say where it is."""
         value = row.value(self._measure)
         if value is None:
             return
-        for step, flops in self._rungs.items():
-            if row.training_flops >= flops:
-                self.value(value, step)
+        place = row.step / total_steps if self._flops is None else row.training_flops / self._flops
+        for step, share in self._rungs.items():
+            if place >= share:
+                self.value(value, step, last)
 
 
 def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:
@@ -275,9 +334,9 @@ def _why(error: Exception) -> tuple[str, str]:
         return DIVERGED, str(error)
     if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first:
         torch.cuda.empty_cache()
-        return "memory", f"out of memory: {first}"
+        return MEMORY, f"out of memory: {first}"
     if isinstance(error, GrowsearchError):
-        return "refused", str(error)
+        return REFUSED, str(error)
     return "error", f"{type(error).__name__}: {first}"
 
 

@@ -10,7 +10,8 @@ import optuna
 
 from growsearch.search.leases import Lease, Watch, worker_name
 from growsearch.search.queue import is_done, take
-from growsearch.search.samplers import make_pruner, make_sampler
+from growsearch.search.race import begin_race, is_raced, take_run
+from growsearch.search.samplers import make_pruner
 from growsearch.search.study import Study
 from growsearch.search.trial import Train, TrialRunner, train_for_search
 
@@ -22,40 +23,44 @@ def work(
     study: Study,
     device: str,
     stop: threading.Event,
-    seed: int | None = None,
     train: Train = train_for_search,
     watch: Callable[[], None] = lambda: None,
 ) -> None:
-    """Run trials until none is queued or running, or until `stop`.
+    """Run trials until none is queued or running, then runs of the race, or until `stop`.
 
-    While others run the last trials it waits for them: it goes on with one whose worker dies. `seed` is of the
-    sampler; `watch` is called now and then.
+    While others run the last trials it waits for them: it goes on with one whose worker dies.
 
     Args:
         study: with its run folder.
         device: that trials compute on.
         stop: is set when the worker is to end.
-        seed: of the sampler; None: from the clock.
         train: trains one seed.
         watch: is called now and then.
     """
     name, watching = worker_name(), Watch(study)
-    sampler, pruner = make_sampler(study.plan.search, seed), make_pruner(study.plan.search)
-    runner = TrialRunner(study, device, stop, train, watch)
+    pruner = make_pruner(study.plan.search)
+    home, racing = study, False
     pause = _PAUSE
     while not stop.is_set():
         watching.look_now_and_then()
-        trial_id = take(study, name)
+        trial_id = take_run(study, home, name) if racing else take(study, name)
         if trial_id is None:
-            if is_done(study):
+            if not racing and is_done(study):
+                race = begin_race(study)
+                if race is None:
+                    break
+                home, racing, watching = race, True, Watch(race)
+                continue
+            if racing and is_raced(study, home):
                 break
             watch()
             stop.wait(pause)
             pause = min(2 * pause, study.plan.search.lease / _LONGEST)
             continue
         pause = _PAUSE
-        with Lease(study, trial_id, name) as lease, warnings.catch_warnings():
+        with Lease(home, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")
-            runner.run(optuna.Trial(study.optuna(sampler, pruner), trial_id), lease)
+            runner = TrialRunner(home, device, stop, train, watch)
+            runner.run(optuna.Trial(home.optuna(optuna.samplers.RandomSampler(), pruner), trial_id), lease)
         watch()

@@ -16,18 +16,21 @@ import torch
 from torch import nn
 
 from growsearch.errors import GrowsearchError, InputError
-from growsearch.graph import NetworkGraph, trace
+from growsearch.graph import trace
 from growsearch.growth import Report
 from growsearch.growth.policy import Spec
 from growsearch.runs.files import write_json
 from growsearch.surgery import outputs_of, relative_difference
-from growsearch.upscaling.checkpoint import CONFIG, Checkpoint, load_model, quiet_transformers, read_checkpoint
-from growsearch.upscaling.config_sizes import changes, configured, deepen, without_dropout
+from growsearch.upscaling.checkpoint import CONFIG, load_model, quiet_transformers, read_checkpoint
+from growsearch.upscaling.config_sizes import changes, deepen, follow_norms, without_dropout
 from growsearch.upscaling.example import example_of
-from growsearch.upscaling.model import Upscaled, require_possible, upscale_planned
-from growsearch.upscaling.plan import Plan, plan_sizes
+from growsearch.upscaling.fitting import fitted
+from growsearch.upscaling.model import Upscaled, require_any, upscale_planned
 from growsearch.upscaling.wishes import Wishes
 
+_OTHER = (
+    "what was written computes something else in transformers, whose code takes more from a size than its weights tell"
+)
 NEW_PARAMETERS = "new_parameters.json"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude
 _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".ckpt", ".onnx", ".gguf", ".index.json")
@@ -37,8 +40,9 @@ _WEIGHTS = (".safetensors", ".bin", ".pt", ".pth", ".h5", ".msgpack", ".ckpt", "
 class Written:
     """A checkpoint that was written; `difference` is the largest of its outputs from the old one's, relative to these.
 
-    `fields` are those of the configuration that changed, with both values, `parameters` the numbers before and after,
-    `copied` the files that were taken over, `left_out` those of the old folder that were not.
+    `unrounded` is the same before weights were rounded to the number format `dtype`. `fields` are those of the
+    configuration that changed, with both values, `parameters` the numbers before and after, `copied` the files that
+    were taken over, `left_out` those of the old folder that were not.
     """
 
     folder: Path
@@ -46,6 +50,8 @@ class Written:
     fields: dict[str, tuple[Any, Any]]
     parameters: tuple[int, int]
     difference: float
+    unrounded: float
+    dtype: str
     copied: Sequence[str]
     left_out: Sequence[str]
 
@@ -54,21 +60,26 @@ def upscale_folder(
     folder: Path | str,
     out: Path | str,
     wishes: Wishes,
+    how: Spec = "zero",
     how_deep: Spec = "identity_blocks",
     seed: int = 0,
+    float32: bool = False,
     report: Report | None = None,
 ) -> Written:
     """Write the checkpoint in `folder`, with the sizes that are wished for, into the new folder `out`.
 
     What is written is loaded again by `transformers` alone, and its outputs are compared with those of the old one. It
-    has the old one's number format; everything is computed in float32.
+    has the old one's number format; everything is computed in float32. A wider residual stream scales the weights of
+    norms, which a format of fewer digits rounds.
 
     Args:
         folder: of the checkpoint; stays as it is.
         out: does not exist yet.
         wishes: sizes, or multiples.
+        how: the initializer of widths.
         how_deep: the initializer of blocks.
         seed: of what is drawn.
+        float32: write this number format, whatever the old one is.
         report: progress, as in `growsearch.grow`.
 
     Raises:
@@ -76,7 +87,7 @@ def upscale_folder(
         GrowsearchError: what was written computes something else; it was not kept.
     """
     folder, out = Path(folder), Path(out)
-    require_possible(wishes)
+    require_any(wishes)
     checkpoint = read_checkpoint(folder)
     with _workshop(out) as workshop:
         config = without_dropout(checkpoint.config)
@@ -85,45 +96,49 @@ def upscale_folder(
         expected = outputs_of(model, example, False)
         before = _parameters(model)
         graph = trace(model, example)
-        plan = plan_sizes(graph, wishes)
-        final = configured(checkpoint, plan.before, plan.after, _head_size(graph, plan), plan.shapes(model))
-        upscaled = upscale_planned(model, example, plan, how_deep=how_deep, seed=seed, report=report)
+        plan, final = fitted(checkpoint, model, graph, wishes)
+        upscaled = upscale_planned(model, graph, example, plan, how, how_deep, seed, report)
         deepen(final, plan, upscaled.events)
+        follow_norms(checkpoint, final, model, upscaled.events)
         after = _parameters(model)
-        _save(model, final, checkpoint, workshop)
+        unrounded = relative_difference(expected, outputs_of(model, example, False))
+        if upscaled.exact:
+            _require_alike(unrounded, f"the larger network computes something else than {folder}")
+        final.dtype = torch.float32 if float32 else final.dtype or torch.float32
+        rounded = outputs_of(model.to(final.dtype).float(), example, False)
+        _save(model, final, workshop)
         del model
         copied, left_out = _copy_rest(folder, workshop)
         write_json(workshop / NEW_PARAMETERS, {"parameters": upscaled.new_parameters})
-        difference = relative_difference(expected, _outputs_again(workshop, example))
-        if upscaled.exact and not difference <= TOLERANCE:
-            raise GrowsearchError(
-                f"what was written computes something else than {folder} (difference {difference:.2g}, allowed "
-                f"{TOLERANCE:.0e}): it was not kept"
-            )
+        found = _outputs_again(workshop, example)
+        _require_alike(relative_difference(rounded, found), _OTHER)
         os.replace(workshop, out)
-    return Written(out, upscaled, changes(checkpoint.config, final), (before, after), difference, copied, left_out)
+    return Written(
+        folder=out,
+        upscaled=upscaled,
+        fields=changes(checkpoint.config, final),
+        parameters=(before, after),
+        difference=relative_difference(expected, found),
+        unrounded=unrounded,
+        dtype=str(final.dtype).removeprefix("torch."),
+        copied=copied,
+        left_out=left_out,
+    )
+
+
+def _require_alike(difference: float, otherwise: str) -> None:
+    if not difference <= TOLERANCE:
+        raise GrowsearchError(f"{otherwise} (difference {difference:.2g}, allowed {TOLERANCE:.0e}): it was not kept")
 
 
 def _parameters(model: nn.Module) -> int:
     return sum(parameter.numel() for parameter in model.parameters())
 
 
-def _head_size(graph: NetworkGraph, plan: Plan) -> int | None:
-    """Features of a head: what a unit of heads takes of the axis that the output projection reads."""
-    for measured in plan.measured.values():
-        if measured.site.name in plan.channels:
-            for call in measured.site.path:
-                shape = graph.calls[call].shape
-                if graph.calls[call].rule == "attention" and shape is not None:
-                    return shape[-1]
-    return None
-
-
-def _save(model: Any, config: Any, checkpoint: Checkpoint, workshop: Path) -> None:
-    """Write weights and configuration, in the number format of the old ones."""
-    final = copy.deepcopy(config)
-    model.to(final.dtype or torch.float32)
-    model.config = final
+def _save(model: Any, config: Any, workshop: Path) -> None:
+    """Write weights and configuration, in the number format that this says."""
+    model.to(config.dtype)
+    model.config = copy.deepcopy(config)
     with quiet_transformers():
         model.save_pretrained(workshop, safe_serialization=True)
 

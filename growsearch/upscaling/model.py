@@ -8,8 +8,9 @@ from typing import Any
 from torch import nn
 
 from growsearch.errors import GrowthRefused
-from growsearch.graph import trace
-from growsearch.growth import GrowthEvent, Initializer, Report, grow
+from growsearch.graph import NetworkGraph, trace
+from growsearch.growth import GrowthEvent, Initializer, Report
+from growsearch.growth.grow import grow_traced
 from growsearch.growth.policy import Spec, strategy
 from growsearch.upscaling.new_parameters import Old, after, all_old, count_new, described
 from growsearch.upscaling.plan import Plan, plan_sizes
@@ -18,9 +19,10 @@ from growsearch.upscaling.wishes import Wish, Wishes
 
 @dataclass(frozen=True)
 class Upscaled:
-    """`before` and `after` are the sizes by axis (`depth`, `heads`, `mlp`), `events` the growths in their order.
+    """`before` and `after` are the sizes by axis: `depth`, `residual`, `heads`, `mlp`.
 
-    `exact` tells whether they keep the function. `old` is the record of what was there before.
+    `events` are the growths in their order. `exact` tells whether they keep the function. `old` is the record of what
+    was there before.
     """
 
     before: dict[str, int]
@@ -48,6 +50,7 @@ def upscale(
     heads: Wish | None = None,
     mlp: Wish | None = None,
     residual: Wish | None = None,
+    round_to: int = 1,
     how: Spec = "zero",
     how_deep: Spec = "identity_blocks",
     seed: int = 0,
@@ -57,8 +60,9 @@ def upscale(
 
     Whole numbers are sizes, others are multiples of what there is.
     `heads` and `mlp` are those of every block: heads of queries (with heads of keys and values in whole groups), and
-    hidden features of the MLPs. New ones start with zero outgoing weights, and so do copies of blocks, spread evenly:
-    the outputs stay as they are.
+    hidden features of the MLPs. New ones start with zero outgoing weights, and so do copies of blocks, spread evenly.
+    New features of the residual stream are 0 behind every normalisation at first, which changes its weight and eps for
+    that: the outputs stay as they are.
 
     Args:
         model: any module that `growsearch.trace` follows; blocks are numbered modules, as in `blocks.0`.
@@ -67,7 +71,8 @@ def upscale(
         heads: heads of attention.
         mlp: hidden features of the MLPs.
         residual: features of the residual stream.
-        how: the initializer of heads and MLPs.
+        round_to: `mlp` and `residual` become the nearest multiple of it.
+        how: the initializer of heads, MLPs and the residual stream.
         how_deep: the initializer of blocks; with `stack` the outputs change.
         seed: of what is drawn.
         report: progress, as in `growsearch.grow`.
@@ -76,22 +81,21 @@ def upscale(
         GrowthRefused: a size that cannot be reached, or a network without such sites; nothing was changed.
         InputError: no size is given, or one is smaller than it is.
     """
-    wishes = Wishes(depth, heads, mlp, residual)
-    require_possible(wishes)
-    plan = plan_sizes(trace(model, example_inputs), wishes)
-    return upscale_planned(model, example_inputs, plan, how, how_deep, seed, report)
+    wishes = Wishes(depth, heads, mlp, residual, round_to)
+    require_any(wishes)
+    graph = trace(model, example_inputs)
+    return upscale_planned(model, graph, example_inputs, plan_sizes(graph, wishes), how, how_deep, seed, report)
 
 
-def require_possible(wishes: Wishes) -> None:
-    """Raise `GrowthRefused` unless something is wished for, and all of it can be had."""
+def require_any(wishes: Wishes) -> None:
+    """Raise `GrowthRefused` unless something is wished for."""
     if not wishes.given:
         raise GrowthRefused("nothing to upscale: give at least one of depth, heads, mlp and residual")
-    if "residual" in wishes.given:
-        raise GrowthRefused("residual: not yet: depth, heads and mlp can be upscaled today; leave residual out")
 
 
 def upscale_planned(
     model: nn.Module,
+    graph: NetworkGraph,
     example_inputs: Any,
     plan: Plan,
     how: Spec = "zero",
@@ -103,9 +107,10 @@ def upscale_planned(
 
     Args:
         model: that the plan was made for.
+        graph: of the model.
         example_inputs: as for `upscale`.
         plan: what to add where.
-        how: the initializer of heads and MLPs.
+        how: the initializer of heads, MLPs and the residual stream.
         how_deep: the initializer of blocks.
         seed: of what is drawn.
         report: progress, as in `growsearch.grow`.
@@ -116,7 +121,7 @@ def upscale_planned(
     for units, given in ((plan.channels, how), (plan.blocks, how_deep)):
         if units:
             initializer = strategy(Initializer, "how", given)  # type: ignore[type-abstract]  # only used for isinstance
-            event = grow(model, example_inputs, units, initializer, seed=seed, report=report)
+            event, graph = grow_traced(model, graph, example_inputs, units, initializer, seed=seed, report=report)
             old = after(old, event.edits)
             events.append(event)
             exact = exact and initializer.exact

@@ -1,4 +1,4 @@
-"""Which sites of a transformer are its MLPs, and which its heads."""
+"""Which sites of a transformer are its MLPs, which its heads, and which its residual stream."""
 
 from __future__ import annotations
 
@@ -14,14 +14,14 @@ _MIXING = ("attention", "matmul")
 
 @dataclass(frozen=True)
 class Measured:
-    """A site whose size is counted in something else than units: `per_unit` heads, or hidden features, a unit."""
+    """A site whose size is counted in something else than units: `per_unit` heads, or features, a unit."""
 
     site: Site
     per_unit: int
 
     @property
     def size(self) -> int:
-        """Heads, or hidden features."""
+        """Heads, or features."""
         return self.site.units * self.per_unit
 
     def channels(self, size: int) -> int:
@@ -31,19 +31,32 @@ class Measured:
 
 @dataclass(frozen=True)
 class Roles:
-    """Sites inside the blocks that can grow exactly, by role; `frozen` those that cannot, and why, the heads first."""
+    """Sites that can grow exactly, by role: `mlp` and `heads` inside the blocks, `residual` what blocks add to.
+
+    `frozen` are those inside the blocks that cannot, and why, the heads first; `no_residual` those that blocks add to.
+    """
 
     mlp: dict[str, Measured]
     heads: dict[str, Measured]
+    residual: dict[str, Measured]
     frozen: dict[str, str]
+    no_residual: dict[str, str]
 
 
 def roles_of(graph: NetworkGraph) -> Roles:
     """Return the roles of the sites in `graph`. A block is a numbered module, as in `blocks.0`."""
     mlp: dict[str, Measured] = {}
     heads: dict[str, Measured] = {}
+    residual: dict[str, Measured] = {}
     frozen: dict[str, str] = {}
+    no_residual: dict[str, str] = {}
     for name, site in graph.sites.items():
+        if _crosses(site) and any(graph.calls[call].rule == "add" for call in site.path):
+            if site.kind == "exact":
+                residual[name] = Measured(site, site.granularity)
+            else:
+                no_residual[name] = site.reason
+            continue
         if _NUMBERED.match(name) is None:
             continue
         if site.kind != "exact":
@@ -54,7 +67,13 @@ def roles_of(graph: NetworkGraph) -> Roles:
             heads[name] = Measured(site, attended)
         elif not any(graph.calls[call].rule in _MIXING for call in site.path):
             mlp[name] = Measured(site, _taken_in(site))
-    return Roles(mlp, heads, frozen)
+    return Roles(mlp, heads, residual, frozen, no_residual)
+
+
+def _crosses(site: Site) -> bool:
+    """Whether tensors inside a block and tensors outside of it have the site's channels."""
+    places = {match.group() if (match := _NUMBERED.match(use.tensor)) else "" for use in site.axes}
+    return len(places) > 1
 
 
 def _heads_per_unit(graph: NetworkGraph, site: Site) -> int:

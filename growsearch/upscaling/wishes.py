@@ -12,17 +12,28 @@ Wish = int | float
 
 @dataclass(frozen=True)
 class Wishes:
-    """What is wished for each axis of a transformer; None: as it is."""
+    """What is wished for each axis of a transformer; None: as it is.
+
+    `mlp` and `residual` become the nearest multiple of `round_to`. Raises `InputError` where that is below 1.
+    """
 
     depth: Wish | None = None
     heads: Wish | None = None
     mlp: Wish | None = None
     residual: Wish | None = None
+    round_to: int = 1
+
+    def __post_init__(self) -> None:
+        if type(self.round_to) is not int or self.round_to < 1:
+            raise InputError(
+                f"round_to: {self.round_to!r} is not allowed: give a whole number of at least 1, such as 64"
+            )
 
     @property
     def given(self) -> dict[str, Wish]:
         """Those that are given, by name."""
-        return {name: wish for name, wish in vars(self).items() if wish is not None}
+        wishes = {name: wish for name, wish in vars(self).items() if name != "round_to"}
+        return {name: wish for name, wish in wishes.items() if wish is not None}
 
 
 def parse_size(text: str, option: str) -> Wish:
@@ -39,15 +50,23 @@ def parse_size(text: str, option: str) -> Wish:
         ) from None
 
 
-def reached(now: int, wish: Wish, what: str) -> int:
-    """Return the size that `wish` means where there are `now`.
+def reached(now: int, wish: Wish, what: str, multiple: int = 1) -> int:
+    """Return the size that `wish` means where there are `now`: the nearest `multiple`, unless that is 1.
 
     Raises `InputError` where that is no whole number, or smaller than it is.
+
+    Args:
+        now: the size that there is.
+        wish: a size, or a multiple of `now`.
+        what: is meant, for messages.
+        multiple: of which a size is to be one.
     """
     if isinstance(wish, bool) or not wish > 0:
         raise InputError(f"{what}: {wish!r} is no size: give a whole number, or a multiple such as 1.5")
     exact = now * wish if isinstance(wish, float) else wish
     size = round(exact)
+    if multiple > 1 and exact >= now:
+        return max(int(exact / multiple + 0.5), -(-now // multiple)) * multiple
     if abs(exact - size) > 1e-6 * now:
         low = int(exact)
         near = f"{low} or {low + 1}" if low >= now else f"{low + 1}"

@@ -137,4 +137,4 @@ def test_a_range_in_a_policy_replaces_the_files_range(write: Write) -> None:
         load_space(path)
 
     [line] = str(caught.value).splitlines()
-    assert line.startswith(f"{path}:16:57: policies.a.training.optimizer.lr.low: must be greater than 0 (found 0)")
+    assert line.startswith(f"{path}:16:57: policies.a.training.optimizer.lr.low: must be greater than 0 (found 0.0)")

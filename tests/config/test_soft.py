@@ -33,7 +33,7 @@ def test_growth_in_events_beside_it_is_refused(write: Write, other: str) -> None
     assert all("growth.soft lets gradient descent choose the sizes" in line for line in lines) and lines
 
 
-@pytest.mark.parametrize("key", ["budget: {width: 2.0}", "amount: 0.5"])
+@pytest.mark.parametrize("key", ["budget: {width: 2.0}", "amount: 0.5", "round_to: 8"])
 def test_a_budget_beside_it_is_refused(write: Write, key: str) -> None:
     [line] = problems_of(write(HEAD + f"growth: {{soft: size_gate, {key}}}\n"))
 

@@ -16,6 +16,14 @@ def test_an_event_says_what_it_did_to_the_network() -> None:
     assert event_words(replace(line, active_before=400, active_after=900)).endswith("(400 to 900 active parameters)")
 
 
+def test_blocks_and_layers_are_named_as_such() -> None:
+    kinds = {"blocks": "blocks", "conv1": "layers", "conv2": "layers"}
+    assert change_words({"blocks": 2}, {}, kinds=kinds) == "+2 blocks at blocks"
+    assert change_words({"blocks": 1}, {}, kinds=kinds) == "+1 block at blocks"
+    words = change_words({"fc1": 3, "conv1": 1, "conv2": 1}, {}, kinds=kinds)
+    assert words == "+3 units in fc1, +1 layer at conv1, +1 at conv2"
+
+
 def test_an_event_that_was_rolled_back_says_why() -> None:
     assert event_words(replace(GROWN, refused="it would change the outputs")) == (
         "growth refused: it would change the outputs"

@@ -20,7 +20,7 @@ from tests.runs.examples import GROWN, RESULT, ROW
 LATER_IN_RESULTS = ("samples", "active_parameters", "flops", "growth_flops", "budget_full", "cuda_graph")
 LATER_IN_EVENTS = (
     *("removed", "gradient_ratio", "regrown", "pruned", "active_before", "active_after"),
-    *("refused", "left_out", "growth_flops", "widths_before"),
+    *("refused", "left_out", "growth_flops", "kinds", "widths_before"),
 )
 
 

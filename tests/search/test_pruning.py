@@ -1,4 +1,4 @@
-"""Trials end early at rungs of training FLOPs, or seed by seed."""
+"""Trials end early at rungs of their own schedules, or seed by seed."""
 
 from __future__ import annotations
 
@@ -25,50 +25,62 @@ from tests.search.stub import row_of
 
 def study_of(folder: Path, **settings: Any) -> Study:
     search = SearchConfig(**settings)
-    return create_study(open_storage(str(folder / "journal")), "s", Plan({}, search, rungs(900)), folder)
+    return create_study(open_storage(str(folder / "journal")), "s", Plan({}, search, rungs(search)), folder)
 
 
-def rows(study: Study, values: Sequence[float], flops: Sequence[int], baseline: bool = False) -> optuna.Trial:
-    """A new trial that has had these rows."""
+def rows(study: Study, values: Sequence[float], steps: Sequence[int], baseline: bool = False) -> optuna.Trial:
+    """A new trial that has had rows at these of 1,000 steps, at FLOPs of its own."""
     fill(study, len(study.trials()) + 1, {"small": {}} if baseline else {})
     number = take(study, "here:1:a")
     assert number is not None
     trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
     runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
     monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0)
-    for value, used in zip(values, flops, strict=True):
-        monitor(RowDone(row_of(step=1, flops=used, accuracy=value), total_steps=10))
+    for value, step in zip(values, steps, strict=True):
+        flops = step * (1 + len(study.trials()))
+        monitor(RowDone(row_of(step=step, flops=flops, accuracy=value), total_steps=1000))
     return trial
 
 
-def test_rungs_are_shares_of_the_most_expensive_trial() -> None:
-    assert rungs(900) == {1: 100, 3: 300}
-
-
 def test_a_value_is_reported_at_the_first_row_past_a_rung(tmp_path: Path) -> None:
-    trial = rows(study_of(tmp_path), [0.1, 0.2, 0.3, 0.4, 0.5], [90, 110, 120, 310, 900])
+    trial = rows(study_of(tmp_path, pruner="hyperband"), [0.1, 0.2, 0.3, 0.4, 0.5], [190, 210, 220, 610, 900])
 
-    assert trial.storage.get_trial(trial._trial_id).intermediate_values == {1: 0.2, 3: 0.4}
+    assert trial.storage.get_trial(trial._trial_id).intermediate_values == pytest.approx({1: 0.8, 3: 0.6})
 
 
 def test_a_row_that_passes_two_rungs_counts_for_both(tmp_path: Path) -> None:
-    trial = rows(study_of(tmp_path), [0.2], [400])
+    trial = rows(study_of(tmp_path, pruner="hyperband"), [0.2], [700])
 
-    assert trial.storage.get_trial(trial._trial_id).intermediate_values == {1: 0.2, 3: 0.2}
+    assert trial.storage.get_trial(trial._trial_id).intermediate_values == pytest.approx({1: 0.8, 3: 0.8})
+
+
+def test_where_flops_end_a_trial_they_say_where_it_is(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    fill(study, 1, {})
+    number = take(study, "here:1:a")
+    assert number is not None
+    trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
+    runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
+    monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0, 1000.0)
+
+    for step, flops in ((900, 190), (910, 210)):  # most of its steps were cheap, before it grew
+        monitor(RowDone(row_of(step=step, flops=flops, accuracy=flops / 1000), total_steps=1000))
+
+    assert study.storage.get_trial(number).intermediate_values == pytest.approx({1: 0.79})
 
 
 @pytest.mark.parametrize("pruner", ["asha", "hyperband", "median"])
-def test_trials_that_have_used_as_much_are_compared_whatever_their_step(tmp_path: Path, pruner: str) -> None:
+def test_trials_are_compared_at_the_same_place_of_their_schedules(tmp_path: Path, pruner: str) -> None:
     study = study_of(tmp_path, pruner=pruner)
     for _ in range(9):
-        good = rows(study, [0.8, 0.9], [100, 300])
+        good = rows(study, [0.8, 0.9], [200, 600])
         good.study.tell(good, 0.9)
 
     pruned = 0
     for _ in range(6):
         with pytest.raises(optuna.TrialPruned) if pruner != "hyperband" else _either():
             pruned += 1
-            rows(study, [0.1, 0.1], [150, 350])
+            rows(study, [0.1, 0.1], [250, 650])
             pruned -= 1
     assert pruned
 
@@ -85,10 +97,10 @@ class _either:
 def test_baselines_are_never_pruned(tmp_path: Path) -> None:
     study = study_of(tmp_path)
     for _ in range(4):
-        good = rows(study, [0.8, 0.9], [100, 300])
+        good = rows(study, [0.8, 0.9], [200, 600])
         good.study.tell(good, 0.9)
 
-    rows(study, [0.1, 0.1], [100, 300], baseline=True)
+    rows(study, [0.1, 0.1], [200, 600], baseline=True)
 
 
 def test_pruned_trials_are_recorded_and_leave_no_checkpoint(run_stub: RunStub, tmp_path: Path) -> None:
@@ -120,7 +132,10 @@ def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStu
     ("settings", "words"),
     [
         ("{pruner: wilcoxon}", "wilcoxon compares trials seed by seed, and needs at least 5 seeds (found seeds 1)"),
-        ("{sampler: tpes}", "unknown value (found \"tpes\"; allowed tpe, random, nsga2, gp; did you mean 'tpe'?)"),
+        (
+            "{sampler: tpes}",
+            "unknown value (found \"tpes\"; allowed tpe, random, nsga2, gp, cmaes, qmc, grid; did you mean 'tpe'?)",
+        ),
         ("{pruner: asha, objectives: [{minimize: parameters}]}", "asha needs an objective that is measured while"),
         (
             "{pruner: median, objectives: [{minimize: parameters}, {maximize: validation_accuracy}]}",

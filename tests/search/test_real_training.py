@@ -41,7 +41,7 @@ def test_a_search_ends_in_results_a_report_and_a_file_that_repeats_its_best_tria
     [best] = results["best"]
     trial = run / "trials" / str(best) / "seed-0"
     assert json.loads((trial / "result.json").read_text())["test_loss"] is None  # the test set is not read
-    assert "History of validation_accuracy" in (run / "report.html").read_text()
+    assert "History of validation_loss" in (run / "report.html").read_text()
 
     with threads(core_count()):  # as the search had, and a command has; these tests have one
         repeated = growsearch("run", run / "best.yaml", "--out", tmp_path / "again", "--workers", 1, "--quiet")
@@ -51,7 +51,7 @@ def test_a_search_ends_in_results_a_report_and_a_file_that_repeats_its_best_tria
     assert (again / "model.safetensors").read_bytes() == (trial / "model.safetensors").read_bytes()
     rows, same = read_lines(trial / "metrics.jsonl"), read_lines(again / "metrics.jsonl")
     assert [{**row, "seconds": 0} for row in rows] == [{**row, "seconds": 0} for row in same]
-    assert results["trials"][best]["values"] == [rows[-1]["validation_accuracy"]]
+    assert results["trials"][best]["values"] == [rows[-1]["validation_loss"]]
 
 
 def test_a_search_is_continued_by_resume_and_by_the_same_command(
@@ -117,7 +117,7 @@ def test_a_dry_run_for_people(growsearch: Run, file: Path, monkeypatch: pytest.M
 
     result = growsearch("search", file, "--dry-run")
 
-    assert "8 trials to maximize validation_accuracy; sampler tpe, pruner none; about 5 s a trial" in " ".join(
+    assert "8 trials to minimize validation_loss; sampler tpe, pruner none; about 5 s a trial" in " ".join(
         result.stdout.split()
     )
 

@@ -34,6 +34,14 @@ def test_a_network_learns(student: Make, tmp_path: Path) -> None:
     assert kinds == [RunStarted, RowDone, RowDone, RowDone, RunFinished]
 
 
+def test_a_files_widths_are_rounded_to_its_multiple(student: Make, tmp_path: Path) -> None:
+    growth = {"when": {"interval": {"every": 4}}, "how": {"zero": {}}, "budget": {"width": 4.0}, "round_to": 5}
+
+    result = run_one(student(growth=growth), 0, tmp_path)
+
+    assert result.parameters == (4 + 3) * 10  # the last multiple of 5 below 4 x 3
+
+
 def test_rows_follow_the_evaluation_interval_and_the_end(student: Make, tmp_path: Path) -> None:
     # 50 samples in batches of 20 are 3 steps an epoch.
     training = {"steps": 20, "batch_size": 20, "optimizer": SGD, "evaluate_every": 2}

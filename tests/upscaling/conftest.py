@@ -31,6 +31,7 @@ KINDS: dict[str, tuple[str, str, dict[str, Any]]] = {
     "gpt2": ("GPT2LMHeadModel", "GPT2Config", GPT),
     "llama": ("LlamaForCausalLM", "LlamaConfig", {**GROUPED, "attention_dropout": 0.1}),
     "qwen2": ("Qwen2ForCausalLM", "Qwen2Config", {**GROUPED, "tie_word_embeddings": True}),
+    "qwen3": ("Qwen3ForCausalLM", "Qwen3Config", {**GROUPED, "head_dim": 4}),
     "bert": ("BertForMaskedLM", "BertConfig", TEXT),
     "vit": ("ViTForImageClassification", "ViTConfig", {**BASE, "image_size": 8, "patch_size": 2, "num_channels": 1}),
 }

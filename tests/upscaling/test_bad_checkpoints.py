@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 from typer.testing import CliRunner
 
 from growsearch.cli import app
@@ -105,6 +106,20 @@ def test_an_older_file_that_is_no_checkpoint(checkpoint: Make) -> None:
     assert "the weights cannot be read" in refused(folder)
 
 
+def test_every_option_reaches_the_network(checkpoint: Make, tmp_path: Path) -> None:
+    folder = checkpoint("llama", torch.bfloat16)
+    options = ["--residual", "1.4", "--mlp", "1.5", "--heads", "6", "--round-to", "12", "--how", "copy_width"]
+
+    told = run(folder, "--out", tmp_path / "first", *options)
+    document = json.loads(run(folder, "--out", tmp_path / "second", *options, "--float32", "--json").stdout)
+
+    assert "before weights were rounded to bfloat16:" in " ".join(told.stdout.split())
+    assert document["sizes"] == {"depth": [2, 2], "residual": [16, 24], "heads": [4, 6], "mlp": [24, 36]}
+    assert document["dtype"] == "float32" and document["difference"] <= 1e-5
+    content = json.loads((tmp_path / "second" / "config.json").read_text())
+    assert (content["hidden_size"], content["num_key_value_heads"]) == (24, 3)
+
+
 def test_an_encoder_with_a_decoder_is_refused(checkpoint: Make, tmp_path: Path) -> None:
     folder = checkpoint("llama")
     (folder / "config.json").write_text(json.dumps({"model_type": "t5", "architectures": ["T5Model"]}))
@@ -140,4 +155,5 @@ def test_the_command_tells_what_it_did(checkpoint: Make, tmp_path: Path) -> None
         assert part in table.stdout
     assert document["sizes"]["mlp"] == [24, 48] and document["exact"] and document["difference"] <= 1e-5
     assert document["config"] == {"intermediate_size": [24, 48]}
+    assert document["dtype"] == "float32" and document["unrounded"] <= 1e-5
     assert document["copied"] == ["generation_config.json", "tokenizer.json"]

@@ -37,12 +37,43 @@ def test_heads_and_mlps_reach_their_sizes_and_the_function_stays(network: Networ
 
     found = growsearch.upscale(model, inputs, heads=2.0, mlp=40)
 
-    assert found.before == {"depth": 2, "heads": 4, "mlp": 32}
-    assert found.after == {"depth": 2, "heads": 8, "mlp": 40}
+    assert found.before == {"depth": 2, "residual": 16, "heads": 4, "mlp": 32}
+    assert found.after == {"depth": 2, "residual": 16, "heads": 8, "mlp": 40}
     for name, rows in (("attention.query", 8 * 4), ("mlp.up", 40)):
         assert [model.get_parameter(f"blocks.{block}.{name}.weight").shape[0] for block in (0, 1)] == [rows, rows]
     assert found.exact
     assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+
+
+@pytest.mark.parametrize("how", ["zero", "copy_width"])
+@pytest.mark.parametrize("network", NETWORKS, ids=repr)
+def test_the_residual_stream_grows_together_with_all_else(network: Network, how: str) -> None:
+    model, inputs = drawn(network)
+    before = model(inputs)
+
+    found = growsearch.upscale(model, inputs, residual=40, heads=8, mlp=40, how=how)
+
+    assert found.exact and found.after == {"depth": 2, "residual": 40, "heads": 8, "mlp": 40}
+    assert model.get_parameter("blocks.1.mlp.up.weight").shape == (40, 40)
+    assert torch.allclose(model(inputs), before, rtol=1e-12, atol=1e-12)
+    with torch.no_grad():  # negative control: what writes to the stream is not free
+        model.get_parameter("blocks.1.mlp.down.weight")[-1] += 1.0
+    assert not torch.allclose(model(inputs), before, rtol=1e-3)
+
+
+def test_a_network_without_blocks_that_add_to_one_stream_is_told_so() -> None:
+    model = nn.Sequential(nn.Linear(4, 6), nn.ReLU(), nn.Linear(6, 2))
+    with pytest.raises(GrowthRefused, match="residual: this network has none: no layers of several blocks"):
+        growsearch.upscale(model, torch.randn(2, 4), residual=8)
+
+
+def test_sizes_of_the_mlp_and_the_stream_become_multiples() -> None:
+    model, inputs = drawn(NETWORKS[2])
+    found = growsearch.upscale(model, inputs, residual=1.1, mlp=33, round_to=12)
+    assert found.after == {"depth": 2, "residual": 24, "heads": 4, "mlp": 36}
+    for wrong in (0, 2.0, True):
+        with pytest.raises(InputError, match="round_to: .* is not allowed: give a whole number of at least 1"):
+            growsearch.upscale(model, inputs, mlp=2.0, round_to=wrong)
 
 
 @pytest.mark.parametrize("network", NETWORKS[1:], ids=repr)

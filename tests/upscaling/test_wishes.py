@@ -26,6 +26,13 @@ def test_sizes_are_reached(now: int, wish: Wish, size: int) -> None:
 
 
 @pytest.mark.parametrize(
+    ("wish", "size"), [(1.5, 12), (1.2, 8), (10, 12), (9, 8), (1.0, 8), (7, 8), (14, 16), (2.1, 16)]
+)
+def test_sizes_become_the_nearest_multiple_that_there_is_room_for(wish: Wish, size: int) -> None:
+    assert reached(7, wish, "mlp", 4) == size
+
+
+@pytest.mark.parametrize(
     ("wish", "message"),
     [
         (1.5, "mlp: 1.5 times 7 is 10.5, which cannot be reached: choose 10 or 11"),
@@ -43,4 +50,4 @@ def test_what_cannot_be_reached_is_told_what_can(wish: Wish, message: str) -> No
 
 def test_wishes_are_those_that_are_given() -> None:
     assert Wishes(mlp=1.5, heads=8).given == {"heads": 8, "mlp": 1.5}
-    assert Wishes().given == {}
+    assert Wishes(round_to=8).given == {}

@@ -1,0 +1,179 @@
+"""Which configuration a new trial tries."""
+
+from __future__ import annotations
+
+import hashlib
+import math
+import random
+import warnings
+from collections.abc import Mapping
+from functools import cache
+from importlib.util import find_spec
+from typing import Any
+
+import numpy as np
+import optuna
+from optuna.distributions import (
+    BaseDistribution,
+    CategoricalDistribution,
+    FloatDistribution,
+    IntDistribution,
+)
+from optuna.trial import FrozenTrial
+from scipy.stats import qmc
+
+from growsearch.config import SearchConfig
+from growsearch.search.finite import points
+from growsearch.search.known import SamplersStudy
+from growsearch.search.samplers import START, make_sampler
+from growsearch.search.space import distributions, resolved
+from growsearch.search.study import ORDINAL, TRAINS, Study
+
+_SPREAD = 2**10  # points of a quasi-random sequence that are made at once
+
+
+def draw(study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
+    """The parameters that a trial is to have; another `attempt` gives others.
+
+    They depend on the search's seed, on how many trials were drawn before, and on what is known by now, not on the
+    worker. What was enqueued with values for some parameters keeps them.
+    """
+    search, ordinal = study.plan.search, int(trial.user_attrs.get(ORDINAL, trial.number))
+    fixed: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    spread = search.sampler == "qmc" or (ordinal < START and search.sampler in ("tpe", "gp"))
+    if search.sampler == "grid":
+        return _on_grid(study, ordinal + attempt) | dict(fixed)
+    if spread and not attempt:
+        return quasi_random(study.plan.data, search.seed, ordinal, fixed)
+    return _sampled(study, trial, seed_of(search.seed, ordinal, attempt), fixed)
+
+
+def seed_of(*numbers: int) -> int:
+    """A seed of 32 bits, for as many numbers of any size; near ones have seeds that are far from each other."""
+    return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:4], "big")
+
+
+def record(study: Study, trial: FrozenTrial, parameters: Mapping[str, Any]) -> None:
+    """Write the parameters of a trial into the study."""
+    known = distributions(study.plan.data)
+    for name, value in parameters.items():
+        if name not in trial.params:
+            internal = known[name].to_internal_repr(value)
+            study.storage.set_trial_param(trial._trial_id, name, internal, known[name])
+
+
+def quasi_random(
+    data: Mapping[str, Any], seed: int, index: int, fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """Point `index` of a scrambled Sobol' sequence over all parameters of a space (Owen, 1998).
+
+    A parameter of an option that was not chosen uses up its coordinate, so that those chosen stay spread.
+
+    Args:
+        data: the sections with their ranges.
+        seed: of the scrambling.
+        index: of the point, from 0.
+        fixed: values that are not drawn.
+    """
+    known = distributions(data)
+    place = _sobol(len(known), seed_of(seed), index // _SPREAD)[index % _SPREAD]
+    coordinates = dict(zip(known, place, strict=True))
+    found: dict[str, Any] = {}
+
+    def at(name: str, distribution: BaseDistribution) -> Any:
+        given = (fixed or {}).get(name)
+        found[name] = _value(distribution, float(coordinates[name])) if name not in (fixed or {}) else given
+        return found[name]
+
+    resolved(data, at)
+    return found
+
+
+@cache
+def _sobol(dimensions: int, seed: int, block: int) -> np.ndarray[Any, np.dtype[np.float64]]:
+    made = qmc.Sobol(dimensions, scramble=True, rng=np.random.default_rng(seed))
+    if block:
+        made.fast_forward(block * _SPREAD)
+    return np.asarray(made.random(_SPREAD))
+
+
+def _value(distribution: BaseDistribution, share: float) -> Any:
+    """The value of a parameter below which `share` of its range lies."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[min(int(share * len(distribution.choices)), len(distribution.choices) - 1)]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        low, high = low - 0.5, high + 0.5
+    if distribution.log:
+        value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
+    elif step is not None:
+        count = round((high - low) / step) + 1
+        value = low + min(int(share * count), count - 1) * step
+    else:
+        value = low + share * (high - low)
+    value = min(max(value, distribution.low), distribution.high)
+    return round(value) if isinstance(distribution, IntDistribution) else value
+
+
+def _on_grid(study: Study, place: int) -> dict[str, Any]:
+    """A point of a finite space, in an order that the seed shuffles."""
+    found = points(study.plan.data) or []
+    random.Random(seed_of(study.plan.search.seed)).shuffle(found)
+    return found[place % len(found)]
+
+
+def _sampled(study: Study, trial: FrozenTrial, seed: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    """What an Optuna sampler suggests, without writing it into the study."""
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
+        warnings.filterwarnings("ignore", module="optuna")
+        sampler = make_sampler(study.plan.search, seed)
+        known = SamplersStudy(study, sampler)
+        sampler.before_trial(known, trial)
+        space = sampler.infer_relative_search_space(known, trial)
+        together = sampler.sample_relative(known, trial, space)
+        found: dict[str, Any] = {}
+
+        def one(name: str, distribution: BaseDistribution) -> Any:
+            if name in fixed:
+                found[name] = fixed[name]
+            elif distribution.single():
+                found[name] = distribution.to_external_repr(_only(distribution))
+            elif name in together:
+                found[name] = together[name]
+            else:
+                found[name] = sampler.sample_independent(known, trial, name, distribution)
+            return found[name]
+
+        resolved(study.plan.data, one)
+        return found
+
+
+def _only(distribution: BaseDistribution) -> float:
+    return 0.0 if isinstance(distribution, CategoricalDistribution) else float(getattr(distribution, "low"))  # noqa: B009
+
+
+def untried(study: Study) -> dict[str, Any] | None:
+    """A point of a finite space whose configuration no trial trains, always the same; None where there is none."""
+    tried = {trial.user_attrs.get(TRAINS) for trial in study.trials()}
+    for point, identity in study.plan.points or ():
+        if identity not in tried:
+            return dict(point)
+    return None
+
+
+def needs_of(search: SearchConfig, data: Mapping[str, Any]) -> str | None:
+    """Why a sampler cannot search a space, and what to do; None where it can."""
+    ranges = distributions(data)
+    if search.sampler == "grid" and points(data) is None:
+        return (
+            "grid needs a space of few points: choices, whole numbers, or a step for every range, 2,000 points at "
+            "most; take qmc, which spreads its trials evenly over any space"
+        )
+    choices = [name for name, one in ranges.items() if isinstance(one, CategoricalDistribution)]
+    if search.sampler == "cmaes" and choices:
+        return f"cmaes searches numbers only, and {choices[0]} is a choice: take tpe or gp, or give it one value"
+    if search.sampler == "cmaes" and find_spec("cmaes") is None:
+        return "cmaes needs the package of that name: pip install cmaes"
+    return None
