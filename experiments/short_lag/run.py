@@ -3,9 +3,10 @@
 OMP_NUM_THREADS=1 uv run python experiments/short_lag/run.py --text tinyshakespeare.txt --images .data/cifar10
 
 For each seed one checkpoint of a small network; from it every operator grows a copy to about the same parameters, which
-trains on over the same batches to the same FLOPs, those of the growth event included. Two tables: a GPT on characters
-(`--text`), and a convolutional network on CIFAR-10 (`--images`, with train/CLASS and test/CLASS). Written to
-results.json after every run; the same command goes on where it was cut off. `summarise.py` prints the tables.
+trains on over the same batches to the same FLOPs, those of the growth event included. Three tables: a GPT on characters
+(`--text`), the same trained further before and after, and a convolutional network on CIFAR-10 (`--images`, with
+train/CLASS and test/CLASS). Written to results.json after every run; the same command goes on where it was cut off.
+`summarise.py` prints the tables.
 """
 
 from __future__ import annotations
@@ -18,7 +19,7 @@ import platform
 import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -31,7 +32,6 @@ from growsearch.networks import build_network
 from growsearch.training.compute import training_flops_per_sample
 
 HERE = Path(__file__).parent
-LAGS = (0, 1, 4, 16, 48)
 SEEDS = 6
 Batch = tuple[Tensor, Tensor]
 
@@ -58,6 +58,7 @@ class Study:
     reference: str
     validation: int  # samples that are held out for the losses
     operators: Mapping[str, Operator]
+    lags: tuple[int, ...] = (1, 4, 16, 48)
 
 
 def of_width(amount: float, sites: tuple[str, ...], hows: Mapping[str, Any]) -> dict[str, Operator]:
@@ -103,6 +104,7 @@ STUDIES = {
         operators=of_width(1.0, ("*",), {**WIDTH, "random_unit": {"random": {"scale": 1.0}}}),
     ),
 }
+STUDIES["text_longer"] = replace(STUDIES["text"], before=600, after=480, lr=1.2e-2, lags=(1, 4, 16, 48, 144))
 
 
 def main() -> None:
@@ -120,6 +122,8 @@ def main() -> None:
         "images": options.images and {"name": "image_folder", "root": str(options.images)},
     }
     loaded = {name: load_data(spec, 0) for name, spec in data.items() if spec}
+    if "text" in loaded:
+        loaded["text_longer"] = loaded["text"]
     for seed in range(options.seeds):  # seed by seed, so that what is there of a run that was cut off is balanced
         for name, found in loaded.items():
             study, own = STUDIES[name], record["runs"].setdefault(name, {})
@@ -217,13 +221,13 @@ def grown(study: Study, start: Training, operator: str, limit: int) -> dict[str,
     before = training.loss()
     grower = training.grow(study.operators[operator])
     per_step = study.batch * training_flops_per_sample(training.model, training.example)
-    steps = max(max(LAGS) + 1, round((limit - grower.flops) / per_step))
+    steps = max(max(study.lags) + 1, round((limit - grower.flops) / per_step))
     lags = {0: training.loss()}
     for step, batch in zip(range(1, steps + 1), training.stream(), strict=False):
         for group in training.optimizer.param_groups:
             group["lr"] = study.lr * min(1.0, 2 * (1 - (step - 1) / steps))
         training.step(batch)
-        if step in LAGS:
+        if step in study.lags:
             lags[step] = training.loss()
     return {
         "before": before,
