@@ -40,7 +40,7 @@ from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
 from growsearch.growth.rounding import first_of
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
-from growsearch.growth.trainable import trainable_parameters
+from growsearch.growth.trainable import require_held, trainable_parameters
 from growsearch.growth.unit_ages import UnitAges
 from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
@@ -81,13 +81,15 @@ class Grower:
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function. Streams under
             layer or RMS normalisation, and sites whose growth changes the function, only where named in full.
         companions: modules of the same architecture that follow, such as an EMA copy.
+        frozen: patterns (as in shells) of parameters of the sites that no optimizer trains, though they require
+            gradients; all others have to be in a given optimizer. Without an optimizer nothing is asked.
         new_units: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
         total_steps, steps_per_epoch: of the training, for schedulers that need them.
         report: called as `report(done, total, what)` by strategies that work for long; by default a line on a terminal,
             nothing elsewhere. None: never.
 
-    Raises `InputError` where the policy, the budget or the patterns do not fit.
+    Raises `InputError` where the policy, the budget, the patterns or the optimizers do not fit.
     """
 
     def __init__(
@@ -106,6 +108,7 @@ class Grower:
         round_to: int = 1,
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
+        frozen: Sequence[str] = (),
         statistics_batches: int = 1,
         new_units: NewUnitSettings | None = None,
         seed: int = 0,
@@ -133,6 +136,7 @@ class Grower:
         """The growth's own source of random numbers."""
         self._state: dict[str, Any] = {}
         self._room.check(self.graph)
+        require_held(model, self._room.tensors(self.graph, model), optimizers_of(optimizer), frozen)
         self._refuse_beforehand(trainable_parameters(model, optimizer))
         self._new_units = new_units or NewUnitSettings()
         self._ages, self._births = UnitAges(self.graph), Births()

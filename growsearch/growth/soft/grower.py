@@ -28,6 +28,7 @@ from growsearch.growth.soft.ports import gate_ports
 from growsearch.growth.soft.sizes import Sizes
 from growsearch.growth.soft.strategy import SoftSize
 from growsearch.growth.step import Names, facts
+from growsearch.growth.trainable import require_held
 from growsearch.surgery import Edit, Offset, Transaction, site_edits
 
 
@@ -45,6 +46,8 @@ class SoftGrower:
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         soft: a size strategy's name, `{name: {parameter: value}}`, or a strategy.
         sites: patterns (as in shells) of the sites whose size is trained; None: all where gates are exact.
+        frozen: patterns of parameters of these sites that no optimizer trains, though they require gradients; all
+            others have to be in a given optimizer.
         seed: of the random numbers of new units and of the controller.
 
     Raises `InputError` where the strategy, the patterns or the optimizer do not fit, and `GrowthRefused`, with the
@@ -59,6 +62,7 @@ class SoftGrower:
         soft: Spec = "size_gate",
         *,
         sites: Sequence[str] | None = None,
+        frozen: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         self.soft = strategy(SoftSize, "soft", soft)  # type: ignore[type-abstract]  # only used for isinstance
@@ -74,6 +78,8 @@ class SoftGrower:
         self.compacted = False
         self.generator = torch.Generator().manual_seed(seed)
         units = {name: self.graph.sites[name].units for name in _soft_sites(model, self.graph, sites)}
+        tensors = set[str]().union(*(self.graph.sites[name].tensors for name in units))
+        require_held(model, tensors, self._optimizers, frozen)
         self.ports = ports_of(self.graph, model, units)
         """By site, where its gates are and where their values enter."""
         self._sizes = self._make_sizes(units)
