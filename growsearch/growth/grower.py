@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -48,6 +49,7 @@ from growsearch.surgery import (
     Deepening,
     Edit,
     Insertion,
+    Transaction,
     apply_edits,
     apply_masks,
     carried_attributes,
@@ -153,7 +155,8 @@ class Grower:
         """Count one optimizer step, and grow if it is time; the event, or None.
 
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
-        where the policy cannot grow this network at all.
+        where the policy cannot grow this network at all. Whatever else is raised, by an objective or an interrupt, has
+        changed nothing, or comes after the growth: then `progress.events` has it, and growing goes on from there.
         """
         self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
@@ -165,8 +168,9 @@ class Grower:
         wait_for_device(self._growing.model)
         started = time.perf_counter()
         meter = FlopMeter()
+        grown, drawn, known = len(self.progress.events), self.generator.get_state(), deepcopy(self._state)
         try:
-            with full_precision(), meter:
+            with torch.set_grad_enabled(torch.is_grad_enabled()), full_precision(), meter:  # the first: left as found
                 context = self.context()
                 if watches:
                     self.progress.report(self.policy.when.look(context))
@@ -175,6 +179,11 @@ class Grower:
                 event = self._grow(context, started)
         except GrowthFailed as error:
             event = refused_event(self.graph, self.policy.names, self.progress.step, str(error), started)
+        except BaseException:
+            if len(self.progress.events) == grown:  # the same step again would do what this one would have done
+                self.generator.set_state(drawn)
+                self._state = known
+            raise
         finally:
             self.seconds += time.perf_counter() - started
             self.flops += meter.flops
@@ -280,10 +289,30 @@ class Grower:
         context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
         model, shapes = self._growing.model, parameter_shapes(self._growing.model)
-        event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
-        self._births.update(shapes, event.edits, model, step)
-        self._account(before, chosen, event.edits)
+
+        def follow(transaction: Transaction, graph: NetworkGraph, event: GrowthEvent) -> None:
+            transaction.on_rollback(self._undo())
+            self.graph = graph
+            self._births.update(shapes, event.edits, model, step)
+            self._account(before, chosen, event.edits)
+
+        event, _ = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh, follow)
         return event
+
+    def _undo(self) -> Callable[[], None]:
+        """What takes back all that an event changes of this object."""
+        graph, insertions, attributes = self.graph, list(self.insertions), dict(self.attributes)
+        events, room = list(self.progress.events), self._room.state_dict()
+        ages, births = self._ages.state_dict(), self._births.state_dict()
+
+        def undo() -> None:
+            self.graph, self.insertions, self.attributes = graph, insertions, attributes
+            self.progress.events = events
+            self._room.load_state_dict(room)
+            self._ages.load_state_dict(ages)
+            self._births.load_state_dict(births)
+
+        return undo
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
