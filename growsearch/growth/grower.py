@@ -18,12 +18,13 @@ from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
+from growsearch.graph.wrapping import unwrapped
 from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.cost import NetworkCost
-from growsearch.growth.device import full_precision, wait_for_device
+from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
@@ -65,7 +66,7 @@ class Grower:
     """Grows a model while it trains: call `step()` after every optimizer step.
 
     Args:
-        model: the module itself; it is changed in place and stays a plain module.
+        model: the module itself, or what `torch.compile` made of it; it is changed in place and stays a plain module.
         optimizer: one or several, whose state follows; the objects stay, so schedulers stay valid.
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         objective: `objective(model, batch) -> loss`, for statistics and for the measured change of the loss.
@@ -118,6 +119,7 @@ class Grower:
         steps_per_epoch: int | None = None,
         report: Report | None = on_terminal,
     ) -> None:
+        model, companions = unwrapped(model), [unwrapped(each) for each in companions]
         self.policy = Policy.of(when, where, how)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
@@ -170,7 +172,7 @@ class Grower:
         meter = FlopMeter()
         grown, drawn, known = len(self.progress.events), self.generator.get_state(), deepcopy(self._state)
         try:
-            with torch.set_grad_enabled(torch.is_grad_enabled()), full_precision(), meter:  # the first: left as found
+            with event_conditions(), meter:
                 context = self.context()
                 if watches:
                     self.progress.report(self.policy.when.look(context))

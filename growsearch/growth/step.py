@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
+from growsearch.graph.wrapping import drop_compiled
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring, StackedBlock
 from growsearch.growth.candidate_edits import planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
@@ -116,6 +117,7 @@ def install(
         )
         if follow is not None:
             follow(transaction, grown.graph, event)
+    drop_compiled()
     # Once what was there before has been let go: the gradients need as much memory as the network.
     ratio = _ratios(growing, grown.graph, added, fresh)
     return replace(event, gradient_ratio=ratio, seconds=time.perf_counter() - started), grown.graph

@@ -14,6 +14,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph.remembered import remembered_sizes
+from growsearch.graph.wrapping import unwrapped
 from growsearch.growth import Grower, SoftGrower
 from growsearch.runs.files import write_atomically
 from growsearch.surgery import rebuild
@@ -57,6 +58,7 @@ def save(
         optimizer: one or several.
         grower: a `Grower` or `SoftGrower`.
     """
+    model = unwrapped(model)
     learned = grower.learned if isinstance(grower, SoftGrower) else None
     content = {
         "format": FORMAT,
@@ -105,6 +107,7 @@ def load(
         if Path(path).is_file():
             raise InputError(f"{path} is a file: give its seed network, growsearch.load(path, model=...)")
         return load_network(path, allow_import)
+    given, model = model, unwrapped(model)
     saved = _read(Path(path))
     optimizers = [] if optimizer is None else _several(optimizer)
     _check(Path(path), saved, optimizers, grower, others)
@@ -125,7 +128,7 @@ def load(
         grower.load_state_dict(saved["grower"]["state"])
     if optimizers:
         restore_rng(saved["rng"], _device(model))
-    return model
+    return given
 
 
 def _several(optimizer: Optimizers) -> list[Optimizer]:

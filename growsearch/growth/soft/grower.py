@@ -16,8 +16,9 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
+from growsearch.graph.wrapping import drop_compiled, unwrapped
 from growsearch.growth.check import both_outputs, output_change, require_preserved
-from growsearch.growth.device import full_precision, wait_for_device
+from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.soft.fresh import fresh_fills
@@ -66,6 +67,7 @@ class SoftGrower:
         seed: int = 0,
     ) -> None:
         self.soft = strategy(SoftSize, "soft", soft)  # type: ignore[type-abstract]  # only used for isinstance
+        model = unwrapped(model)
         self._model, self._example_inputs = model, example_inputs
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
         home = home_of(self._optimizers)
@@ -142,7 +144,7 @@ class SoftGrower:
         wait_for_device(self._model)
         started, old = time.perf_counter(), self.graph
         edits, removed = self._compaction()
-        with full_precision(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
+        with event_conditions(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
             network.apply(edits)
             change = finish(False)
         self.compacted = True
@@ -178,6 +180,7 @@ class SoftGrower:
     def _metered(self, change: Callable[[], GrowthEvent]) -> GrowthEvent:
         with FlopMeter() as meter:
             event = change()
+        drop_compiled()
         self.flops += meter.flops
         return replace(event, growth_flops=meter.flops)
 
@@ -196,7 +199,7 @@ class SoftGrower:
         started, old = time.perf_counter(), self.graph
         edits: list[Edit] = []
         with (
-            full_precision(),
+            event_conditions(),
             self._checked() as finish,
             Transaction(self._model, self._optimizers) as network,
             Transaction(self.learned, self._optimizers) as learned,
