@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -16,11 +15,12 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.graph.wrapping import unwrapped
 from growsearch.growth import Grower, SoftGrower
-from growsearch.runs.files import write_atomically
+from growsearch.runs.reading import DamagedFile
 from growsearch.surgery import rebuild
 from growsearch.training.artifact import insertions_of, load_network
 from growsearch.training.checkpoint import adopt_layout, restore_rng, rng_state
 from growsearch.training.optimizers import parameter_order, restore_order
+from growsearch.training.tensor_file import read_tensors, write_tensors
 
 FORMAT = "growsearch 1"
 
@@ -69,7 +69,7 @@ def save(
         "others": {name: other.state_dict() for name, other in others.items()},
         "rng": rng_state(_device(model)),
     }
-    write_atomically(Path(path), lambda file: torch.save(content, file))
+    write_tensors(Path(path), content)
 
 
 def load(
@@ -148,8 +148,8 @@ def _packed(optimizer: Optimizer, model: nn.Module, learned: nn.Module | None) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        saved = read_tensors(path, torch.device("cpu"))
+    except (OSError, DamagedFile) as error:
         raise InputError(f"{path} cannot be read: give a file that growsearch.save wrote ({error})") from error
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         found = saved.get("format", "no format") if isinstance(saved, dict) else type(saved).__name__
