@@ -1,4 +1,4 @@
-"""Search how to grow a small GPT: the defaults of `language_policies` against random search at equal FLOPs, five repeats.
+"""Search how to grow a small GPT: `language_policies` against random search at equal FLOPs, five repeats.
 
 uv run python -m experiments.language_search.run TEXT [--out FOLDER]
 

@@ -112,6 +112,8 @@ def install(
             pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
             predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
             measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
+            loss_before=loss_before,
+            loss_after=grown.loss,
             output_change=max(grown.output_change),
             edits=tuple(grown.edits),
         )
@@ -120,7 +122,6 @@ def install(
     drop_compiled()
     # Once what was there before has been let go: the gradients need as much memory as the network.
     ratio = _ratios(growing, grown.graph, added, fresh)
-<<<<<<< HEAD
     return replace(event, gradient_ratio=ratio, seconds=time.perf_counter() - started), grown.graph
 
 
@@ -134,26 +135,6 @@ def _whole(growing: Growing) -> Iterator[Transaction]:
     except BaseException:
         transaction.rollback()
         raise
-=======
-    event = GrowthEvent(
-        **facts(graph, grown.graph, names, step, started),
-        sites=dict(added),
-        kinds={c.site: "blocks" if isinstance(c, StackedBlock) else "layers" for c in chosen if _is_deeper(c)},
-        removed=dict(Counter(c.site for c in chosen if isinstance(c, Removal))),
-        active_before=active,
-        active_after=active_parameters(model),
-        regrown=sum(len(c.edit.regrow) for c in chosen if isinstance(c, Rewiring)),
-        pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
-        predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
-        measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
-        loss_before=loss_before,
-        loss_after=grown.loss,
-        output_change=max(grown.output_change),
-        gradient_ratio=ratio,
-        edits=tuple(grown.edits),
-    )
-    return event, grown.graph
->>>>>>> held14
 
 
 def failing_sites(
