@@ -74,6 +74,14 @@ class Room:
         """Where blocks may be copied."""
         return {name: site for name, site in graph.block_sites.items() if self._open(name)}
 
+    def tensors(self, graph: NetworkGraph, model: nn.Module) -> set[str]:
+        """Names of all that an event may replace or copy: the tensors of the sites, or those of the blocks."""
+        if self._how.deepens():
+            sites = self.block_sites(graph).values() if self._how.stacks() else ()
+            paths = [site.path(block) for site in sites for block in range(site.blocks)]
+            return {f"{path}.{name}" for path in paths for name, _ in model.get_submodule(path).named_parameters()}
+        return set[str]().union(*(site.tensors for site in self.sites(graph).values()))
+
     def check(self, graph: NetworkGraph) -> None:
         """Raise `InputError` where the patterns match no site, `GrowthRefused` where there is none that can grow."""
         how = self._how

@@ -27,7 +27,7 @@ from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import NetworkDescription, insertions_of, save_network
-from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
+from growsearch.training.checkpoint import load_checkpoint, remove_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate, evaluation_samples
 from growsearch.training.gradients import Gradients
@@ -371,8 +371,8 @@ class TrainingRun:
             precision=str(setup.dtype).removeprefix("torch."),
             cuda_graph=self._gradients.replayed > 0,
         )
-        write_result(self._folder, result)
-        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        result = write_result(self._folder, result)
+        remove_checkpoint(self._folder / CHECKPOINT)
         return result
 
     def close(self) -> None:

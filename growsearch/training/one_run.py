@@ -2,15 +2,20 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from growsearch.config import RunConfig
+from growsearch.errors import DamageWarning
 from growsearch.loggers import LoggedRun, Observers
 from growsearch.runs.events import Progress, RunEvent, RunFinished
+from growsearch.runs.layout import CHECKPOINT
+from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
+from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.training.loop import TrainingRun
 from growsearch.training.result import fingerprint, finished_result
 
@@ -55,7 +60,7 @@ def run_one(
         folder.mkdir(parents=True, exist_ok=True)
         logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
         with Observers(loggers, logged, report) as observers:
-            run = TrainingRun(config, seed, folder, device, observers, architecture)
+            run = _begun(config, seed, folder, device, observers, architecture)
             try:
                 observers.begin(read_rows(folder), read_growth(folder))
                 run.train()
@@ -68,6 +73,38 @@ def run_one(
                 run.close()
     report(RunFinished(result))
     return result
+
+
+def _begun(
+    config: RunConfig,
+    seed: int,
+    folder: Path,
+    device: str,
+    progress: Progress,
+    architecture: Architecture | None,
+) -> TrainingRun:
+    """The run as it stands in its folder; from the beginning, with a warning, where what it has left is damaged.
+
+    Args:
+        config: of the run.
+        seed: of the run.
+        folder: that holds it.
+        device: "auto", "cpu" or "cuda".
+        progress: is told what happens.
+        architecture: to begin with.
+    """
+    try:
+        run = TrainingRun(config, seed, folder, device, progress, architecture)
+        try:
+            read_rows(folder), read_growth(folder)
+        except DamagedFile:
+            run.close()
+            raise
+    except DamagedFile as error:
+        warnings.warn(f"{error}; this run begins anew", DamageWarning, stacklevel=3)
+        remove_checkpoint(folder / CHECKPOINT)
+        run = TrainingRun(config, seed, folder, device, progress, architecture)
+    return run
 
 
 def _silent(event: RunEvent) -> None:
