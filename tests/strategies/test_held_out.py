@@ -19,7 +19,7 @@ from growsearch.testing.subjects import CHAIN, SUBJECTS, Subject, objective
 from growsearch.testing.training import same
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.how.random import Random
-from growsearch_strategies.where.held_out import HeldOut, _options, _Trials
+from growsearch_strategies.where.held_out import HeldOut, _copied, _options, _Trials
 from tests.growth.tasks import batch_for, grower_for, mlp, sgd
 
 SAMPLES = 2
@@ -179,6 +179,42 @@ def test_an_option_that_cannot_be_made_comes_last(monkeypatch: pytest.MonkeyPatc
     trials = _Trials(context, objective, context.batches, 1, context.held_out, 0)
     monkeypatch.setattr("growsearch_strategies.where.held_out.planned_edits", refusing)
     assert trials.loss([]) == float("inf")
+    with pytest.raises(GrowthRefused, match="for this test"):  # nothing to choose where none can be made
+        where.select(Random().propose(where.plan(context), context), context)
+
+
+class _Scaled(torch.optim.SGD):
+    """An optimizer with an attribute of its own."""
+
+    def __init__(self, params: Any, lr: float, factor: float) -> None:
+        super().__init__(params, lr=lr)
+        self.factor = factor
+
+    def step(self, closure: Any = None) -> None:
+        with torch.no_grad():
+            for group in self.param_groups:
+                for p in group["params"]:
+                    if p.grad is not None:
+                        p.sub_(p.grad, alpha=group["lr"] * self.factor)
+
+
+def test_a_copied_optimizer_is_whole_and_stands_alone() -> None:
+    """A scheduler patches `step` of the object; the copy must not step the original."""
+    model = mlp()
+    optimizer = _Scaled(model.parameters(), 0.1, 2.0)
+    torch.optim.lr_scheduler.LambdaLR(optimizer, lambda epoch: 1.0)
+    before = copy.deepcopy(model.state_dict())
+    memo: dict[int, Any] = {}
+    twin = copy.deepcopy(model, memo)
+    copied = _copied(optimizer, memo)
+
+    objective(twin, batch_for(model)).backward()
+    copied.step()
+
+    assert same(dict(model.state_dict()), dict(before))
+    gradient = twin.first.weight.grad
+    assert gradient is not None
+    assert torch.equal(twin.first.weight, model.first.weight - 0.2 * gradient)
 
 
 def test_what_is_tried_counts_as_growth() -> None:

@@ -91,6 +91,8 @@ class HeldOut(Selector):
             found.append((trials.loss(option), place, option))
             context.report(done, len(options), "held_out: options are tried")
         usable = [each for each in found if not math.isnan(each[0])]
+        if trials.failure is not None and all(loss == math.inf for loss, _, _ in found):
+            raise trials.failure
         if found and not usable:
             raise GrowthFailed("the objective is not finite on held-out batches, whatever grows: the run has diverged")
         return context.ledger().fitting(c for _, _, option in sorted(usable, key=lambda each: each[:2]) for c in option)
@@ -118,6 +120,7 @@ class _Trials:
     lag: int
     held_out: Sequence[Any]
     seed: int
+    failure: GrowthFailed | GrowthRefused | None = field(default=None, init=False)
     _unchanged: float | None = field(default=None, init=False)
 
     def loss(self, option: Option) -> float:
@@ -132,14 +135,15 @@ class _Trials:
         try:
             with undisturbed(self.context.model), failing_whole():
                 return self._measured(self._grown(option))
-        except (GrowthFailed, GrowthRefused):
+        except (GrowthFailed, GrowthRefused) as error:
+            self.failure = error
             return math.inf
 
     def _grown(self, option: Option) -> nn.Module:
         """A copy with the option, trained for `lag` steps."""
         memo: dict[int, Any] = {}
         model: nn.Module = copy.deepcopy(self.context.model, memo)
-        optimizers: list[Optimizer] = copy.deepcopy(list(optimizers_of(self.context.optimizer)), memo)
+        optimizers = [_copied(optimizer, memo) for optimizer in optimizers_of(self.context.optimizer)]
         edits = planned_edits(self.context.graph, option)
         new = new_channels(model, edits)
         apply_edits(model, edits, optimizers)
@@ -158,3 +162,12 @@ class _Trials:
         with eval_no_dropout(model), torch.no_grad():
             mean = sum(float(self.objective(model, batch)) for batch in self.held_out) / len(self.held_out)
         return mean if math.isfinite(mean) else math.nan
+
+
+def _copied(optimizer: Optimizer, memo: dict[int, Any]) -> Optimizer:
+    """A copy, without hooks, for the copies of parameters in `memo`; torch's own leaves out a subclass's attributes."""
+    found: Optimizer = copy.deepcopy(optimizer, memo)
+    for name, value in vars(optimizer).items():
+        if name not in vars(found) and not callable(value):
+            setattr(found, name, copy.deepcopy(value, memo))
+    return found
