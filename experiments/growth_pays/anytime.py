@@ -3,6 +3,7 @@
 uv run python experiments/growth_pays/anytime.py fixed > anytime_fixed.yaml
 uv run python experiments/growth_pays/anytime.py early > anytime_early.yaml
 uv run python experiments/growth_pays/anytime.py octaves > anytime_octaves.yaml
+uv run python experiments/growth_pays/anytime.py confirm > anytime_confirm.yaml
 
 Every budget is a policy of its own. Under `wsd` the runs of one arm share their learning rate up to where the decay of
 the shorter one begins, and the growing arm grows at the same FLOPs in all of them: they are the cool-downs of one run,
@@ -22,6 +23,8 @@ DECAY = 0.2
 PARAMETERS = (29_600, 55_008)  # of two and of four blocks
 GROWING = {"early": ((0.12e12, 1.0e12), 0.024), "octaves": ((0.3e12, 1.2e12), 0.012)}
 """FLOPs at which a growing run has two and four blocks, and its learning rate."""
+BEST = ((2, 0.012), (2, 0.012), (4, 0.024))
+"""The fixed size that ended lowest on six seeds at each of the last three budgets, and its learning rate."""
 BASE: dict[str, Any] = {
     "data": {"name": "text", "vocabulary": "characters", "context": 64, "validation": 0.05, "test": 0.05},
     "network": {"name": "gpt", "depth": 1, "embedding": 32, "heads": 2},
@@ -46,7 +49,8 @@ class _Plain(yaml.SafeDumper):
 
 def main() -> None:
     arms = sys.argv[1]
-    document = {**BASE, **(fixed() if arms == "fixed" else growing(*GROWING[arms])), "seeds": 6}
+    arms_of = {"fixed": fixed, "confirm": confirm}.get(arms, lambda: growing(*GROWING[arms]))
+    document = {**BASE, "seeds": 6, **arms_of()}
     yaml.dump(document, sys.stdout, _Plain, sort_keys=False)
 
 
@@ -76,6 +80,18 @@ def growing(events: tuple[float, ...], rate: float) -> dict[str, Any]:
         optimizer = {**BASE["training"]["optimizer"], "lr": rate}
         policies[name("grown", budget)] = {"training": {"flops": budget, "optimizer": optimizer}, "growth": growth}
     return {"policies": policies, "reference": name("grown", BUDGETS[-1])}
+
+
+def confirm() -> dict[str, Any]:
+    """The growing run where it has grown, and the best fixed size of each of these budgets, for twelve seeds."""
+    policies = growing(*GROWING["octaves"])["policies"]
+    for (size, rate), budget in zip(BEST, BUDGETS[2:], strict=True):
+        optimizer = {**BASE["training"]["optimizer"], "lr": rate}
+        training = {"flops": budget, "optimizer": optimizer}
+        policies[name(f"fixed_{size}", budget)] = {"network": {"depth": size}, "training": training}
+    for budget in BUDGETS[:2]:
+        del policies[name("grown", budget)]
+    return {"policies": policies, "reference": name("grown", BUDGETS[-1]), "seeds": 12}
 
 
 def name(arm: str, budget: float) -> str:
