@@ -366,7 +366,8 @@ class Grower:
         allowance = room.allowance(self._growing.model, graph, len(self.progress.events), left)
         strategies = (self.policy.when, self.policy.where, self.policy.how)
         needed = max(self._statistics_batches, *(each.batches() for each in strategies))
-        batches = self._draw_batches(needed + 1)
+        used = needed + self.policy.where.held_out()
+        batches = self._draw_batches(used + 1)
         return GrowthContext(
             model=self._growing.model,
             graph=graph,
@@ -379,7 +380,9 @@ class Grower:
             state=self._state,
             objective=self._growing.objective,
             batches=batches[:needed],
-            fresh=batches[needed:],
+            held_out=batches[needed:used],
+            fresh=batches[used:],
+            optimizer=self._growing.optimizer,
             report=self._report,
             takes=self.policy.where.takes,
             ages=self._ages.ages(self.progress.step),

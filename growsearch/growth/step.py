@@ -112,6 +112,8 @@ def install(
             pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
             predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
             measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
+            loss_before=loss_before,
+            loss_after=grown.loss,
             output_change=max(grown.output_change),
             edits=tuple(grown.edits),
         )

@@ -8,10 +8,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from growsearch.runs.files import write_json
-from growsearch.runs.layout import DESCRIPTION, GROWTH, METRICS, RESULT
+from growsearch.runs.layout import DESCRIPTION, GROWTH, METRICS, RECOVERIES, RESULT
 from growsearch.runs.lines import line_of, read_lines
 from growsearch.runs.reading import DamagedFile, read_json
-from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
+from growsearch.runs.records import GrowthLine, MetricsRow, Recovery, RunResult
 
 
 def read_rows(folder: Path) -> list[MetricsRow]:
@@ -21,9 +21,15 @@ def read_rows(folder: Path) -> list[MetricsRow]:
 
 
 def read_growth(folder: Path) -> list[GrowthLine]:
-    """Return the growth events of a training, refused ones included; raises `DamagedFile` as `read_rows` does."""
-    path = folder / GROWTH
-    return [GrowthLine.of(plain, line_of(path, number)) for number, plain in enumerate(read_lines(path), 1)]
+    """Return the growth events of a training, refused ones included, with the steps until their loss was back.
+
+    Raises `DamagedFile` as `read_rows` does.
+    """
+    path, beside = folder / GROWTH, folder / RECOVERIES
+    lines = [GrowthLine.of(plain, line_of(path, number)) for number, plain in enumerate(read_lines(path), 1)]
+    found = [Recovery.of(plain, line_of(beside, number)) for number, plain in enumerate(read_lines(beside), 1)]
+    back = {each.step: each.recovered_steps for each in found}
+    return [replace(line, recovered_steps=back.get(line.step, line.recovered_steps)) for line in lines]
 
 
 def read_result(folder: Path) -> RunResult | None:

@@ -19,8 +19,8 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
-from growsearch.runs.events import Grew, Progress, RowDone, RunStarted, StepDone
-from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS
+from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone
+from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RECOVERIES
 from growsearch.runs.lines import LineLog
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
@@ -34,6 +34,7 @@ from growsearch.training.gradients import Gradients
 from growsearch.training.hooks import TrainingHooks
 from growsearch.training.length import steps_within
 from growsearch.training.optimizers import parameter_order, set_learning_rate
+from growsearch.training.recovery import Recoveries
 from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
 
@@ -100,8 +101,8 @@ class TrainingRun:
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
         )
         sizes = saved["lines"] if saved else {}
-        self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
-        self._growth_log = LineLog(folder / GROWTH, sizes.get(GROWTH, 0))
+        self._logs = {name: LineLog(folder / name, sizes.get(name, 0)) for name in (METRICS, GROWTH, RECOVERIES)}
+        self._recoveries = Recoveries(setup.device, saved.get("recoveries") if saved else None)
         self._flops_before = self.counters.training_flops
         self._measure_network()
         self._set_length()
@@ -145,6 +146,7 @@ class TrainingRun:
             apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
+        self._recoveries.step(loss)
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
@@ -193,8 +195,8 @@ class TrainingRun:
             return
         if event.refused is None:
             self._gradients.forget()
-        line = GrowthLine.of_event(event, self._widths)
-        self._growth_log.append(line.plain())
+        line = GrowthLine.of_event(event, self._widths, self._recoveries.grew(event))
+        self._logs[GROWTH].append(line.plain())
         counters.growth_events += event.refused is None
         self._measure_network()
         self._progress(Grew(line))
@@ -246,6 +248,7 @@ class TrainingRun:
         """Append a row of metrics, and let the scheduler know."""
         setup, counters = self.setup, self.counters
         counters.train_loss = self.take_train_loss()
+        self._log_recoveries()
         metrics = self.validate()
         if setup.grower is not None:
             setup.grower.report(train_loss=counters.train_loss, **metrics)
@@ -260,9 +263,15 @@ class TrainingRun:
             seconds=counters.seconds,
             sizes=setup.soft.sizes if setup.soft is not None else None,
         )
-        self._metrics.append(row.plain())
+        self._logs[METRICS].append(row.plain())
         self._progress(RowDone(row, setup.total_steps))
         self._hooks.on_row(self, row)
+
+    def _log_recoveries(self) -> None:
+        """Write down whose loss is back by now."""
+        for recovery in self._recoveries.take():
+            self._logs[RECOVERIES].append(recovery.plain())
+            self._progress(Recovered(recovery))
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
         """The task's metrics, such as `NAME_loss`; nothing where there is no such split."""
@@ -283,13 +292,14 @@ class TrainingRun:
     def save(self) -> None:
         """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""
         setup = self.setup
-        self._metrics.sync()
-        self._growth_log.sync()
+        for log in self._logs.values():
+            log.sync()
         state = {
             "config": self._fingerprint,
             "counters": asdict(self.counters),
             "loss_sum": self._loss_sum,
-            "lines": {METRICS: self._metrics.size, GROWTH: self._growth_log.size},
+            "lines": {name: log.size for name, log in self._logs.items()},
+            "recoveries": self._recoveries.state_dict(),
             "model": setup.model.state_dict(),
             "architecture": self._architecture(),
             "optimizer": setup.optimizer.state_dict(),
@@ -315,6 +325,7 @@ class TrainingRun:
         with `soft` sizes is made compact before: what is read with, saved and counted is the plain network.
         """
         setup, counters = self.setup, self.counters
+        self._log_recoveries()
         if setup.soft is not None:
             self._change(setup.soft, setup.soft.compact)
         read = self._evaluate(setup.data.test, "test") if test else self._evaluate(setup.validation, "validation")
@@ -366,8 +377,8 @@ class TrainingRun:
 
     def close(self) -> None:
         """Close the logs."""
-        self._metrics.close()
-        self._growth_log.close()
+        for log in self._logs.values():
+            log.close()
 
     def _traced_widths(self) -> dict[str, int]:
         """Widths of a network that did not grow; none where it cannot be traced, which it need not."""
