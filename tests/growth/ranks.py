@@ -80,7 +80,9 @@ class Training:
 
 def ranks(size: int, work: Callable[..., Any], folder: Path, *arguments: Any) -> list[Any]:
     """What `work(rank, size, *arguments)` gives in each of `size` processes; an error of one is raised here."""
-    mp.start_processes(_process, (size, work, str(folder), arguments), nprocs=size, start_method="fork")
+    # A server without threads, which has imported all this: a fork of the tests' own process may wait for its threads.
+    mp.get_context("forkserver").set_forkserver_preload(["tests.growth.ranks"])
+    mp.start_processes(_process, (size, work, str(folder), arguments), nprocs=size, start_method="forkserver")
     return [torch.load(folder / f"{rank}.pt", weights_only=False) for rank in range(size)]
 
 
