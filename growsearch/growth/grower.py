@@ -143,12 +143,8 @@ class Grower:
         self._ages, self._births = UnitAges(self.graph), Births()
         scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
-            apply_edits(
-                model,
-                self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator),
-                optimizer,
-                companions,
-            )
+            edits = self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator)
+            apply_edits(model, edits, optimizer, companions)
             if self._replicas is not None:
                 self._replicas.rewrap()
 
