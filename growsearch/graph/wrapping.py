@@ -15,8 +15,6 @@ _WRAPPERS = {
     "FullyShardedDataParallel": "module",
     "OptimizedModule": "_orig_mod",
 }
-_FOLLOWING = ("OptimizedModule",)
-"""Wrappers that compute with whatever parameters the inner module has now."""
 
 
 def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
@@ -27,12 +25,19 @@ def wrapper_of(module: nn.Module) -> tuple[str, str] | None:
     return None
 
 
+def wrapper_named(model: nn.Module, name: str) -> nn.Module | None:
+    """The wrapper of this name that `model` is, or that other wrappers around it hide; None where there is none."""
+    while (found := wrapper_of(model)) is not None:
+        if found[0] == name:
+            return model
+        model = model.get_submodule(found[1])
+    return None
+
+
 def unwrapped(model: nn.Module) -> nn.Module:
     """The network itself, where `model` is what `torch.compile` made of it."""
-    found = wrapper_of(model)
-    while found is not None and found[0] in _FOLLOWING:
+    while (found := wrapper_of(model)) is not None and found[0] == "OptimizedModule":
         model = model.get_submodule(found[1])
-        found = wrapper_of(model)
     return model
 
 

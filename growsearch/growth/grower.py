@@ -30,14 +30,8 @@ from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
-from growsearch.growth.refusals import (
-    refused_beforehand,
-    refused_blocks,
-    refused_now,
-    warn_of,
-    why_no_blocks,
-    why_none_grows,
-)
+from growsearch.growth.ranks import replicas_of
+from growsearch.growth.refusals import refused_now, warn_of, why_no_blocks, why_none_grows
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
 from growsearch.growth.rounding import first_of
@@ -66,7 +60,8 @@ class Grower:
     """Grows a model while it trains: call `step()` after every optimizer step.
 
     Args:
-        model: the module itself, or what `torch.compile` made of it; it is changed in place and stays a plain module.
+        model: the module itself, which is changed in place and stays a plain one; or what `torch.compile` made of it,
+            or a `DistributedDataParallel` around it, which is made anew after every event and stays the same object.
         optimizer: one or several, whose state follows; the objects stay, so schedulers stay valid.
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         objective: `objective(model, batch) -> loss`, for statistics and for the measured change of the loss.
@@ -119,7 +114,9 @@ class Grower:
         steps_per_epoch: int | None = None,
         report: Report | None = on_terminal,
     ) -> None:
-        model, companions = unwrapped(model), [unwrapped(each) for each in companions]
+        companions = [unwrapped(each) for each in companions]
+        self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
+        model = unwrapped(model) if self._replicas is None else self._replicas.model
         self.policy = Policy.of(when, where, how)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
@@ -141,17 +138,15 @@ class Grower:
         self._state: dict[str, Any] = {}
         self._room.check(self.graph)
         require_held(model, self._room.tensors(self.graph, model), optimizers_of(optimizer), frozen)
-        self._refuse_beforehand(trainable_parameters(model, optimizer))
+        self._room.leave_out_refused(model, self.graph, trainable_parameters(model, optimizer))
         self._new_units = new_units or NewUnitSettings()
         self._ages, self._births = UnitAges(self.graph), Births()
         scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
-            apply_edits(
-                model,
-                self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator),
-                optimizer,
-                companions,
-            )
+            edits = self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator)
+            apply_edits(model, edits, optimizer, companions)
+            if self._replicas is not None:
+                self._replicas.rewrap()
 
     def step(self) -> GrowthEvent | None:
         """Count one optimizer step, and grow if it is time; the event, or None.
@@ -159,14 +154,20 @@ class Grower:
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all. Whatever else is raised, by an objective or an interrupt, has
         changed nothing, or comes after the growth: then `progress.events` has it, and growing goes on from there.
+        In a `DistributedDataParallel` all processes have to call it; the event is the same in all of them.
         """
         self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
         watches = self.policy.when.watches(self.progress)
-        if not watches and not self.policy.when.due(self.progress):
-            return None
+        due = watches or self.policy.when.due(self.progress)
+        if self._replicas is not None:
+            return self._replicas.step(due, lambda: self._event(watches), self._draw_own, self)
+        return self._event(watches) if due else None
+
+    def _event(self, watches: bool) -> GrowthEvent | None:
+        """Grow, if what a scheduler that `watches` sees now does not say otherwise."""
         wait_for_device(self._growing.model)
         started = time.perf_counter()
         meter = FlopMeter()
@@ -236,6 +237,12 @@ class Grower:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state_dict` was taken, around the network as it was then (and is now again)."""
+        self.take_over(state)
+        if self._replicas is not None:
+            self._replicas.rewrap()
+
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """As `load_state_dict`, but for the wrapper of several processes, which stays as it is."""
         self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
         self.generator.set_state(state["generator"].cpu())
@@ -342,15 +349,6 @@ class Grower:
         self._room.follow(self.graph, chosen, insertions)
         self._ages.update(before, self.graph, chosen, insertions, self.progress.step)
 
-    def _refuse_beforehand(self, trainable: frozenset[str] | None) -> None:
-        """Leave out the sites that are refused whatever the data: that is known before anyone trains."""
-        how, room = self.policy.how, self._room
-        if how.stacks():
-            room.left_out |= refused_blocks(how, room.block_sites(self.graph), trainable)
-        elif not how.deepens():
-            room.left_out |= refused_beforehand(how, self._growing.model, self.graph, room.sites(self.graph), trainable)
-        warn_of(room.left_out)
-
     def _used_up(self) -> bool:
         return self._room.used_up(self._growing.model, self.graph, len(self.progress.events))
 
@@ -389,6 +387,10 @@ class Grower:
         )
 
     def _draw_batches(self, count: int) -> list[Any]:
+        own = self._draw_own(count)
+        return own if self._replicas is None else self._replicas.gathered(own, count)
+
+    def _draw_own(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
         if self._batches is None:
             return []

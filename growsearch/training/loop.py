@@ -37,6 +37,7 @@ from growsearch.training.optimizers import parameter_order, set_learning_rate
 from growsearch.training.recovery import Recoveries
 from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
+from growsearch.training.threads import threads
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
@@ -94,7 +95,10 @@ class TrainingRun:
         saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
         if saved is not None and saved["config"] != self._fingerprint:
             saved = None
-        self.setup = setup = set_up(config, seed, device, saved, architecture)
+        self.threads = int((saved or {}).get("threads", torch.get_num_threads()))
+        """CPU threads that the run was begun with, on which its bits depend."""
+        with threads(self.threads):
+            self.setup = setup = set_up(config, seed, device, saved, architecture)
         self._gradients = Gradients(setup)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
@@ -296,6 +300,7 @@ class TrainingRun:
             log.sync()
         state = {
             "config": self._fingerprint,
+            "threads": self.threads,
             "counters": asdict(self.counters),
             "loss_sum": self._loss_sum,
             "lines": {name: log.size for name, log in self._logs.items()},
@@ -368,6 +373,7 @@ class TrainingRun:
             widths=widths,
             budget_full=setup.grower.full if setup.grower is not None else None,
             device=str(setup.device),
+            threads=self.threads,
             precision=str(setup.dtype).removeprefix("torch."),
             cuda_graph=self._gradients.replayed > 0,
         )

@@ -18,6 +18,7 @@ from growsearch.training.architecture import Architecture
 from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.training.loop import TrainingRun
 from growsearch.training.result import fingerprint, finished_result
+from growsearch.training.threads import threads
 
 
 class Interrupted(Exception):
@@ -37,7 +38,8 @@ def run_one(
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
     A finished run of the same configuration is returned as it is; one that was interrupted continues from its
-    checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with what happens (`RunEvent`).
+    checkpoint, with as many CPU threads as it was begun with, and on the CPU bit for bit as if nothing had happened.
+    `progress` is called with what happens (`RunEvent`).
     `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
     With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
@@ -63,8 +65,9 @@ def run_one(
             run = _begun(config, seed, folder, device, observers, architecture)
             try:
                 observers.begin(read_rows(folder), read_growth(folder))
-                run.train()
-                result = run.finish(test)
+                with threads(run.threads):
+                    run.train()
+                    result = run.finish(test)
                 observers.finish(result)
             except Interrupted:
                 run.save()

@@ -45,7 +45,6 @@ def cut(path: Path) -> None:
     [
         ("report", "results.json"),
         ("report", "environment.json"),
-        ("audit", "environment.json"),
         ("export", f"{SEED}/result.json"),
         ("export", f"{SEED}/network.json"),
         ("export", f"{SEED}/model.safetensors"),
