@@ -39,5 +39,9 @@ class TraceWarning(UserWarning):
     """A part of a model was not seen by `trace`: it stays as it is, and what shares an axis with it does not grow."""
 
 
+class DamageWarning(UserWarning):
+    """A file of a run is damaged; what depends on it is done again, or left out."""
+
+
 class GrowthWarning(UserWarning):
     """Growth goes on with less than was asked for."""

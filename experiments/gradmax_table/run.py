@@ -4,8 +4,9 @@ uv run python experiments/gradmax_table/run.py TABLE --data FOLDER [--shorter N]
 
 TABLE is wrn28, vgg11, bn_inverse (on CIFAR-10) or wrn28_100 (on 100 classes). FOLDER holds train/CLASS and test/CLASS.
 `--shorter 100` divides the epochs and the steps of the growth events by 100: that is not the paper's protocol, and the
-results say so. A run that was cut off is continued by the same command. Results are written to
-experiments/gradmax_table/results_TABLE.json (results_TABLE_shorter_N.json).
+results say so. `--policies` runs some of the file's only, `--set` changes the file as `growsearch compare --set` does.
+A run that was cut off is continued by the same command. Results are written to
+experiments/gradmax_table/results_TABLE.json (results_TABLE_shorter_N.json), or where `--results` says.
 """
 
 from __future__ import annotations
@@ -29,6 +30,7 @@ TABLES = {
     "wrn28_100": "cifar100_wrn28",
 }
 EPOCHS = 200
+STEPS = 78_200
 EVENTS = range(10_000, 37_501, 2_500)
 
 
@@ -39,17 +41,29 @@ def main() -> None:
     parser.add_argument("--shorter", type=int, default=1)
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--workers", type=int, default=None)
+    parser.add_argument("--policies", nargs="+")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE")
+    parser.add_argument("--results", type=Path)
     parser.add_argument("--out", type=Path, default=Path("runs/gradmax_table"))
     options = parser.parse_args()
     name = options.table if options.shorter == 1 else f"{options.table}_shorter_{options.shorter}"
-    config = load_config(TABLES[options.table], overrides(options.data, options.shorter), seeds=options.seeds)
+    changes = [*overrides(options.data, options.shorter), *options.set]
+    config = load_config(TABLES[options.table], changes, seeds=options.seeds)
+    if options.policies:
+        some = {policy: config.policies[policy] for policy in options.policies}
+        config = config.model_copy(update={"policies": some})
     folder = options.out / name
     results = compare(config, folder, workers=options.workers, progress=report)
     environment = json.loads((folder / "environment.json").read_text())
     for policy, found in trimmed(results)["policies"].items():
         found["gradient_ratio_quartiles"] = gradient_ratios(folder / policy)
-    content = {"schedule": schedule(options.shorter), "environment": environment, "results": results}
-    (HERE / f"results_{name}.json").write_text(json.dumps(content, indent=1) + "\n")
+    content = {
+        "schedule": schedule(options.shorter),
+        "changed": options.set,
+        "environment": environment,
+        "results": results,
+    }
+    (options.results or HERE / f"results_{name}.json").write_text(json.dumps(content, indent=1) + "\n")
     for policy, found in results["policies"].items():
         print(f"{policy:24} {[round(100 * value, 2) for value in found['test_accuracy']]} %")
     print(results["verdict"]["sentence"])
@@ -60,15 +74,22 @@ def overrides(data: Path, shorter: int) -> list[str]:
     changed = [f"data={{name: image_folder, root: {data}}}"]
     if shorter > 1:
         changed += [
-            f"training.epochs={EPOCHS // shorter}",
+            *length(shorter),
             f"growth.when={{schedule: {{steps: {[step // shorter for step in EVENTS]}}}}}",
         ]
     return changed
 
 
+def length(shorter: int) -> list[str]:
+    """Whole epochs, or steps where it is less than one."""
+    if shorter <= EPOCHS:
+        return [f"training.epochs={EPOCHS // shorter}"]
+    return ["training.epochs=null", f"training.steps={STEPS // shorter}"]
+
+
 def schedule(shorter: int) -> str:
     whole = f"{EPOCHS} epochs, growth at steps {EVENTS[0]} to {EVENTS[-1]}: the paper's"
-    return whole if shorter == 1 else f"1/{shorter} of the paper's: {EPOCHS // shorter} epochs"
+    return whole if shorter == 1 else f"1/{shorter} of the paper's: {length(shorter)[-1]}"
 
 
 def trimmed(results: dict[str, Any]) -> dict[str, Any]:

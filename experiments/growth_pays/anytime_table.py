@@ -64,7 +64,7 @@ def ends(folder: Path) -> dict[str, Any]:
     seeds = sorted(folder.glob("seed-*"), key=lambda each: int(each.name.split("-")[1]))
     results = [read_result(seed) for seed in seeds]
     return {
-        "test": [one.test_loss for one in results],
+        "test": [one.value("test_loss") for one in results],
         "validation": [read_rows(seed)[-1].value("validation_loss") for seed in seeds],
         "parameters": [one.parameters for one in results],
         "flops": [one.training_flops for one in results],

@@ -19,7 +19,7 @@ from growsearch.runs.store import read_growth, read_rows
 from growsearch.statistics import difference_interval, permutation_p_value
 
 HERE = Path(__file__).parent
-ENDS = ("test_loss", "parameters", "training_flops", "seconds")
+ENDS = ("test_loss", "test_accuracy", "parameters", "training_flops", "seconds")
 
 
 def main() -> None:
@@ -71,9 +71,7 @@ def policy(folder: Path, row: dict[str, Any], first: int) -> dict[str, Any]:
     kept = [index for index, seed in enumerate(row["seeds"]) if seed >= first]
     seeds = [folder / f"seed-{row['seeds'][index]}" for index in kept]
     return {
-        **{
-            key: [row[key][index] for index in kept] for key in ("test_loss", "parameters", "training_flops", "seconds")
-        },
+        **{key: [row[key][index] for index in kept] for key in ENDS if key in row},
         "growth": [
             [line.step, line.parameters_before, line.parameters_after, line.measured_change]
             for seed in seeds

@@ -22,7 +22,6 @@ from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
 from growsearch.execution.job import Failure, OfRun, Watcher, execute
-from growsearch.execution.threads import threads
 from growsearch.execution.workers import run_jobs
 from growsearch.runs.events import JobsStarted, RunFailed
 from growsearch.runs.files import write_json
@@ -30,6 +29,7 @@ from growsearch.runs.layout import RESULTS, audit_folder
 from growsearch.runs.lock import held
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.precision import resolve_device
+from growsearch.training.threads import threads
 
 REPEAT = "repeat"  # the policy that the repeated run goes by
 _MARKS = 10  # evaluations of a branch, besides those of the run

@@ -17,7 +17,6 @@ import torch
 from growsearch.audit.records import Repetition
 from growsearch.audit.target import Target
 from growsearch.errors import GrowsearchError
-from growsearch.execution.threads import threads
 from growsearch.runs.events import Progress, RepetitionFinished, RunEvent, RunStarted, StepDone
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import BEFORE, CHECKPOINT, GROWTH, METRICS
@@ -26,6 +25,7 @@ from growsearch.runs.records import GrowthLine, MetricsRow
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training import TrainingHooks, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
+from growsearch.training.threads import threads
 
 _WORK = "repeat"
 _START = "start.json"

@@ -14,7 +14,6 @@ from growsearch.audit.repeat import compared, watched
 from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
 from growsearch.comparison.wording import plural
-from growsearch.execution.threads import threads
 from growsearch.runs.events import Progress
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder
@@ -23,6 +22,7 @@ from growsearch.runs.reading import read_json
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training import TrainingRun
 from growsearch.training.precision import resolve_device
+from growsearch.training.threads import threads
 
 CHANGE, FIRST_STEP = "change of the loss", "first step of the new weights"
 OWN, FRESH = "the batch that predicted", f"{FRESH_BATCHES} other training batches"

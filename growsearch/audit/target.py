@@ -97,7 +97,7 @@ def find_run(folder: Path, policy: str | None = None, seed: int | None = None, a
         grown = [f"{name} seed {one}" for name, seeds in runs.items() for one in seeds if _grew(folder, name, one)]
         others = f"; these have: {', '.join(grown[:12])}" if grown else ""
         raise InputError(f"{home}: this run has no growth event to audit{others}")
-    return Target(home, policy, seed, own, tuple(read_rows(home)), events, _threads(folder))
+    return Target(home, policy, seed, own, tuple(read_rows(home)), events, _threads(folder, home))
 
 
 def _configuration(folder: Path, allow_import: bool) -> RunConfig:
@@ -163,8 +163,11 @@ def _check_unchanged(home: Path, expected: str) -> None:
         )
 
 
-def _threads(folder: Path) -> int | None:
-    """CPU threads of every run; one worker means the process of the command, whose threads were its own affair."""
+def _threads(folder: Path, home: Path) -> int | None:
+    """CPU threads of a run; older results do not tell, and of one worker neither does the folder."""
+    result = read_result(home)
+    if result is not None and result.threads is not None:
+        return result.threads
     if not (folder / ENVIRONMENT).is_file():
         return None
     environment = read_environment(folder)

@@ -13,6 +13,7 @@ from growsearch.runs.events import (
     BranchFinished,
     Grew,
     JobsStarted,
+    Recovered,
     RepetitionFinished,
     RowDone,
     RunFailed,
@@ -20,7 +21,7 @@ from growsearch.runs.events import (
     RunStarted,
     StepDone,
 )
-from growsearch.runs.records import GrowthLine, RunResult
+from growsearch.runs.records import GrowthLine, Recovery, RunResult
 
 FEW_RUNS = 3
 
@@ -72,6 +73,8 @@ class RunProgress:
                 self._step(run, row.step)
             case Grew(line):
                 self._grew(run, line)
+            case Recovered(recovery):
+                self._recovered(run, recovery)
             case RunFinished(result):
                 words = f"{_measured(result)}, {result.parameters:,} parameters, {result.seconds:.1f} s"
                 self._end(run, words)
@@ -100,6 +103,13 @@ class RunProgress:
     def _step(self, run: tuple[str, int], step: int) -> None:
         if run in self._tasks:
             self._bars.update(self._tasks[run], completed=step)
+
+    def _recovered(self, run: tuple[str, int], recovery: Recovery) -> None:
+        if self._runs <= FEW_RUNS:
+            policy, seed = run
+            self._line(
+                f"{policy} seed {seed}: step {recovery.step}: the loss was back {recovery.recovered_steps} steps later"
+            )
 
     def _grew(self, run: tuple[str, int], line: GrowthLine) -> None:
         note = f"step {line.step}: {event_words(line)}"

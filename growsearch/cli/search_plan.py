@@ -73,7 +73,7 @@ def _planned(space: Space, settings: SearchConfig, device: str) -> dict[str, dic
 def _threads_of_a_worker(workers: int) -> Iterator[None]:
     """With as many CPU threads as a worker will have: more of them, on busy cores, only wait for each other."""
     from growsearch.execution.environment import core_count
-    from growsearch.execution.threads import threads
+    from growsearch.training.threads import threads
 
     with threads(max(1, core_count() // workers)):
         yield

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
+import torch
 import yaml
 
 from growsearch.comparison.arm_job import ArmJob
@@ -15,7 +17,7 @@ from growsearch.comparison.planned_jobs import planned_jobs
 from growsearch.comparison.results import gather
 from growsearch.comparison.tuning import tuning
 from growsearch.config import RunConfig
-from growsearch.errors import InputError
+from growsearch.errors import DamageWarning, InputError
 from growsearch.execution.environment import core_count, describe_environment
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.preflight import checked_and_ordered
@@ -23,13 +25,14 @@ from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.execution.waiting import Waiting
 from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
-from growsearch.runs.environment import write_environment
+from growsearch.runs.environment import read_environment, write_environment
 from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, RESULTS
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS
 from growsearch.runs.lock import held
-from growsearch.runs.reading import read_yaml
+from growsearch.runs.reading import DamagedFile, read_yaml
 from growsearch.training.precision import resolve_device
+from growsearch.training.threads import threads
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
 
@@ -83,17 +86,37 @@ def _run(
     open_jobs = checked_and_ordered([job for job in jobs if job.open])
     cores = core_count()
     workers = max(1, min(workers or (cores if device == "cpu" else 1), len(open_jobs)))
-    threads = max(1, cores // workers)
+    each = _threads(folder, workers, cores)
     begun = {job.arm for job in open_jobs}
-    warnings = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
-    write_environment(folder, describe_environment(device, workers, threads, config.seeds))
+    warned = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
+    write_environment(folder, describe_environment(device, workers, each, config.seeds))
     finished = len(jobs) - len(open_jobs)
-    watch(JobsStarted(len(jobs), finished, workers, tuple(warnings)))
+    watch(JobsStarted(len(jobs), finished, workers, tuple(warned)))
     with terminated_as_interrupted():
-        failures = _in_this_process(open_jobs, watch) if workers == 1 else run_jobs(open_jobs, workers, threads, watch)
+        if workers == 1:
+            with threads(each):
+                failures = _in_this_process(open_jobs, watch)
+        else:
+            failures = run_jobs(open_jobs, workers, each, watch)
     failures = [failure for failure in failures if not failure.tolerated]
     arms = [job for job in jobs if not job.pilot]
     return gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
+
+
+def _threads(folder: Path, workers: int, cores: int) -> int:
+    """CPU threads of a run: as many as those that the folder has already, so that all are as if nothing had happened.
+
+    As fewer runs are left, each could have more; but not fewer than there are, where more workers share the cores. One
+    worker is this process, whose threads are its own affair at first.
+    """
+    try:
+        found = read_environment(folder).threads_per_worker if (folder / ENVIRONMENT).exists() else 0
+    except DamagedFile as error:
+        warnings.warn(f"{error}; it is written anew", DamageWarning, stacklevel=4)
+        found = 0
+    if 0 < found * workers <= cores:
+        return found
+    return torch.get_num_threads() if workers == 1 else max(1, cores // workers)
 
 
 def _claim(folder: Path, config: RunConfig) -> None:

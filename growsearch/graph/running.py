@@ -19,13 +19,7 @@ from growsearch.graph.copying import meta_inputs, meta_model
 from growsearch.graph.kinds import shape_of
 from growsearch.graph.nested import tensors_in
 from growsearch.graph.recorder import Recorder
-
-_WRAPPERS = {
-    "DataParallel": "module",
-    "DistributedDataParallel": "module",
-    "FullyShardedDataParallel": "module",
-    "OptimizedModule": "_orig_mod",
-}
+from growsearch.graph.wrapping import wrapper_of
 
 
 @dataclass(frozen=True)
@@ -65,13 +59,19 @@ def check_model(model: Any) -> None:
         raise TraceError(f"cannot trace a {type(model).__name__}: give a torch.nn.Module")
     for path, module in model.named_modules():
         where = f"the module {path!r}" if path else "the model"
-        for kind in type(module).__mro__:
-            if kind.__name__ in _WRAPPERS and kind.__module__.startswith("torch."):
-                raise TraceError(
-                    f"{where} is wrapped in {kind.__name__}, which hides calls and keeps references to parameters: "
-                    f"trace (and grow) the inner module, its attribute {_WRAPPERS[kind.__name__]!r}, and wrap it again"
-                )
+        if (wrapper := wrapper_of(module)) is not None:
+            raise TraceError(
+                f"{where} is wrapped in {wrapper[0]}, which hides calls and keeps references to parameters: "
+                f"trace (and grow) the inner module, its attribute {wrapper[1]!r}, and wrap it again"
+                + ("; module.compile() compiles it in place" if wrapper[0] == "OptimizedModule" else "")
+            )
         for name, tensor in (*module.named_parameters(recurse=False), *module.named_buffers(recurse=False)):
+            if any(kind.__name__ == "DTensor" for kind in type(tensor).__mro__):
+                raise TraceError(
+                    f"{where} is sharded (FSDP2 or tensor parallel): {name!r} is a DTensor, of which this process has "
+                    "a part only, and growing needs whole tensors. Grow before fully_shard or parallelize_module, or "
+                    "train with DistributedDataParallel"
+                )
             if is_lazy(tensor):
                 raise TraceError(
                     f"{where} is lazy: {name!r} has no shape yet; run the model once on example inputs first"

@@ -155,6 +155,11 @@ class Site:
         """Whether it is exact by itself: no normalisation over its channels has to follow."""
         return self.kind == "exact" and self.stream is None
 
+    @property
+    def tensors(self) -> set[str]:
+        """All names of the tensors that change with it."""
+        return {name for use in self.axes for name in (use.tensor, *use.aliases)}
+
     def takes_part(self, patterns: Sequence[str] | None) -> bool:
         """Whether a policy grows it: plain sites that match a pattern (None: all), others only by their full name."""
         if self.plain:

@@ -28,12 +28,14 @@ from growsearch.graph.site import Site
 from growsearch.graph.sites import find_sites
 from growsearch.graph.streams import with_streams
 from growsearch.graph.trials import Trials, can_copy
+from growsearch.graph.wrapping import eagerly
 
 _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
 """What models were warned of: a model is traced again after every growth."""
 
 
 @unmetered()
+@eagerly()
 def trace(
     model: nn.Module, example_inputs: Any, before: NetworkGraph | None = None, origin: Origin = str
 ) -> NetworkGraph:

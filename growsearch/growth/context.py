@@ -8,6 +8,7 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
 from growsearch.graph import BlockSite, DepthSite, NetworkGraph, Site
@@ -32,11 +33,12 @@ class GrowthContext:
     `layer_sites` are the depth sites at which an initializer that widens may propose layers beside.
     `generator` is the growth's own source of random numbers; `state` what the strategies remember between events,
     by their group.
-    `fresh` are batches that the strategies leave alone: what they did is measured there. `report(done, total, what)` is
+    `held_out` are batches for the selector alone. `fresh` are batches that all strategies leave alone: what they did is
+    measured there. `report(done, total, what)` is
     for strategies that work for long. `takes` are the kinds of candidates that the
     selector takes. `ages` are the steps since
     each unit of a site was new or split, `minimum_age` the least at which a unit may be split or removed. `trainable`
-    are the names of the parameters that train (None: all).
+    are the names of the parameters that train (None: all), `optimizer` trains them.
     """
 
     model: nn.Module
@@ -53,7 +55,9 @@ class GrowthContext:
     ages: Mapping[str, Sequence[int]] = field(default_factory=dict)
     minimum_age: int = 0
     trainable: frozenset[str] | None = None
+    held_out: Sequence[Any] = ()
     fresh: Sequence[Any] = ()
+    optimizer: Optimizer | Sequence[Optimizer] | None = None
     report: Report = silent
     block_sites: Mapping[str, BlockSite] = field(default_factory=dict)
     _statistics: Statistics | None = field(default=None, init=False)

@@ -1,4 +1,4 @@
-"""What growing asks of the device that a model is on."""
+"""What growing asks of the device that a model is on, and of torch."""
 
 from __future__ import annotations
 
@@ -9,11 +9,20 @@ from typing import Any
 import torch
 from torch import nn
 
+from growsearch.graph.wrapping import eagerly
+
 
 def wait_for_device(model: nn.Module) -> None:
     """Wait until everything that was launched on the model's GPUs is done, so that a clock started now is right."""
     for device in {parameter.device for parameter in model.parameters() if parameter.is_cuda}:
         torch.cuda.synchronize(device)
+
+
+@contextmanager
+def event_conditions() -> Iterator[None]:
+    """Inside, float32 is float32 and code runs as it was written; whether autograd records is afterwards as before."""
+    with torch.set_grad_enabled(torch.is_grad_enabled()), full_precision(), eagerly():
+        yield
 
 
 @contextmanager

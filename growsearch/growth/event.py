@@ -15,8 +15,9 @@ class GrowthEvent:
     `kinds` says by site `layers` or `blocks` where these were added instead of units.
 
     `predicted_change` and `measured_change` are of the objective on the statistics batch, by the growth itself, before
-    any training (None without an objective). `gradient_ratio` is, by site, the mean gradient norm of the new units over
-    that of the old ones right after the event, on a batch that no strategy has seen (empty where there was none).
+    any training (None without an objective); `loss_before` and `loss_after` are the two losses that it lies between.
+    `gradient_ratio` is, by site, the mean gradient norm of the new units over that of the old ones right after the
+    event, on a batch that no strategy has seen (empty where there was none).
     `growth_flops` is what the event itself computed, in all its forward and backward passes (see `FlopMeter`).
     `regrown` and `pruned` count connections, `active_before` and `active_after` the parameters that are not dormant.
     `left_out` are the sites that did not pass their checks, with the reason: growing leaves them out from then on.
@@ -48,6 +49,8 @@ class GrowthEvent:
     left_out: dict[str, str] = field(default_factory=dict)
     growth_flops: int = 0
     kinds: dict[str, str] = field(default_factory=dict)
+    loss_before: float | None = None
+    loss_after: float | None = None
     edits: tuple[Edit, ...] = field(default=(), repr=False)
 
     def to_json(self) -> dict[str, Any]:

@@ -13,9 +13,10 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
+from growsearch.graph.wrapping import unwrapped
 from growsearch.growth.allowance import Allowance
 from growsearch.growth.context import GrowthContext
-from growsearch.growth.device import full_precision
+from growsearch.growth.device import event_conditions
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.refusals import why_no_blocks
@@ -62,13 +63,14 @@ def grow(
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
         GrowthFailed: the growth did not pass its checks and was rolled back.
     """
+    model = unwrapped(model)
     graph = trace(model, example_inputs)
     return grow_traced(
         model, graph, example_inputs, units, how, optimizer, objective, batches, companions, seed, report
     )[0]
 
 
-@full_precision()
+@event_conditions()
 def grow_traced(
     model: nn.Module,
     graph: NetworkGraph,

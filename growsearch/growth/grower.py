@@ -6,6 +6,7 @@ import itertools
 import time
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
+from copy import deepcopy
 from dataclasses import asdict, replace
 from typing import Any
 
@@ -17,30 +18,25 @@ from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.remembered import remembered_sizes
+from growsearch.graph.wrapping import unwrapped
 from growsearch.growth.births import Births, parameter_shapes
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.cost import NetworkCost
-from growsearch.growth.device import full_precision, wait_for_device
+from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared
 from growsearch.growth.progress import Progress
-from growsearch.growth.refusals import (
-    refused_beforehand,
-    refused_blocks,
-    refused_now,
-    warn_of,
-    why_no_blocks,
-    why_none_grows,
-)
+from growsearch.growth.ranks import replicas_of
+from growsearch.growth.refusals import refused_now, warn_of, why_no_blocks, why_none_grows
 from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
 from growsearch.growth.rounding import first_of
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
-from growsearch.growth.trainable import trainable_parameters
+from growsearch.growth.trainable import require_held, trainable_parameters
 from growsearch.growth.unit_ages import UnitAges
 from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
@@ -48,6 +44,7 @@ from growsearch.surgery import (
     Deepening,
     Edit,
     Insertion,
+    Transaction,
     apply_edits,
     apply_masks,
     carried_attributes,
@@ -63,7 +60,8 @@ class Grower:
     """Grows a model while it trains: call `step()` after every optimizer step.
 
     Args:
-        model: the module itself; it is changed in place and stays a plain module.
+        model: the module itself, which is changed in place and stays a plain one; or what `torch.compile` made of it,
+            or a `DistributedDataParallel` around it, which is made anew after every event and stays the same object.
         optimizer: one or several, whose state follows; the objects stay, so schedulers stay valid.
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         objective: `objective(model, batch) -> loss`, for statistics and for the measured change of the loss.
@@ -81,13 +79,15 @@ class Grower:
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function. Streams under
             layer or RMS normalisation, and sites whose growth changes the function, only where named in full.
         companions: modules of the same architecture that follow, such as an EMA copy.
+        frozen: patterns (as in shells) of parameters of the sites that no optimizer trains, though they require
+            gradients; all others have to be in a given optimizer. Without an optimizer nothing is asked.
         new_units: how long new units are spared, and how fast they learn meanwhile.
         seed: of the growth's own random numbers.
         total_steps, steps_per_epoch: of the training, for schedulers that need them.
         report: called as `report(done, total, what)` by strategies that work for long; by default a line on a terminal,
             nothing elsewhere. None: never.
 
-    Raises `InputError` where the policy, the budget or the patterns do not fit.
+    Raises `InputError` where the policy, the budget, the patterns or the optimizers do not fit.
     """
 
     def __init__(
@@ -106,6 +106,7 @@ class Grower:
         round_to: int = 1,
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
+        frozen: Sequence[str] = (),
         statistics_batches: int = 1,
         new_units: NewUnitSettings | None = None,
         seed: int = 0,
@@ -113,6 +114,9 @@ class Grower:
         steps_per_epoch: int | None = None,
         report: Report | None = on_terminal,
     ) -> None:
+        companions = [unwrapped(each) for each in companions]
+        self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
+        model = unwrapped(model) if self._replicas is None else self._replicas.model
         self.policy = Policy.of(when, where, how)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
@@ -133,36 +137,43 @@ class Grower:
         """The growth's own source of random numbers."""
         self._state: dict[str, Any] = {}
         self._room.check(self.graph)
-        self._refuse_beforehand(trainable_parameters(model, optimizer))
+        require_held(model, self._room.tensors(self.graph, model), optimizers_of(optimizer), frozen)
+        self._room.leave_out_refused(model, self.graph, trainable_parameters(model, optimizer))
         self._new_units = new_units or NewUnitSettings()
         self._ages, self._births = UnitAges(self.graph), Births()
         scale_updates(UpdateFactors(self._new_units, self._births, self.progress), model, optimizers_of(optimizer))
         if Rewiring in self.policy.where.takes and not masks_of(model):  # a network that has masks goes on with them
-            apply_edits(
-                model,
-                self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator),
-                optimizer,
-                companions,
-            )
+            edits = self.policy.how.seed_edits(model, self._room.sites(self.graph), self.generator)
+            apply_edits(model, edits, optimizer, companions)
+            if self._replicas is not None:
+                self._replicas.rewrap()
 
     def step(self) -> GrowthEvent | None:
         """Count one optimizer step, and grow if it is time; the event, or None.
 
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
-        where the policy cannot grow this network at all.
+        where the policy cannot grow this network at all. Whatever else is raised, by an objective or an interrupt, has
+        changed nothing, or comes after the growth: then `progress.events` has it, and growing goes on from there.
+        In a `DistributedDataParallel` all processes have to call it; the event is the same in all of them.
         """
         self.progress.advance(self.graph.flops)
         apply_masks(self._growing.model, self._growing.optimizer)
         if self.progress.exhausted:
             return None
         watches = self.policy.when.watches(self.progress)
-        if not watches and not self.policy.when.due(self.progress):
-            return None
+        due = watches or self.policy.when.due(self.progress)
+        if self._replicas is not None:
+            return self._replicas.step(due, lambda: self._event(watches), self._draw_own, self)
+        return self._event(watches) if due else None
+
+    def _event(self, watches: bool) -> GrowthEvent | None:
+        """Grow, if what a scheduler that `watches` sees now does not say otherwise."""
         wait_for_device(self._growing.model)
         started = time.perf_counter()
         meter = FlopMeter()
+        grown, drawn, known = len(self.progress.events), self.generator.get_state(), deepcopy(self._state)
         try:
-            with full_precision(), meter:
+            with event_conditions(), meter:
                 context = self.context()
                 if watches:
                     self.progress.report(self.policy.when.look(context))
@@ -171,6 +182,11 @@ class Grower:
                 event = self._grow(context, started)
         except GrowthFailed as error:
             event = refused_event(self.graph, self.policy.names, self.progress.step, str(error), started)
+        except BaseException:
+            if len(self.progress.events) == grown:  # the same step again would do what this one would have done
+                self.generator.set_state(drawn)
+                self._state = known
+            raise
         finally:
             self.seconds += time.perf_counter() - started
             self.flops += meter.flops
@@ -221,6 +237,12 @@ class Grower:
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
         """Continue where `state_dict` was taken, around the network as it was then (and is now again)."""
+        self.take_over(state)
+        if self._replicas is not None:
+            self._replicas.rewrap()
+
+    def take_over(self, state: Mapping[str, Any]) -> None:
+        """As `load_state_dict`, but for the wrapper of several processes, which stays as it is."""
         self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
         self.generator.set_state(state["generator"].cpu())
@@ -276,10 +298,30 @@ class Grower:
         context.forget_statistics()
         before, names, step = self.graph, self.policy.names, self.progress.step
         model, shapes = self._growing.model, parameter_shapes(self._growing.model)
-        event, self.graph = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh)
-        self._births.update(shapes, event.edits, model, step)
-        self._account(before, chosen, event.edits)
+
+        def follow(transaction: Transaction, graph: NetworkGraph, event: GrowthEvent) -> None:
+            transaction.on_rollback(self._undo())
+            self.graph = graph
+            self._births.update(shapes, event.edits, model, step)
+            self._account(before, chosen, event.edits)
+
+        event, _ = install(self._growing, before, chosen, names, step, context.batches, started, context.fresh, follow)
         return event
+
+    def _undo(self) -> Callable[[], None]:
+        """What takes back all that an event changes of this object."""
+        graph, insertions, attributes = self.graph, list(self.insertions), dict(self.attributes)
+        events, room = list(self.progress.events), self._room.state_dict()
+        ages, births = self._ages.state_dict(), self._births.state_dict()
+
+        def undo() -> None:
+            self.graph, self.insertions, self.attributes = graph, insertions, attributes
+            self.progress.events = events
+            self._room.load_state_dict(room)
+            self._ages.load_state_dict(ages)
+            self._births.load_state_dict(births)
+
+        return undo
 
     def _chosen(self, context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in self.policy.where.plan(context).items() if units > 0}
@@ -307,15 +349,6 @@ class Grower:
         self._room.follow(self.graph, chosen, insertions)
         self._ages.update(before, self.graph, chosen, insertions, self.progress.step)
 
-    def _refuse_beforehand(self, trainable: frozenset[str] | None) -> None:
-        """Leave out the sites that are refused whatever the data: that is known before anyone trains."""
-        how, room = self.policy.how, self._room
-        if how.stacks():
-            room.left_out |= refused_blocks(how, room.block_sites(self.graph), trainable)
-        elif not how.deepens():
-            room.left_out |= refused_beforehand(how, self._growing.model, self.graph, room.sites(self.graph), trainable)
-        warn_of(room.left_out)
-
     def _used_up(self) -> bool:
         return self._room.used_up(self._growing.model, self.graph, len(self.progress.events))
 
@@ -329,7 +362,8 @@ class Grower:
         allowance = room.allowance(self._growing.model, graph, len(self.progress.events), left)
         strategies = (self.policy.when, self.policy.where, self.policy.how)
         needed = max(self._statistics_batches, *(each.batches() for each in strategies))
-        batches = self._draw_batches(needed + 1)
+        used = needed + self.policy.where.held_out()
+        batches = self._draw_batches(used + 1)
         return GrowthContext(
             model=self._growing.model,
             graph=graph,
@@ -342,7 +376,9 @@ class Grower:
             state=self._state,
             objective=self._growing.objective,
             batches=batches[:needed],
-            fresh=batches[needed:],
+            held_out=batches[needed:used],
+            fresh=batches[used:],
+            optimizer=self._growing.optimizer,
             report=self._report,
             takes=self.policy.where.takes,
             ages=self._ages.ages(self.progress.step),
@@ -351,6 +387,10 @@ class Grower:
         )
 
     def _draw_batches(self, count: int) -> list[Any]:
+        own = self._draw_own(count)
+        return own if self._replicas is None else self._replicas.gathered(own, count)
+
+    def _draw_own(self, count: int) -> list[Any]:
         """A loader that shuffles draws from torch's global generator: that must not change what training draws."""
         if self._batches is None:
             return []

@@ -18,7 +18,13 @@ from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, Removal
 from growsearch.growth.depth_allowance import block_allowance, layer_allowance
 from growsearch.growth.policy import Policy
-from growsearch.growth.refusals import why_no_blocks, why_none_grows
+from growsearch.growth.refusals import (
+    refused_beforehand,
+    refused_blocks,
+    warn_of,
+    why_no_blocks,
+    why_none_grows,
+)
 from growsearch.growth.rounding import Rounding, require_rounding, unlimited
 from growsearch.surgery import Deepening, active_parameters, origin, rename
 
@@ -73,6 +79,28 @@ class Room:
     def block_sites(self, graph: NetworkGraph) -> dict[str, BlockSite]:
         """Where blocks may be copied."""
         return {name: site for name, site in graph.block_sites.items() if self._open(name)}
+
+    def tensors(self, graph: NetworkGraph, model: nn.Module) -> set[str]:
+        """Names of all that an event may replace or copy: the tensors of the sites, or those of the blocks."""
+        if self._how.deepens():
+            sites = self.block_sites(graph).values() if self._how.stacks() else ()
+            paths = [site.path(block) for site in sites for block in range(site.blocks)]
+            return {f"{path}.{name}" for path in paths for name, _ in model.get_submodule(path).named_parameters()}
+        return set[str]().union(*(site.tensors for site in self.sites(graph).values()))
+
+    def leave_out_refused(self, model: nn.Module, graph: NetworkGraph, trainable: frozenset[str] | None) -> None:
+        """Leave out the sites that are refused whatever the data, with a warning: that is known before anyone trains.
+
+        Args:
+            model: the network.
+            graph: its graph.
+            trainable: names of the parameters that train; None: all.
+        """
+        if self._how.stacks():
+            self.left_out |= refused_blocks(self._how, self.block_sites(graph), trainable)
+        elif not self._how.deepens():
+            self.left_out |= refused_beforehand(self._how, model, graph, self.sites(graph), trainable)
+        warn_of(self.left_out)
 
     def check(self, graph: NetworkGraph) -> None:
         """Raise `InputError` where the patterns match no site, `GrowthRefused` where there is none that can grow."""

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import time
 from collections import Counter
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -14,6 +15,7 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
+from growsearch.graph.wrapping import drop_compiled
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring, StackedBlock
 from growsearch.growth.candidate_edits import planned_edits
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
@@ -57,6 +59,10 @@ class Growing:
     objective: Objective | None = None
 
 
+Follow = Callable[[Transaction, NetworkGraph, GrowthEvent], None]
+"""`follow(transaction, graph, event)`: what has to change together with the network."""
+
+
 def install(
     growing: Growing,
     graph: NetworkGraph,
@@ -66,6 +72,7 @@ def install(
     batches: Sequence[Any] = (),
     started: float | None = None,
     fresh: Sequence[Any] = (),
+    follow: Follow | None = None,
 ) -> tuple[GrowthEvent, NetworkGraph]:
     """Install `chosen` and return the event with the new graph.
 
@@ -83,33 +90,51 @@ def install(
         batches: on which the change of the loss is measured.
         started: when the event began, in seconds; None: now.
         fresh: batches on which gradients are compared.
+        follow: called before the growth is final; what it raises takes everything back, what it changes itself has to
+            be given to `Transaction.on_rollback` first.
     """
     started = time.perf_counter() if started is None else started
     model = growing.model
     require_learning(model, graph, chosen, trainable_parameters(model, growing.optimizer))
     active = active_parameters(model)
     loss_before = _loss(growing, batches)
-    with Transaction(model, growing.optimizer, growing.companions) as transaction:
-        grown = _apply(transaction, growing, graph, chosen, batches)
     added = Counter(c.site for c in chosen if c.adds)
+    with _whole(growing) as transaction:
+        grown = _apply(transaction, growing, graph, chosen, batches)
+        event = GrowthEvent(
+            **facts(graph, grown.graph, names, step, started),
+            sites=dict(added),
+            kinds={c.site: "blocks" if isinstance(c, StackedBlock) else "layers" for c in chosen if _is_deeper(c)},
+            removed=dict(Counter(c.site for c in chosen if isinstance(c, Removal))),
+            active_before=active,
+            active_after=active_parameters(model),
+            regrown=sum(len(c.edit.regrow) for c in chosen if isinstance(c, Rewiring)),
+            pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
+            predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
+            measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
+            loss_before=loss_before,
+            loss_after=grown.loss,
+            output_change=max(grown.output_change),
+            edits=tuple(grown.edits),
+        )
+        if follow is not None:
+            follow(transaction, grown.graph, event)
+    drop_compiled()
     # Once what was there before has been let go: the gradients need as much memory as the network.
     ratio = _ratios(growing, grown.graph, added, fresh)
-    event = GrowthEvent(
-        **facts(graph, grown.graph, names, step, started),
-        sites=dict(added),
-        kinds={c.site: "blocks" if isinstance(c, StackedBlock) else "layers" for c in chosen if _is_deeper(c)},
-        removed=dict(Counter(c.site for c in chosen if isinstance(c, Removal))),
-        active_before=active,
-        active_after=active_parameters(model),
-        regrown=sum(len(c.edit.regrow) for c in chosen if isinstance(c, Rewiring)),
-        pruned=sum(len(c.edit.prune) for c in chosen if isinstance(c, Rewiring)),
-        predicted_change=None if loss_before is None else _predicted(chosen, _is_exact(graph, chosen)),
-        measured_change=None if loss_before is None or grown.loss is None else grown.loss - loss_before,
-        output_change=max(grown.output_change),
-        gradient_ratio=ratio,
-        edits=tuple(grown.edits),
-    )
-    return event, grown.graph
+    return replace(event, gradient_ratio=ratio, seconds=time.perf_counter() - started), grown.graph
+
+
+@contextmanager
+def _whole(growing: Growing) -> Iterator[Transaction]:
+    """A transaction that is taken back even where an interrupt comes just before it would be final."""
+    transaction = Transaction(growing.model, growing.optimizer, growing.companions)
+    try:
+        with transaction:
+            yield transaction
+    except BaseException:
+        transaction.rollback()
+        raise
 
 
 def failing_sites(

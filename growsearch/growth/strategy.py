@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from growsearch.growth.progress import Progress
     from growsearch.surgery import Edit
 
-Need = Literal["gradient_matrix"]
+Need = Literal["gradient_matrix", "losses"]
 
 
 class Strategy(BaseModel, ABC):
@@ -79,6 +79,10 @@ class Selector(Strategy):
     group: ClassVar[str] = "where"
     takes: ClassVar[Kinds] = ADDING
     layers_beside_units: ClassVar[bool] = False
+
+    def held_out(self) -> int:
+        """How many batches an event draws for it alone: no candidate is made from them (`context.held_out`)."""
+        return 0
 
     @abstractmethod
     def plan(self, context: GrowthContext) -> dict[str, int]:

@@ -6,13 +6,15 @@ zero side learns there first: if nothing trains there, neither side ever has bot
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
+from fnmatch import fnmatchcase
 
 from torch import nn
 from torch.optim import Optimizer
 
-from growsearch.errors import GrowthRefused
+from growsearch.errors import GrowthRefused, InputError
 from growsearch.graph import Role, Site
+from growsearch.registry import nearest
 
 
 def trainable_parameters(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None) -> frozenset[str] | None:
@@ -56,3 +58,42 @@ def require_distinct_copies(site: Site, trainable: frozenset[str] | None) -> Non
 def named_weights(site: Site, role: Role) -> str:
     """The site's weights of one role, by name."""
     return ", ".join(dict.fromkeys(repr(use.tensor) for use in site.axes if use.role == role)) or "no weight"
+
+
+def require_held(
+    model: nn.Module, names: Collection[str], optimizers: Sequence[Optimizer], frozen: Sequence[str]
+) -> None:
+    """See that no optimizer is left out: it would go on with the parameters that a growth has replaced.
+
+    Args:
+        model: the network.
+        names: of the parameters that growing may replace.
+        optimizers: that were given; none: nothing trains the network.
+        frozen: patterns (as in shells) of parameters that no optimizer trains, though they require gradients.
+
+    Raises:
+        InputError: one of `names` requires gradients and is neither in an optimizer nor frozen, or a pattern matches no
+            parameter.
+    """
+    parameters = dict(model.named_parameters(remove_duplicate=False))
+    for pattern in frozen:
+        if not any(fnmatchcase(name, pattern) for name in parameters):
+            raise InputError(f"frozen: {pattern!r} matches no parameter{nearest(pattern, list(parameters))}")
+    own = {id(parameter) for parameter in parameters.values()}
+    held = [{id(p) for group in each.param_groups for p in group["params"]} for each in optimizers]
+    known = set[int]().union(*held) | {id(p) for n, p in parameters.items() if any(fnmatchcase(n, f) for f in frozen)}
+    missing = [n for n in parameters if n in names and parameters[n].requires_grad and id(parameters[n]) not in known]
+    if not optimizers or not missing:
+        return
+    for optimizer, ids in zip(optimizers, held, strict=True):
+        if not ids & own:
+            raise InputError(
+                f"{type(optimizer).__name__} holds no parameter of this model: it belongs to another model, or to "
+                "parameters that were replaced since; make it over model.parameters()"
+            )
+    more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
+    raise InputError(
+        f"no optimizer that was given holds {', '.join(map(repr, missing[:5]))}{more}: growing replaces parameters, "
+        "and an optimizer that is not given would go on with the old ones. Give all optimizers of the model, "
+        "optimizer=[...]; name parameters that are not trained in frozen=[...], or let them not require gradients"
+    )

@@ -59,10 +59,20 @@ def growth_table(logs: Mapping[str, Sequence[RunLog]], names: Sequence[str]) -> 
     caption = (
         "Means over the seeds. Gradient ratio: gradient norm of the new units over that of the old ones right after an "
         "event, over all events and sites; a ratio far below 1 means that new units learn slowly at first. Output "
-        "change: the largest relative change of the outputs by an event; 0 keeps the function."
+        "change: the largest relative change of the outputs by an event; 0 keeps the function. Loss jump: change of "
+        "the loss by an event, on the batch that it looked at. Steps until back: from an event that raised the loss to "
+        "the end of the first 8 steps whose mean training loss is at or below that of the 8 before it; else 0."
     )
     counts = ("events", "refused", "units added", "units removed")
-    titles = ("policy", *counts, "gradient ratio, median", "gradient ratio, middle half", "output change")
+    titles = (
+        "policy",
+        *counts,
+        "gradient ratio, median",
+        "gradient ratio, middle half",
+        "output change",
+        "loss jump",
+        "steps until back",
+    )
     return Table("growth", "Growth", caption, titles, tuple(rows))
 
 
@@ -70,6 +80,7 @@ def _row(runs: Sequence[RunLog]) -> tuple[str, ...]:
     events = [event for run in runs for event in run.events]
     ratios = [ratio for _, _, ratio in _ratios(events)]
     changes = [event["output_change"] for event in events if event.get("output_change") is not None]
+    jumps = [event["measured_change"] for event in events if event.get("measured_change") is not None]
     quarters = quantiles(ratios, n=4) if len(ratios) > 1 else []
     return (
         _count(len(run.events) for run in runs),
@@ -79,7 +90,18 @@ def _row(runs: Sequence[RunLog]) -> tuple[str, ...]:
         f"{quarters[1]:.2g}" if quarters else "",
         f"{quarters[0]:.2g} to {quarters[2]:.2g}" if quarters else "",
         f"{max(changes):.1g}" if changes else "",
+        f"{fmean(jumps):+.2g}" if jumps else "",
+        _recovered(events),
     )
+
+
+def _recovered(events: Sequence[Event]) -> str:
+    """`35`, or `35 (2 of 6 not back)`; empty where no event knows."""
+    known = [event for event in events if event.get("loss_after") is not None]
+    steps = [event["recovered_steps"] for event in known if event.get("recovered_steps") is not None]
+    parts = [f"{fmean(steps):.3g}"] if steps else []
+    parts += [f"({len(known) - len(steps)} of {len(known)} not back)"] if len(known) > len(steps) else []
+    return " ".join(parts)
 
 
 def growth_words(policy: str, run: RunLog) -> str:

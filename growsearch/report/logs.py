@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from growsearch.comparison import ComparisonResults
+from growsearch.errors import DamageWarning
 from growsearch.runs.layout import run_of
+from growsearch.runs.reading import DamagedFile
 from growsearch.runs.store import read_growth, read_rows
 
 
@@ -28,15 +31,20 @@ class RunLog:
 
 
 def read_logs(folder: Path, results: ComparisonResults) -> dict[str, list[RunLog]]:
-    """The runs of every policy and of every control, in the order of `results.json`."""
+    """The runs of every policy and of every control, in the order of `results.json`.
+
+    A run with a damaged log is left out, and a `DamageWarning` names the file.
+    """
     metric = results.conclusions.ranked_by
-    return {
-        name: [
-            _read(run_of(folder, name, seed), seed, score)
-            for seed, score in zip(rows["seeds"], rows[metric.key], strict=True)
-        ]
-        for name, rows in {**results.policies, **results.controls}.items()
-    }
+    logs: dict[str, list[RunLog]] = {}
+    for name, rows in {**results.policies, **results.controls}.items():
+        own = logs[name] = []
+        for seed, score in zip(rows["seeds"], rows[metric.key], strict=True):
+            try:
+                own.append(_read(run_of(folder, name, seed), seed, score))
+            except DamagedFile as error:
+                warnings.warn(f"{error}; its curve and its growth are left out", DamageWarning, stacklevel=2)
+    return logs
 
 
 def median_run(runs: Sequence[RunLog]) -> RunLog:

@@ -10,13 +10,19 @@ _SITES = 4  # that are named
 
 
 def event_words(line: GrowthLine) -> str:
-    """Return what an event did, as `+12 units in conv3, 3 units removed (482 to 560 parameters)`; or why it did not."""
+    """Return what an event did, as `+12 units in conv3, 3 units removed (482 to 560 parameters)`; or why it did not.
+
+    Where it raised the loss, `, loss 1.2 to 1.6` is behind.
+    """
     if line.refused:
         return f"growth refused: {line.refused}"
+    jump = ""
+    if line.recovered_steps != 0 and line.loss_before is not None and line.loss_after is not None:
+        jump = f", loss {line.loss_before:.3g} to {line.loss_after:.3g}"
     sizes = f"{line.parameters_before:,} to {line.parameters_after:,} parameters"
     if line.active_after not in (None, line.parameters_after):
         sizes = f"{line.active_before:,} to {line.active_after:,} active parameters"
-    return f"{change_words(line.sites, line.removed, line.regrown, line.pruned, line.kinds)} ({sizes})"
+    return f"{change_words(line.sites, line.removed, line.regrown, line.pruned, line.kinds)} ({sizes}){jump}"
 
 
 def change_words(

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
+from growsearch.runs.records import GrowthLine, MetricsRow, Recovery, RunResult
 
 
 @dataclass(frozen=True)
@@ -38,6 +38,13 @@ class Grew:
     """A growth event happened, or was refused."""
 
     line: GrowthLine
+
+
+@dataclass(frozen=True)
+class Recovered:
+    """The training loss is back where it was before a growth event that had raised it."""
+
+    recovery: Recovery
 
 
 @dataclass(frozen=True)
@@ -81,5 +88,5 @@ class JobsStarted:
     what: str = "runs"
 
 
-RunEvent = RunStarted | StepDone | RowDone | Grew | RunFinished | BranchFinished | RepetitionFinished
+RunEvent = RunStarted | StepDone | RowDone | Grew | Recovered | RunFinished | BranchFinished | RepetitionFinished
 Progress = Callable[[RunEvent], None]

@@ -7,9 +7,8 @@ from collections.abc import Mapping
 from pathlib import Path
 from typing import Any
 
-from growsearch.errors import GrowsearchError
 from growsearch.runs.files import to_json
-from growsearch.runs.reading import parse_json
+from growsearch.runs.reading import DamagedFile, parse_json
 
 
 class LineLog:
@@ -21,9 +20,7 @@ class LineLog:
     def __init__(self, path: Path, size: int = 0) -> None:
         found = path.stat().st_size if path.exists() else 0
         if found < size:
-            raise GrowsearchError(
-                f"{path} has {found} bytes, fewer than its checkpoint's {size}: delete {path.parent} to run it again"
-            )
+            raise DamagedFile(f"{path}: is damaged: it has {found} bytes, its checkpoint knows of {size}")
         self._file = path.open("ab")
         self._file.truncate(size)
         self.size = size

@@ -56,7 +56,9 @@ class MetricsRow:
 class GrowthLine:
     """A line of `growth.jsonl`: a `GrowthEvent` without its edits, and the widths of all sites before it.
 
-    Fields with defaults are missing in files that older versions wrote.
+    `recovered_steps` are those until the training loss was back where it was before the event: 0 where the event did
+    not raise it, None where that is not known (yet); in the file itself it is 0 or null (see `Recovery`). Fields with
+    defaults are missing in files that older versions wrote.
     """
 
     step: int
@@ -83,17 +85,37 @@ class GrowthLine:
     left_out: Mapping[str, str] = field(default_factory=dict)
     growth_flops: int = 0
     kinds: Mapping[str, str] = field(default_factory=dict)
+    loss_before: float | None = None
+    loss_after: float | None = None
+    recovered_steps: int | None = None
     widths_before: Mapping[str, int] = field(default_factory=dict)
 
     @classmethod
-    def of_event(cls, event: GrowthEvent, widths_before: Mapping[str, int]) -> Self:
+    def of_event(cls, event: GrowthEvent, widths_before: Mapping[str, int], recovered_steps: int | None = None) -> Self:
         """Return the line of an event that has just happened."""
-        return cls(**event.to_json(), widths_before=widths_before)
+        return cls(**event.to_json(), widths_before=widths_before, recovered_steps=recovered_steps)
 
     @classmethod
     def of(cls, plain: Mapping[str, Any], where: str) -> Self:
         """Return the event that a line stands for, whichever version wrote it; `where` names it in the error."""
         return record_of(cls, {_RENAMED.get(name, name): value for name, value in plain.items()}, where)
+
+    def plain(self) -> dict[str, Any]:
+        """Return the line as it is in the file."""
+        return asdict(self)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Recovery:
+    """A line of `recoveries.jsonl`: so many steps after the event at `step` the training loss was back."""
+
+    step: int
+    recovered_steps: int
+
+    @classmethod
+    def of(cls, plain: Mapping[str, Any], where: str) -> Self:
+        """Return what a line says; `where` names it in the error."""
+        return record_of(cls, plain, where)
 
     def plain(self) -> dict[str, Any]:
         """Return the line as it is in the file."""
@@ -107,7 +129,9 @@ class RunResult:
     `config` tells which configuration, seed and architecture it belongs to. `metrics` are what the task measures, by
     names such as `test_loss`; the test set's are None where it was not read. `metric` is what runs are ranked by.
     `samples` are those of the data by split, `data_sha256` is of a text. `budget_full` tells whether growth has used
-    its budget up, None where nothing grows in events. Fields with defaults are missing in files of older versions.
+    its budget up, None where nothing grows in events. `threads` are those of the CPU. `files` has checksums of the logs
+    (without their times) and of the network's description beside it, as they were when it finished. Fields with
+    defaults are missing in files of older versions.
     """
 
     config: str
@@ -131,6 +155,8 @@ class RunResult:
     growth_flops: int = 0
     budget_full: bool | None = None
     cuda_graph: bool = False
+    files: Mapping[str, str] = field(default_factory=dict)
+    threads: int | None = None
 
     @property
     def living_parameters(self) -> int:

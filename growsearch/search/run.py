@@ -17,7 +17,6 @@ import yaml
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
 from growsearch.execution.environment import core_count, describe_environment
-from growsearch.execution.threads import threads
 from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
@@ -39,6 +38,7 @@ from growsearch.search.study import Plan, Reference, Study, create_study, find_s
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
 from growsearch.training.precision import resolve_device
+from growsearch.training.threads import threads
 
 _REFRESH = 0.5  # seconds between two looks of the watcher
 

@@ -36,6 +36,7 @@ from growsearch.search.patience import StorageLost
 from growsearch.search.space import plain_of
 from growsearch.search.study import COST, RACE, USED, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
+from growsearch.training.checkpoint import remove_checkpoint
 
 Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
 
@@ -252,7 +253,7 @@ class TrialRunner:
         """Checkpoints of a trial that is over, and of those that it went on with, are of no use any more."""
         for one in (trial.number, *self._origins(trial)):
             for path in in_seed_folders(self.study.trial_folder(one), CHECKPOINT):
-                path.unlink(missing_ok=True)
+                remove_checkpoint(path)
 
 
 def _book(trial: optuna.Trial, lease: Lease) -> None:

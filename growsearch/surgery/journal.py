@@ -81,6 +81,10 @@ class Journal:
         del mapping[old]
         mapping[new] = value
 
+    def on_undo(self, undo: Callable[[], None]) -> None:
+        """Take back by `undo` what is changed elsewhere."""
+        self._undo.append(undo)
+
     def commit(self) -> None:
         """Keep everything as it is now, and let go of what was there before."""
         self._undo.clear()

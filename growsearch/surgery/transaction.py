@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from types import TracebackType
 
@@ -64,6 +64,10 @@ class Transaction:
     def rollback(self) -> None:
         """Take back everything applied so far; after the block there is nothing left to take back."""
         self._journal.undo()
+
+    def on_rollback(self, undo: Callable[[], None]) -> None:
+        """Let `undo` take back what the caller changes together with the model."""
+        self._journal.on_undo(undo)
 
     def apply(self, edits: Sequence[Edit]) -> None:
         """Apply `edits`, all in the coordinates and names of before.

@@ -30,14 +30,18 @@ class GrowingRun:
         """Optimizer steps, each followed by `grower.step()`; the events that grew or were refused."""
         events = []
         for _ in range(steps):
-            self.optimizer.zero_grad()
-            torch.autograd.backward(objective(self.model, self.subject.batch(self.grower.progress.step)))
-            self.optimizer.step()
-            # Schedulers that wait for progress to stop get what they wait for.
-            self.grower.report(validation_accuracy=0.5)
+            self.advance()
             event = self.grower.step()
             events += [event] if event is not None else []
         return events
+
+    def advance(self) -> None:
+        """Take one optimizer step, without growing."""
+        self.optimizer.zero_grad()
+        torch.autograd.backward(objective(self.model, self.subject.batch(self.grower.progress.step)))
+        self.optimizer.step()
+        # Schedulers that wait for progress to stop get what they wait for.
+        self.grower.report(validation_accuracy=0.5)
 
     def save(self, path: Path) -> None:
         """All of it in one file."""

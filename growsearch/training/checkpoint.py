@@ -2,37 +2,77 @@
 
 from __future__ import annotations
 
-import pickle
+import os
+import shutil
+import warnings
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from growsearch.errors import GrowsearchError
-from growsearch.runs.files import write_atomically
+from growsearch.errors import DamageWarning, GrowsearchError
+from growsearch.runs.reading import DamagedFile
+from growsearch.training.tensor_file import read_tensors, write_tensors
 
 VERSION = 3
 
 
 def save_checkpoint(path: Path, state: dict[str, Any]) -> None:
-    """Replace the checkpoint atomically; `state` holds tensors and plain Python data."""
-    write_atomically(path, lambda file: torch.save({"version": VERSION, **state}, file))
+    """Replace the checkpoint atomically, and keep the one before; `state` holds tensors and plain Python data.
+
+    The one before is dropped with the next but one: until then it takes the place of a checkpoint that turns out to be
+    damaged.
+    """
+    following, kept = path.with_name(path.name + ".next"), path.with_name(path.name + ".kept")
+    write_tensors(following, {"version": VERSION, **state})
+    if path.exists():  # as it does at every moment from now on: others may copy it meanwhile
+        kept.unlink(missing_ok=True)
+        try:
+            os.link(path, kept)
+        except OSError:  # a file system without links
+            shutil.copyfile(path, kept)
+        os.replace(kept, previous_of(path))
+    os.replace(following, path)
+
+
+def previous_of(path: Path) -> Path:
+    """Where the checkpoint before the one at `path` is kept."""
+    return path.with_name(path.name + ".previous")
+
+
+def remove_checkpoint(path: Path) -> None:
+    """Remove a checkpoint, and the one before."""
+    for each in (path, previous_of(path)):
+        each.unlink(missing_ok=True)
 
 
 def load_checkpoint(path: Path, device: torch.device) -> dict[str, Any] | None:
     """What `save_checkpoint` wrote, tensors on `device`; None where there is no checkpoint.
 
-    Only tensors and plain data are read, never code. Raises `GrowsearchError` for a damaged file or another version.
+    Where it is damaged or gone, the one before is loaded, and a `DamageWarning` tells so. Only tensors and plain data
+    are read, never code. Raises `DamagedFile` where neither is whole, and `GrowsearchError` for another version.
     """
-    if not path.exists():
+    previous = previous_of(path)
+    if not path.exists() and not previous.exists():
         return None
     try:
-        state: dict[str, Any] = torch.load(path, map_location=device, weights_only=True)
-    except (RuntimeError, EOFError, pickle.UnpicklingError) as error:
-        raise GrowsearchError(f"{path} is damaged ({error}): delete {path.parent} to run it again") from error
-    if state.get("version") != VERSION:
-        found = state.get("version")
+        return _loaded(path, device)
+    except (DamagedFile, FileNotFoundError) as error:
+        if not previous.exists():
+            raise
+        state = _loaded(previous, device)
+        reason = f"{path} is missing" if isinstance(error, FileNotFoundError) else error
+        warnings.warn(f"{reason}; going on from {previous.name}, the checkpoint before", DamageWarning, stacklevel=2)
+        return state
+
+
+def _loaded(path: Path, device: torch.device) -> dict[str, Any]:
+    state = read_tensors(path, device)
+    if not isinstance(state, dict) or "version" not in state:
+        raise DamagedFile(f"{path}: is damaged: no checkpoint of a run")
+    if state["version"] != VERSION:
+        found = state["version"]
         raise GrowsearchError(f"{path} has version {found}, not {VERSION}: delete {path.parent} to run it again")
     return state
 

@@ -19,23 +19,25 @@ from growsearch.errors import GrowsearchError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
-from growsearch.runs.events import Grew, Progress, RowDone, RunStarted, StepDone
-from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS
+from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone
+from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RECOVERIES
 from growsearch.runs.lines import LineLog
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks
 from growsearch.training.architecture import Architecture
 from growsearch.training.artifact import NetworkDescription, insertions_of, save_network
-from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
+from growsearch.training.checkpoint import load_checkpoint, remove_checkpoint, rng_state, save_checkpoint
 from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
 from growsearch.training.evaluation import evaluate, evaluation_samples
 from growsearch.training.gradients import Gradients
 from growsearch.training.hooks import TrainingHooks
 from growsearch.training.length import steps_within
 from growsearch.training.optimizers import parameter_order, set_learning_rate
+from growsearch.training.recovery import Recoveries
 from growsearch.training.result import fingerprint
 from growsearch.training.setup import FLOPS_PARTS, set_up
+from growsearch.training.threads import threads
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
@@ -93,15 +95,18 @@ class TrainingRun:
         saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
         if saved is not None and saved["config"] != self._fingerprint:
             saved = None
-        self.setup = setup = set_up(config, seed, device, saved, architecture)
+        self.threads = int((saved or {}).get("threads", torch.get_num_threads()))
+        """CPU threads that the run was begun with, on which its bits depend."""
+        with threads(self.threads):
+            self.setup = setup = set_up(config, seed, device, saved, architecture)
         self._gradients = Gradients(setup)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
         )
         sizes = saved["lines"] if saved else {}
-        self._metrics = LineLog(folder / METRICS, sizes.get(METRICS, 0))
-        self._growth_log = LineLog(folder / GROWTH, sizes.get(GROWTH, 0))
+        self._logs = {name: LineLog(folder / name, sizes.get(name, 0)) for name in (METRICS, GROWTH, RECOVERIES)}
+        self._recoveries = Recoveries(setup.device, saved.get("recoveries") if saved else None)
         self._flops_before = self.counters.training_flops
         self._measure_network()
         self._set_length()
@@ -145,6 +150,7 @@ class TrainingRun:
             apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
+        self._recoveries.step(loss)
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
@@ -193,8 +199,8 @@ class TrainingRun:
             return
         if event.refused is None:
             self._gradients.forget()
-        line = GrowthLine.of_event(event, self._widths)
-        self._growth_log.append(line.plain())
+        line = GrowthLine.of_event(event, self._widths, self._recoveries.grew(event))
+        self._logs[GROWTH].append(line.plain())
         counters.growth_events += event.refused is None
         self._measure_network()
         self._progress(Grew(line))
@@ -246,6 +252,7 @@ class TrainingRun:
         """Append a row of metrics, and let the scheduler know."""
         setup, counters = self.setup, self.counters
         counters.train_loss = self.take_train_loss()
+        self._log_recoveries()
         metrics = self.validate()
         if setup.grower is not None:
             setup.grower.report(train_loss=counters.train_loss, **metrics)
@@ -260,9 +267,15 @@ class TrainingRun:
             seconds=counters.seconds,
             sizes=setup.soft.sizes if setup.soft is not None else None,
         )
-        self._metrics.append(row.plain())
+        self._logs[METRICS].append(row.plain())
         self._progress(RowDone(row, setup.total_steps))
         self._hooks.on_row(self, row)
+
+    def _log_recoveries(self) -> None:
+        """Write down whose loss is back by now."""
+        for recovery in self._recoveries.take():
+            self._logs[RECOVERIES].append(recovery.plain())
+            self._progress(Recovered(recovery))
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
         """The task's metrics, such as `NAME_loss`; nothing where there is no such split."""
@@ -283,13 +296,15 @@ class TrainingRun:
     def save(self) -> None:
         """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""
         setup = self.setup
-        self._metrics.sync()
-        self._growth_log.sync()
+        for log in self._logs.values():
+            log.sync()
         state = {
             "config": self._fingerprint,
+            "threads": self.threads,
             "counters": asdict(self.counters),
             "loss_sum": self._loss_sum,
-            "lines": {METRICS: self._metrics.size, GROWTH: self._growth_log.size},
+            "lines": {name: log.size for name, log in self._logs.items()},
+            "recoveries": self._recoveries.state_dict(),
             "model": setup.model.state_dict(),
             "architecture": self._architecture(),
             "optimizer": setup.optimizer.state_dict(),
@@ -315,6 +330,7 @@ class TrainingRun:
         with `soft` sizes is made compact before: what is read with, saved and counted is the plain network.
         """
         setup, counters = self.setup, self.counters
+        self._log_recoveries()
         if setup.soft is not None:
             self._change(setup.soft, setup.soft.compact)
         read = self._evaluate(setup.data.test, "test") if test else self._evaluate(setup.validation, "validation")
@@ -357,17 +373,18 @@ class TrainingRun:
             widths=widths,
             budget_full=setup.grower.full if setup.grower is not None else None,
             device=str(setup.device),
+            threads=self.threads,
             precision=str(setup.dtype).removeprefix("torch."),
             cuda_graph=self._gradients.replayed > 0,
         )
-        write_result(self._folder, result)
-        (self._folder / CHECKPOINT).unlink(missing_ok=True)
+        result = write_result(self._folder, result)
+        remove_checkpoint(self._folder / CHECKPOINT)
         return result
 
     def close(self) -> None:
         """Close the logs."""
-        self._metrics.close()
-        self._growth_log.close()
+        for log in self._logs.values():
+            log.close()
 
     def _traced_widths(self) -> dict[str, int]:
         """Widths of a network that did not grow; none where it cannot be traced, which it need not."""

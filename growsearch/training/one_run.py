@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
 from pathlib import Path
 
 from growsearch.config import RunConfig
+from growsearch.errors import DamageWarning
 from growsearch.loggers import LoggedRun, Observers
 from growsearch.runs.events import Progress, RunEvent, RunFinished
+from growsearch.runs.layout import CHECKPOINT
+from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
+from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.training.loop import TrainingRun
 from growsearch.training.result import fingerprint, finished_result
+from growsearch.training.threads import threads
 
 
 class Interrupted(Exception):
@@ -32,7 +38,8 @@ def run_one(
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
     A finished run of the same configuration is returned as it is; one that was interrupted continues from its
-    checkpoint, on the CPU bit for bit as if nothing had happened. `progress` is called with what happens (`RunEvent`).
+    checkpoint, with as many CPU threads as it was begun with, and on the CPU bit for bit as if nothing had happened.
+    `progress` is called with what happens (`RunEvent`).
     `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
     With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
@@ -55,11 +62,12 @@ def run_one(
         folder.mkdir(parents=True, exist_ok=True)
         logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
         with Observers(loggers, logged, report) as observers:
-            run = TrainingRun(config, seed, folder, device, observers, architecture)
+            run = _begun(config, seed, folder, device, observers, architecture)
             try:
                 observers.begin(read_rows(folder), read_growth(folder))
-                run.train()
-                result = run.finish(test)
+                with threads(run.threads):
+                    run.train()
+                    result = run.finish(test)
                 observers.finish(result)
             except Interrupted:
                 run.save()
@@ -68,6 +76,38 @@ def run_one(
                 run.close()
     report(RunFinished(result))
     return result
+
+
+def _begun(
+    config: RunConfig,
+    seed: int,
+    folder: Path,
+    device: str,
+    progress: Progress,
+    architecture: Architecture | None,
+) -> TrainingRun:
+    """The run as it stands in its folder; from the beginning, with a warning, where what it has left is damaged.
+
+    Args:
+        config: of the run.
+        seed: of the run.
+        folder: that holds it.
+        device: "auto", "cpu" or "cuda".
+        progress: is told what happens.
+        architecture: to begin with.
+    """
+    try:
+        run = TrainingRun(config, seed, folder, device, progress, architecture)
+        try:
+            read_rows(folder), read_growth(folder)
+        except DamagedFile:
+            run.close()
+            raise
+    except DamagedFile as error:
+        warnings.warn(f"{error}; this run begins anew", DamageWarning, stacklevel=3)
+        remove_checkpoint(folder / CHECKPOINT)
+        run = TrainingRun(config, seed, folder, device, progress, architecture)
+    return run
 
 
 def _silent(event: RunEvent) -> None:

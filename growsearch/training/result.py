@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import hashlib
 import json
+import warnings
 from pathlib import Path
 
 from growsearch.config import RunConfig
+from growsearch.errors import DamageWarning
+from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
-from growsearch.runs.store import read_result
+from growsearch.runs.store import read_result, require_whole
 from growsearch.training.architecture import Architecture
 
 
@@ -17,14 +20,24 @@ def finished_result(
 ) -> RunResult | None:
     """Return the result of the finished run in `folder`; None where there is none, or one of another configuration.
 
+    None also where the result or what belongs to it is damaged: a `DamageWarning` names the file, and the run is to be
+    repeated.
+
     Args:
         folder: of the run, `RUN/POLICY/seed-K`.
         config: the configuration that it should have.
         seed: the seed that it should have.
         architecture: what it should begin with, where that is not the configuration's own network.
     """
-    result = read_result(folder)
-    return result if result is not None and result.config == fingerprint(config, seed, architecture) else None
+    try:
+        result = read_result(folder)
+        if result is None or result.config != fingerprint(config, seed, architecture):
+            return None
+        require_whole(folder, result)
+    except DamagedFile as error:
+        warnings.warn(f"{error}; this run is repeated", DamageWarning, stacklevel=2)
+        return None
+    return result
 
 
 def fingerprint(config: RunConfig, seed: int, architecture: Architecture | None = None) -> str:

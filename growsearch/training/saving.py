@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import pickle
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -14,12 +13,14 @@ from torch.optim import Optimizer
 
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph.remembered import remembered_sizes
+from growsearch.graph.wrapping import unwrapped
 from growsearch.growth import Grower, SoftGrower
-from growsearch.runs.files import write_atomically
+from growsearch.runs.reading import DamagedFile
 from growsearch.surgery import rebuild
 from growsearch.training.artifact import insertions_of, load_network
 from growsearch.training.checkpoint import adopt_layout, restore_rng, rng_state
 from growsearch.training.optimizers import parameter_order, restore_order
+from growsearch.training.tensor_file import read_tensors, write_tensors
 
 FORMAT = "growsearch 1"
 
@@ -57,6 +58,7 @@ def save(
         optimizer: one or several.
         grower: a `Grower` or `SoftGrower`.
     """
+    model = unwrapped(model)
     learned = grower.learned if isinstance(grower, SoftGrower) else None
     content = {
         "format": FORMAT,
@@ -67,7 +69,7 @@ def save(
         "others": {name: other.state_dict() for name, other in others.items()},
         "rng": rng_state(_device(model)),
     }
-    write_atomically(Path(path), lambda file: torch.save(content, file))
+    write_tensors(Path(path), content)
 
 
 def load(
@@ -105,6 +107,7 @@ def load(
         if Path(path).is_file():
             raise InputError(f"{path} is a file: give its seed network, growsearch.load(path, model=...)")
         return load_network(path, allow_import)
+    given, model = model, unwrapped(model)
     saved = _read(Path(path))
     optimizers = [] if optimizer is None else _several(optimizer)
     _check(Path(path), saved, optimizers, grower, others)
@@ -125,7 +128,7 @@ def load(
         grower.load_state_dict(saved["grower"]["state"])
     if optimizers:
         restore_rng(saved["rng"], _device(model))
-    return model
+    return given
 
 
 def _several(optimizer: Optimizers) -> list[Optimizer]:
@@ -145,8 +148,8 @@ def _packed(optimizer: Optimizer, model: nn.Module, learned: nn.Module | None) -
 
 def _read(path: Path) -> dict[str, Any]:
     try:
-        saved = torch.load(path, map_location="cpu", weights_only=True)
-    except (OSError, RuntimeError, EOFError, ValueError, KeyError, pickle.UnpicklingError) as error:
+        saved = read_tensors(path, torch.device("cpu"))
+    except (OSError, DamagedFile) as error:
         raise InputError(f"{path} cannot be read: give a file that growsearch.save wrote ({error})") from error
     if not isinstance(saved, dict) or saved.get("format") != FORMAT:
         found = saved.get("format", "no format") if isinstance(saved, dict) else type(saved).__name__

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 import shutil
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,9 @@ import yaml
 
 from growsearch.comparison import compare
 from growsearch.config import load_config
+from growsearch.errors import DamageWarning
+from growsearch.runs.records import RunResult
+from growsearch.runs.store import read_result
 from tests.audit.conftest import SMALL
 from tests.cli.conftest import Run
 
@@ -20,7 +24,7 @@ SEED = "run/seed-0"
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory: pytest.TempPathFactory) -> Path:
     home = tmp_path_factory.mktemp("whole")
-    (home / "small.yaml").write_text(yaml.safe_dump(SMALL))
+    (home / "small.yaml").write_text(yaml.safe_dump({**SMALL, "seeds": 2}))
     compare(load_config(str(home / "small.yaml")), home / "run", "cpu", workers=1)
     return home / "run"
 
@@ -41,8 +45,6 @@ def cut(path: Path) -> None:
     [
         ("report", "results.json"),
         ("report", "environment.json"),
-        ("audit", "environment.json"),
-        ("resume", f"{SEED}/result.json"),
         ("export", f"{SEED}/result.json"),
         ("export", f"{SEED}/network.json"),
         ("export", f"{SEED}/model.safetensors"),
@@ -50,7 +52,7 @@ def cut(path: Path) -> None:
 )
 def test_a_file_that_is_cut_off_is_named(growsearch: Run, folder: Path, command: str, file: str) -> None:
     cut(folder / file)
-    options = ["--event", "1"] if command == "audit" else []
+    options = {"audit": ["--event", "1", "--seed", "0"], "export": ["--seed", "0"]}.get(command, [])
 
     result = growsearch(command, folder, *options)
 
@@ -60,17 +62,73 @@ def test_a_file_that_is_cut_off_is_named(growsearch: Run, folder: Path, command:
 
 
 @pytest.mark.parametrize("name", ["metrics.jsonl", "growth.jsonl"])
-@pytest.mark.parametrize("command", ["report", "audit", "resume"])
-def test_a_line_that_is_cut_off_is_named(growsearch: Run, folder: Path, command: str, name: str) -> None:
-    path = folder / SEED / name
-    first, *others = path.read_text().splitlines()
-    path.write_text("\n".join([first, others[0][:20], *others]) + "\n")
-    options = ["--event", "1"] if command == "audit" else []
+def test_a_line_that_is_cut_off_is_named(growsearch: Run, folder: Path, name: str) -> None:
+    path = spoilt(folder / SEED / name)
 
-    result = growsearch(command, folder, *options)
+    result = growsearch("audit", folder, "--event", "1", "--seed", "0")
 
     assert result.exit_code == 2, result.stderr
     assert f"{path}, line 2: is damaged: not JSON" in result.stderr
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "growth.jsonl"])
+def test_a_report_leaves_a_run_with_a_damaged_log_out(growsearch: Run, folder: Path, name: str) -> None:
+    path = spoilt(folder / SEED / name)
+
+    with pytest.warns(DamageWarning, match=f"{re.escape(str(path))}, line 2: is damaged.* left out"):
+        result = growsearch("report", folder)
+
+    assert result.exit_code == 0 and (folder / "report.html").is_file()
+
+
+@pytest.mark.parametrize(
+    "damage",
+    [
+        lambda seed: cut(seed / "result.json"),
+        lambda seed: (seed / "result.json").write_text('{"of": "another program"}'),
+        lambda seed: spoilt(seed / "metrics.jsonl"),
+        lambda seed: last_line_lost(seed / "metrics.jsonl"),
+        lambda seed: last_line_lost(seed / "growth.jsonl"),
+        lambda seed: (seed / "growth.jsonl").unlink(),
+        lambda seed: (seed / "network.json").write_text("{}"),
+    ],
+)
+def test_resume_repeats_the_run_with_a_damaged_file_and_keeps_the_others(
+    growsearch: Run, whole: Path, folder: Path, damage: Callable[[Path], object]
+) -> None:
+    kept = (folder / "run/seed-1/result.json").stat().st_mtime_ns
+    damage(folder / SEED)
+
+    with pytest.warns(DamageWarning, match=rf"{re.escape(str(folder / SEED))}/\w+\.json.*is damaged.*repeated"):
+        result = growsearch("resume", folder)
+
+    assert result.exit_code == 0, result.stderr
+    assert (folder / "run/seed-1/result.json").stat().st_mtime_ns == kept
+    for name in ("growth.jsonl", "metrics.jsonl", "network.json"):
+        before, after = ((home / SEED / name).read_text() for home in (whole, folder))
+        assert without_seconds(after) == without_seconds(before)
+    assert finished(folder / SEED).metrics == finished(whole / SEED).metrics
+
+
+def spoilt(path: Path) -> Path:
+    """The second line is cut off in the middle."""
+    first, *others = path.read_text().splitlines()
+    path.write_text("\n".join([first, others[0][:20], *others]) + "\n")
+    return path
+
+
+def last_line_lost(path: Path) -> None:
+    path.write_text("".join(path.read_text().splitlines(keepends=True)[:-1]))
+
+
+def without_seconds(text: str) -> str:
+    return re.sub(r'"seconds": [0-9.e-]+', "", text)
+
+
+def finished(folder: Path) -> RunResult:
+    result = read_result(folder)
+    assert result is not None
+    return result
 
 
 @pytest.mark.parametrize("command", ["report", "resume"])

@@ -10,10 +10,13 @@ import yaml
 
 from growsearch.comparison import compare
 from growsearch.config import RunConfig
-from growsearch.errors import InputError
+from growsearch.errors import DamageWarning, InputError
 from growsearch.execution.job import OfRun
+from growsearch.runs.environment import read_environment
 from growsearch.runs.events import JobsStarted, RowDone, RunFailed, RunStarted
+from growsearch.runs.reading import read_json
 from growsearch.training import load_network
+from growsearch.training.threads import threads
 from tests.watching import Told, is_kind, of_kind
 
 Make = Callable[..., RunConfig]
@@ -101,6 +104,20 @@ def test_finished_runs_are_kept_and_more_seeds_can_be_added(comparison: Make, tm
     assert {(told.policy, told.seed) for told in of_kind(events, RunStarted)} == {("small", 2), ("zero", 2)}
     assert after["policies"]["zero"]["seconds"][:2] == before["policies"]["zero"]["seconds"]
     assert after["policies"]["zero"]["seeds"] == [0, 1, 2]
+
+
+def test_later_runs_of_a_folder_use_as_many_threads_as_the_first(comparison: Make, tmp_path: Path) -> None:
+    compare(comparison(seeds=1), tmp_path, "cpu", workers=1)
+    with threads(2):
+        compare(comparison(seeds=2), tmp_path, "cpu", workers=1)
+    found = {read_environment(tmp_path).threads_per_worker}
+    found |= {read_json(path)["threads"] for path in tmp_path.glob("*/seed-*/result.json")}
+    assert found == {1}
+
+    (tmp_path / "environment.json").write_text("{")
+    with pytest.warns(DamageWarning, match=r"environment.json: is damaged.*written anew"):
+        compare(comparison(seeds=2), tmp_path, "cpu", workers=1)
+    assert read_environment(tmp_path).threads_per_worker == 1
 
 
 def test_the_reference_can_be_named_and_changed_afterwards(comparison: Make, tmp_path: Path) -> None:

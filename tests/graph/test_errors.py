@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 import torch
+import torch.distributed as dist
 from torch import nn
+from torch.distributed.device_mesh import init_device_mesh
+from torch.distributed.fsdp import fully_shard
 
 from growsearch.errors import TraceError
 from growsearch.graph import trace
@@ -39,6 +44,18 @@ def test_wrapped_models_are_refused(wrapper: type[nn.Module], inner: str) -> Non
 
     with pytest.raises(TraceError, match=f"wrapped in {wrapper.__name__}.*the inner module, its attribute '{inner}'"):
         trace(model, torch.ones(2, 4))
+
+
+def test_sharded_tensors_are_refused(tmp_path: Path) -> None:
+    dist.init_process_group("gloo", store=dist.FileStore(str(tmp_path / "store"), 1), rank=0, world_size=1)
+    try:
+        model = nn.Sequential(nn.Linear(4, 4), nn.ReLU(), nn.Linear(4, 2))
+        fully_shard(model, mesh=init_device_mesh("cpu", (1,)))
+
+        with pytest.raises(TraceError, match=r"'weight' is a DTensor.* Grow before fully_shard or .* train with"):
+            trace(model, torch.randn(2, 4))
+    finally:
+        dist.destroy_process_group()
 
 
 def test_a_wrapped_part_is_refused_by_its_path() -> None:

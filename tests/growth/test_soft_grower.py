@@ -198,7 +198,8 @@ def test_the_size_enters_the_hidden_units_where_a_bias_can_take_it_over() -> Non
     run = Run("cnn", "size_gate")
     ports = {name: entry for name, (_, entry) in run.grower.ports.items()}
     assert {name: port.tensor for name, port in ports.items() if port} == {"conv1": "norm.bias", "conv2": "conv2.bias"}
-    without = SoftGrower(mlp(bias=False), torch.optim.SGD(mlp().parameters(), lr=0.1), torch.randn(4, 4))
+    plain = mlp(bias=False)
+    without = SoftGrower(plain, torch.optim.SGD(plain.parameters(), lr=0.1), torch.randn(4, 4))
     assert len(without.learned.weights) == 0
 
 

@@ -16,6 +16,7 @@ CHEAP: dict[str, Any] = {
     "data": 3,
     "samples": 1,
     "reports": 3,
+    "lag": 2,
 }
 
 

@@ -12,7 +12,7 @@ import growsearch
 from growsearch.comparison import read_results
 from growsearch.networks import build_network
 from growsearch.report.curves import curves
-from growsearch.report.growth import growth_table, timeline
+from growsearch.report.growth import _recovered, growth_table, timeline
 from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import RunLog, median_run, read_logs
 from growsearch.report.network_boxes import Box, network_boxes
@@ -75,7 +75,7 @@ def test_growth_is_counted_over_all_runs(comparison: Callable[..., Path]) -> Non
 
     table = growth_table(read_logs(folder, read_results(folder)), ["grown", "small"])
 
-    assert table.rows == (("grown", "2", "1", "3", "0", "0.5", "0.5 to 0.5", "0"),)
+    assert table.rows == (("grown", "2", "1", "3", "0", "0.5", "0.5 to 0.5", "0", "+0", ""),)
 
 
 def test_the_network_is_drawn_with_its_branches_and_what_it_gained(tmp_path: Path) -> None:
@@ -114,3 +114,11 @@ def test_a_network_that_cannot_be_rebuilt_is_said_so(comparison: Callable[..., P
     text = growth_section(read_logs(folder, read_results(folder)), ["grown", "small"], None)
 
     assert "Not drawn: " in text and "network.json does not exist" in text
+
+
+def test_steps_until_the_loss_is_back_are_averaged_and_those_not_back_counted() -> None:
+    known = [{"loss_after": 2.0, "recovered_steps": steps} for steps in (0, 30, None)]
+
+    assert _recovered(known) == "15 (1 of 3 not back)"
+    assert _recovered(known[:2]) == "15"
+    assert _recovered([{"loss_after": None, "recovered_steps": None}]) == ""

@@ -5,9 +5,9 @@ from pathlib import Path
 
 import pytest
 
-from growsearch.errors import GrowsearchError
 from growsearch.runs.files import write_json
 from growsearch.runs.lines import LineLog, read_lines
+from growsearch.runs.reading import DamagedFile
 
 
 def test_every_row_is_in_the_file_at_once(tmp_path: Path) -> None:
@@ -37,7 +37,7 @@ def test_opening_with_a_size_drops_later_rows(tmp_path: Path) -> None:
 
 
 def test_a_log_that_lost_rows_is_refused(tmp_path: Path) -> None:
-    with pytest.raises(GrowsearchError, match="has 0 bytes, fewer than"):
+    with pytest.raises(DamagedFile, match="m.jsonl: is damaged: it has 0 bytes, its checkpoint knows of 100"):
         LineLog(tmp_path / "m.jsonl", 100)
 
 

@@ -10,8 +10,8 @@ import pytest
 
 from growsearch.config import load_space
 from growsearch.execution.environment import core_count
-from growsearch.execution.threads import threads
 from growsearch.runs.lines import read_lines
+from growsearch.training.threads import threads
 from tests.cli.conftest import Run, growsearch
 from tests.search.conftest import TEXT
 

@@ -10,9 +10,11 @@ import pytest
 import torch
 
 from growsearch.config import RunConfig
+from growsearch.errors import DamageWarning
 from growsearch.runs.events import RowDone, RunEvent, RunFinished
 from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, load_network, run_one
+from growsearch.training.threads import threads
 
 TIMES = ("seconds", "growth_seconds")
 GROWTH_STEPS = (8, 16)
@@ -198,6 +200,43 @@ def test_a_finished_run_is_not_run_again(growing: Callable[..., RunConfig], tmp_
 
     assert run_one(config, 3, tmp_path, progress=events.append) == first
     assert events == [RunFinished(first)]
+
+
+def test_a_resumed_run_uses_as_many_threads_as_it_was_begun_with(
+    growing: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    used: list[int] = []
+    with threads(2):
+        run = start(growing("gradmax"), tmp_path)
+        run.train(9)
+        run.save()
+        run.close()
+
+    result = run_one(growing("gradmax"), 3, tmp_path, "cpu", lambda _: used.append(torch.get_num_threads()))
+
+    assert result.threads == 2 and set(used[:-1]) == {2} and torch.get_num_threads() == 1
+
+
+@pytest.mark.parametrize("name", ["metrics.jsonl", "growth.jsonl", "checkpoint.pt"])
+def test_an_interrupted_run_with_a_damaged_file_begins_anew_or_goes_on_from_the_checkpoint_before(
+    growing: Callable[..., RunConfig], tmp_path: Path, name: str
+) -> None:
+    config = growing("gradmax")
+    expected = uninterrupted(config, tmp_path / "whole")
+    run = start(config, tmp_path / "cut")
+    for until in (9, 17):
+        run.train(until)
+        run.save()
+    run.close()
+    damaged = tmp_path / "cut" / name
+    damaged.write_bytes(b"x" + damaged.read_bytes()[1:])
+    behaviour = "going on from checkpoint.pt.previous" if name == "checkpoint.pt" else "begins anew"
+
+    with pytest.warns(DamageWarning, match=rf"{name}.*is damaged.*{behaviour}"):
+        result = run_one(config, 3, tmp_path / "cut", "cpu")
+
+    assert without_times(result.plain()) == expected[2]
+    assert not list((tmp_path / "cut").glob("checkpoint*"))
 
 
 @pytest.mark.parametrize("how", ["gradmax", "identity"])

@@ -16,8 +16,9 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
+from growsearch.graph.wrapping import drop_compiled, unwrapped
 from growsearch.growth.check import both_outputs, output_change, require_preserved
-from growsearch.growth.device import full_precision, wait_for_device
+from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.soft.fresh import fresh_fills
@@ -28,6 +29,7 @@ from growsearch.growth.soft.ports import gate_ports
 from growsearch.growth.soft.sizes import Sizes
 from growsearch.growth.soft.strategy import SoftSize
 from growsearch.growth.step import Names, facts
+from growsearch.growth.trainable import require_held
 from growsearch.surgery import Edit, Offset, Transaction, site_edits
 
 
@@ -45,6 +47,8 @@ class SoftGrower:
         example_inputs: a tensor or a tuple of arguments (two or more samples, so that train mode can be checked).
         soft: a size strategy's name, `{name: {parameter: value}}`, or a strategy.
         sites: patterns (as in shells) of the sites whose size is trained; None: all where gates are exact.
+        frozen: patterns of parameters of these sites that no optimizer trains, though they require gradients; all
+            others have to be in a given optimizer.
         seed: of the random numbers of new units and of the controller.
 
     Raises `InputError` where the strategy, the patterns or the optimizer do not fit, and `GrowthRefused`, with the
@@ -59,9 +63,11 @@ class SoftGrower:
         soft: Spec = "size_gate",
         *,
         sites: Sequence[str] | None = None,
+        frozen: Sequence[str] = (),
         seed: int = 0,
     ) -> None:
         self.soft = strategy(SoftSize, "soft", soft)  # type: ignore[type-abstract]  # only used for isinstance
+        model = unwrapped(model)
         self._model, self._example_inputs = model, example_inputs
         self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
         home = home_of(self._optimizers)
@@ -74,6 +80,8 @@ class SoftGrower:
         self.compacted = False
         self.generator = torch.Generator().manual_seed(seed)
         units = {name: self.graph.sites[name].units for name in _soft_sites(model, self.graph, sites)}
+        tensors = set[str]().union(*(self.graph.sites[name].tensors for name in units))
+        require_held(model, tensors, self._optimizers, frozen)
         self.ports = ports_of(self.graph, model, units)
         """By site, where its gates are and where their values enter."""
         self._sizes = self._make_sizes(units)
@@ -136,7 +144,7 @@ class SoftGrower:
         wait_for_device(self._model)
         started, old = time.perf_counter(), self.graph
         edits, removed = self._compaction()
-        with full_precision(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
+        with event_conditions(), self._checked() as finish, Transaction(self._model, self._optimizers) as network:
             network.apply(edits)
             change = finish(False)
         self.compacted = True
@@ -172,6 +180,7 @@ class SoftGrower:
     def _metered(self, change: Callable[[], GrowthEvent]) -> GrowthEvent:
         with FlopMeter() as meter:
             event = change()
+        drop_compiled()
         self.flops += meter.flops
         return replace(event, growth_flops=meter.flops)
 
@@ -190,7 +199,7 @@ class SoftGrower:
         started, old = time.perf_counter(), self.graph
         edits: list[Edit] = []
         with (
-            full_precision(),
+            event_conditions(),
             self._checked() as finish,
             Transaction(self._model, self._optimizers) as network,
             Transaction(self.learned, self._optimizers) as learned,
