@@ -144,7 +144,7 @@ def run_search(
 def _show_results(results: dict[str, Any], report: Path) -> None:
     from rich.table import Table
 
-    from growsearch.report.search_page import ending
+    from growsearch.report.search_page import ending, rung_sentences
 
     trials = {trial["number"]: trial for trial in results["trials"]}
     named = [number for number, trial in trials.items() if "baseline" in trial]
@@ -162,7 +162,7 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     states = [trial["state"] for trial in results["trials"]]
     counts = [f"{states.count(state)} {word}" for state, word in (("pruned", "pruned"), ("fail", "failed"))]
     more = [f"and {len(shown) - _SHOWN} more trials, in the report and in results.json"] if len(shown) > _SHOWN else []
-    more += [ending(results)]
+    more += [ending(results), *rung_sentences(results)]
     show(
         table, *more, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread"
     )

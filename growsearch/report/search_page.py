@@ -66,7 +66,7 @@ def _about(folder: Path, results: dict[str, Any], environment: dict[str, Any]) -
 
 
 def _verdict(results: dict[str, Any]) -> str:
-    used = f"<p>{escape(ending(results))}</p>"
+    used = "".join(f"<p>{escape(one)}</p>" for one in [ending(results), *rung_sentences(results)])
     failures = failure_list(results["failures"], "trial")
     return f'<div class="verdict"><p>{escape(_sentence(results))}</p></div>{used}{failures}'
 
@@ -152,6 +152,22 @@ def ending(results: dict[str, Any]) -> str:
     also += [f"{spent['hours']:.2f} hours"] if name != "hours" else []
     why = f"Ended: {_WHY[results['ended_by']]}." if results["ended_by"] else "It is not over."
     return f"Used: {words[name]}, race included ({', '.join(also)}). {why}"
+
+
+def rung_sentences(results: dict[str, Any]) -> list[str]:
+    """What every rung told about the end, and what came of it."""
+    return [_rung_sentence(one) for one in results["rungs"]]
+
+
+def _rung_sentence(rung: dict[str, Any]) -> str:
+    from growsearch.search.rung_quality import ENOUGH, TRUSTED
+
+    place = f"Rung at {rung['share']:.0%} of the schedule: {plural(rung['pruned'], 'trial')} ended there"
+    spared = f"; {plural(rung['spared'], 'more trial')} would have, below {TRUSTED:g}" if rung["spared"] else ""
+    if rung["finished"] < ENOUGH or rung["correlation"] is None:
+        return f"{place}; too few finished trials ({rung['finished']}) say whether it tells how they end{spared}."
+    over = f"over {rung['finished']} finished trials"
+    return f"{place}; its rank correlation with the end is {rung['correlation']:.2f} {over}{spared}."
 
 
 def broken_limits(trial: dict[str, Any]) -> str:

@@ -13,7 +13,8 @@ from growsearch.runs.events import RowDone, RunEvent, RunStarted, StepDone
 from growsearch.runs.records import MetricsRow
 from growsearch.search.allowance import Allowance
 from growsearch.search.leases import Lease
-from growsearch.search.study import RACE, USED, Study
+from growsearch.search.rung_quality import rung_quality
+from growsearch.search.study import RACE, SPARED, USED, Study
 from growsearch.training import Interrupted
 
 
@@ -117,13 +118,22 @@ class Monitor:
     def value(self, value: float, step: int, last: bool) -> None:
         """Report a value once, and end the trial where the pruner says so.
 
-        Baselines are never ended, and no trial at its `last` step: all that it costs is spent.
+        Baselines are never ended, no trial at its `last` step (all that it costs is spent), and none at a rung that
+        tells too little about the end.
         """
         if step not in self._reported:
             self._reported.add(step)
             self._trial.report(value, step)
             if not last and "baseline" not in self._trial.user_attrs and self._trial.should_prune():
-                raise optuna.TrialPruned
+                if not self._is_spared(step):
+                    raise optuna.TrialPruned
+                spared = self._trial.user_attrs.get(SPARED, [])
+                self._trial.set_user_attr(SPARED, [*spared, step])
+
+    def _is_spared(self, step: int) -> bool:
+        """Whether the rank correlation from a rung to the end, by the trials so far, is too low to end trials there."""
+        study = self._runner.study
+        return step in self._rungs and rung_quality(self._rungs, study.trials())[step].holds_back
 
     def _at_rung(self, row: MetricsRow, total_steps: int, last: bool) -> None:
         """Report at the first evaluation at or behind a rung; where FLOPs end a trial, they say where it is."""

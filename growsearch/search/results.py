@@ -17,6 +17,7 @@ from growsearch.runs.layout import BEST, PARETO, RESULTS
 from growsearch.search.budget import account_of, stopped_by
 from growsearch.search.race import is_over, standing
 from growsearch.search.ranking import best_trials, is_feasible
+from growsearch.search.rung_quality import rung_quality
 from growsearch.search.study import Study, configuration_of, counts
 
 
@@ -43,6 +44,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "files": [str(path) for path in _targets(study, best).values()],
         "race": race,
         **_ends(study, trials),
+        "rungs": [asdict(one) for one in rung_quality(study.plan.rungs, trials).values()],
         "trials": [_row(study, trial) for trial in trials],
         "failures": [
             {"trial": trial.number, "reason": trial.user_attrs.get("reason", "it was added as failed")}

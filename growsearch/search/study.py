@@ -37,6 +37,7 @@ ORDINAL = "ordinal"  # how many trials had been drawn before this one
 RACE = "race"  # which trial a run of the race is of, and its seed; the folder of the runs
 RACE_SUFFIX = "#race"
 USED = "flops"  # training FLOPs of a trial by now, all seeds; in its lease while it runs
+SPARED = "spared"  # rungs at which a trial was not ended because they tell too little
 TRAINS = "trains"  # which configuration a trial is the one to train
 
 

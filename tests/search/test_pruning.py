@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import nullcontext
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any, cast
@@ -12,10 +13,12 @@ import pytest
 
 from growsearch.config import SearchBudget, SearchConfig
 from growsearch.errors import ConfigError
+from growsearch.report.search_page import rung_sentences, write_search_report
 from growsearch.runs.events import RowDone
 from growsearch.search.leases import Lease
 from growsearch.search.monitor import Monitor, Runner
 from growsearch.search.queue import fill, take
+from growsearch.search.rung_quality import ENOUGH, rung_quality
 from growsearch.search.samplers import make_pruner, make_sampler, rungs
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
@@ -153,3 +156,62 @@ def test_settings_that_cannot_be_are_refused(space: MakeSpace, settings: str, wo
         space(f"search={settings}")
 
     assert words in str(caught.value)
+
+
+def ended(study: Study, at_rung: float, at_end: float) -> None:
+    trial = rows(study, [1 - at_rung], [200])
+    trial.study.tell(trial, at_end)
+
+
+def test_the_rank_correlation_from_rung_to_end_is_that_of_the_finished_trials(tmp_path: Path) -> None:
+    study = study_of(tmp_path, pruner="none")
+    for at_rung, at_end in ((0.1, 0.3), (0.2, 0.1), (0.3, 0.2), (0.4, 0.4)):
+        trial = take_one(study)
+        trial.report(at_rung, 1)
+        trial.study.tell(trial, at_end)
+
+    [quality] = rung_quality({1: 0.2}, study.trials()).values()
+
+    # Ranks 1234 and 3124: 1 - 6 (4 + 1 + 1) / (4 · 15) = 0.4.
+    assert quality.correlation == pytest.approx(0.4)
+    assert not quality.holds_back  # too few
+
+
+def take_one(study: Study) -> optuna.Trial:
+    fill(study, SearchBudget(trials=len(study.trials()) + 1), {})
+    number = take(study, "here:1:a")
+    assert number is not None
+    return optuna.Trial(study.optuna(), number)
+
+
+@pytest.mark.parametrize(("finished", "prunes"), [(ENOUGH - 1, True), (ENOUGH, False)])
+def test_a_rung_that_does_not_tell_the_end_ends_nothing(tmp_path: Path, finished: int, prunes: bool) -> None:
+    study = study_of(tmp_path)
+    for number in range(finished):
+        ended(study, 0.9 - 0.1 * number, 0.1 * number)  # ever better at the rung, ever worse at the end
+
+    with pytest.raises(optuna.TrialPruned) if prunes else nullcontext():
+        rows(study, [0.01], [200])
+
+    [quality] = rung_quality(study.plan.rungs, study.trials()).values()
+    assert quality.correlation == pytest.approx(-1)
+    assert quality.spared == (0 if prunes else 1)
+
+
+def test_a_rung_that_tells_the_end_ends_trials(tmp_path: Path) -> None:
+    study = study_of(tmp_path)
+    for number in range(ENOUGH):
+        ended(study, 0.9 - 0.1 * number, 0.9 - 0.1 * number)
+
+    with pytest.raises(optuna.TrialPruned):
+        rows(study, [0.01], [200])
+
+
+def test_what_rungs_told_is_said(run_stub: RunStub, tmp_path: Path) -> None:
+    results = run_stub("search={budget: {trials: 16}, pruner: asha}")
+
+    [rung] = results["rungs"]
+    [sentence] = rung_sentences(results)
+    assert rung["pruned"] == [trial["state"] for trial in results["trials"]].count("pruned")
+    assert sentence in write_search_report(tmp_path / "run").read_text()
+    assert "its rank correlation with the end is 1.00" in sentence or "too few finished trials" in sentence
