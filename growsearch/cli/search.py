@@ -191,9 +191,9 @@ def _ranked(results: dict[str, Any]) -> list[int]:
 
 def _why_none(results: dict[str, Any]) -> str:
     """Why no trial could be chosen."""
-    complete = [trial for trial in results["trials"] if trial["state"] == "complete"]
-    if complete:
-        least = min(complete, key=lambda trial: sum(max(0.0, excess) for excess in trial["constraints"].values()))
+    measured = [trial for trial in results["trials"] if trial["constraints"]]
+    if measured:
+        least = min(measured, key=lambda trial: sum(max(0.0, excess) for excess in trial["constraints"].values()))
         broken = ", ".join(f"{name} by {excess:.0%}" for name, excess in least["constraints"].items() if excess > 0)
         return f"no trial keeps the constraints; trial {least['number']} is the nearest, and breaks {broken}"
     if all(trial["state"] == "waiting" for trial in results["trials"]):

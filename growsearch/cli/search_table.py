@@ -122,12 +122,15 @@ def _run_of(run: FrozenTrial) -> str:
 def _race_of(now: Snapshot) -> list[Text | Table]:
     """How the race stands: the runs that are over, what still runs, and the candidates by the rounds so far."""
     from growsearch.cli.output import as_rich
+    from growsearch.comparison.wording import plural
     from growsearch.report.search_page import race_table
 
     assert now.race is not None
     over = sum(run.state.is_finished() for run in now.runs)
     running = [_run_of(run) for run in now.runs if run.state.name == "RUNNING"][:_SHOWN]
-    words = f"race: {over} runs are over, of {now.most_runs} at most{'; now ' if running else ''}{'; '.join(running)}"
+    words = (
+        f"race: {plural(over, 'run')} of {now.most_runs} at most done{'; now ' if running else ''}{'; '.join(running)}"
+    )
     objectives = [{direction: measure} for direction, measure in now.search.aims]
     return [Text(words, style="bold"), as_rich(race_table({"objectives": objectives, "race": now.race}))]
 
@@ -162,6 +165,8 @@ def _running_table(now: Snapshot) -> Table:
 
 def outcome(now: Snapshot, trial: FrozenTrial) -> str:
     """How a trial ended, in a line."""
+    if trial.user_attrs.get("kind") == "limits":
+        return f"not trained: {trial.user_attrs['reason']}"
     if "reason" in trial.user_attrs:
         return f"failed: {trial.user_attrs['reason']}"
     if trial.state.name == "PRUNED":

@@ -13,6 +13,7 @@ from optuna.trial import FrozenTrial, TrialState
 from growsearch.config import RunConfig, SearchBudget, SearchConfig
 from growsearch.config.search_config import RaceConfig
 from growsearch.execution.trial import estimated_flops
+from growsearch.search.claims import LIMITS
 from growsearch.search.ranking import ranked
 from growsearch.search.study import COST, LEASE, LOST, RACE, USED, Study, counts
 from growsearch.training.setup import set_up
@@ -178,9 +179,14 @@ def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_impro
     sign = 1 if direction == "minimize" else -1
     if stop.target is not None and sign * best.values[0] <= sign * stop.target:
         return "target"
-    later = [one for one in trials if one.number > best.number and one.state.is_finished() and counts(one)]
+    later = [one for one in trials if one.number > best.number and _was_trained(one)]
     fruitless = stop.without_improvement is not None and len(later) >= stop.without_improvement
     return "without_improvement" if fruitless else None
+
+
+def _was_trained(trial: FrozenTrial) -> bool:
+    repeated = "duplicate_of" in trial.user_attrs or trial.user_attrs.get("kind") == LIMITS
+    return trial.state.is_finished() and counts(trial) and not repeated
 
 
 def foreseen_flops(config: RunConfig) -> float:

@@ -10,6 +10,7 @@ from growsearch.search.study import TRAINS, Study
 
 IDENTITY = "identity"
 DIVERGED, MEMORY, REFUSED, DIED = "diverged", "memory", "refused", "died"
+LIMITS = "limits"  # kind of a trial that was not trained, because it was sure to break a limit
 _LASTING = (DIVERGED, MEMORY, REFUSED, DIED)  # kinds of failures that the same configuration would have again
 
 

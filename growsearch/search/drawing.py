@@ -175,5 +175,5 @@ def needs_of(search: SearchConfig, data: Mapping[str, Any]) -> str | None:
     if search.sampler == "cmaes" and choices:
         return f"cmaes searches numbers only, and {choices[0]} is a choice: take tpe or gp, or give it one value"
     if search.sampler == "cmaes" and find_spec("cmaes") is None:
-        return "cmaes needs the package of that name: pip install cmaes"
+        return 'cmaes needs the package of that name: pip install "growsearch[cmaes]"'
     return None

@@ -10,6 +10,7 @@ from optuna.samplers import BaseSampler
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
+from growsearch.search.claims import LIMITS
 from growsearch.search.study import Study, counts
 
 _CONSTRAINT = "constraints:"  # begins the keys under which Optuna keeps the constraints of a trial
@@ -35,7 +36,8 @@ def known_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
 
     Baselines are left out: they were not drawn, and one without parameters would empty the intersection of parameters
     that `gp` and `nsga2` model. A failed trial is shown as complete, with the worst value and the worst constraints
-    of all trials, because Optuna's samplers do not look at failures.
+    of all trials, because Optuna's samplers do not look at failures; one that was not trained, because it would break
+    a limit, with the worst value and what is known of its excess.
     """
     drawn = [trial for trial in trials if counts(trial) and "baseline" not in trial.user_attrs]
     complete = [trial for trial in drawn if trial.state == TrialState.COMPLETE]
@@ -48,7 +50,16 @@ def known_trials(trials: Sequence[FrozenTrial], directions: Sequence[StudyDirect
         for key, excess in trial.system_attrs.items():
             if key.startswith(_CONSTRAINT):
                 limits[key] = max(excess, limits.get(key, excess))
-    return [_as_worst(trial, worst, limits) if trial.state == TrialState.FAIL else trial for trial in drawn]
+    return [_shown(trial, worst, limits) for trial in drawn]
+
+
+def _shown(trial: FrozenTrial, worst: list[float], limits: dict[str, float]) -> FrozenTrial:
+    if trial.state == TrialState.FAIL:
+        return _as_worst(trial, worst, limits)
+    if trial.user_attrs.get("kind") == LIMITS:
+        own = {key: excess for key, excess in trial.system_attrs.items() if key.startswith(_CONSTRAINT)}
+        return _as_worst(trial, worst, dict.fromkeys(limits, 0.0) | own)
+    return trial
 
 
 def _as_worst(trial: FrozenTrial, values: list[float], limits: dict[str, float]) -> FrozenTrial:

@@ -39,10 +39,24 @@ def violations(search: SearchConfig, results: Sequence[RunResult]) -> dict[str, 
         values = [value for result in results if (value := result.value(measure)) is not None]
         if not values:
             raise GrowsearchError(f"the runs report no {measure}, which a constraint limits")
-        if limits.max is not None:
-            broken[f"{measure}.max"] = _share(max(values) - limits.max, limits.max)
-        if limits.min is not None:
-            broken[f"{measure}.min"] = _share(limits.min - min(values), limits.min)
+        broken |= excess(measure, limits, max(values), min(values))
+    return broken
+
+
+def excess(measure: str, limits: ConstraintLimits, beside_max: float, beside_min: float | None) -> dict[str, float]:
+    """The same for one measure.
+
+    Args:
+        measure: its name.
+        limits: of it.
+        beside_max: the value that may be above the limit.
+        beside_min: the value that may be below the limit; None where it is not known.
+    """
+    broken: dict[str, float] = {}
+    if limits.max is not None:
+        broken[f"{measure}.max"] = _share(beside_max - limits.max, limits.max)
+    if limits.min is not None and beside_min is not None:
+        broken[f"{measure}.min"] = _share(limits.min - beside_min, limits.min)
     return broken
 
 

@@ -16,12 +16,11 @@ from growsearch.data import load_data
 from growsearch.errors import InputError
 from growsearch.execution.job import Job
 from growsearch.execution.preflight import checked_and_ordered
-from growsearch.networks import build_network
 from growsearch.registry import lookup
+from growsearch.search.foreseen import SIZES, seed_size
 from growsearch.search.measures import describe_limits
 from growsearch.search.space import SECTIONS, parameters_of
 from growsearch.tasks import make_task
-from growsearch.training import forward_flops_per_sample
 
 _SHOWN = 6  # parameters in a message
 
@@ -110,7 +109,7 @@ def _require_measures(config: RunConfig, search: SearchConfig) -> None:
 
 def _require_satisfiable(configs: list[RunConfig], search: SearchConfig) -> None:
     """Refuse limits that no network of the space can keep, as far as its ends and budgets tell."""
-    for measure in ("parameters", "flops"):
+    for measure in SIZES:
         if measure in search.limits:
             _require_small_enough(configs, search, measure, search.limits[measure].max)
             _require_big_enough(configs, search, measure, search.limits[measure].min)
@@ -121,7 +120,7 @@ def _require_small_enough(configs: list[RunConfig], search: SearchConfig, measur
     shrinks = any(
         getattr(lookup("where", name), "removes", False) for config in configs for name in config.growth.where
     )
-    smallest = min(_seed_size(config, measure) for config in configs)
+    smallest = min(seed_size(config, measure) for config in configs)
     if limit is not None and smallest > limit and not shrinks:
         raise InputError(
             f"search.constraints: {describe_limits(search.limits)} cannot be kept: the smallest network of the "
@@ -142,14 +141,6 @@ def _require_big_enough(configs: list[RunConfig], search: SearchConfig, measure:
 def _final_size(config: RunConfig, measure: str) -> float:
     """At most so large: the seed network where nothing grows, or the budget where it is in this measure."""
     if not config.growth.grows and config.growth.soft is None:
-        return _seed_size(config, measure)
+        return seed_size(config, measure)
     limit = (config.growth.budget or {}).get(measure, math.inf)
     return float(max(limit) if isinstance(limit, list | tuple) else limit)
-
-
-def _seed_size(config: RunConfig, measure: str) -> int:
-    data = load_data(config.data, 0)
-    model = build_network(config.network, data.input_shape, data.outputs, config.allow_import)
-    if measure == "flops":
-        return forward_flops_per_sample(model, data.example())
-    return sum(parameter.numel() for parameter in model.parameters())

@@ -77,7 +77,7 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "values": trial.values,
         "parameters": trial.params,
         "measures": attributes.get("measures"),
-        "feasible": is_feasible(trial) if trial.state == TrialState.COMPLETE else None,
+        "feasible": is_feasible(trial) if trial.state == TrialState.COMPLETE or trial.constraints else None,
         "constraints": trial.constraints,
         "reported": {str(step): value for step, value in trial.intermediate_values.items()},
         "seconds": attributes.get("seconds", _seconds(trial)),

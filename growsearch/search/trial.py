@@ -27,8 +27,9 @@ from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_
 from growsearch.runs.records import RunResult
 from growsearch.search.allowance import Allowance
 from growsearch.search.budget import foreseen_flops
-from growsearch.search.claims import DIVERGED, MEMORY, REFUSED, claim
+from growsearch.search.claims import DIVERGED, LIMITS, MEMORY, REFUSED, claim
 from growsearch.search.drawing import draw, record, untried
+from growsearch.search.foreseen import BreaksLimits, require_within_limits
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.monitor import Lost, Monitor
@@ -89,10 +90,14 @@ class TrialRunner:
         try:
             config, original = self._settle(trial, lease)
             if original is None:
+                if not {RACE, "baseline"} & set(trial.user_attrs):
+                    require_within_limits(config, self.study.plan.search)
                 self._require_paid(trial, config, allowance)
                 self._finish(trial, *self._train(trial, config, lease, allowance))
             else:
                 _repeat(trial, original)
+        except BreaksLimits as broken:
+            self._tell_untrained(trial, broken)
         except optuna.TrialPruned:
             _book(trial, lease)
             self._tell_pruned(trial)
@@ -109,8 +114,7 @@ class TrialRunner:
                 with suppress(OSError):
                     self._requeue(trial)
                 raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
-            with suppress(UpdateFinishedTrialError):
-                _book(trial, lease)
+            _book(trial, lease)
             self._fail(trial, *_why(error))
 
     def _requeue(self, trial: optuna.Trial) -> None:
@@ -207,6 +211,14 @@ class TrialRunner:
         ):
             raise Lost
 
+    def _tell_untrained(self, trial: optuna.Trial, limits: BreaksLimits) -> None:
+        """End a trial that is sure to break a limit: pruned, with its excess, which samplers learn from."""
+        trial.set_user_attr("kind", LIMITS)
+        trial.set_user_attr("reason", str(limits))
+        for name, share in limits.broken.items():
+            trial.set_constraint(name, share)
+        _tell(trial, TrialState.PRUNED)
+
     def _finish(self, trial: optuna.Trial, results: list[RunResult], seconds: float) -> None:
         search = self.study.plan.search
         means = measured(results)
@@ -257,9 +269,10 @@ class TrialRunner:
 
 
 def _book(trial: optuna.Trial, lease: Lease) -> None:
-    """Keep the FLOPs of a trial that ends before its last step."""
-    if USED in lease.note:
-        trial.set_user_attr(USED, lease.note[USED])
+    """Keep the FLOPs of a trial that ends before its last step; one that another has by now is not this one's."""
+    used = max(lease.note.get(USED, 0.0), trial.user_attrs.get(USED, 0.0))
+    with suppress(UpdateFinishedTrialError):
+        trial.set_user_attr(USED, used)
 
 
 def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:

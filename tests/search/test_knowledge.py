@@ -153,7 +153,9 @@ def test_a_sampler_that_cannot_search_a_space_is_refused(run_stub: RunStub, samp
 def test_a_sampler_whose_package_is_not_there_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("growsearch.search.drawing.find_spec", lambda name: None)
 
-    assert needs_of(SearchConfig(sampler="cmaes"), SPACE) == "cmaes needs the package of that name: pip install cmaes"
+    needed = needs_of(SearchConfig(sampler="cmaes"), SPACE)
+
+    assert needed == 'cmaes needs the package of that name: pip install "growsearch[cmaes]"'
     assert needs_of(SearchConfig(sampler="qmc"), SPACE) is None
 
 

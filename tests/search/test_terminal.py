@@ -4,14 +4,21 @@ from __future__ import annotations
 
 import io
 import time
+from dataclasses import replace
 from types import SimpleNamespace
 from typing import Any
 
+import optuna
 import pytest
+from optuna.trial import TrialState
+from rich.console import Console
 
 from growsearch.cli.search import _ranked
 from growsearch.cli.search_table import SearchProgress, share_done
+from growsearch.config import SearchBudget, SearchConfig
 from growsearch.search.leases import LEASE
+from growsearch.search.snapshot import Snapshot
+from growsearch.search.study import RACE
 
 
 def test_every_trial_is_in_the_final_table_the_best_first() -> None:
@@ -61,3 +68,46 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
     # 0.2 and 0.6 of a trial in 60 seconds: 9.2 are left, at 75 seconds each.
     assert early == ""
     assert stream.getvalue() == "about 12 min left, by the first steps of the trials, less what is pruned or reused\n"
+
+
+def raced(number: int, trial: int, seed: int, loss: float | None) -> Any:
+    state = TrialState.RUNNING if loss is None else TrialState.COMPLETE
+    made = optuna.create_trial(state=state, value=loss, user_attrs={RACE: {"trial": trial, "seed": seed}})
+    made.number = number
+    return made
+
+
+def test_the_race_is_shown_as_it_goes() -> None:
+    standing = {
+        "finished": False,
+        "winner": 4,
+        "seeds": [1000],
+        "candidates": [
+            {"trial": 4, "searched": 0.2, "values": [0.31], "mean": 0.31, "error": None, "probability": 0.75},
+            {"trial": 7, "searched": 0.1, "values": [0.35], "mean": 0.35, "error": None, "probability": 0.25},
+        ],
+    }
+    now = Snapshot(
+        search=SearchConfig(),
+        wanted=8,
+        trials=(),
+        best=(),
+        budget=SearchBudget(trials=12),
+        share=0.9,
+        race=standing,
+        runs=(raced(0, 4, 1000, 0.31), raced(1, 7, 1001, None)),
+        most_runs=4,
+    )
+    stream = io.StringIO()
+    progress = SearchProgress("search")
+    progress._console.file = stream
+
+    progress(replace(now, race=None, runs=()))
+    progress(now)
+    Console(file=stream, width=200).print(progress._screen(now))
+
+    line, *screen = stream.getvalue().splitlines()
+    assert line == "race [1, 4 at most] trial 4, seed 1000: validation_loss 0.31"
+    shown = "\n".join(screen)
+    assert "race: 1 run of 4 at most done; now trial 7, seed 1001" in shown
+    assert "0.31" in shown and "75%" in shown and "The race is not over." in shown
