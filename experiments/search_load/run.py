@@ -135,7 +135,7 @@ def row_of(row: int, accuracy: float) -> MetricsRow:
 
 def measure(folder: Path, url: str | None, workers: int, trials: int) -> dict[str, Any]:
     """Run the study, count its trials, and read how long the reports took."""
-    space = load_space(str(HERE / "space.yaml"), [f"search.trials={trials}"])
+    space = load_space(str(HERE / "space.yaml"), [f"search.budget.trials={trials}"])
     began = time.perf_counter()
     results = search(space, folder, "cpu", workers, storage=url, train=train)
     seconds = time.perf_counter() - began

@@ -22,6 +22,8 @@ PRUNED_TRIALS = 100  # the same where most trials end early
 SEEDS = 2  # of a trial
 CONFIRMED = 6  # seeds of the chosen trial, on the test set
 POLICIES = "digits_policies"
+BY_ACCURACY = ["search.objectives=[{maximize: validation_accuracy}]", "search.pruner=none", "search.race=none"]
+BY_ACCURACY += ["search.baselines=false"]
 ARMS: dict[str, tuple[str, list[str]]] = {
     "tpe": (POLICIES, []),
     "tpe, asha": (POLICIES, ["search.pruner=asha"]),
@@ -53,7 +55,13 @@ def search(arm: str, repeat: int, folder: Path, workers: str) -> None:
     space, overrides = ARMS[arm]
     step = trials = PRUNED_TRIALS if overrides == ["search.pruner=asha"] else TRIALS
     while not folder.exists() or spent(folder)[-1][0] < FLOPS:
-        settings = [*overrides, f"search.seed={repeat}", f"search.seeds={SEEDS}", "search.baselines=false"]
+        settings = [
+            *BY_ACCURACY,
+            *overrides,
+            f"search.seed={repeat}",
+            f"search.seeds={SEEDS}",
+            "search.baselines=false",
+        ]
         sets = [part for one in settings for part in ("--set", one)]
         command = [GROWSEARCH, "search", space, "--trials", str(trials), "--workers", workers, "--quiet"]
         subprocess.run([*command, *sets, "--out", str(folder)], check=True)

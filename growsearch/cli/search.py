@@ -33,7 +33,12 @@ _SHOWN = 100  # trials in the terminal's table
 
 Trials = Annotated[
     int | None,
-    typer.Option(min=1, metavar="N", help="Trials in all, finished ones included.", show_default="the file's"),
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="A budget of N trials in all, finished ones and the race included.",
+        show_default="the file's",
+    ),
 ]
 Workers = Annotated[
     int | None,
@@ -74,7 +79,7 @@ def search(
     from growsearch.config import load_space
 
     overrides = [*(set_ or [])]
-    overrides += [f"search.trials={trials}"] if trials is not None else []
+    overrides += [f"search.budget={{trials: {trials}}}"] if trials is not None else []
     overrides += [f"search.seeds={seeds}"] if seeds is not None else []
     space = load_space(file, overrides, allow_import=allow_import)
     if dry_run:
@@ -139,6 +144,8 @@ def run_search(
 def _show_results(results: dict[str, Any], report: Path) -> None:
     from rich.table import Table
 
+    from growsearch.report.search_page import ending
+
     trials = {trial["number"]: trial for trial in results["trials"]}
     named = [number for number, trial in trials.items() if "baseline" in trial]
     measures = [measure for objective in results["objectives"] for measure in objective.values()]
@@ -155,7 +162,7 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     states = [trial["state"] for trial in results["trials"]]
     counts = [f"{states.count(state)} {word}" for state, word in (("pruned", "pruned"), ("fail", "failed"))]
     more = [f"and {len(shown) - _SHOWN} more trials, in the report and in results.json"] if len(shown) > _SHOWN else []
-    more += ["the space is exhausted: every configuration was tried"] if results["exhausted"] else []
+    more += [ending(results)]
     show(
         table, *more, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread"
     )
@@ -189,6 +196,8 @@ def _why_none(results: dict[str, Any]) -> str:
         least = min(complete, key=lambda trial: sum(max(0.0, excess) for excess in trial["constraints"].values()))
         broken = ", ".join(f"{name} by {excess:.0%}" for name, excess in least["constraints"].items() if excess > 0)
         return f"no trial keeps the constraints; trial {least['number']} is the nearest, and breaks {broken}"
+    if all(trial["state"] == "waiting" for trial in results["trials"]):
+        return "no trial could begin: the first costs more than search.budget leaves beside the race: give more"
     failures = results["failures"]
     first = f": {failures[0]['reason']}" if failures else ""
     return f"no trial was completed: {len(failures)} failed{first}"

@@ -43,7 +43,7 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
     seconds_per_trial = sum(timed) / len(timed)
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}
     whole = {
-        "trials": settings.trials,
+        "budget": settings.budget.model_dump(exclude_none=True),
         "workers": workers,
         "seconds_per_trial": seconds_per_trial,
         "seconds_per_trial_range": [min(timed), max(timed)],
@@ -192,17 +192,36 @@ def _print(whole: dict[str, Any], examples: dict[str, Any], settings: SearchConf
     done, ends = whole["ends_checked"]
     if done < ends:
         show(f"set up and grown: {done} of the {ends} ends of the space; a search sets up all of them first")
-    rounds = whole["trials"] / whole["workers"]
-    total = whole["seconds_per_trial"] * rounds
     show(*(f"{name}: {one}" for name, one in whole["parameters"].items()), table)
     for name, one in examples.items():
         if one["chosen"]:
             show(f"{name}: {', '.join(f'{key} {_short(value)}' for key, value in one['chosen'].items())}")
     show(
-        f"{whole['trials']} trials to {aims}; sampler {settings.sampler}, pruner {settings.pruned_by}; "
+        f"{_budget(settings)} to {aims}; sampler {settings.sampler}, pruner {settings.pruned_by}; "
         f"about {duration(whole['seconds_per_trial'])} a trial ({duration(low)} to {duration(high)}), "
-        f"{duration(total)} in all with {whole['workers']} workers ({duration(rounds * low)} to "
-        f"{duration(rounds * high)} if all were like the cheapest or the dearest of "
+        f"{_whole_time(whole, settings)}"
+    )
+
+
+def _budget(settings: SearchConfig) -> str:
+    """The budget in words."""
+    budget = settings.budget
+    if budget.trials is not None:
+        race = settings.planned_race(budget.trials, settings.trials_of)
+        part = f", {settings.trials_of(race)} of them for the race" if race else ""
+        return f"{budget.trials} trials{part}"
+    return f"{budget.flops:.3g} training FLOPs" if budget.flops is not None else f"{budget.hours:g} hours"
+
+
+def _whole_time(whole: dict[str, Any], settings: SearchConfig) -> str:
+    """How long the search may take; where it has FLOPs or hours, how many trials it may have is seen as it runs."""
+    if settings.budget.trials is None:
+        return f"with {whole['workers']} workers until the budget is used"
+    rounds = settings.budget.trials / whole["workers"]
+    low, high = whole["seconds_per_trial_range"]
+    return (
+        f"{duration(whole['seconds_per_trial'] * rounds)} in all with {whole['workers']} workers "
+        f"({duration(rounds * low)} to {duration(rounds * high)} if all were like the cheapest or the dearest of "
         "these), less what is pruned or reused and more for growth steps; once trials run, the search says it from "
         "their own steps"
     )

@@ -30,6 +30,8 @@ class SearchProgress:
         self._began = time.monotonic()
         self._before: int | None = None
         self._said: set[int] = set()
+        self._raced: set[int] = set()
+        self._share = 0.0
         self._estimated = False
 
     def __enter__(self) -> Self:
@@ -47,8 +49,10 @@ class SearchProgress:
         if self._before is None:
             self._before = len(finished)
             self._said = {trial.number for trial in finished}
+            self._raced = {run.number for run in now.runs if run.state.is_finished()}
+            self._share = now.share
             if finished:
-                self._line(f"{len(finished)} of {now.wanted} trials are finished already and kept")
+                self._line(f"{_of_wanted(len(finished), now)} are finished already and kept")
         if self._live is not None:
             self._live.update(self._screen(now), refresh=True)
             return
@@ -58,7 +62,12 @@ class SearchProgress:
         for trial in finished:
             if trial.number not in self._said:
                 self._said.add(trial.number)
-                self._line(f"[{len(self._said)}/{now.wanted}] trial {trial.number}: {outcome(now, trial)}")
+                place = f"{len(self._said)}/{now.wanted}" if now.wanted is not None else f"{now.share:.0%}"
+                self._line(f"[{place}] trial {trial.number}: {outcome(now, trial)}")
+        for run in now.runs:
+            if run.state.is_finished() and run.number not in self._raced:
+                self._raced.add(run.number)
+                self._line(f"race [{len(self._raced)}, {now.most_runs} at most] {_run_of(run)}: {outcome(now, run)}")
 
     def _line(self, text: str) -> None:
         self._console.print(text, markup=False, soft_wrap=True)
@@ -66,13 +75,14 @@ class SearchProgress:
     def _screen(self, now: Snapshot) -> Group:
         from optuna.trial import TrialState
 
-        counts = [f"{len(now.finished)} of {now.wanted} trials"]
+        counts = [_of_wanted(len(now.finished), now)]
         for state in (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL):
             counts.append(f"{now.count(state)} {_WORDS[state.name]}")
         counts += [f"{now.reused} reused"] if now.reused else []
         lines = [Text(f"{self._name}: {', '.join(counts)}{self._pace(now)}", style="bold")]
         lines += [Text(f"best: trial {trial.number}, {describe(now, trial)}") for trial in now.best[:_SHOWN]]
-        return Group(*lines, *([_running_table(now)] if now.running else []))
+        race = _race_of(now) if now.race else []
+        return Group(*lines, *race, *([_running_table(now)] if now.running else []))
 
     def _pace(self, now: Snapshot) -> str:
         """Trials an hour since this program began, and what that leaves."""
@@ -86,11 +96,40 @@ class SearchProgress:
 
     def _left(self, now: Snapshot) -> float | None:
         """Seconds left, by what was done since this program began: finished trials, and the running ones' own steps."""
+        if now.wanted is None:
+            done = now.share - self._share
+            return (time.monotonic() - self._began) / done * (1 - now.share) if done > _FIRST_SHARE / 10 else None
         begun = sum(share_done(trial, now.search.seeds) for trial in now.running)
         done = len(now.finished) - (self._before or 0) + begun
         if done < _FIRST_SHARE:
             return None
         return (time.monotonic() - self._began) / done * max(0.0, now.wanted - len(now.finished) - begun)
+
+
+def _of_wanted(finished: int, now: Snapshot) -> str:
+    """How far the search is, in what its budget counts."""
+    if now.wanted is not None:
+        return f"{finished} of {now.wanted} trials"
+    return f"{finished} trials, with {now.share:.0%} of the {'FLOPs' if now.budget.flops else 'hours'},"
+
+
+def _run_of(run: FrozenTrial) -> str:
+    from growsearch.search.study import RACE
+
+    return f"trial {run.user_attrs[RACE]['trial']}, seed {run.user_attrs[RACE]['seed']}"
+
+
+def _race_of(now: Snapshot) -> list[Text | Table]:
+    """How the race stands: the runs that are over, what still runs, and the candidates by the rounds so far."""
+    from growsearch.cli.output import as_rich
+    from growsearch.report.search_page import race_table
+
+    assert now.race is not None
+    over = sum(run.state.is_finished() for run in now.runs)
+    running = [_run_of(run) for run in now.runs if run.state.name == "RUNNING"][:_SHOWN]
+    words = f"race: {over} runs are over, of {now.most_runs} at most{'; now ' if running else ''}{'; '.join(running)}"
+    objectives = [{direction: measure} for direction, measure in now.search.aims]
+    return [Text(words, style="bold"), as_rich(race_table({"objectives": objectives, "race": now.race}))]
 
 
 _WORDS = {"COMPLETE": "complete", "PRUNED": "pruned", "FAIL": "failed"}

@@ -5,11 +5,11 @@ from growsearch.config.models import (
     BudgetConfig,
     GrowthConfig,
     ScheduleConfig,
-    SearchConfig,
     StatisticsConfig,
     TrainingConfig,
 )
 from growsearch.config.run_config import RunConfig
+from growsearch.config.search_config import SearchBudget, SearchConfig, SearchStop
 from growsearch.config.space import Space, find_file, load_config, load_space, shipped_names
 
 __all__ = [
@@ -18,7 +18,9 @@ __all__ = [
     "GrowthConfig",
     "RunConfig",
     "ScheduleConfig",
+    "SearchBudget",
     "SearchConfig",
+    "SearchStop",
     "Space",
     "StatisticsConfig",
     "TrainingConfig",

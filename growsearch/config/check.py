@@ -13,11 +13,11 @@ from growsearch.config.models import (
     BudgetConfig,
     EnvelopeControl,
     GrowthConfig,
-    SearchConfig,
     TrainingConfig,
     TuneConfig,
 )
 from growsearch.config.problems import Problem, check_model, problem, show
+from growsearch.config.search_config import SearchConfig
 from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath

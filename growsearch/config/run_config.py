@@ -14,12 +14,12 @@ from growsearch.config.models import (
     ControlKind,
     EnvelopeControl,
     GrowthConfig,
-    SearchConfig,
     Section,
     TrainingConfig,
     TuneConfig,
 )
 from growsearch.config.problems import Problem
+from growsearch.config.search_config import SearchConfig
 from growsearch.errors import ConfigError
 
 

@@ -12,11 +12,11 @@ from growsearch.config.models import (
     BudgetConfig,
     EnvelopeControl,
     GrowthConfig,
-    SearchConfig,
     TrainingConfig,
     TuneConfig,
 )
 from growsearch.config.ranges import Choice, FloatRange, IntRange
+from growsearch.config.search_config import SearchConfig
 from growsearch.optimizers import offered_names
 from growsearch.registry import STRATEGY_GROUPS, lookup, names
 

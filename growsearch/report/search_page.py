@@ -66,7 +66,9 @@ def _about(folder: Path, results: dict[str, Any], environment: dict[str, Any]) -
 
 
 def _verdict(results: dict[str, Any]) -> str:
-    return f'<div class="verdict"><p>{escape(_sentence(results))}</p></div>{failure_list(results["failures"], "trial")}'
+    used = f"<p>{escape(ending(results))}</p>"
+    failures = failure_list(results["failures"], "trial")
+    return f'<div class="verdict"><p>{escape(_sentence(results))}</p></div>{used}{failures}'
 
 
 def _sentence(results: dict[str, Any]) -> str:
@@ -116,7 +118,7 @@ def race_table(results: dict[str, Any]) -> Table:
         (
             str(one["trial"]),
             f"{one['searched']:.4g}",
-            "failed" if one["mean"] is None else f"{one['mean']:.4g}",
+            f"{one['mean']:.4g}" if one["mean"] is not None else "failed" if None in one["values"] else "",
             "" if one["error"] is None else f"{one['error']:.2g}",
             str(len(one["values"])),
             f"{one['probability']:.0%}",
@@ -130,6 +132,26 @@ def race_table(results: dict[str, Any]) -> Table:
     )
     titles = ("trial", f"{measure} of the search", "fresh seeds", "standard error", "seeds", "is the best")
     return Table("race", "Race", caption, titles, rows)
+
+
+_WHY = {
+    "budget": "the budget is used",
+    "target": "the target was reached",
+    "without_improvement": "too many trials in a row were no better",
+    "exhausted": "the space is exhausted: every configuration was tried",
+}
+
+
+def ending(results: dict[str, Any]) -> str:
+    """What was used of the budget, and what ended the search."""
+    [(name, whole)] = results["budget"].items()
+    spent = results["spent"]
+    words = {"trials": f"{spent['trials']} of {whole:g} trials", "flops": f"{spent['flops']:.4g} of {whole:.4g} FLOPs"}
+    words["hours"] = f"{spent['hours']:.2f} of {whole:g} hours"
+    also = [f"{spent['flops']:.4g} training FLOPs"] if name != "flops" else []
+    also += [f"{spent['hours']:.2f} hours"] if name != "hours" else []
+    why = f"Ended: {_WHY[results['ended_by']]}." if results["ended_by"] else "It is not over."
+    return f"Used: {words[name]}, race included ({', '.join(also)}). {why}"
 
 
 def broken_limits(trial: dict[str, Any]) -> str:

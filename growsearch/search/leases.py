@@ -24,13 +24,13 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
 from growsearch.search.patience import StorageLost
-from growsearch.search.study import LEASE, ORDINAL, RACE, TRAINS, Study, counts
+from growsearch.search.study import COST, LEASE, LOST, ORDINAL, RACE, TRAINS, USED, Study, counts
 
 Clock = Callable[[], float]  # seconds, from any beginning
 
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
 HEARTBEATS = 12  # in the length of a lease
-_CARRIED = ("baseline", "plain", TRAINS, ORDINAL, RACE, "deaths", "died_at")
+_CARRIED = ("baseline", "plain", TRAINS, ORDINAL, RACE, COST, "deaths", "died_at")
 _MOMENT = 0.1  # seconds between two heartbeats, at least, where a trial gets on fast
 
 
@@ -71,6 +71,7 @@ class Lease:
         self._interval = study.plan.search.lease / HEARTBEATS
         self._ended = threading.Event()
         self._beats, self._last = 0, -math.inf
+        self._began = clock()
         self._turn = threading.Lock()
         self.lost = threading.Event()
         self.note: dict[str, Any] = {}
@@ -103,7 +104,8 @@ class Lease:
         """Give a heartbeat now, with the note."""
         with self._turn:
             self._beats, self._last = self._beats + 1, self._clock()
-            heartbeat = {"worker": self._worker, "beat": self._beats, **self.note}
+            seconds = self._last - self._began
+            heartbeat = {"worker": self._worker, "beat": self._beats, "seconds": seconds, **self.note}
             try:
                 self._study.storage.set_trial_user_attr(self._trial_id, LEASE, heartbeat)
             except UpdateFinishedTrialError:
@@ -156,6 +158,8 @@ def requeue(study: Study, trial: FrozenTrial, *, died: bool) -> None:
     with locked(study.claims):
         try:
             deaths = _count_death(study, trial) if died else 0
+            if died:
+                study.storage.set_trial_user_attr(trial._trial_id, LOST, True)
             if deaths >= MOST_DEATHS:
                 reason = f"{deaths} workers died at the same place of it, perhaps because memory ran out"
                 study.storage.set_trial_user_attr(trial._trial_id, "kind", "died")
@@ -200,6 +204,8 @@ def orphans(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
 def _queue(study: Study, trial: FrozenTrial) -> None:
     """Queue a copy of a trial, with its parameters, what it reported, and the rungs it passed."""
     carried = {key: trial.user_attrs[key] for key in _CARRIED if key in trial.user_attrs}
+    used = trial.user_attrs.get(LEASE, {}).get(USED, trial.user_attrs.get(USED))
+    carried |= {} if used is None else {USED: used}
     passed = {key: value for key, value in trial.system_attrs.items() if key.startswith("completed_rung")}
     fixed = {**trial.system_attrs.get("fixed_params", {}), **trial.params}
     study.optuna().add_trial(

@@ -21,7 +21,7 @@ from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.search.device_slots import DeviceSlot
 from growsearch.search.leases import Watch
 from growsearch.search.queue import finished
-from growsearch.search.race import is_over, race_of
+from growsearch.search.race import is_over
 from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
@@ -82,7 +82,7 @@ def _progress(study: Study, over: int, losses: int) -> tuple[int, int]:
 
 def _finished(study: Study) -> int:
     """Trials and runs of the race that are over."""
-    race = race_of(study)
+    race = study.race()
     return len(finished(study.trials())) + (len(finished(race.trials())) if race else 0)
 
 

@@ -7,7 +7,7 @@ from statistics import fmean
 from typing import get_args
 
 from growsearch.config import SearchConfig
-from growsearch.config.models import ConstraintLimits, Measure
+from growsearch.config.search_config import ConstraintLimits, Measure
 from growsearch.errors import GrowsearchError
 from growsearch.runs.records import RunResult
 

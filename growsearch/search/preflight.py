@@ -9,9 +9,9 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.config import RunConfig, SearchConfig
-from growsearch.config.models import WATCHED
 from growsearch.config.ranges import variants
 from growsearch.config.run_config import normalized
+from growsearch.config.search_config import WATCHED
 from growsearch.data import load_data
 from growsearch.errors import InputError
 from growsearch.execution.job import Job
@@ -32,8 +32,8 @@ def check_space(
     baselines: Iterable[Mapping[str, Any]],
     allow_import: bool = False,
     goes_on: Callable[[int, int], bool] = lambda done, ends: True,
-) -> float:
-    """Estimated training FLOPs of the most expensive trial of a space, by what its ends cost.
+) -> tuple[float, float]:
+    """Estimated training FLOPs of a run of the cheapest and the most expensive trial of a space, by its ends' cost.
 
     `goes_on` is asked before each end, with how many are done and how many there are, whether there is time for it.
     Everything that a range or an option can choose is set up and grown once, on the CPU. Raises `InputError` where
@@ -49,7 +49,7 @@ def check_space(
     ends = _distinct(data, allow_import)
     for config, _ in ends:
         _require_measures(config, search)
-    costs = []
+    costs: list[float] = []
     for done, (config, words) in enumerate(ends):
         if not goes_on(done, len(ends)):
             break
@@ -57,7 +57,7 @@ def check_space(
     goes_on(len(costs), len(ends))
     _require_satisfiable([config for config, _ in ends], search)
     costs += [_cost(normalized(plain, allow_import), "a baseline") for plain in baselines]
-    return max(costs, default=0.0)
+    return min(costs, default=0.0), max(costs, default=0.0)
 
 
 def _distinct(data: Mapping[str, Any], allow_import: bool) -> list[tuple[RunConfig, str]]:

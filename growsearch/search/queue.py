@@ -1,33 +1,42 @@
-"""Who does what: as many trials as were asked for, interrupted ones and the baselines first, each by one worker."""
+"""Who does what: as many trials as the budget allows, interrupted ones and the baselines first, each by one worker."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
+from typing import Any, Literal
 
 import optuna
 from optuna.trial import FrozenTrial, TrialState
 
+from growsearch.config import SearchBudget, SearchStop
+from growsearch.search.budget import account_of, stopped_by
 from growsearch.search.journal import locked
-from growsearch.search.leases import queue_orphans
+from growsearch.search.leases import orphans, queue_orphans
 from growsearch.search.space import parameters_of
 from growsearch.search.study import LEASE, ORDINAL, Study, counts
 
 Baselines = Mapping[str, Mapping[str, Any]]
 
 
-def fill(study: Study, trials: int, baselines: Baselines) -> None:
-    """See to it that the study will have so many trials, finished ones included, the baselines first.
+def fill(study: Study, budget: SearchBudget, baselines: Baselines, stop: SearchStop | None = None) -> None:
+    """Say how far the study is to go, what it has used by now included, and queue the baselines, which come first.
 
     A baseline that the space holds is a point of it, one that it does not hold has no parameters; samplers see
-    neither. Fewer trials than there are: none is begun any more.
+    neither. Where the study is further than that already, no trial is begun any more.
+
+    Args:
+        study: new, or to be gone on with.
+        budget: that it may use in all.
+        baselines: plain files by name.
+        stop: what ends it before.
     """
     with locked(study.claims):
-        study.want(trials)
+        study.end_by(budget, stop)
         queue_orphans(study, study.trials())
         there = [trial for trial in study.trials() if counts(trial)]
         known = {trial.user_attrs.get("baseline") for trial in there}
-        for name in [name for name in baselines if name not in known][: max(0, trials - len(there))]:
+        room = None if budget.trials is None else max(0, budget.trials - len(there))
+        for name in [name for name in baselines if name not in known][:room]:
             plain = baselines[name]
             parameters = parameters_of(study.plan.data, plain)
             attributes = {"baseline": name} if parameters is not None else {"baseline": name, "plain": dict(plain)}
@@ -44,18 +53,28 @@ def take(study: Study, worker: str) -> int | None:
             trials = study.trials()
             if queue_orphans(study, trials):
                 continue
-            queued = [trial for trial in trials if trial.state == TrialState.WAITING]
-            if not queued:
-                return None if _is_full(study, trials) else _begin(study, trials, worker)
-            first = min(queued, key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number))
-            study.storage.set_trial_user_attr(first._trial_id, LEASE, {"worker": worker, "beat": 0})
-            if study.storage.set_trial_state_values(first._trial_id, TrialState.RUNNING):
-                return first._trial_id
+            coming = _next(study, trials)
+            if not isinstance(coming, FrozenTrial):
+                return _begin(study, trials, worker) if coming == "new" else None
+            study.storage.set_trial_user_attr(coming._trial_id, LEASE, {"worker": worker, "beat": 0})
+            if study.storage.set_trial_state_values(coming._trial_id, TrialState.RUNNING):
+                return coming._trial_id
 
 
-def _is_full(study: Study, trials: Sequence[FrozenTrial]) -> bool:
-    """Whether no more trials are to be begun."""
-    return sum(map(counts, trials)) >= study.wanted or study.plan.exhausted_by(trials)
+def _next(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | Literal["new"] | None:
+    """What is to be begun now: a queued trial, interrupted ones first, or a new one; None where nothing may be.
+
+    What waits because the budget has no room for it ends the search: a cheaper one that is drawn after it would be
+    one that the sampler did not choose.
+    """
+    queued = [trial for trial in trials if trial.state == TrialState.WAITING]
+    queued.sort(key=lambda trial: ("resume_of" not in trial.user_attrs, trial.number))
+    if stopped_by(study, trials) is not None:
+        return None
+    account = account_of(study, trials)
+    if queued:
+        return next((trial for trial in queued if account.has_room(trial)), None)
+    return "new" if account.has_room() and not study.plan.exhausted_by(trials) else None
 
 
 def _begin(study: Study, trials: Sequence[FrozenTrial], worker: str) -> int:
@@ -67,9 +86,10 @@ def _begin(study: Study, trials: Sequence[FrozenTrial], worker: str) -> int:
 
 
 def is_done(study: Study) -> bool:
-    """Whether nothing is left to begin, queued or running."""
+    """Whether nothing runs and nothing may begin: what the budget has no room for stays in the queue."""
     trials = study.trials()
-    return all(trial.state.is_finished() for trial in trials) and _is_full(study, trials)
+    running = any(trial.state == TrialState.RUNNING for trial in trials)
+    return not running and not orphans(trials) and _next(study, trials) is None
 
 
 def finished(trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:

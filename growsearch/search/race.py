@@ -14,39 +14,28 @@ import optuna
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.config.models import RaceConfig
+from growsearch.config.search_config import RaceConfig
+from growsearch.search.budget import account_of, run_flops
 from growsearch.search.journal import locked
-from growsearch.search.leases import queue_orphans
+from growsearch.search.leases import orphans, queue_orphans
 from growsearch.search.queue import is_done
 from growsearch.search.racing import Estimate, estimates, survivors
-from growsearch.search.snapshot import is_feasible, ranked
-from growsearch.search.study import LEASE, RACE, Study, configuration_of, counts
+from growsearch.search.ranking import is_feasible
+from growsearch.search.study import COST, LEASE, RACE, RACE_SUFFIX, Study, configuration_of, counts
 
 FIRST_SEED = 1000  # of the race: neither a search nor a comparison is likely to have used these
-_SUFFIX = "#race"
-_FOLDER = "race"
-
-
-def race_of(study: Study) -> Study | None:
-    """The study of a search's race; None where it has none, or it has not begun."""
-    if study.plan.search.raced is None:
-        return None
-    for one in study.storage.get_all_studies():
-        if one.study_name == study.name + _SUFFIX:
-            return Study(study.storage, one._study_id, one.study_name, study.plan, study.folder / _FOLDER)
-    return None
 
 
 def begin_race(study: Study) -> Study | None:
-    """The same, made where there is none; None where the search has no race, or nothing to choose between."""
-    if study.plan.search.raced is None or len(_candidates(study)) < 2:
+    """The study of a search's race, made where there is none; None where there is nothing to choose between."""
+    if len(_candidates(study)) < 2:
         return None
     with locked(study.claims):
-        (study.folder / _FOLDER).mkdir(exist_ok=True)
-        if race_of(study) is None:
+        (study.folder / RACE).mkdir(exist_ok=True)
+        if study.race() is None:
             directions = [StudyDirection[direction.upper()] for direction, _ in study.plan.search.aims]
-            study.storage.create_new_study(directions, study.name + _SUFFIX)
-    return race_of(study)
+            study.storage.create_new_study(directions, study.name + RACE_SUFFIX)
+    return study.race()
 
 
 def take_run(study: Study, race: Study, worker: str) -> int | None:
@@ -56,46 +45,54 @@ def take_run(study: Study, race: Study, worker: str) -> int | None:
             trials = race.trials()
             if queue_orphans(race, trials):
                 continue
-            for trial in trials:
-                if trial.state == TrialState.WAITING:
-                    race.storage.set_trial_user_attr(trial._trial_id, LEASE, {"worker": worker, "beat": 0})
-                    if race.storage.set_trial_state_values(trial._trial_id, TrialState.RUNNING):
-                        return trial._trial_id
-            return _begin(study, race, trials, worker)
+            coming = _next(study, trials)
+            if not isinstance(coming, FrozenTrial):
+                return None if coming is None else _begin(study, race, coming, worker)
+            race.storage.set_trial_user_attr(coming._trial_id, LEASE, {"worker": worker, "beat": 0})
+            if race.storage.set_trial_state_values(coming._trial_id, TrialState.RUNNING):
+                return coming._trial_id
 
 
-def _begin(study: Study, race: Study, trials: Sequence[FrozenTrial], worker: str) -> int | None:
+def _next(study: Study, trials: Sequence[FrozenTrial]) -> FrozenTrial | tuple[int, int] | None:
+    """The run to begin now: one that waits, or a trial and its seed; None where none is wanted, or paid any more."""
+    account = account_of(study)
+    waiting = next((trial for trial in trials if trial.state == TrialState.WAITING), None)
+    if waiting is not None:
+        return waiting if account.race_has_room(waiting.number, waiting.user_attrs[COST]) else None
     begun = {_place(trial) for trial in trials if counts(trial)}
-    for number, seed in _wanted(study, trials):
-        if (number, seed) not in begun:
-            config = configuration_of(study, study.trials()[number])
-            assert config is not None, "candidates are trials of which a run file can be made"
-            attributes = {
-                LEASE: {"worker": worker, "beat": 0},
-                RACE: {"trial": number, "seed": seed},
-                "plain": {key: part for key, part in config.to_dict().items() if key in study.plan.data},
-            }
-            return race.storage.create_new_trial(
-                race.id, optuna.create_trial(state=TrialState.RUNNING, user_attrs=attributes)
-            )
-    return None
+    place = next((one for one in _wanted(study, trials) if one not in begun), None)
+    return place if place and account.race_has_room(None, run_flops(account.trials[place[0]])) else None
+
+
+def _begin(study: Study, race: Study, place: tuple[int, int], worker: str) -> int:
+    number, seed = place
+    trial = study.trials()[number]
+    config = configuration_of(study, trial)
+    assert config is not None, "candidates are trials of which a run file can be made"
+    attributes = {
+        LEASE: {"worker": worker, "beat": 0},
+        RACE: {"trial": number, "seed": seed},
+        COST: run_flops(trial),
+        "plain": {key: part for key, part in config.to_dict().items() if key in study.plan.data},
+    }
+    return race.storage.create_new_trial(race.id, optuna.create_trial(state=TrialState.RUNNING, user_attrs=attributes))
 
 
 def is_over(study: Study) -> bool:
     """Whether a search and its race have nothing left to do."""
     if not is_done(study):
         return False
-    if study.plan.search.raced is None or len(_candidates(study)) < 2:
+    if len(_candidates(study)) < 2:
         return True
-    race = race_of(study)
+    race = study.race()
     return race is not None and is_raced(study, race)
 
 
 def is_raced(study: Study, race: Study) -> bool:
-    """Whether every run of the race that is wanted is finished."""
-    trials = [trial for trial in race.trials() if counts(trial)]
-    begun = {_place(trial) for trial in trials}
-    return all(trial.state.is_finished() for trial in trials) and set(_wanted(study, trials)) <= begun
+    """Whether every run of the race that is wanted is finished, or cannot be paid any more."""
+    trials = race.trials()
+    running = any(trial.state == TrialState.RUNNING for trial in trials)
+    return not running and not orphans(trials) and _next(study, trials) is None
 
 
 def _place(trial: FrozenTrial) -> tuple[int, int]:
@@ -104,9 +101,10 @@ def _place(trial: FrozenTrial) -> tuple[int, int]:
 
 
 def _candidates(study: Study) -> list[FrozenTrial]:
-    """The best by the search, the best first."""
-    top = study.plan.search.raced.top if study.plan.search.raced else 0
-    return ranked(study, [trial for trial in study.trials() if counts(trial)])[:top]
+    """The best by the search, the best first; none where there is no race."""
+    account = account_of(study)
+    race = account.settled_race()
+    return list(account.ranked[: race.top]) if race else []
 
 
 def _costs(study: Study, trials: Sequence[FrozenTrial]) -> dict[tuple[int, int], float]:
@@ -126,7 +124,7 @@ def _sign(study: Study) -> int:
 
 def _rounds(study: Study, trials: Sequence[FrozenTrial]) -> tuple[dict[int, list[float]], list[tuple[int, int]]]:
     """The costs by candidate as far as whole rounds are finished, and the runs of the round that is not."""
-    race = study.plan.search.raced
+    race = account_of(study).settled_race()
     assert isinstance(race, RaceConfig)
     found, alive = _costs(study, trials), [trial.number for trial in _candidates(study)]
     costs: dict[int, list[float]] = {number: [] for number in alive}
@@ -152,17 +150,17 @@ def standing(study: Study) -> dict[str, Any] | None:
 
     `finished` tells whether it is over: before that the figures are of the rounds so far.
     """
-    race = race_of(study)
-    if race is None:
+    race = study.race()
+    if race is None or not _candidates(study):
         return None
     trials = race.trials()
-    costs, left = _rounds(study, trials)
+    costs, _ = _rounds(study, trials)
     found, sign, everything = estimates(costs), _sign(study), study.trials()
     most = max((len(values) for values in costs.values()), default=0)
     in_it = [number for number, values in costs.items() if len(values) == most and math.isfinite(found[number].mean)]
     winner = min(in_it, key=lambda number: found[number].mean, default=None)
     return {
-        "finished": not left,
+        "finished": is_done(study) and is_raced(study, race),
         "winner": winner if most else None,
         "seeds": list(range(FIRST_SEED, FIRST_SEED + most)),
         "candidates": [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import shlex
 import shutil
+from dataclasses import asdict
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -13,8 +14,9 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import BEST, PARETO, RESULTS
-from growsearch.search.race import standing
-from growsearch.search.snapshot import best_trials, is_feasible
+from growsearch.search.budget import account_of, stopped_by
+from growsearch.search.race import is_over, standing
+from growsearch.search.ranking import best_trials, is_feasible
 from growsearch.search.study import Study, configuration_of, counts
 
 
@@ -40,7 +42,7 @@ def results_of(study: Study) -> dict[str, Any]:
         "best": [trial.number for trial in best],
         "files": [str(path) for path in _targets(study, best).values()],
         "race": race,
-        "exhausted": study.plan.exhausted_by(trials),
+        **_ends(study, trials),
         "trials": [_row(study, trial) for trial in trials],
         "failures": [
             {"trial": trial.number, "reason": trial.user_attrs.get("reason", "it was added as failed")}
@@ -49,6 +51,20 @@ def results_of(study: Study) -> dict[str, Any]:
         ],
     }
     return results
+
+
+def _ends(study: Study, trials: list[FrozenTrial]) -> dict[str, Any]:
+    """The budget, what was used of it, and what ended the search; None where it is not over."""
+    account, (_, stop) = account_of(study), study.ends()
+    exhausted = study.plan.exhausted_by(trials)
+    reason = stopped_by(study, trials) or ("exhausted" if exhausted and account.has_room() else "budget")
+    return {
+        "budget": account.budget.model_dump(exclude_none=True),
+        "spent": asdict(account.spent()),
+        "stop": stop.model_dump(exclude_none=True) if stop else None,
+        "ended_by": reason if is_over(study) else None,
+        "exhausted": exhausted,
+    }
 
 
 def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:

@@ -80,11 +80,11 @@ def search(
         train: trains one seed.
     """
     settings = settings_of(space)
-    there = device_slots(device, workers, slots)[: settings.trials]
+    there = device_slots(device, workers, slots)[: settings.budget.trials]
     with ExitStack() as stack:
         study, reference = _open(space, settings, folder, storage, name, stack)
         per_worker = max(1, core_count() // len(there))
-        fill(study, settings.trials, baselines_of(space, settings))
+        fill(study, settings.budget, baselines_of(space, settings), settings.stop)
         write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
@@ -117,13 +117,17 @@ def study_plan(space: Space, settings: SearchConfig) -> Plan:
     return Plan(_sections(space), settings, rungs(settings), space.allow_import)
 
 
-def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> float:
-    """See that a file can be searched, as `search` does; the estimated FLOPs of the most expensive trial.
-
-    `goes_on(done, ends)` may end it early: see `check_space`.
-    """
+def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> None:
+    """See that a file can be searched, as `search` does; `goes_on(done, ends)` may end it early: see `check_space`."""
     settings = settings_of(space)
-    return check_space(_sections(space), settings, baselines_of(space, settings).values(), space.allow_import, goes_on)
+    named = baselines_of(space, settings).values()
+    least, _ = check_space(_sections(space), settings, named, space.allow_import, goes_on)
+    flops = settings.budget.flops
+    if flops is not None and least * settings.seeds > flops:
+        raise InputError(
+            f"{space.path}: search.budget.flops: the cheapest trial costs about {least * settings.seeds:.2g} training "
+            f"FLOPs (found {flops:.2g}): give more, or make trials cheaper: fewer training.epochs, a smaller network"
+        )
 
 
 def _sections(space: Space) -> dict[str, Any]:

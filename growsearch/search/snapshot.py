@@ -2,25 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.config import SearchConfig
-from growsearch.search.study import LEASE, Study, configuration_of, counts
+from growsearch.config import SearchBudget, SearchConfig
+from growsearch.search.budget import account_of
+from growsearch.search.race import standing
+from growsearch.search.ranking import best_trials
+from growsearch.search.study import LEASE, Study, counts
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study's trials at a moment, without those that others go on with, of so many `wanted`; `best` is one, or the
-    Pareto front."""
+    """A study's trials at a moment, without those that others go on with; `best` is one, or the Pareto front.
+
+    `wanted` is how many there are to be, None where the budget counts something else; `share` is how much of the
+    budget is used; `race` is as `standing` has it, with the runs that were begun and that there may be at most.
+    """
 
     search: SearchConfig
-    wanted: int
+    wanted: int | None
     trials: tuple[FrozenTrial, ...]
     best: tuple[FrozenTrial, ...]
+    budget: SearchBudget
+    share: float
+    race: dict[str, Any] | None
+    runs: tuple[FrozenTrial, ...]
+    most_runs: int
 
     def count(self, *states: TrialState) -> int:
         """Trials in any of some states."""
@@ -46,54 +56,23 @@ def snapshot(study: Study) -> Snapshot:
     """The study as it is now."""
     trials = [trial for trial in study.trials() if counts(trial)]
     best = best_trials(study, trials)
-    return Snapshot(study.plan.search, max(study.wanted, len(trials)), tuple(trials), tuple(best))
-
-
-def best_trials(study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The best trial that keeps the constraints, or the Pareto front where there are several objectives.
-
-    Of equal ones the first. Those that reused another's result are left out, and those from elsewhere of which no run
-    file of this space can be made.
-    """
-    own, signs, costs = _own_trials(study, trials)
-    if len(signs) == 1:
-        return ranked(study, trials)[:1]
-    return [
-        trial
-        for trial in own
-        if not any(_dominates(costs[other.number], costs[trial.number]) for other in own if other is not trial)
-    ]
-
-
-def ranked(study: Study, trials: Sequence[FrozenTrial]) -> list[FrozenTrial]:
-    """The trials that may be chosen, the best first by the first objective."""
-    own, _, costs = _own_trials(study, trials)
-    return sorted(own, key=lambda trial: (costs[trial.number], trial.number))
-
-
-def _own_trials(
-    study: Study, trials: Sequence[FrozenTrial]
-) -> tuple[list[FrozenTrial], list[int], dict[int, list[float]]]:
-    """Those that may be chosen, the sign that makes each objective a cost, and the costs by trial."""
-    search = study.plan.search
-    done = [trial for trial in trials if trial.state == TrialState.COMPLETE and is_feasible(trial)]
-    single = [trial for trial in done if "duplicate_of" not in trial.user_attrs]
-    own = [trial for trial in single if "measures" in trial.user_attrs or configuration_of(study, trial)]
-    signs = [1 if direction == "minimize" else -1 for direction, _ in search.aims]
-    costs = {trial.number: [sign * value for sign, value in zip(signs, trial.values, strict=True)] for trial in own}
-    return own, signs, costs
-
-
-def is_feasible(trial: FrozenTrial) -> bool:
-    """Whether a finished trial keeps all constraints."""
-    return all(excess <= 0 for excess in trial.constraints.values())
+    account, race, race_now = account_of(study), study.race(), standing(study)
+    wanted = None if account.budget.trials is None else max(account.search_trials(), len(trials))
+    size = account.settled_race() if race_now else None
+    return Snapshot(
+        search=study.plan.search,
+        wanted=wanted,
+        trials=tuple(trials),
+        best=tuple(best),
+        budget=account.budget,
+        share=account.share(),
+        race=race_now,
+        runs=tuple(run for run in race.trials() if counts(run)) if race and race_now else (),
+        most_runs=size.runs if size else 0,
+    )
 
 
 def last_heartbeat(trial: FrozenTrial) -> dict[str, Any]:
     """What a running trial's worker said last: `worker`, `seed`, `step`, `total_steps`, and the objective's value."""
     heartbeat: dict[str, Any] = trial.user_attrs.get(LEASE) or {}
     return heartbeat
-
-
-def _dominates(one: list[float], other: list[float]) -> bool:
-    return one != other and all(a <= b for a, b in zip(one, other, strict=True))

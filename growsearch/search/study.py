@@ -17,7 +17,7 @@ from optuna.storages import BaseStorage
 from optuna.study import StudyDirection
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.config import RunConfig, SearchConfig
+from growsearch.config import RunConfig, SearchBudget, SearchConfig, SearchStop
 from growsearch.config.run_config import normalized
 from growsearch.errors import InputError
 from growsearch.runs.layout import CLAIMS, JOURNAL, SEARCH, trial_folder
@@ -29,9 +29,14 @@ from growsearch.search.storage import open_storage, shown
 optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
+COST = "cost"  # training FLOPs that a trial is going to have, all seeds
+ENDS = "ends"  # of a study: its budget and what stops it before, which may be changed
 LEASE = "lease"  # what the worker of a trial said last
+LOST = "lost"  # of a trial whose worker died
 ORDINAL = "ordinal"  # how many trials had been drawn before this one
-RACE = "race"  # which trial a run of the race is of, and its seed
+RACE = "race"  # which trial a run of the race is of, and its seed; the folder of the runs
+RACE_SUFFIX = "#race"
+USED = "flops"  # training FLOPs of a trial by now, all seeds; in its lease while it runs
 TRAINS = "trains"  # which configuration a trial is the one to train
 
 
@@ -49,7 +54,7 @@ class Plan:
         """Plain data from which `of` makes the same plan."""
         return {
             "data": {key: self.data[key] for key in SECTIONS if self.data.get(key) is not None},
-            "search": self.search.model_dump(mode="json", exclude={"trials"}, exclude_none=True),
+            "search": self.search.model_dump(mode="json", exclude={"budget", "stop"}, exclude_none=True),
             "rungs": [[step, share] for step, share in self.rungs.items()],
             "allow_import": self.allow_import,
         }
@@ -112,14 +117,23 @@ class Study:
         """Where a trial's runs are."""
         return trial_folder(self.folder, number)
 
-    @property
-    def wanted(self) -> int:
-        """How many trials there are to be in all."""
-        return int(self.storage.get_study_user_attrs(self.id).get("trials", 0))
+    def ends(self) -> tuple[SearchBudget, SearchStop | None]:
+        """What the search may use in all, and what stops it before: all workers read it anew for every trial."""
+        ends = self.storage.get_study_user_attrs(self.id)[ENDS]
+        stop = SearchStop.model_validate(ends["stop"]) if ends["stop"] else None
+        return SearchBudget.model_validate(ends["budget"]), stop
 
-    def want(self, trials: int) -> None:
-        """Say how many trials there are to be in all."""
-        self.storage.set_study_user_attr(self.id, "trials", trials)
+    def end_by(self, budget: SearchBudget, stop: SearchStop | None = None) -> None:
+        """Say what the search may use in all, and what stops it before."""
+        plain = {"budget": budget.model_dump(), "stop": stop.model_dump() if stop else None}
+        self.storage.set_study_user_attr(self.id, ENDS, plain)
+
+    def race(self) -> Study | None:
+        """The study of the runs of the race at the end; None where it has not begun."""
+        for one in self.storage.get_all_studies():
+            if one.study_name == self.name + RACE_SUFFIX:
+                return Study(self.storage, one._study_id, one.study_name, self.plan, self.folder / RACE)
+        return None
 
     @property
     def claims(self) -> Path:
@@ -141,7 +155,7 @@ def create_study(storage: BaseStorage, name: str, plan: Plan, folder: Path) -> S
     created = begun[0] if begun else storage.create_new_study(directions, name)
     storage.set_study_user_attr(created, "plan", plan.to_json())
     study = Study(storage, created, name, plan, folder)
-    study.want(plan.search.trials)
+    study.end_by(plan.search.budget, plan.search.stop)
     storage.set_study_user_attr(created, "folder", str(folder.resolve()))  # the last: workers find it from now on
     return study
 
@@ -182,8 +196,8 @@ def require_same(study: Study, plan: Plan) -> None:
     if differing:
         raise InputError(
             f"{study.folder}: the study {study.name!r} is of another space: {', '.join(differing[:6])} differ"
-            f"{'' if len(differing) > 1 else 's'} (only search.trials may change): choose another folder with --out, "
-            f"or continue with the file as it was: growsearch resume {study.folder}"
+            f"{'' if len(differing) > 1 else 's'} (only search.budget and search.stop may change): choose another "
+            f"folder with --out, or continue with the file as it was: growsearch resume {study.folder}"
         )
 
 

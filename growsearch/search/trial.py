@@ -12,7 +12,6 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
 
 import optuna
 import torch
@@ -22,17 +21,20 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
 from growsearch.errors import GrowsearchError
-from growsearch.runs.events import Progress, RowDone, RunEvent, RunStarted, StepDone
+from growsearch.runs.events import Progress
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
-from growsearch.runs.records import MetricsRow, RunResult
+from growsearch.runs.records import RunResult
+from growsearch.search.allowance import Allowance
+from growsearch.search.budget import foreseen_flops
 from growsearch.search.claims import DIVERGED, MEMORY, REFUSED, claim
 from growsearch.search.drawing import draw, record, untried
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
+from growsearch.search.monitor import Lost, Monitor
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import plain_of
-from growsearch.search.study import RACE, Study, identity
+from growsearch.search.study import COST, RACE, USED, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
 from growsearch.training.checkpoint import remove_checkpoint
 
@@ -42,10 +44,6 @@ _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
 _NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
 _LITTLE = 1 << 20  # bytes
 _DRAWS = 16  # of a trial, in search of a configuration that was not tried
-
-
-class Lost(Exception):
-    """The trial was given to another worker, because this one gave no heartbeat."""
 
 
 class NoRoom(GrowsearchError):
@@ -70,9 +68,13 @@ def train_for_search(
 
 @dataclass(frozen=True)
 class TrialRunner:
-    """What a worker needs to run trials: the study, and how and where it trains."""
+    """What a worker needs to run trials: the study, and how and where it trains.
+
+    Runs of a race are trials of a study of their own; `search` is the one whose budget all of them share.
+    """
 
     study: Study
+    search: Study
     device: str
     stop: threading.Event
     train: Train = train_for_search
@@ -83,16 +85,20 @@ class TrialRunner:
 
         Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
         """
+        allowance = Allowance(self.search, self.study, trial._trial_id)
         try:
             config, original = self._settle(trial, lease)
             if original is None:
-                self._finish(trial, *self._train(trial, config, lease))
+                self._require_paid(trial, config, allowance)
+                self._finish(trial, *self._train(trial, config, lease, allowance))
             else:
                 _repeat(trial, original)
         except optuna.TrialPruned:
+            _book(trial, lease)
             self._tell_pruned(trial)
             self._remove_checkpoints(trial)
         except Interrupted:
+            _book(trial, lease)
             self._requeue(trial)
         except (Lost, UpdateFinishedTrialError):
             return
@@ -103,6 +109,8 @@ class TrialRunner:
                 with suppress(OSError):
                     self._requeue(trial)
                 raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
+            with suppress(UpdateFinishedTrialError):
+                _book(trial, lease)
             self._fail(trial, *_why(error))
 
     def _requeue(self, trial: optuna.Trial) -> None:
@@ -132,6 +140,13 @@ class TrialRunner:
         record(self.study, frozen, parameters)
         return self._written(trial, config), self._duplicate_of(trial, config, lease)
 
+    def _require_paid(self, trial: optuna.Trial, config: RunConfig, allowance: Allowance) -> None:
+        """Set a new trial aside that the budget has no room for; it begins where the budget is raised."""
+        if not allowance.counts_flops or COST in trial.user_attrs:
+            return
+        if not allowance.book(foreseen_flops(config) * self.study.plan.search.seeds):
+            raise Interrupted
+
     def _written(self, trial: optuna.Trial, config: RunConfig) -> RunConfig:
         """The configuration, which is then also in the trial's folder."""
         folder = self.study.trial_folder(trial.number)
@@ -157,15 +172,25 @@ class TrialRunner:
             self.watch()
             time.sleep(_PATIENCE)
 
-    def _train(self, trial: optuna.Trial, config: RunConfig, lease: Lease) -> tuple[list[RunResult], float]:
-        """Results of all seeds, and the seconds that they took here."""
+    def _train(
+        self, trial: optuna.Trial, config: RunConfig, lease: Lease, allowance: Allowance
+    ) -> tuple[list[RunResult], float]:
+        """Results of all seeds, and the seconds that they took here.
+
+        Args:
+            trial: that is told.
+            config: of the trial.
+            lease: that is kept.
+            allowance: of the trial.
+        """
         folder, search = self.study.trial_folder(trial.number), self.study.plan.search
         self._adopt(trial)
         started = time.perf_counter()
         results: list[RunResult] = []
         race = trial.user_attrs.get(RACE)
         for seed in (race["seed"],) if race else range(search.seeds):
-            report = Monitor(self, trial, lease, seed, config.training.flops)
+            before = sum(result.training_flops for result in results)
+            report = Monitor(self, trial, lease, seed, config.training.flops, allowance, before)
             results.append(self.train(config, seed, seed_folder(folder, seed), self.device, report))
             if search.pruned_by == "wilcoxon" and not race:
                 report.value(objective_values(search, measured(results[-1:]))[0], seed, last=seed == search.seeds - 1)
@@ -187,6 +212,7 @@ class TrialRunner:
         means = measured(results)
         values = objective_values(search, means)
         trial.set_user_attr("measures", means)
+        trial.set_user_attr(USED, sum(result.training_flops for result in results))
         trial.set_user_attr("seconds", seconds)
         trial.set_user_attr("threads", torch.get_num_threads())
         for name, excess in violations(search, results).items():
@@ -230,78 +256,10 @@ class TrialRunner:
                 remove_checkpoint(path)
 
 
-class Monitor:
-    """Called with the events of a run: reports at rungs, prunes, and stops what is to stop."""
-
-    def __init__(
-        self, runner: TrialRunner, trial: optuna.Trial, lease: Lease, seed: int, flops: float | None = None
-    ) -> None:
-        """Watch the run of a seed.
-
-        Args:
-            runner: of the trial.
-            trial: that is told.
-            lease: that is kept.
-            seed: of the run.
-            flops: that end it; None where steps do.
-        """
-        self._flops = flops
-        self._runner, self._trial, self._lease = runner, trial, lease
-        plan = runner.study.plan
-        self._seed = seed
-        lease.note = {"seed": seed, "reached": [seed, 0]}
-        self._measure = plan.search.aims[0][1]
-        at_rungs = (
-            plan.search.pruned_by in ("asha", "hyperband", "median") and seed == 0 and RACE not in trial.user_attrs
-        )
-        done = runner.study.storage.get_trial(trial._trial_id).intermediate_values
-        self._reported = set(done)
-        self._rungs = plan.rungs if at_rungs else {}
-
-    def __call__(self, event: RunEvent) -> None:
-        if self._lease.lost.is_set():
-            raise Lost
-        match event:
-            case RunStarted(step, total_steps) | StepDone(step, total_steps):
-                self._note(step=step, total_steps=total_steps)
-            case RowDone(row, total_steps):
-                value = row.value(self._measure)
-                known = {} if value is None else {self._measure: value}
-                self._note(step=row.step, total_steps=total_steps, reached=[self._seed, row.step], **known)
-                self._lease.got_on()
-                self._at_rung(
-                    row,
-                    total_steps,
-                    last=row.step >= total_steps and self._seed == self._runner.study.plan.search.seeds - 1,
-                )
-        self._runner.watch()
-        if isinstance(event, StepDone) and self._runner.stop.is_set():  # between steps: a checkpoint can be written
-            raise Interrupted
-
-    def _note(self, **told: Any) -> None:
-        """What the next heartbeat tells beside the worker."""
-        self._lease.note = {**self._lease.note, **told}
-
-    def value(self, value: float, step: int, last: bool) -> None:
-        """Report a value once, and end the trial where the pruner says so.
-
-        Baselines are never ended, and no trial at its `last` step: all that it costs is spent.
-        """
-        if step not in self._reported:
-            self._reported.add(step)
-            self._trial.report(value, step)
-            if not last and "baseline" not in self._trial.user_attrs and self._trial.should_prune():
-                raise optuna.TrialPruned
-
-    def _at_rung(self, row: MetricsRow, total_steps: int, last: bool) -> None:
-        """Report at the first evaluation at or behind a rung; where FLOPs end a trial, they say where it is."""
-        value = row.value(self._measure)
-        if value is None:
-            return
-        place = row.step / total_steps if self._flops is None else row.training_flops / self._flops
-        for step, share in self._rungs.items():
-            if place >= share:
-                self.value(value, step, last)
+def _book(trial: optuna.Trial, lease: Lease) -> None:
+    """Keep the FLOPs of a trial that ends before its last step."""
+    if USED in lease.note:
+        trial.set_user_attr(USED, lease.note[USED])
 
 
 def _repeat(trial: optuna.Trial, original: FrozenTrial) -> None:

@@ -61,6 +61,6 @@ def work(
         with Lease(home, trial_id, name) as lease, warnings.catch_warnings():
             warnings.filterwarnings("ignore", category=optuna.exceptions.ExperimentalWarning)
             warnings.filterwarnings("ignore", module="optuna")
-            runner = TrialRunner(home, device, stop, train, watch)
+            runner = TrialRunner(home, study, device, stop, train, watch)
             runner.run(optuna.Trial(home.optuna(optuna.samplers.RandomSampler(), pruner), trial_id), lease)
         watch()

@@ -58,12 +58,12 @@ def test_one_run_is_logged_and_its_configuration_does_not_say_so(program: Run, t
 
 def test_trials_of_a_search_are_logged_also_after_a_resume(program: Run, tmp_path: Path) -> None:
     space = tmp_path / "open.yaml"
-    space.write_text(OPEN + "search: {trials: 2, baselines: false, pruner: none}\n")
+    space.write_text(OPEN + "search: {budget: {trials: 2}, baselines: false, pruner: none}\n")
     out = tmp_path / "run"
 
     first = program("search", space, "--out", out, *QUICK, "--log", "tensorboard", "--set", "training.epochs=1")
     config = yaml.safe_load((out / "config.yaml").read_text())
-    (out / "config.yaml").write_text(yaml.safe_dump(config | {"search": {**config["search"], "trials": 3}}))
+    (out / "config.yaml").write_text(yaml.safe_dump(config | {"search": {**config["search"], "budget": {"trials": 3}}}))
     resumed = program("resume", out, *QUICK, "--log", "tensorboard")
 
     assert (first.exit_code, resumed.exit_code) == (0, 0), first.stderr + resumed.stderr

@@ -35,7 +35,7 @@ growth:
       never: {}
       interval: {every: {type: int, low: 2, high: 4}, count: 1}
   how: {type: choice, options: {zero: {}, random: {scale: {type: float, low: 0.1, high: 1.0}}}}
-search: {trials: 8, pruner: none, race: none, lease: 2}
+search: {budget: {trials: 8}, pruner: none, race: none, lease: 2}
 """
 
 PATIENCE = 240.0  # seconds, for machines that do other things
@@ -63,7 +63,7 @@ def run_stub(space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
     def run(*overrides: str, text: str = TEXT, checked: bool = False, raced: bool = False) -> dict[str, Any]:
         overrides = overrides if raced else (*overrides, "search.race=none")
         if not checked:
-            monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: 4_000_000)
+            monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (4e6, 4e6))
         return search(space(*overrides, text=text), tmp_path / "run", "cpu", 1, train=train)
 
     return run

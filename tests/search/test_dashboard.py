@@ -40,7 +40,7 @@ def fetched(url: str) -> Any:
 @pytest.fixture
 def folder(run_stub: RunStub, tmp_path: Path) -> Path:
     """The folder of a finished search."""
-    run_stub(f"search.trials={TRIALS}")
+    run_stub(f"search.budget.trials={TRIALS}")
     return tmp_path / "run"
 
 

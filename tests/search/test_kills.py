@@ -15,7 +15,7 @@ KILLS, TRIALS = 2, 12  # so many that a quick machine is not done before the sec
 
 def test_a_search_in_a_database_survives_being_killed(space: MakeSpace, postgres: str, tmp_path: Path) -> None:
     """A worker, then all of it; `test_workers` does the same to one in a journal."""
-    folder, overrides = tmp_path / "run", [*OVERRIDES, f"search.trials={TRIALS}"]
+    folder, overrides = tmp_path / "run", [*OVERRIDES, f"search.budget.trials={TRIALS}"]
     killed = Killed(space(*overrides).path, folder, postgres, overrides, tmp_path / "program.py")
     try:
         killed.run(KILLS, seed=0, patience=2 * PATIENCE)

@@ -14,7 +14,7 @@ from optuna.distributions import FloatDistribution
 from optuna.study import StudyDirection
 from optuna.trial import TrialState
 
-from growsearch.config import SearchConfig
+from growsearch.config import SearchBudget, SearchConfig
 from growsearch.errors import ConfigError, InputError
 from growsearch.report import write_reports
 from growsearch.report.search_figures import importances
@@ -96,7 +96,7 @@ def test_samplers_model_the_parameters_although_a_baseline_has_none(tmp_path: Pa
 def test_what_is_drawn_depends_on_the_trials_before_and_not_on_the_worker(tmp_path: Path) -> None:
     """After an interrupt the next trial is the one that would have been next."""
     study = study_of(tmp_path, SPACE, sampler="random")
-    fill(study, 9, {})
+    fill(study, SearchBudget(trials=9), {})
     ids = [take(study, worker) for worker in ("one:1:a", "two:2:b", "three:3:c")]
     trials = [study.storage.get_trial(one) for one in ids if one is not None]
 
@@ -108,7 +108,7 @@ def test_what_is_drawn_depends_on_the_trials_before_and_not_on_the_worker(tmp_pa
 
 
 def test_any_seed_will_do(run_stub: RunStub) -> None:
-    assert len(run_stub("search.seed=20261128123", "search.trials=5", "search.sampler=gp")["trials"]) == 5
+    assert len(run_stub("search.seed=20261128123", "search.budget.trials=5", "search.sampler=gp")["trials"]) == 5
 
 
 def test_the_start_is_spread_evenly_over_all_parameters() -> None:
@@ -172,7 +172,7 @@ def test_a_search_goes_on_without_the_folder_of_its_best_trial(run_stub: RunStub
     before = (tmp_path / "run" / "best.yaml").read_text()
     (tmp_path / "run" / "best.yaml").unlink()
 
-    assert run_stub("search.trials=9")["best"] == [best]
+    assert run_stub("search.budget.trials=9")["best"] == [best]
     assert (tmp_path / "run" / "best.yaml").read_text() == before
 
 
@@ -182,7 +182,7 @@ def test_trials_that_were_added_through_optuna_do_not_end_a_study(run_stub: RunS
     study.add_trial(optuna.create_trial(value=9.0, params={}, distributions={}))
     study.add_trial(optuna.create_trial(state=TrialState.FAIL))
 
-    results = run_stub("search.trials=11")
+    results = run_stub("search.budget.trials=11")
 
     assert [trial["state"] for trial in results["trials"]].count("complete") == 10
     assert results["best"] != [8]  # no run file can be made of it
@@ -201,7 +201,7 @@ def test_a_copied_folder_is_worked_on_in_its_own_place(run_stub: RunStub, tmp_pa
 
 def test_no_trial_is_pruned_after_its_last_step(run_stub: RunStub) -> None:
     results = run_stub(
-        "search={trials: 12, pruner: wilcoxon, seeds: 8, sampler: random}",
+        "search={budget: {trials: 12}, pruner: wilcoxon, seeds: 8, sampler: random}",
         "training.optimizer.lr={type: choice, values: [0.1, 0.002]}",
     )
 

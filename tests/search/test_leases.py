@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
-from growsearch.config import SearchConfig
+from growsearch.config import SearchBudget, SearchConfig
 from growsearch.search.leases import HEARTBEATS, MOST_DEATHS, Lease, Watch, requeue, worker_name
 from growsearch.search.queue import fill, finished, is_done, take
 from growsearch.search.storage import open_storage
@@ -22,7 +22,7 @@ LEASE = 0.2
 @pytest.fixture
 def study(tmp_path: Path) -> Study:
     made = create_study(open_storage(str(tmp_path / "journal")), "s", Plan({}, SearchConfig(lease=LEASE), {}), tmp_path)
-    fill(made, 3, {})
+    fill(made, SearchBudget(trials=3), {})
     return made
 
 
@@ -222,24 +222,25 @@ def test_a_line_that_was_cut_off_by_a_kill_is_mended(study: Study, tmp_path: Pat
     with (tmp_path / "journal").open("ab") as file:
         file.write(b'{"op_code": 4, "worker_id": "dead", "study_')
 
-    fill(study, 5, {})
+    fill(study, SearchBudget(trials=5), {})
 
     again = find_study(open_storage(str(tmp_path / "journal")), "s")
     assert again is not None
-    assert again.wanted == 5
+    assert again.ends() == (SearchBudget(trials=5), None)
 
 
 def test_no_trial_is_begun_beyond_the_number_that_is_wanted(study: Study) -> None:
     begin(study, worker_name())
 
-    fill(study, 2, {})
+    fill(study, SearchBudget(trials=2), {})
 
     assert [take(study, worker_name()) is None for _ in range(3)] == [False, True, True]
     assert [trial.state for trial in study.trials()] == [TrialState.RUNNING] * 2
 
 
 def test_a_study_is_not_done_before_its_first_trial(tmp_path: Path) -> None:
-    created = create_study(open_storage(str(tmp_path / "new")), "s", Plan({}, SearchConfig(trials=2), {}), tmp_path)
+    plan = Plan({}, SearchConfig(budget=SearchBudget(trials=2)), {})
+    created = create_study(open_storage(str(tmp_path / "new")), "s", plan, tmp_path)
 
     assert not is_done(created)
     assert take(created, worker_name()) is not None

@@ -10,31 +10,31 @@ from typing import Any, cast
 import optuna
 import pytest
 
-from growsearch.config import SearchConfig
+from growsearch.config import SearchBudget, SearchConfig
 from growsearch.errors import ConfigError
 from growsearch.runs.events import RowDone
 from growsearch.search.leases import Lease
+from growsearch.search.monitor import Monitor, Runner
 from growsearch.search.queue import fill, take
 from growsearch.search.samplers import make_pruner, make_sampler, rungs
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
-from growsearch.search.trial import Monitor, TrialRunner
 from tests.search.conftest import MakeSpace, RunStub
 from tests.search.stub import row_of
 
 
 def study_of(folder: Path, **settings: Any) -> Study:
-    search = SearchConfig(**settings)
+    search = SearchConfig(race="none", **settings)
     return create_study(open_storage(str(folder / "journal")), "s", Plan({}, search, rungs(search)), folder)
 
 
 def rows(study: Study, values: Sequence[float], steps: Sequence[int], baseline: bool = False) -> optuna.Trial:
     """A new trial that has had rows at these of 1,000 steps, at FLOPs of its own."""
-    fill(study, len(study.trials()) + 1, {"small": {}} if baseline else {})
+    fill(study, SearchBudget(trials=len(study.trials()) + 1), {"small": {}} if baseline else {})
     number = take(study, "here:1:a")
     assert number is not None
     trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
-    runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
+    runner = cast(Runner, SimpleNamespace(study=study, watch=lambda: None))
     monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0)
     for value, step in zip(values, steps, strict=True):
         flops = step * (1 + len(study.trials()))
@@ -56,11 +56,11 @@ def test_a_row_that_passes_two_rungs_counts_for_both(tmp_path: Path) -> None:
 
 def test_where_flops_end_a_trial_they_say_where_it_is(tmp_path: Path) -> None:
     study = study_of(tmp_path)
-    fill(study, 1, {})
+    fill(study, SearchBudget(trials=1), {})
     number = take(study, "here:1:a")
     assert number is not None
     trial = optuna.Trial(study.optuna(make_sampler(study.plan.search, 0), make_pruner(study.plan.search)), number)
-    runner = cast(TrialRunner, SimpleNamespace(study=study, watch=lambda: None))
+    runner = cast(Runner, SimpleNamespace(study=study, watch=lambda: None))
     monitor = Monitor(runner, trial, Lease(study, number, "machine:1:x"), 0, 1000.0)
 
     for step, flops in ((900, 190), (910, 210)):  # most of its steps were cheap, before it grew
@@ -105,7 +105,7 @@ def test_baselines_are_never_pruned(tmp_path: Path) -> None:
 
 def test_pruned_trials_are_recorded_and_leave_no_checkpoint(run_stub: RunStub, tmp_path: Path) -> None:
     results = run_stub(
-        "search={trials: 16, pruner: asha}",
+        "search={budget: {trials: 16}, pruner: asha}",
         "training.optimizer.lr={type: choice, values: [0.1, 0.002, 0.003, 0.004, 0.4]}",
         "growth.when.options.interval.count={type: int, low: 1, high: 90}",
     )
@@ -119,7 +119,7 @@ def test_pruned_trials_are_recorded_and_leave_no_checkpoint(run_stub: RunStub, t
 
 def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStub) -> None:
     results = run_stub(
-        "search={trials: 6, pruner: wilcoxon, seeds: 8, sampler: random}",
+        "search={budget: {trials: 6}, pruner: wilcoxon, seeds: 8, sampler: random}",
         "training.optimizer.lr={type: choice, values: [0.1, 0.002]}",
     )
 
@@ -145,7 +145,7 @@ def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStu
         ("{objectives: []}", "at least 1 item"),
         ("{constraints: [{parameters: {}}]}", "a constraint has min, max or both"),
         ("{constraints: [{paramters: {max: 3}}]}", "search.constraints.0.paramters"),
-        ("{trials: 0}", "greater than or equal to 1"),
+        ("{budget: {trials: 0}}", "greater than or equal to 1"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(space: MakeSpace, settings: str, words: str) -> None:

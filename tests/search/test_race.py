@@ -15,14 +15,17 @@ from growsearch.errors import ConfigError, GrowsearchError
 from growsearch.report.search_page import race_sentence, race_table, write_search_report
 from growsearch.runs.records import RunResult
 from growsearch.search import search
-from growsearch.search.race import FIRST_SEED, is_over, race_of
+from growsearch.search.race import FIRST_SEED, is_over
 from growsearch.search.racing import estimates, survivors
 from growsearch.search.run import open_folder
 from tests.search import stub
 from tests.search.conftest import MakeSpace, RunStub
 from tests.search.stub import record
 
-SMALL = "search={trials: 8, pruner: none, baselines: false, sampler: random, lease: 0.3, race: {top: 3, seeds: 4}}"
+SMALL = (  # 8 trials, and a race that takes 12
+    "search={budget: {trials: 20}, pruner: none, baselines: false, sampler: random, lease: 0.3, "
+    "race: {top: 3, seeds: 4}}"
+)
 
 
 def test_a_clear_loser_is_dropped_and_what_could_be_luck_is_not() -> None:
@@ -115,7 +118,7 @@ def test_a_race_that_is_killed_anywhere_goes_on_and_repeats_nothing(space: MakeS
 
         assert again["race"] == whole["race"]
         study = open_folder(folder)
-        race = race_of(study)
+        race = study.race()
         assert is_over(study) and race is not None
         assert len(race.trials((TrialState.COMPLETE,))) == sum(
             len(one["values"]) for one in again["race"]["candidates"]
@@ -132,14 +135,14 @@ def test_a_finished_race_is_not_run_again(run_stub: RunStub, tmp_path: Path) -> 
 
 def test_more_trials_race_again_and_keep_the_runs_that_count(run_stub: RunStub, tmp_path: Path) -> None:
     first = run_stub(SMALL, raced=True)
-    more = run_stub(SMALL.replace("trials: 8", "trials: 16"), raced=True)
+    more = run_stub(SMALL.replace("trials: 20", "trials: 40"), raced=True)
 
     before = {one["trial"]: one["values"] for one in first["race"]["candidates"]}
     for one in more["race"]["candidates"]:
         if one["trial"] in before:
             shared = min(len(one["values"]), len(before[one["trial"]]))
             assert one["values"][:shared] == before[one["trial"]][:shared]
-    race = race_of(open_folder(tmp_path / "run"))
+    race = open_folder(tmp_path / "run").race()
     assert race is not None
     places = [tuple(trial.user_attrs["race"].values()) for trial in race.trials()]
     assert len(places) == len(set(places))
@@ -167,7 +170,7 @@ def test_a_run_that_fails_loses_the_race(space: MakeSpace, tmp_path: Path) -> No
     "settings", ["race: none", "objectives: [{minimize: validation_loss}, {minimize: parameters}]"]
 )
 def test_without_a_race_the_search_chooses(run_stub: RunStub, settings: str) -> None:
-    assert run_stub(f"search={{trials: 4, pruner: none, {settings}}}", raced=True)["race"] is None
+    assert run_stub(f"search={{budget: {{trials: 4}}, pruner: none, {settings}}}", raced=True)["race"] is None
 
 
 def test_a_race_needs_one_objective(space: MakeSpace) -> None:

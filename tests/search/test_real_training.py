@@ -113,7 +113,7 @@ def test_a_dry_run_shows_trials_with_their_sizes_and_times(growsearch: Run, file
 
 def test_a_dry_run_for_people(growsearch: Run, file: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr("growsearch.cli.search_plan._seconds", lambda *_: 5.0)
-    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: 4_000_000)
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (4e6, 4e6))
 
     result = growsearch("search", file, "--dry-run")
 

@@ -68,7 +68,7 @@ def test_a_budget_in_parameters_has_a_big_network_that_just_keeps_it(space: Make
 
 
 def test_no_configuration_is_trained_twice(run_stub: RunStub, tmp_path: Path) -> None:
-    results = run_stub("search.trials=20", "search.sampler=random", "growth.how=zero", text=SMALL)
+    results = run_stub("search.budget.trials=20", "search.sampler=random", "growth.how=zero", text=SMALL)
 
     # Two learning rates, growing or not; and the baselines outside of the space, big and random.
     assert states(results) == ["complete"] * 6
@@ -77,13 +77,13 @@ def test_no_configuration_is_trained_twice(run_stub: RunStub, tmp_path: Path) ->
 
 
 def test_what_does_not_grow_is_the_same_whatever_would_make_it_grow(run_stub: RunStub, tmp_path: Path) -> None:
-    run_stub("search.trials=12", "search.baselines=false", "growth.when={never: {}}", text=SMALL)
+    run_stub("search.budget.trials=12", "search.baselines=false", "growth.when={never: {}}", text=SMALL)
 
     assert len(record(tmp_path / "run", "finished")) == 2
 
 
 def test_failures_are_recorded_with_their_reason_and_the_study_goes_on(run_stub: RunStub, tmp_path: Path) -> None:
-    results = run_stub("training.optimizer.lr={type: choice, values: [0.001, 0.1, 0.9]}", "search.trials=16")
+    results = run_stub("training.optimizer.lr={type: choice, values: [0.001, 0.1, 0.9]}", "search.budget.trials=16")
 
     assert set(states(results)) == {"complete", "fail"}
     reasons = {trial["kind"]: trial["reason"] for trial in results["trials"] if trial["state"] == "fail"}
@@ -97,7 +97,7 @@ def test_failures_are_recorded_with_their_reason_and_the_study_goes_on(run_stub:
 
 def test_more_trials_continue_a_study_and_repeat_nothing(run_stub: RunStub, tmp_path: Path) -> None:
     first = run_stub()
-    again = run_stub("search.trials=14")
+    again = run_stub("search.budget.trials=14")
 
     assert states(again) == ["complete"] * 14
     assert again["trials"][:8] == first["trials"]
@@ -125,7 +125,8 @@ def test_a_trial_that_breaks_a_constraint_is_not_the_best(run_stub: RunStub) -> 
 
 def test_several_objectives_end_in_a_pareto_front(run_stub: RunStub, tmp_path: Path) -> None:
     results = run_stub(
-        "search={trials: 10, objectives: [{maximize: validation_accuracy}, {minimize: parameters}], sampler: nsga2}",
+        "search={budget: {trials: 10}, sampler: nsga2, "
+        "objectives: [{maximize: validation_accuracy}, {minimize: parameters}]}",
         "network.width={type: float, low: 0.5, high: 2.0}",
     )
 
@@ -138,13 +139,15 @@ def test_several_objectives_end_in_a_pareto_front(run_stub: RunStub, tmp_path: P
 
 @pytest.mark.parametrize("sampler", ["tpe", "random", "nsga2", "gp"])
 def test_every_sampler_searches_a_space_with_conditions(run_stub: RunStub, sampler: str) -> None:
-    results = run_stub(f"search={{trials: 14, sampler: {sampler}, constraints: [{{parameters: {{max: 500}}}}]}}")
+    results = run_stub(
+        f"search={{budget: {{trials: 14}}, sampler: {sampler}, constraints: [{{parameters: {{max: 500}}}}]}}"
+    )
 
     assert states(results).count("complete") + states(results).count("pruned") == 14
 
 
 def test_seeds_are_averaged_and_a_trials_file_repeats_them(run_stub: RunStub, tmp_path: Path) -> None:
-    results = run_stub("search.seeds=3", "search.trials=4")
+    results = run_stub("search.seeds=3", "search.budget.trials=4")
 
     config = load_config(tmp_path / "run" / "best.yaml")
     assert config.seeds == 3
@@ -265,7 +268,7 @@ def test_the_folder_holds_the_space_with_its_ranges(run_stub: RunStub, tmp_path:
 def test_the_report_shows_history_importance_and_what_is_best(
     run_stub: RunStub, tmp_path: Path, settings: str, titles: list[str]
 ) -> None:
-    run_stub(f"search={{trials: 12, {settings}}}", "network.width={type: float, low: 0.5, high: 2.0}")
+    run_stub(f"search={{budget: {{trials: 12}}, {settings}}}", "network.width={type: float, low: 0.5, high: 2.0}")
 
     page = write_search_report(tmp_path / "run").read_text()
 

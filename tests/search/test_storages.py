@@ -30,7 +30,7 @@ LIMITED = [
 
 @pytest.fixture(autouse=True)
 def unchecked(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: 4_000_000)
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (4e6, 4e6))
 
 
 def test_a_search_runs_prunes_goes_on_and_is_joined_in_every_storage(
@@ -38,8 +38,8 @@ def test_a_search_runs_prunes_goes_on_and_is_joined_in_every_storage(
 ) -> None:
     folder = tmp_path / "run"
 
-    first = search(space(*LIMITED, "search.trials=6"), folder, "cpu", 1, storage=storage, train=train)
-    again = search(space(*LIMITED, "search.trials=16"), folder, "cpu", 1, train=train)
+    first = search(space(*LIMITED, "search.budget.trials=6"), folder, "cpu", 1, storage=storage, train=train)
+    again = search(space(*LIMITED, "search.budget.trials=16"), folder, "cpu", 1, train=train)
 
     assert again["trials"][:6] == first["trials"]
     assert {trial["state"] for trial in again["trials"]} == {"complete", "pruned"}
@@ -54,7 +54,7 @@ def test_a_search_runs_prunes_goes_on_and_is_joined_in_every_storage(
 
 def test_a_worker_that_does_not_see_the_run_folder_says_so(space: MakeSpace, tmp_path: Path) -> None:
     journal = str(tmp_path / "journal")
-    search(space("search.trials=3"), tmp_path / "run", "cpu", 1, storage=journal, train=train)
+    search(space("search.budget.trials=3"), tmp_path / "run", "cpu", 1, storage=journal, train=train)
 
     with pytest.raises(InputError, match="is not there: mount it on this machine, or say where it is with --out"):
         join(Reference(journal, "space", tmp_path / "elsewhere"), "cpu")
@@ -62,13 +62,13 @@ def test_a_worker_that_does_not_see_the_run_folder_says_so(space: MakeSpace, tmp
 
 def test_two_searches_of_one_name_in_a_storage_are_told_apart(space: MakeSpace, tmp_path: Path) -> None:
     journal = str(tmp_path / "journal")
-    search(space("search.trials=3"), tmp_path / "one", "cpu", 1, storage=journal, train=train)
+    search(space("search.budget.trials=3"), tmp_path / "one", "cpu", 1, storage=journal, train=train)
 
     with pytest.raises(InputError, match=r"has a study 'space' already, whose run folder is .*one: go on with it"):
-        search(space("search.trials=3"), tmp_path / "two", "cpu", 1, storage=journal, train=train)
+        search(space("search.budget.trials=3"), tmp_path / "two", "cpu", 1, storage=journal, train=train)
     assert not (tmp_path / "two").exists()
 
-    search(space("search.trials=4"), tmp_path / "two", "cpu", 1, storage=journal, name="second", train=train)
+    search(space("search.budget.trials=4"), tmp_path / "two", "cpu", 1, storage=journal, name="second", train=train)
     assert [len(open_folder(tmp_path / one).trials()) for one in ("one", "two")] == [3, 4]
 
 
@@ -83,7 +83,7 @@ def test_connections_that_the_database_closes_are_made_again(space: MakeSpace, p
             )
         return train(*arguments)
 
-    results = search(space("search.trials=5"), tmp_path / "run", "cpu", 1, storage=postgres, train=cut_off)
+    results = search(space("search.budget.trials=5"), tmp_path / "run", "cpu", 1, storage=postgres, train=cut_off)
 
     assert [trial["state"] for trial in results["trials"]] == ["complete"] * 5
 
@@ -91,7 +91,7 @@ def test_connections_that_the_database_closes_are_made_again(space: MakeSpace, p
 def test_a_password_is_neither_written_nor_printed(space: MakeSpace, postgres: str, tmp_path: Path) -> None:
     secret = postgres.replace("growsearch@", "growsearch:secret@")
 
-    search(space("search.trials=3"), tmp_path / "run", "cpu", 1, storage=secret, train=train)
+    search(space("search.budget.trials=3"), tmp_path / "run", "cpu", 1, storage=secret, train=train)
 
     assert shown(secret) == postgres
     texts = [path.read_bytes() for path in tmp_path.rglob("*") if path.is_file()]
@@ -181,6 +181,6 @@ def test_a_trial_whose_storage_is_lost_is_not_failed(space: MakeSpace, tmp_path:
         raise StorageLost("storage db: cannot be reached")
 
     with pytest.raises(StorageLost):
-        search(space("search.trials=3"), tmp_path / "run", "cpu", 1, train=lose)
+        search(space("search.budget.trials=3"), tmp_path / "run", "cpu", 1, train=lose)
 
     assert not open_folder(tmp_path / "run").trials((TrialState.FAIL,))

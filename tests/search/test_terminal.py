@@ -50,7 +50,7 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
     search = SimpleNamespace(seeds=2)
 
     def now(*trials: Any) -> Any:
-        return SimpleNamespace(finished=[], running=list(trials), wanted=10, search=search)
+        return SimpleNamespace(finished=[], running=list(trials), wanted=10, search=search, runs=(), share=0.0)
 
     progress(now(running(0, 0, 100)))
     early = stream.getvalue()

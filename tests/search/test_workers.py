@@ -20,7 +20,7 @@ from tests.search.stub import record, train
 
 ROOT = Path(__file__).resolve().parents[2]
 TRIALS = 12
-OVERRIDES = [f"search.trials={TRIALS}", "search.baselines=false", "search.sampler=random", "search.lease=60"]
+OVERRIDES = [f"search.budget.trials={TRIALS}", "search.baselines=false", "search.sampler=random", "search.lease=60"]
 
 
 def at_work(folder: Path) -> int | None:

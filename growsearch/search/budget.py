@@ -1,0 +1,232 @@
+"""What a search has used, what the race at its end may need, and whether there is room for one more trial."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import dataclass
+from statistics import fmean
+from typing import Any, Literal
+
+from optuna.trial import FrozenTrial, TrialState
+
+from growsearch.config import RunConfig, SearchBudget, SearchConfig
+from growsearch.config.search_config import RaceConfig
+from growsearch.execution.trial import estimated_flops
+from growsearch.search.ranking import ranked
+from growsearch.search.study import COST, LEASE, LOST, RACE, USED, Study, counts
+from growsearch.training.setup import set_up
+
+_HOUR = 3600.0  # seconds
+_ROUNDING = 1e-9  # of sums in another order
+
+Trials = Sequence[FrozenTrial]
+
+
+@dataclass(frozen=True)
+class Spent:
+    """What was used, over all workers: trials (a race's runs as their share of them), training FLOPs, and hours."""
+
+    trials: int
+    flops: float
+    hours: float
+
+
+@dataclass(frozen=True)
+class Account:
+    """A search's trials and the runs of its race at one moment, and the budget that they share."""
+
+    search: SearchConfig
+    budget: SearchBudget
+    trials: Trials
+    ranked: Trials
+    race: Trials
+
+    def spent(self) -> Spent:
+        """What was used by now."""
+        trials = _begun(self.trials) + math.ceil(_begun(self.race) / self.search.seeds)
+        flops = sum(map(used_flops, self.trials)) + sum(map(used_flops, self.race))
+        return Spent(trials, flops, _seconds([*self.trials, *self.race]) / _HOUR)
+
+    def share(self) -> float:
+        """How much of the budget is used, from 0 to 1."""
+        spent = self.spent()
+        [(name, whole)] = [(name, value) for name, value in self.budget if value is not None]
+        return float(getattr(spent, name) / whole)
+
+    def has_room(self, waiting: FrozenTrial | None = None) -> bool:
+        """Whether one more trial may begin, or one that waits, so that the race can still be paid.
+
+        What a new one costs is known only when it is drawn: then `affords` decides.
+        """
+        if self.budget.trials is not None:
+            return _begun(self.trials) < self.search_trials()
+        if self.budget.flops is not None:
+            if waiting is not None and COST in waiting.user_attrs:
+                return self.affords(waiting)
+            return self._committed() + self._raced() + self._kept_back(self._run_costs()) < self.budget.flops
+        return self.hours_left() > self._mean_seconds() * self.search.seeds / _HOUR
+
+    def affords(self, trial: FrozenTrial) -> bool:
+        """Whether the FLOPs that a trial is going to cost, and then perhaps its race, are left."""
+        if self.budget.flops is None:
+            return True
+        cost = float(trial.user_attrs[COST])
+        others = self._committed(but=trial.number) + self._raced()
+        return others + cost + self._kept_back(self._run_costs(trial)) <= self.budget.flops
+
+    def search_trials(self) -> int:
+        """How many trials the search itself has, where trials are counted; runs of an earlier race stay booked."""
+        assert self.budget.trials is not None
+        race = self.search.planned_race(self.budget.trials, self.search.trials_of)
+        runs = (race.runs if race else 0) + _begun(self.race)
+        return self.budget.trials - math.ceil(runs / self.search.seeds)
+
+    def hours_left(self) -> float:
+        """Hours of the search itself that are left; the race's are kept back."""
+        if self.budget.hours is None:
+            return math.inf
+        race = self.search.planned_race(self.budget.hours, self._hours_of)
+        kept_back = self._hours_of(race) if race else 0.0
+        return self.budget.hours - kept_back - self.spent().hours
+
+    def settled_race(self) -> RaceConfig | None:
+        """The race that a finished search has: the most thorough that what is left pays, or the one asked for."""
+        if self.budget.trials is not None:
+            return self.search.planned_race(self.budget.trials, self.search.trials_of)
+        if self.search.race is not None:
+            return next(iter(self.search.races), None)
+        return next((one for one in self.search.races if self._is_paid(one)), None)
+
+    def _is_paid(self, race: RaceConfig) -> bool:
+        """Whether what the search and runs of other trials have left pays a race, however far it is."""
+        candidates = {one.number for one in self.ranked[: race.top]}
+        before = [run for run in self.race if run.user_attrs[RACE]["trial"] not in candidates]
+        if self.budget.flops is not None:
+            used = self._committed() + sum(map(_committed_flops, before))
+            return used + self._flops_of(race, self._run_costs()) <= self.budget.flops
+        assert self.budget.hours is not None
+        return _seconds([*self.trials, *before]) / _HOUR + self._hours_of(race) <= self.budget.hours
+
+    def race_has_room(self, run: int | None, cost: float) -> bool:
+        """Whether a run of the race, of so many FLOPs, may begin, or run `run` go on, where earlier ones cost more."""
+        if self.budget.flops is not None:
+            committed = self._committed() + self._raced(but=run)
+            return committed + cost <= self.budget.flops * (1 + _ROUNDING)
+        return self.race_hours_left() > self._mean_seconds() / _HOUR
+
+    def race_hours_left(self) -> float:
+        """Hours until the race has to end."""
+        return math.inf if self.budget.hours is None else self.budget.hours - self.spent().hours
+
+    def _kept_back(self, costs: Sequence[float]) -> float:
+        assert self.budget.flops is not None
+        race = self.search.planned_race(self.budget.flops, lambda race: self._flops_of(race, costs))
+        return self._flops_of(race, costs) if race else 0.0
+
+    def _run_costs(self, coming: FrozenTrial | None = None) -> list[float]:
+        """FLOPs of a run of every trial that may still get into the race, the highest first.
+
+        Those are the best by now, those that run, and the one that is coming: no other can get better.
+        """
+        seeds = self.search.seeds
+        open_ = [one for one in self.trials if one.state == TrialState.RUNNING and COST in one.user_attrs]
+        numbers = {one.number for one in open_}
+        open_ += [coming] if coming is not None and coming.number not in numbers else []
+        costs = [run_flops(one) for one in self.ranked[: max((race.top for race in self.search.races), default=0)]]
+        return sorted([*costs, *(one.user_attrs[COST] / seeds for one in open_)], reverse=True)
+
+    @staticmethod
+    def _flops_of(race: RaceConfig, costs: Sequence[float]) -> float:
+        """FLOPs of a race at most: none of its candidates is dropped, and they are the most expensive ones."""
+        return race.seeds * sum(costs[: race.top])
+
+    def _hours_of(self, race: RaceConfig) -> float:
+        """Hours of a race on as many workers as there were on average, by the mean run."""
+        lasted = _seconds(self.trials)
+        workers = max(1, round(sum(_length(one) for one in self.trials) / lasted)) if lasted else 1
+        rounds = math.ceil(2 * race.top / workers) + (race.seeds - 2) * math.ceil(race.top / workers)
+        return rounds * self._mean_seconds() / _HOUR
+
+    def _mean_seconds(self) -> float:
+        """Seconds of a run, by the trials that were trained to the end; 0 before there is one."""
+        done = [one.user_attrs["seconds"] for one in self.trials if "seconds" in one.user_attrs]
+        return fmean(done) / self.search.seeds if done else 0.0
+
+    def _raced(self, but: int | None = None) -> float:
+        return sum(_committed_flops(one) for one in self.race if one.number != but)
+
+    def _committed(self, but: int | None = None) -> float:
+        return sum(_committed_flops(one) for one in self.trials if one.number != but)
+
+
+def account_of(study: Study, trials: Trials | None = None) -> Account:
+    """The account of a study, by its trials as they are now, or as they were read before."""
+    budget, _ = study.ends()
+    trials = study.trials() if trials is None else trials
+    race = study.race()
+    return Account(study.plan.search, budget, trials, ranked(study, trials), race.trials() if race else ())
+
+
+def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_improvement"] | None:
+    """What of `search.stop` ends the search: a trial at the target, or too many in a row that were no better."""
+    _, stop = study.ends()
+    best = next(iter(ranked(study, trials)), None) if stop is not None else None
+    if stop is None or best is None:
+        return None
+    [(direction, _)] = study.plan.search.aims
+    sign = 1 if direction == "minimize" else -1
+    if stop.target is not None and sign * best.values[0] <= sign * stop.target:
+        return "target"
+    later = [one for one in trials if one.number > best.number and one.state.is_finished() and counts(one)]
+    fruitless = stop.without_improvement is not None and len(later) >= stop.without_improvement
+    return "without_improvement" if fruitless else None
+
+
+def foreseen_flops(config: RunConfig) -> float:
+    """Training FLOPs of a run, before it is begun: exact where nothing grows or FLOPs end it, otherwise roughly."""
+    return float(config.training.flops or estimated_flops(set_up(config, 0, "cpu")))
+
+
+def run_flops(trial: FrozenTrial) -> float:
+    """Training FLOPs of one run of a complete trial."""
+    measures: dict[str, Any] = trial.user_attrs.get("measures") or {}
+    return float(measures.get("training_flops", 0.0))
+
+
+def used_flops(trial: FrozenTrial) -> float:
+    """Training FLOPs of a trial as far as it came; one that another goes on with counts there."""
+    if not counts(trial) or "duplicate_of" in trial.user_attrs:
+        return 0.0
+    told, ended = trial.user_attrs.get(LEASE, {}).get(USED, 0.0), trial.user_attrs.get(USED, 0.0)
+    return float(max(told, ended))
+
+
+def _committed_flops(trial: FrozenTrial) -> float:
+    """What a trial used, and where it runs what it is going to use."""
+    going = trial.state == TrialState.RUNNING
+    return max(used_flops(trial), trial.user_attrs.get(COST, 0.0)) if going else used_flops(trial)
+
+
+def _begun(trials: Trials) -> int:
+    return sum(counts(trial) and trial.state != TrialState.WAITING for trial in trials)
+
+
+def _seconds(trials: Trials) -> float:
+    """Seconds in which at least one trial ran."""
+    spans = sorted((one.datetime_start.timestamp(), _length(one)) for one in trials if one.datetime_start is not None)
+    total, until = 0.0, -math.inf
+    for start, length in spans:
+        total += max(0.0, start + length - max(start, until))
+        until = max(until, start + length)
+    return total
+
+
+def _length(trial: FrozenTrial) -> float:
+    """Seconds that a worker had a trial: until its end, or where the worker was lost until its last heartbeat."""
+    beaten = float(trial.user_attrs.get(LEASE, {}).get("seconds", 0.0))
+    if trial.datetime_start is None:
+        return 0.0
+    if trial.datetime_complete is None or LOST in trial.user_attrs:
+        return beaten
+    return max(0.0, (trial.datetime_complete - trial.datetime_start).total_seconds())
