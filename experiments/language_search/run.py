@@ -2,7 +2,7 @@
 
 uv run python -m experiments.language_search.run TEXT [--out FOLDER]
 
-Goes on where it was. Both arms have the same budget and the same race of the best five at their end, which is part of it;
+Goes on where it was. Both arms have the same budget, and the same race of the best five at their end, a part of it;
 what wins it is trained with other seeds and tested once.
 """
 
