@@ -1,6 +1,6 @@
-"""Read the two finished comparisons of anytime.py into results.json, and print the tables of the README.
+"""Read the finished comparisons of anytime.py into results.json, and print the tables of the README.
 
-uv run python -m experiments.growth_pays.anytime_table runs/anytime_fixed runs/anytime_growing
+uv run python -m experiments.growth_pays.anytime_table runs/anytime_fixed runs/anytime_octaves [runs/anytime_confirm]
 """
 
 from __future__ import annotations
@@ -11,11 +11,12 @@ from pathlib import Path
 from statistics import fmean
 from typing import Any
 
-from experiments.growth_pays.anytime import BUDGETS, SIZES, name
+from experiments.growth_pays.anytime import BEST, BUDGETS, SIZES, name
 from experiments.growth_pays.summarise import HERE, against
 from growsearch.runs.store import read_growth, read_result, read_rows
 
 GROWN = "grown"
+FIRST_FRESH = 6
 ARMS = (*(f"fixed_{size}" for size in SIZES), GROWN)
 
 
@@ -33,6 +34,7 @@ def main() -> None:
         "runs": {arm: {f"{budget:.3g}": own for budget, own in by_budget.items()} for arm, by_budget in runs.items()},
         "envelope": envelope,
         "sweeps": sweeps,
+        "confirmed": confirmed(Path(sys.argv[3])) if len(sys.argv) > 3 else [],
     }
     target = HERE / "results.json"
     everything = json.loads(target.read_text())
@@ -46,6 +48,8 @@ def main() -> None:
         print(f"{arm}: at most {max(off):+.4f} off the envelope")
     for one in sweeps:
         print(f"| {one['what']} | {one['sweep']:.4f} | {one['grown']:.4f} | {words(one['difference'])} |")
+    for one in record["confirmed"]:
+        print(f"| {one['budget'] / 1e12:g} T | {words(one['fresh'])} | {words(one['all'])} |")
 
 
 # Sweeps over the four sizes: FLOPs of each size, FLOPs of training the chosen one anew (none: its run of the sweep is
@@ -95,6 +99,17 @@ def sweep(runs: dict[str, Any], short: float, train: float | None, total: float)
         "grown": fmean(grown),
         "difference": against(grown, losses),
     }
+
+
+def confirmed(folder: Path) -> list[dict[str, Any]]:
+    """The growing run against the best fixed size of a budget: on the seeds from 6 on, and on all."""
+    found = []
+    for (size, _), budget in zip(BEST, BUDGETS[2:], strict=True):
+        grown, fixed = (ends(folder / name(arm, budget))["test"] for arm in (GROWN, f"fixed_{size}"))
+        fresh = against(grown[FIRST_FRESH:], fixed[FIRST_FRESH:])
+        one = {"budget": budget, "size": size, "grown": grown, "fixed": fixed, "fresh": fresh}
+        found.append({**one, "all": against(grown, fixed)})
+    return found
 
 
 def words(one: dict[str, Any]) -> str:

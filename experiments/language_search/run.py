@@ -2,8 +2,8 @@
 
 uv run python -m experiments.language_search.run TEXT [--out FOLDER]
 
-Goes on where it was. Trials are asked for until the FLOPs are spent; both arms have the same race at their end, on top,
-and what wins it is trained with other seeds and tested once.
+Goes on where it was. Both arms have the same budget, and the same race of the best five at their end, a part of it;
+what wins it is trained with other seeds and tested once.
 """
 
 from __future__ import annotations
@@ -17,12 +17,12 @@ from statistics import fmean
 from typing import Any
 
 from experiments.growth_pays.summarise import against
-from growsearch.runs.store import read_result, read_rows
+from growsearch.runs.store import read_result
 
 HERE = Path(__file__).parent
 GROWSEARCH = str(Path(sys.executable).with_name("growsearch"))
-TRIALS = 60  # unpruned ones that the FLOPs of a search are enough for
-FLOPS = 3e10  # of a trial
+FLOPS = 1.5e10  # of a trial that is not pruned
+RUNS = 80  # as many of them as the FLOPs of a search are enough for: 60 trials, and 20 runs of the race
 REPEATS = 5
 CONFIRMED = 4  # seeds of what won the race, on the test text
 ARMS = {"tpe, asha": [], "random": ["search.sampler=random", "search.pruner=none"]}
@@ -52,24 +52,20 @@ def main() -> None:
 
 
 def search(arm: str, repeat: int, folder: Path, text: str) -> None:
-    """Ask for more and more trials until the FLOPs are spent, then for the race."""
-    own = [*ARMS[arm], f"search.seed={repeat}", "search.baselines=false"]
-    settings = ["network.embedding=16", f"training.flops={FLOPS}", f"data.files=[{text}]", *own]
+    """A search with its race, of `RUNS` whole runs' FLOPs in all."""
+    settings = [
+        "network.embedding=16",
+        "training.rows=8",
+        f"training.flops={FLOPS}",
+        f"data.files=[{text}]",
+        f"search.budget={{flops: {RUNS * FLOPS}}}",
+        f"search.seed={repeat}",
+        "search.baselines=false",
+        *ARMS[arm],
+    ]
     sets = [part for one in settings for part in ("--set", one)]
-    trials = TRIALS
-    while True:
-        command = [GROWSEARCH, "search", "language_policies", "--trials", str(trials), "--workers", "1", "--quiet"]
-        left = TRIALS * FLOPS - (spent(folder) if folder.exists() else 0)
-        if left <= 0:
-            subprocess.run([*command, *sets, "--out", str(folder)], check=True)
-            return
-        subprocess.run([*command, *sets, "--set", "search.race=none", "--out", str(folder)], check=True)
-        trials += max(1, int(left / FLOPS))
-
-
-def spent(folder: Path) -> float:
-    """Training FLOPs of all trials, as far as they were trained."""
-    return sum(rows[-1].training_flops for seed in folder.glob("trials/*/seed-*") if (rows := read_rows(seed)))
+    command = [GROWSEARCH, "search", "language_policies", "--workers", "1", "--quiet"]
+    subprocess.run([*command, *sets, "--out", str(folder)], check=True)
 
 
 def summary(folder: Path, text: str) -> dict[str, Any]:
@@ -84,7 +80,7 @@ def summary(folder: Path, text: str) -> dict[str, Any]:
     states = [trial["state"] for trial in results["trials"]]
     return {
         "trials": {state: states.count(state) for state in sorted(set(states))},
-        "flops": spent(folder),
+        "spent": results["spent"],
         "race": results["race"],
         "best": (folder / "best.yaml").read_text(),
         "test_loss": tested,
