@@ -79,7 +79,7 @@ def search(
     from growsearch.config import load_space
 
     overrides = [*(set_ or [])]
-    overrides += [f"search.budget={{trials: {trials}}}"] if trials is not None else []
+    overrides += [f"search.trials={trials}", "search.budget=null"] if trials is not None else []
     overrides += [f"search.seeds={seeds}"] if seeds is not None else []
     space = load_space(file, overrides, allow_import=allow_import)
     if dry_run:

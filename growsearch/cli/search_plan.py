@@ -43,7 +43,7 @@ def show_search_plan(space: Space, device: str, workers: int | None, as_json: bo
     seconds_per_trial = sum(timed) / len(timed)
     parameters = {name: _in_words(one) for name, one in distributions(space.data).items()}
     whole = {
-        "budget": settings.budget.model_dump(exclude_none=True),
+        "budget": settings.whole.model_dump(exclude_none=True),
         "workers": workers,
         "seconds_per_trial": seconds_per_trial,
         "seconds_per_trial_range": [min(timed), max(timed)],
@@ -205,7 +205,7 @@ def _print(whole: dict[str, Any], examples: dict[str, Any], settings: SearchConf
 
 def _budget(settings: SearchConfig) -> str:
     """The budget in words."""
-    budget = settings.budget
+    budget = settings.whole
     if budget.trials is not None:
         race = settings.planned_race(budget.trials, settings.trials_of)
         part = f", {settings.trials_of(race)} of them for the race" if race else ""
@@ -215,9 +215,9 @@ def _budget(settings: SearchConfig) -> str:
 
 def _whole_time(whole: dict[str, Any], settings: SearchConfig) -> str:
     """How long the search may take; where it has FLOPs or hours, how many trials it may have is seen as it runs."""
-    if settings.budget.trials is None:
+    if settings.whole.trials is None:
         return f"with {whole['workers']} workers until the budget is used"
-    rounds = settings.budget.trials / whole["workers"]
+    rounds = settings.whole.trials / whole["workers"]
     low, high = whole["seconds_per_trial_range"]
     return (
         f"{duration(whole['seconds_per_trial'] * rounds)} in all with {whole['workers']} workers "

@@ -89,7 +89,8 @@ class SearchStop(Section):
 class SearchConfig(Section):
     """What a search does with a file's ranges."""
 
-    budget: SearchBudget = SearchBudget(trials=100)
+    trials: Annotated[int, Field(ge=1)] | None = Field(None, description="short for budget: {trials: N}")
+    budget: SearchBudget | None = Field(None, description="null: 100 trials")
     stop: SearchStop | None = None
     objectives: Annotated[tuple[dict[Literal["minimize", "maximize"], Measure], ...], Field(min_length=1)] = (
         {"minimize": "validation_loss"},
@@ -156,6 +157,17 @@ class SearchConfig(Section):
         return {measure: limits for entry in self.constraints for measure, limits in entry.items()}
 
     @model_validator(mode="after")
+    def _one_budget(self) -> Self:
+        if self.trials is not None and self.budget is not None:
+            raise ValueError("trials is short for budget: {trials: N}: give one of them (found both)")
+        return self
+
+    @property
+    def whole(self) -> SearchBudget:
+        """The budget, with what `trials` and null stand for."""
+        return self.budget or SearchBudget(trials=self.trials or 100)
+
+    @model_validator(mode="after")
     def _one_goal(self) -> Self:
         if len(self.objectives) > 1 and isinstance(self.race, RaceConfig):
             raise ValueError("several objectives have no winner: leave race out")
@@ -165,14 +177,15 @@ class SearchConfig(Section):
 
     @model_validator(mode="after")
     def _a_race_within_the_budget(self) -> Self:
-        if not isinstance(self.race, RaceConfig) or self.budget.trials is None:
+        trials = self.whole.trials
+        if not isinstance(self.race, RaceConfig) or trials is None:
             return self
         taken = self.trials_of(self.race)
-        if self.budget.trials < taken + self.race.top:
+        if trials < taken + self.race.top:
             raise ValueError(
                 f"the race of {self.race.top} with {self.race.seeds} seeds takes {taken} of the budget's trials, and "
                 f"needs {self.race.top} to choose from: give budget.trials of {taken + self.race.top} or more, or a "
-                f"smaller race (found {self.budget.trials})"
+                f"smaller race (found {trials})"
             )
         return self
 

@@ -80,11 +80,11 @@ def search(
         train: trains one seed.
     """
     settings = settings_of(space)
-    there = device_slots(device, workers, slots)[: settings.budget.trials]
+    there = device_slots(device, workers, slots)[: settings.whole.trials]
     with ExitStack() as stack:
         study, reference = _open(space, settings, folder, storage, name, stack)
         per_worker = max(1, core_count() // len(there))
-        fill(study, settings.budget, baselines_of(space, settings), settings.stop)
+        fill(study, settings.whole, baselines_of(space, settings), settings.stop)
         write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
@@ -122,7 +122,7 @@ def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends:
     settings = settings_of(space)
     named = baselines_of(space, settings).values()
     least, _ = check_space(_sections(space), settings, named, space.allow_import, goes_on)
-    flops = settings.budget.flops
+    flops = settings.whole.flops
     if flops is not None and least * settings.seeds > flops:
         raise InputError(
             f"{space.path}: search.budget.flops: the cheapest trial costs about {least * settings.seeds:.2g} training "
@@ -194,11 +194,15 @@ def _open(
     study = study or create_study(open_storage(url), name, study_plan(space, settings), folder)
     own = url == str(folder / JOURNAL)
     write_json(folder / SEARCH, asdict(KeptStudy(name, JOURNAL if own else shown(url))))
-    text = yaml.safe_dump(
-        {**space.data, "search": settings.model_dump(mode="json", exclude_none=True)}, sort_keys=False
-    )
+    text = yaml.safe_dump({**space.data, "search": _plain(settings)}, sort_keys=False)
     write_atomically(folder / CONFIG, lambda file: file.write(text.encode()))
     return study, Reference(url, name, folder)
+
+
+def _plain(settings: SearchConfig) -> dict[str, Any]:
+    """The section as it is kept: its budget written out."""
+    plain = settings.model_dump(mode="json", exclude={"trials"}, exclude_none=True)
+    return {**plain, "budget": settings.whole.model_dump(exclude_none=True)}
 
 
 def _same_folder(one: Path, other: Path) -> bool:

@@ -55,7 +55,7 @@ class Plan:
         """Plain data from which `of` makes the same plan."""
         return {
             "data": {key: self.data[key] for key in SECTIONS if self.data.get(key) is not None},
-            "search": self.search.model_dump(mode="json", exclude={"budget", "stop"}, exclude_none=True),
+            "search": self.search.model_dump(mode="json", exclude={"trials", "budget", "stop"}, exclude_none=True),
             "rungs": [[step, share] for step, share in self.rungs.items()],
             "allow_import": self.allow_import,
         }
@@ -156,7 +156,7 @@ def create_study(storage: BaseStorage, name: str, plan: Plan, folder: Path) -> S
     created = begun[0] if begun else storage.create_new_study(directions, name)
     storage.set_study_user_attr(created, "plan", plan.to_json())
     study = Study(storage, created, name, plan, folder)
-    study.end_by(plan.search.budget, plan.search.stop)
+    study.end_by(plan.search.whole, plan.search.stop)
     storage.set_study_user_attr(created, "folder", str(folder.resolve()))  # the last: workers find it from now on
     return study
 

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from growsearch.cli.search import _why_none
-from growsearch.config import RunConfig
+from growsearch.config import RunConfig, SearchBudget
 from growsearch.errors import ConfigError, InputError
 from growsearch.report.search_page import write_search_report
 from growsearch.runs.records import RunResult
@@ -99,6 +99,13 @@ def test_a_budget_that_is_raised_goes_on_as_if_it_had_been_so_from_the_start(run
 
     assert drawn(raised) == drawn(whole_at_once)
     assert len(record(tmp_path / "raised", "begun")) == len(record(tmp_path / "run", "begun"))
+
+
+def test_trials_are_short_for_a_budget_of_trials(space: MakeSpace) -> None:
+    assert space("search={trials: 7}").first().search.whole == SearchBudget(trials=7)  # type: ignore[union-attr]
+    assert space("search={}").first().search.whole == SearchBudget(trials=100)  # type: ignore[union-attr]
+    replaced = space("search={budget: {hours: 2}}", "search.trials=7", "search.budget=null")  # as --trials does
+    assert replaced.first().search.whole == SearchBudget(trials=7)  # type: ignore[union-attr]
 
 
 @pytest.mark.parametrize("budget", ["trials: 14", "flops: 26e6"])
@@ -216,6 +223,7 @@ def test_a_search_stops_at_its_target_or_where_nothing_gets_better(
             "search.budget={trials: 3, hours: 2}",
             "give exactly one of trials, flops and hours (found trials 3, hours 2)",
         ),
+        ("search.trials=3", "trials is short for budget: {trials: N}: give one of them (found both)"),
         ("search.budget={}", "give exactly one of trials, flops and hours (found none)"),
         ("search={budget: {trials: 20}, race: {top: 5, seeds: 4}}", "takes 20 of the budget's trials, and needs 5"),
         ("search.stop={}", "stop has target, without_improvement or both"),
