@@ -22,7 +22,7 @@ from tests.config.test_ranges import OPEN
         (
             "lr: 0.1",
             "lr: {type: float, low: 0, high: 1}",
-            "training.optimizer.lr.low: must be greater than 0 (found 0)",
+            "training.optimizer.lr.low: must be greater than 0 (found 0.0)",
         ),
         ("budget: {width: 1.0}", "budget: {width: 0.1}", "budget below the seed network (found width 0.1; allowed 0.5"),
         ("growth:", "data: {}\ngrowth:", "data: duplicate key (first on line 1)"),
