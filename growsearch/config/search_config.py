@@ -53,7 +53,7 @@ class RaceConfig(Section):
 
 # The default takes part of a budget by its size: the largest of these that takes at most this share, or none.
 RACES = (RaceConfig(), RaceConfig(top=3, seeds=3), RaceConfig(top=2, seeds=2))
-RACE_SHARE = 3 / 8
+RACE_SHARE = 1 / 4
 
 
 class SearchBudget(Section):
@@ -107,7 +107,7 @@ class SearchConfig(Section):
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
     race: RaceConfig | Literal["none"] | None = Field(
         None,
-        description="null: {top: 5, seeds: 4}, less where that is over 3/8 of the budget, none for several objectives",
+        description="null: {top: 5, seeds: 4}, less where that is over 1/4 of the budget; several objectives: none",
     )
     lease: Positive = Field(60.0, description="seconds without a heartbeat after which another worker goes on")
 
