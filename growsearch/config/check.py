@@ -110,9 +110,14 @@ def _check_task(value: Any) -> tuple[dict[str, Any], list[Problem]]:
 def _check_network(value: Any) -> tuple[dict[str, Any], list[Problem]]:
     value = named(value)
     name = str(value.get("name")) if isinstance(value, Mapping) else ""
+    from growsearch.networks import torchvision_network, validate_network
+
     if ":" not in name and (not isinstance(value, Mapping) or "layers" not in value):
-        return _check_named("networks", value, ("network",), names("networks"))
-    from growsearch.networks import validate_network
+        known = names("networks")
+        if name and name not in known and (meant := torchvision_network(name)) is not None:
+            allowed = [*known, meant]
+            return {}, [problem(("network", "name"), "unknown network", found=name, allowed=allowed, name=meant)]
+        return _check_named("networks", value, ("network",), known)
 
     try:
         validate_network(value)

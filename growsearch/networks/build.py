@@ -85,10 +85,20 @@ def _named(name: str, values: Mapping[str, Any]) -> Network:
     return network
 
 
-def _torchvision_name(name: str) -> str:
+def torchvision_network(bare: str) -> str | None:
+    """The name in files of torchvision's classification model `bare`; None: there is none of that name."""
+    return f"torchvision:{bare}" if bare in _torchvision_models() else None
+
+
+def _torchvision_models() -> list[str]:
     from torchvision import models  # slow to import, and needed by these networks only
 
-    known: list[str] = models.list_models(module=models)
+    found: list[str] = models.list_models(module=models)
+    return found
+
+
+def _torchvision_name(name: str) -> str:
+    known = _torchvision_models()
     bare = name.removeprefix("torchvision:")
     if bare not in known:
         raise InputError(f"network: torchvision has no classification model {bare!r}{nearest(bare, known)}")

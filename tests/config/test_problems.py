@@ -57,6 +57,7 @@ def problems_of(path: object, *overrides: str) -> list[str]:
         ("name: digits", "name: digit", "1:8: data.name: unknown data set", "did you mean 'digits'?"),
         ("{name: digits}", "5", "1:1: data: needs a name", "found 5"),
         ("name: mlp", "name: mpl", "2:11: network.name: unknown network", "did you mean 'mlp'?"),
+        ("name: mlp", "name: resnet18", "2:11: network.name: unknown network", "did you mean 'torchvision:resnet18'?"),
         ("hidden: [8]", "hidden: [0]", "2:31: network.hidden.0: must be greater than or equal to 1", "(found 0)"),
         ("hidden: [8]", "depth: 3", "2:22: network.depth: unknown key 'depth'", "allowed width, hidden"),
         (
