@@ -1,5 +1,7 @@
 """Read the finished comparisons of anytime.py into results.json, and print the tables of the README.
 
+The growing one's folder gives the name in results.json.
+
 uv run python -m experiments.growth_pays.anytime_table runs/anytime_fixed runs/anytime_octaves [runs/anytime_confirm]
 """
 
@@ -38,7 +40,7 @@ def main() -> None:
     }
     target = HERE / "results.json"
     everything = json.loads(target.read_text())
-    everything["anytime"] = record
+    everything[Path(sys.argv[2]).name] = record
     target.write_text(json.dumps(everything) + "\n")
     for budget, row in zip(BUDGETS, envelope, strict=True):
         means = [f"{fmean(runs[arm][budget]['test']):.4f}" for arm in ARMS]

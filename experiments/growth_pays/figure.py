@@ -34,7 +34,7 @@ def main() -> None:
     results = json.loads((HERE / "results.json").read_text())
     policies = results["confirm"]["policies"]
     (HERE / "ends.svg").write_text(draw({name: policies[name]["test_loss"] for name in ARMS}))
-    runs = results["anytime"]["runs"]
+    runs = results["anytime_octaves"]["runs"]
     means = {name: [(float(budget), fmean(one["test"])) for budget, one in runs[name].items()] for name in CURVES}
     (HERE / "anytime.svg").write_text(draw_curves(means))
 

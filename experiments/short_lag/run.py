@@ -14,12 +14,9 @@ from __future__ import annotations
 import argparse
 import copy
 import json
-import os
-import platform
-import subprocess
 import time
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +25,7 @@ from torch import Tensor, nn
 
 from growsearch import Grower
 from growsearch.data import Batches, DataSet, evaluation_batches, load_data
+from growsearch.execution.environment import describe_environment
 from growsearch.networks import build_network
 from growsearch.training.compute import training_flops_per_sample
 
@@ -115,7 +113,8 @@ def main() -> None:
     parser.add_argument("--out", type=Path, default=HERE / "results.json")
     options = parser.parse_args()
     torch.set_num_threads(1)
-    record = json.loads(options.out.read_text()) if options.out.exists() else {"environment": environment(), "runs": {}}
+    environment = asdict(describe_environment("cpu", 1, 1, options.seeds))
+    record = json.loads(options.out.read_text()) if options.out.exists() else {"environment": environment, "runs": {}}
     data = {
         "text": options.text
         and {"name": "text", "files": [str(options.text)], "vocabulary": "characters", "context": 64},
@@ -238,19 +237,6 @@ def grown(study: Study, start: Training, operator: str, limit: int) -> dict[str,
         "growth_flops": grower.flops,
         "flops": grower.flops + steps * per_step,
         "seconds": round(time.perf_counter() - started, 2),
-    }
-
-
-def environment() -> dict[str, Any]:
-    git = ["git", "rev-parse", "--short", "HEAD"]
-    lines = Path("/proc/cpuinfo").read_text().splitlines()
-    names = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return {
-        "commit": subprocess.run(git, capture_output=True, text=True, cwd=HERE).stdout.strip(),
-        "processor": names[0] if names else platform.processor(),
-        "cores": os.cpu_count(),
-        "threads": 1,
-        "torch": torch.__version__,
     }
 
 

@@ -35,11 +35,7 @@ class RungQuality:
 
 
 def rung_quality(rungs: Mapping[int, float], trials: Sequence[FrozenTrial]) -> dict[int, RungQuality]:
-    """What every rung was worth, by its step.
-
-    Among 60 normal trials of which a rung ends two thirds, these correlations keep none, 1 %, some 20 % and some 60 %
-    of those from being ended where the true one is 0.9, 0.75, 0.5 and 0.
-    """
+    """What every rung was worth, by its step."""
     own = [trial for trial in trials if counts(trial) and "duplicate_of" not in trial.user_attrs]
     return {step: _quality(step, share, own) for step, share in rungs.items()}
 

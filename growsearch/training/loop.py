@@ -150,7 +150,8 @@ class TrainingRun:
             apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
         self._loss_sum.add_(loss, alpha=len(inputs))
-        self._recoveries.step(loss)
+        if setup.grower is not None:
+            self._recoveries.step(loss)
         counters.step += 1
         counters.samples_since_row += len(inputs)
         counters.training_flops += self._flops_per_sample * len(inputs)
