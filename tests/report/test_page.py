@@ -6,7 +6,6 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from plotly.offline import get_plotlyjs
 
 from growsearch.errors import InputError
 from growsearch.report import write_report
@@ -15,7 +14,7 @@ Make = Callable[..., Path]
 
 
 def own_part(folder: Path) -> str:
-    return write_report(folder).read_text().replace(get_plotlyjs(), "")
+    return write_report(folder).read_text()
 
 
 def test_the_page_shows_verdict_table_and_failures(comparison: Make) -> None:
@@ -74,7 +73,7 @@ def test_curves_growth_and_styles_reach_the_script(comparison: Make) -> None:
 def test_sixty_long_runs_stay_small(comparison: Make) -> None:
     text = own_part(comparison(seeds=10, names=("small", "a", "b", "c", "d", "e"), steps=1000))
 
-    assert len(text.encode()) < 500_000
+    assert len(text.encode()) < 2_500_000  # of which the charts are 2 MB
 
 
 def test_runs_that_all_failed_still_give_a_page(comparison: Make) -> None:
