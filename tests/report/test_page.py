@@ -28,6 +28,16 @@ def test_the_page_shows_verdict_table_and_failures(comparison: Make) -> None:
     assert [strip.count("<circle") for strip in strips] == [3, 3]
 
 
+def test_the_verdict_is_a_sentence_with_its_numbers_in_a_table(comparison: Make) -> None:
+    text = own_part(comparison(seeds=6))
+    verdict = text[text.index('<div class="verdict">') :].partition("<details>")[0]
+
+    said, _, sizes = verdict.partition("</div>")
+    assert said == '<div class="verdict"><p class="headline">Use grown.</p>'
+    row = r'<th scope="row">\d+ parameters</th><td>grown</td><td>62.50 %</td><td>grown</td><td>small</td>'
+    assert re.search(rf"{row}<td>\+10.00 points</td><td>\+10.00 to \+10.00</td><td>[\d.]+ ×</td>", sizes)
+
+
 def test_the_verdict_comes_first_and_says_which_policy_to_use(comparison: Make) -> None:
     text = own_part(comparison(seeds=6))
 
@@ -38,7 +48,7 @@ def test_the_verdict_comes_first_and_says_which_policy_to_use(comparison: Make) 
 def test_the_best_policy_is_the_first_row(comparison: Make) -> None:
     text = own_part(comparison(names=("small", "a", "b")))
 
-    table = text[text.index("<table") : text.index("</table>")]
+    table = text[text.index('<section id="results"') :].partition("</table>")[0]
     assert re.findall(r"</svg>(\w+)</th>", table) == ["b", "a", "small"]
 
 
