@@ -96,7 +96,7 @@ def confirm() -> dict[str, Any]:
 
 
 def itself() -> dict[str, Any]:
-    """A growing run that finds its moments by itself, for twelve seeds; reports come at the same FLOPs at all budgets."""
+    """A growing run that finds its moments by itself, for twelve seeds; reports at the same FLOPs at all budgets."""
     _, rate = GROWING["octaves"]
     optimizer = {**BASE["training"]["optimizer"], "lr": rate}
     when = {"compute_optimal": {"gain": 0.1, "size_exponent": 1.0}}
