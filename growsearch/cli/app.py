@@ -7,8 +7,12 @@ import typer
 from growsearch.cli.audit import audit
 from growsearch.cli.compare import compare
 from growsearch.cli.dashboard import dashboard
+from growsearch.cli.diff import diff
+from growsearch.cli.doctor import doctor
 from growsearch.cli.export import export
+from growsearch.cli.init import init
 from growsearch.cli.inspect import inspect
+from growsearch.cli.list_runs import list_runs
 from growsearch.cli.proxy import proxy
 from growsearch.cli.report import report
 from growsearch.cli.resume import resume
@@ -31,6 +35,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    init,
     compare,
     run,
     search,
@@ -43,11 +48,14 @@ for command in (
     upscale,
     audit,
     report,
+    diff,
     validate,
     strategies,
     schema,
+    doctor,
 ):
     app.command()(command)
+app.command("list")(list_runs)
 
 
 @app.callback()
