@@ -22,6 +22,7 @@ from growsearch.cli.search import search
 from growsearch.cli.strategies import strategies
 from growsearch.cli.upscale import upscale
 from growsearch.cli.validate import validate
+from growsearch.cli.watch import watch
 from growsearch.cli.worker import worker
 
 EXIT_CODES = "Exit codes: 0 done, 2 the input cannot be used, 3 a run failed, 130 interrupted (continue with resume)."
@@ -40,6 +41,7 @@ for command in (
     run,
     search,
     resume,
+    watch,
     worker,
     proxy,
     dashboard,

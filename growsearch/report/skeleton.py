@@ -17,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from growsearch.runs.files import to_json, write_atomically
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+_OWN_SERVER = "; connect-src 'self'"
 
 
 @dataclass(frozen=True)
@@ -29,7 +30,12 @@ class PageSection:
 
 
 def page(
-    title: str, about: str, sections: Sequence[PageSection], content: dict[str, Any], scripts: Sequence[str]
+    title: str,
+    about: str,
+    sections: Sequence[PageSection],
+    content: dict[str, Any],
+    scripts: Sequence[str],
+    live: bool = False,
 ) -> str:
     """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts.
 
@@ -39,6 +45,7 @@ def page(
         sections: in their order.
         content: for the scripts.
         scripts: names of files.
+        live: whether scripts may ask the server that sent the page.
     """
     shown = [section for section in sections if section.content]
     links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in shown)
@@ -47,7 +54,7 @@ def page(
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}{_OWN_SERVER if live else ""}">
 <title>{escape(title)} · growsearch</title>
 <style>{_file("style.css")}</style>
 </head>
