@@ -135,7 +135,7 @@ def horizon(target: Target, number: int, steps: int | None, total: int, epoch: i
 
 def _length(config: RunConfig, seed: int) -> tuple[int, int]:
     """Steps of the training, and of an epoch."""
-    training, samples = config.training, len(load_data(config.data, seed).train)
+    training, samples = config.training, len(load_data(config.data, seed, config.allow_import).train)
     epoch = -(-samples // (training.batch_size or samples))
     return training.steps or (training.epochs or 0) * epoch, epoch
 

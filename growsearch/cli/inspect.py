@@ -77,7 +77,7 @@ def _from_file(
         from growsearch.cli.run import choose
 
         config = choose(config, policy, file)
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     return config.network, data.example(), data.outputs
 
 

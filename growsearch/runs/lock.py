@@ -76,6 +76,18 @@ def held(folder: Path, patience: float = 0.0) -> Generator[None]:
         os.close(descriptor)
 
 
+def holder_of(folder: Path) -> Holder | None:
+    """Return who holds a folder, by what its file says; None where nobody does.
+
+    It does not try the lock: who does is in the way of others for that moment.
+    """
+    try:
+        holder = record_of(Holder, parse_json((folder / LOCK).read_bytes(), LOCK), LOCK)
+    except (OSError, DamagedFile):
+        return None
+    return holder if holder.process == os.getpid() or holder.may_live else None
+
+
 def _taken(path: Path, until: float) -> int:
     """The descriptor of the file, locked; tried until a time of `time.monotonic`."""
     while True:
