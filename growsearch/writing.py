@@ -31,8 +31,8 @@ def writing(path: Path) -> Generator[None]:
     except GrowsearchError:
         raise
     except Exception as error:
-        if isinstance(error, OSError) or is_full(error, path):
-            raise cannot_write(path, error) from error
+        if (found := _system_error(error)) is not None or is_full(error, path):
+            raise cannot_write(path, found or error) from error
         raise
 
 
@@ -64,7 +64,17 @@ def cannot_write(path: Path, error: Exception) -> CannotWrite:
 
 def is_full(error: Exception, path: Path) -> bool:
     """Return whether an error came from a full disk."""
-    if isinstance(error, OSError) and error.errno is not None:
-        return error.errno in _FULL
+    found = _system_error(error)
+    if found is not None and found.errno is not None:
+        return found.errno in _FULL
     there = next((one for one in (path, *path.absolute().parents) if one.exists()), None)
     return there is not None and shutil.disk_usage(there).free < _LITTLE
+
+
+def _system_error(error: BaseException | None) -> OSError | None:
+    """What the system said: libraries raise errors of their own on the way."""
+    while error is not None:
+        if isinstance(error, OSError):
+            return error
+        error = error.__cause__ or error.__context__
+    return None

@@ -11,12 +11,17 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import torch
 import typer
 import yaml
 
 from growsearch.cli import app
+from growsearch.cli.handling import handled
 from growsearch.comparison import compare
 from growsearch.config import load_config
+from growsearch.errors import CannotWrite
+from growsearch.runs.lines import LineLog, read_lines
+from growsearch.training.tensor_file import read_tensors, write_tensors
 from tests.cli.conftest import Run
 from tests.comparison.conftest import SMALL
 
@@ -149,8 +154,6 @@ def test_a_disk_that_fills_up_ends_a_command_which_then_goes_on(
 
 
 def test_output_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) -> None:
-    from growsearch.cli.handling import handled
-
     told: list[str] = []
     monkeypatch.setattr("growsearch.cli.handling.say", told.append)
     monkeypatch.setattr("growsearch.cli.handling._drop_output", lambda: None)
@@ -166,9 +169,6 @@ def test_output_that_cannot_be_written_is_told(monkeypatch: pytest.MonkeyPatch) 
 
 
 def test_a_row_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    from growsearch.errors import CannotWrite
-    from growsearch.runs.lines import LineLog, read_lines
-
     log = LineLog(tmp_path / "log")
     log.append({"row": 1})
     with monkeypatch.context() as patch:
@@ -179,6 +179,20 @@ def test_a_row_is_written_whole_or_not_at_all(tmp_path: Path, monkeypatch: pytes
 
     assert (tmp_path / "log").read_bytes() == b'{"row": 1}\n'
     assert read_lines(tmp_path / "log") == [{"row": 1}]
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="needs a device that is always full")
+@pytest.mark.parametrize("size", [1, 100_000])
+def test_a_checkpoint_on_a_full_disk_is_named_although_torch_hides_the_reason(tmp_path: Path, size: int) -> None:
+    path = tmp_path / "checkpoint.pt"
+    write_tensors(path, {"before": torch.ones(3)})
+    (tmp_path / "checkpoint.pt.partial").symlink_to("/dev/full")
+
+    with pytest.raises(CannotWrite, match="checkpoint.pt: cannot be written: the disk is full: make room"):
+        write_tensors(path, {"after": torch.ones(size)})
+
+    assert [found.name for found in tmp_path.iterdir()] == ["checkpoint.pt"]
+    assert list(read_tensors(path, torch.device("cpu"))) == ["before"]
 
 
 class Partly:

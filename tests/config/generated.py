@@ -56,7 +56,7 @@ def _of(schema: dict[str, Any], definitions: dict[str, Any], depth: int) -> Stra
 
 
 def _mostly(allowed: Strategy) -> Strategy:
-    return st.integers(0, 11).flatmap(lambda drawn: ANYTHING if drawn == 0 else allowed)
+    return st.integers(0, 59).flatmap(lambda drawn: ANYTHING if drawn == 0 else allowed)
 
 
 def _limits(schema: dict[str, Any], low: int, high: int) -> tuple[int, int]:
