@@ -344,7 +344,7 @@ class TrainingRun:
                 input_shape=setup.data.input_shape,
                 input_dtype=str(setup.data.input_dtype).removeprefix("torch."),
                 outputs=setup.data.outputs,
-                normalisation={"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
+                normalisation=setup.data.normalisation,
                 insertions=insertions_of(architecture),
                 attributes=architecture["attributes"],
                 sizes=architecture["sizes"],
