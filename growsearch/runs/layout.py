@@ -96,6 +96,11 @@ def is_trial(home: Path) -> bool:
     return home.parent.name == _TRIALS
 
 
+def is_pilot(run: Path) -> bool:
+    """Return whether a training's folder is that of a pilot run."""
+    return run.parent.parent.parent.name == _PILOTS
+
+
 def audit_folder(run: Path) -> Path:
     """Return where a training's folder keeps its audits."""
     return run / _AUDIT

@@ -77,6 +77,18 @@ def held(folder: Path) -> Generator[None]:
         os.close(descriptor)
 
 
+def holder_of(folder: Path) -> Holder | None:
+    """Return who holds a folder now; None where nobody does."""
+    try:
+        descriptor = os.open(folder / LOCK, os.O_RDONLY)
+    except OSError:
+        return None
+    try:
+        return None if _lock(descriptor) else _holder(descriptor)
+    finally:
+        os.close(descriptor)
+
+
 def _taken(path: Path) -> int:
     """The descriptor of the file, locked."""
     while True:
