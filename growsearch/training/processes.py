@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import multiprocessing
 import os
 import pickle
 import signal
 import socket
 import tempfile
+import threading
 import time
 import traceback
 import warnings
@@ -195,7 +197,8 @@ def _rank(
         writers: to the process that has started them; its own is the one at `rank`.
         content: the work.
     """
-    signal.signal(signal.SIGINT, signal.SIG_DFL)  # torch sends it when the parent has died: even a process that waits
+    signal.signal(signal.SIGINT, signal.SIG_DFL)  # at once, even where it waits for the others
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     for writer in (*writers[:rank], *writers[rank + 1 :]):
         writer.close()
     own = writers[rank]
@@ -215,6 +218,14 @@ def _rank(
         return
     _tell(own, _Done(result if rank == 0 else None))
     dist.destroy_process_group()
+
+
+def _end_with_parent() -> None:
+    """End this process when the one that has started it has ended, however that happened."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        wait([parent.sentinel])
+        os._exit(1)
 
 
 def _join(rank: int, size: int, store: str, place: str) -> None:
