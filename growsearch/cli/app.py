@@ -13,6 +13,7 @@ from growsearch.cli.export import export
 from growsearch.cli.init import init
 from growsearch.cli.inspect import inspect
 from growsearch.cli.list_runs import list_runs
+from growsearch.cli.new import new
 from growsearch.cli.proxy import proxy
 from growsearch.cli.report import report
 from growsearch.cli.resume import resume
@@ -55,6 +56,7 @@ for command in (
     strategies,
     schema,
     doctor,
+    new,
 ):
     app.command()(command)
 app.command("list")(list_runs)

@@ -3,7 +3,7 @@
 RUN/
     config.yaml, environment.json, results.json, report.html; lock.json while a command runs
     POLICY/seed-K/            one training; of a search trials/N/seed-K/
-        metrics.jsonl, growth.jsonl, recoveries.jsonl, checkpoint.pt
+        metrics.jsonl, growth.jsonl, recoveries.jsonl, checkpoint.pt; lock.json while it is trained
         result.json, model.safetensors, network.json      when it is finished
         failure.txt                                       where it failed
         audit/summary.json, audit/event-E/results.json    what growth events were worth

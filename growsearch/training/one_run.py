@@ -14,6 +14,7 @@ from growsearch.errors import DamageWarning
 from growsearch.loggers import LoggedRun, Observers
 from growsearch.runs.events import Progress, RunEvent, RunFinished
 from growsearch.runs.layout import CHECKPOINT
+from growsearch.runs.lock import held
 from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
@@ -24,6 +25,8 @@ from growsearch.training.precision import resolve_device
 from growsearch.training.result import fingerprint, finished_result
 from growsearch.training.threads import threads
 from growsearch.training.world import ALONE, World
+
+_PATIENCE = 10.0  # seconds in which a worker ends whose parent was killed
 
 
 class Interrupted(Exception):
@@ -52,8 +55,8 @@ def run_one(
     With `devices` that many processes train it together, each on its share of every batch and with its share of this
     process' CPU threads: within rounding as one does. A run may go on with another number of them.
 
-    Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`; `RankFailed`
-    where one of several processes dies.
+    Raises `InputError` where the configuration cannot be run or another process trains in the folder,
+    `TrainingDiverged`, and `GrowsearchError`; `RankFailed` where one of several processes dies.
 
     Args:
         config: of the run.
@@ -69,17 +72,23 @@ def run_one(
     report = progress or _silent
     result = finished_result(folder, config, seed, architecture)
     if result is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        work = _Work(config, seed, folder, test, tuple(loggers), architecture)
-        if devices == 1:
-            result = work(ALONE, device, report)
-        else:
-            from growsearch.training.processes import run_in_ranks  # some builds of torch have no torch.distributed
-
-            kind = resolve_device(device).type
-            result = run_in_ranks(work, devices, kind, max(1, torch.get_num_threads() // devices), report)
+        with held(folder, _PATIENCE):
+            result = finished_result(folder, config, seed, architecture)
+            if result is None:
+                work = _Work(config, seed, folder, test, tuple(loggers), architecture)
+                result = _worked(work, device, devices, report)
     report(RunFinished(result))
     return result
+
+
+def _worked(work: _Work, device: str, devices: int, report: Progress) -> RunResult:
+    """What a run comes to, in this process or in several."""
+    if devices == 1:
+        return work(ALONE, device, report)
+    from growsearch.training.processes import run_in_ranks  # some builds of torch have no torch.distributed
+
+    kind = resolve_device(device).type
+    return run_in_ranks(work, devices, kind, max(1, torch.get_num_threads() // devices), report)
 
 
 @dataclass(frozen=True)

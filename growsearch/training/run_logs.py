@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.runs.layout import GROWTH, METRICS, RECOVERIES
-from growsearch.runs.lines import LineLog
+from growsearch.runs.lines import LineLog, open_logs
 from growsearch.training.world import World
 
 _LOGS = (METRICS, GROWTH, RECOVERIES)
@@ -29,8 +29,7 @@ class RunLogs:
         world.first(lambda: self._open(folder, sizes))
 
     def _open(self, folder: Path, sizes: Mapping[str, int]) -> None:
-        for name in _LOGS:
-            self._logs[name] = LineLog(folder / name, sizes.get(name, 0))
+        self._logs = open_logs(folder, _LOGS, sizes)
 
     @property
     def sizes(self) -> dict[str, int]:

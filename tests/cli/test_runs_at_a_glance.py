@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import json
+import socket
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -69,7 +72,10 @@ def test_list_says_what_every_run_is_and_how_far_it_is(growsearch: Run, runs: Pa
 
 
 def test_a_lock_that_nobody_holds_is_no_running_run(growsearch: Run, runs: Path) -> None:
-    (runs / "begun" / "lock.json").write_text('{"process": 1, "host": "h", "since": "s", "command": "c"}')
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    lock = {"process": gone.pid, "host": socket.gethostname(), "since": "s", "command": "c"}
+    (runs / "begun" / "lock.json").write_text(json.dumps(lock))
 
     [one] = json.loads(growsearch("list", runs / "begun", "--json").stdout)
 
