@@ -29,6 +29,17 @@ def forward_flops_per_sample(model: nn.Module, inputs: Tensor) -> int:
     return _aside(model, inputs, lambda tensors, batch: _count(model, tensors, set(), batch))
 
 
+def has_unused(model: nn.Module, inputs: Tensor) -> bool:
+    """Return whether a trainable parameter gets no gradient from what the model gives for a batch such as `inputs`."""
+    trained = {name for name, parameter in model.named_parameters() if parameter.requires_grad}
+
+    def run(tensors: dict[str, Tensor], batch: Tensor) -> bool:
+        _count(model, tensors, trained, batch)
+        return any(tensors[name].grad is None for name in trained)
+
+    return _aside(model, inputs, run)
+
+
 def output_shape(model: nn.Module, inputs: Tensor) -> tuple[int, ...] | None:
     """Return the shape of what the model gives for a batch such as `inputs`, None where that is no tensor."""
 
