@@ -17,12 +17,15 @@ from growsearch.errors import (
 )
 
 if TYPE_CHECKING:
+    from growsearch.comparison.call import compare
+    from growsearch.comparison.results import ComparisonResults
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
     from growsearch.training.saving import load, save
     from growsearch.upscaling import upscale
 
 __all__ = [
+    "ComparisonResults",
     "ConfigError",
     "DataError",
     "Grower",
@@ -36,6 +39,7 @@ __all__ = [
     "SoftGrower",
     "TraceError",
     "TraceWarning",
+    "compare",
     "grow",
     "load",
     "save",
@@ -45,6 +49,8 @@ __all__ = [
 
 # Loaded on first use, because they import torch: the command line answers without it.
 _LAZY = {
+    "ComparisonResults": "growsearch.comparison.results",
+    "compare": "growsearch.comparison.call",
     "NetworkGraph": "growsearch.graph",
     "Site": "growsearch.graph",
     "trace": "growsearch.graph",

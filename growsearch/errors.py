@@ -15,6 +15,10 @@ class InputError(GrowsearchError):
     """The user's input cannot be used: the message says what was found, what is allowed and what to do."""
 
 
+class CannotWrite(InputError, OSError):
+    """A file or folder cannot be written: the disk is full, the folder is read-only, or it is another's."""
+
+
 class ConfigError(InputError):
     """A file has problems; the message lists all of them, each with file, line and column."""
 

@@ -4,6 +4,7 @@ uv run python experiments/growth_pays/anytime.py fixed > anytime_fixed.yaml
 uv run python experiments/growth_pays/anytime.py early > anytime_early.yaml
 uv run python experiments/growth_pays/anytime.py octaves > anytime_octaves.yaml
 uv run python experiments/growth_pays/anytime.py confirm > anytime_confirm.yaml
+uv run python experiments/growth_pays/anytime.py itself > anytime_itself.yaml
 
 Every budget is a policy of its own. Under `wsd` the runs of one arm share their learning rate up to where the decay of
 the shorter one begins, and the growing arm grows at the same FLOPs in all of them: they are the cool-downs of one run,
@@ -49,7 +50,7 @@ class _Plain(yaml.SafeDumper):
 
 def main() -> None:
     arms = sys.argv[1]
-    arms_of = {"fixed": fixed, "confirm": confirm}.get(arms, lambda: growing(*GROWING[arms]))
+    arms_of = {"fixed": fixed, "confirm": confirm, "itself": itself}.get(arms, lambda: growing(*GROWING[arms]))
     document = {**BASE, "seeds": 6, **arms_of()}
     yaml.dump(document, sys.stdout, _Plain, sort_keys=False)
 
@@ -91,6 +92,22 @@ def confirm() -> dict[str, Any]:
         policies[name(f"fixed_{size}", budget)] = {"network": {"depth": size}, "training": training}
     for budget in BUDGETS[:2]:
         del policies[name("grown", budget)]
+    return {"policies": policies, "reference": name("grown", BUDGETS[-1]), "seeds": 12}
+
+
+def itself() -> dict[str, Any]:
+    """A growing run that finds its moments by itself, for twelve seeds; reports at the same FLOPs at all budgets."""
+    _, rate = GROWING["octaves"]
+    optimizer = {**BASE["training"]["optimizer"], "lr": rate}
+    when = {"compute_optimal": {"gain": 0.1, "size_exponent": 1.0}}
+    growth = {"budget": {"parameters": list(PARAMETERS)}, "when": when, "how": "identity_blocks"}
+    policies = {
+        name("grown", budget): {
+            "training": {"flops": budget, "optimizer": optimizer, "rows": round(100 * budget / BUDGETS[-1])},
+            "growth": growth,
+        }
+        for budget in BUDGETS[2:]
+    }
     return {"policies": policies, "reference": name("grown", BUDGETS[-1]), "seeds": 12}
 
 

@@ -20,9 +20,13 @@ ARMS = ("uniform", "gauss_newton", "firefly", "singular_value")
 def main() -> None:
     study, folder = sys.argv[1], Path(sys.argv[2])
     environment = json.loads((folder / "environment.json").read_text())
-    runs = {arm: {"grown": ends(folder / arm), "retrained": ends(folder / f"{arm}, retrained")} for arm in ARMS}
+    runs = {
+        arm: {"grown": ends(folder / arm), "retrained": ends(folder / f"{arm}, retrained")}
+        for arm in ARMS
+        if (folder / arm).is_dir()
+    }
     uniform = runs["uniform"]["retrained"]["test_loss"]
-    differences = {arm: against(runs[arm]["retrained"]["test_loss"], uniform) for arm in ARMS[1:]}
+    differences = {arm: against(runs[arm]["retrained"]["test_loss"], uniform) for arm in list(runs)[1:]}
     target = HERE / "results.json"
     record = json.loads(target.read_text())
     record[study] = {

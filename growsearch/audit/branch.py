@@ -23,6 +23,7 @@ from growsearch.runs.layout import CHECKPOINT
 from growsearch.runs.reading import read_json, record_of
 from growsearch.training import TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
+from growsearch.writing import make_folder
 
 _STREAM = 1_000_003  # between the random numbers of two seeds
 _PASSES = 1_000  # passes over the statistics batches between two seeds
@@ -59,7 +60,7 @@ class BranchJob(Job):
     def run(self, progress: Progress) -> None:
         """Train the branch to its end; an interrupted one begins anew."""
         shutil.rmtree(self.folder, ignore_errors=True)
-        self.folder.mkdir(parents=True)
+        make_folder(self.folder)
         state = load_checkpoint(self.snapshot, torch.device("cpu"))
         if state is None:
             raise GrowsearchError(f"{self.snapshot} has vanished: run the audit again")

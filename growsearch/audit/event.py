@@ -21,15 +21,16 @@ from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.execution.environment import core_count
-from growsearch.execution.job import Failure, OfRun, Watcher, execute
+from growsearch.execution.job import Failure, OfRun, Watcher, execute, report_failures
 from growsearch.execution.workers import run_jobs
-from growsearch.runs.events import JobsStarted, RunFailed
+from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import RESULTS, audit_folder
 from growsearch.runs.lock import held
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
 from growsearch.training.precision import resolve_device
 from growsearch.training.threads import threads
+from growsearch.writing import make_folder
 
 REPEAT = "repeat"  # the policy that the repeated run goes by
 _MARKS = 10  # evaluations of a branch, besides those of the run
@@ -70,7 +71,7 @@ def audit_event(
     steps = horizon(target, number, steps, total, epoch)
     count = seeds or max(ENOUGH_SEEDS, seeds_needed(len(variants) - 1))
     home = target.audit_folder(number)
-    home.mkdir(parents=True, exist_ok=True)
+    make_folder(home)
     with held(audit_folder(target.folder)):
         tell = partial(OfRun, REPEAT, target.seed)
         snapshot, repetition = state_before(target, number, compute_device, lambda event: watch(tell(event)))
@@ -134,7 +135,7 @@ def horizon(target: Target, number: int, steps: int | None, total: int, epoch: i
 
 def _length(config: RunConfig, seed: int) -> tuple[int, int]:
     """Steps of the training, and of an epoch."""
-    training, samples = config.training, len(load_data(config.data, seed).train)
+    training, samples = config.training, len(load_data(config.data, seed, config.allow_import).train)
     epoch = -(-samples // (training.batch_size or samples))
     return training.steps or (training.epochs or 0) * epoch, epoch
 
@@ -168,20 +169,19 @@ def _job(
 
 def _run(target: Target, jobs: Sequence[BranchJob], workers: int | None, device: str, watch: Watcher) -> list[Failure]:
     """Run the branches that are not finished, as many at a time as there are workers."""
-    jobs[0].result.parent.mkdir(exist_ok=True)
+    make_folder(jobs[0].result.parent)
     left = [job for job in jobs if not job.result.exists()]
     count, each = _shares(target, workers, device)
     count = max(1, min(count, len(left)))
     watch(JobsStarted(len(jobs), len(jobs) - len(left), count, what="branches"))
     if count > 1:
         return run_jobs(left, count, each, watch)
-    failures = []
+    failures: list[Failure] = []
     with threads(each):
         for job in left:
             failure = execute(job, watch)
             if failure is not None:
-                watch(OfRun(job.policy, job.seed, RunFailed(failure.reason)))
-                failures.append(failure)
+                failures += report_failures([(job, failure)], watch)
     return failures
 
 

@@ -26,6 +26,7 @@ from growsearch.runs.store import read_growth, read_rows
 from growsearch.training import TrainingHooks, TrainingRun
 from growsearch.training.checkpoint import load_checkpoint, save_checkpoint
 from growsearch.training.threads import threads
+from growsearch.writing import make_folder
 
 _WORK = "repeat"
 _START = "start.json"
@@ -132,7 +133,7 @@ def _begin(target: Target, number: int, work: Path) -> Start:
     if note.exists() and (work / CHECKPOINT).exists():
         return record_of(Start, read_json(note), str(note))
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir(parents=True)
+    make_folder(work)
     state, start = _latest(target, number)
     if state is not None:
         save_checkpoint(work / CHECKPOINT, without_logs(state))

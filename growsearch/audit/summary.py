@@ -23,6 +23,7 @@ from growsearch.runs.store import read_growth, read_rows
 from growsearch.training import TrainingRun
 from growsearch.training.precision import resolve_device
 from growsearch.training.threads import threads
+from growsearch.writing import make_folder
 
 CHANGE, FIRST_STEP = "change of the loss", "first step of the new weights"
 OWN, FRESH = "the batch that predicted", f"{FRESH_BATCHES} other training batches"
@@ -49,7 +50,7 @@ def _measured(target: Target, steps: Sequence[int], device: str, watch: Progress
     """Repeat the run and measure what happens at the steps."""
     work = audit_folder(target.folder) / "summary"
     shutil.rmtree(work, ignore_errors=True)
-    work.mkdir()
+    make_folder(work)
     measured = MeasuredEvents(at=steps)
     # What was measured would be lost with a checkpoint: an interrupted summary begins anew.
     run = TrainingRun(target.config, target.seed, work, device, watch, hooks=measured, checkpoints=False)

@@ -7,8 +7,13 @@ import typer
 from growsearch.cli.audit import audit
 from growsearch.cli.compare import compare
 from growsearch.cli.dashboard import dashboard
+from growsearch.cli.diff import diff
+from growsearch.cli.doctor import doctor
 from growsearch.cli.export import export
+from growsearch.cli.init import init
 from growsearch.cli.inspect import inspect
+from growsearch.cli.list_runs import list_runs
+from growsearch.cli.new import new
 from growsearch.cli.proxy import proxy
 from growsearch.cli.report import report
 from growsearch.cli.resume import resume
@@ -18,6 +23,7 @@ from growsearch.cli.search import search
 from growsearch.cli.strategies import strategies
 from growsearch.cli.upscale import upscale
 from growsearch.cli.validate import validate
+from growsearch.cli.watch import watch
 from growsearch.cli.worker import worker
 
 EXIT_CODES = "Exit codes: 0 done, 2 the input cannot be used, 3 a run failed, 130 interrupted (continue with resume)."
@@ -31,10 +37,12 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 for command in (
+    init,
     compare,
     run,
     search,
     resume,
+    watch,
     worker,
     proxy,
     dashboard,
@@ -43,11 +51,15 @@ for command in (
     upscale,
     audit,
     report,
+    diff,
     validate,
     strategies,
     schema,
+    doctor,
+    new,
 ):
     app.command()(command)
+app.command("list")(list_runs)
 
 
 @app.callback()

@@ -67,7 +67,7 @@ def _by_network(plans: dict[str, Any]) -> dict[str, list[str]]:
 
 def plan_of(config: RunConfig, coming: Forecast | None) -> dict[str, Any]:
     """Sites, parameters and FLOPs of a configuration's seed network, and what is known of its growth."""
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     graph = _graph(config, config.network, data)
     growth, budget = config.growth, config.growth.budget or {}
     sites = [site for site in graph.sites.values() if _may_grow(site.name, growth.sites)]

@@ -77,7 +77,7 @@ def _from_file(
         from growsearch.cli.run import choose
 
         config = choose(config, policy, file)
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     return config.network, data.example(), data.outputs
 
 
@@ -98,8 +98,7 @@ def _example(text: str) -> Tensor:
 
 
 def _write(path: Path, text: str) -> None:
-    try:
-        path.write_text(text, encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    from growsearch.runs.files import write_text
+
+    write_text(path, text)
     say(f"drawn into {path}")

@@ -19,14 +19,11 @@ def schema(out: Target = None) -> None:
     import json
 
     from growsearch.config.schema import file_schema
-    from growsearch.errors import InputError
+    from growsearch.runs.files import write_text
 
     document = file_schema()
     if out is None:
         emit(document)
         return
-    try:
-        out.write_text(json.dumps(document, indent=2) + "\n", encoding="utf-8")
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}") from error
+    write_text(out, json.dumps(document, indent=2) + "\n")
     say(f"{out}: put `# yaml-language-server: $schema={out}` at the head of a YAML file")

@@ -186,6 +186,8 @@ def describe(now: Snapshot, trial: FrozenTrial) -> str:
         parts.append("breaks a constraint")
     if "baseline" in trial.user_attrs:
         parts.append(f"baseline {trial.user_attrs['baseline']}")
+    if "start" in trial.user_attrs:
+        parts.append(str(trial.user_attrs["start"]))
     shown = [f"{name} {_short(value)}" for name, value in list(trial.params.items())[:_SHOWN]]
     return ", ".join(parts + shown)
 

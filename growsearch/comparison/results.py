@@ -59,6 +59,20 @@ class ComparisonResults:
         found = self.conclusions
         return best_first(policy_rows(self.policies, found.reference, found.pairs, found.growth.not_grown))
 
+    def _repr_html_(self) -> str:
+        """Show the headline of the verdict and the table of the policies, as notebooks do."""
+        from growsearch.report.results_table import notebook_html
+
+        return notebook_html(self)
+
+    def records(self) -> list[dict[str, Any]]:
+        """Return one record a policy and seed, with all that was measured of it: `pandas.DataFrame` takes the list."""
+        return [
+            {"policy": policy, "seed": seed, **{key: own[key][place] for key in own if key != "seeds"}}
+            for policy, own in self.policies.items()
+            for place, seed in enumerate(own["seeds"])
+        ]
+
     def control_rows(self) -> list[TableRow]:
         """Return one row per control, in the order of the file."""
         return control_rows(self.policies, self.controls)

@@ -34,12 +34,29 @@ def size_classes(rows: Sequence[TableRow]) -> list[list[TableRow]]:
 
 
 @dataclass(frozen=True)
+class SizeComparison:
+    """A policy minus the one that it is compared `to`, and its cost as multiples of that one's, in words."""
+
+    policy: str
+    to: str
+    difference: str
+    interval: str
+    flops: str
+    seconds: str
+
+
+@dataclass(frozen=True)
 class SizeChoice:
-    """What to take at one size: the size and what the policy reached, in words. `policy` is None where none gains."""
+    """What to take at one size: the size and what the policy reached, in words. `policy` is None where none gains.
+
+    `reached` is its mean, and `comparisons` are with what else one could take.
+    """
 
     size: str
     policy: str | None
     words: str
+    reached: str = ""
+    comparisons: tuple[SizeComparison, ...] = ()
 
     def text(self) -> str:
         """Return the choice as one line."""
@@ -57,26 +74,29 @@ def best_by_size(metric: Metric, rows: Sequence[TableRow], differences: Differen
     smaller: TableRow | None = None
     for group in size_classes(rows):
         size, (row, words) = _size(group, masked), _choice(metric, group, differences)
+        beside = [_comparison(metric, other.policy, fixed.policy, differences) for other, fixed in _rivals(group)]
         if smaller is not None and not metric.better(row.mean, smaller.mean):
             none = f"no better mean than {smaller.policy}: {row.policy}, {metric.show(row.mean)}."
-            found.append(SizeChoice(size, None, none))
+            found.append(SizeChoice(size, None, none, metric.show(row.mean), tuple(beside)))
             continue
         if smaller is not None:
             gain = differences.between(row.policy, smaller.policy)
             words += f" Compared with {smaller.policy}: {_change(metric, gain)}."
-        found.append(SizeChoice(size, row.policy, words))
+            beside.append(_comparison(metric, row.policy, smaller.policy, differences))
+        found.append(SizeChoice(size, row.policy, words, metric.show(row.mean), tuple(beside)))
         smaller = row
     return found
 
 
 def _choice(metric: Metric, group: Sequence[TableRow], differences: Differences) -> tuple[TableRow, str]:
     """What to take of one size, and what is said of it."""
-    fixed = next((row for row in group if row.change is None), None)
-    other = next((row for row in group if row.change), None)
-    if fixed is None or other is None:
+    rivals = _rivals(group)
+    if not rivals:
+        fixed = group[0] if group[0].change is None else None
         alone = ", the only policy of this size" if len(group) == 1 else ""
         rest = "" if fixed else " No fixed network of this size is in the comparison."
         return group[0], f"{_reached(group[0], metric)}{alone}.{rest}"
+    other, fixed = rivals[0]
     one = differences.between(other.policy, fixed.policy)
     change = _change(metric, one)
     ahead = metric.better(other.mean, fixed.mean)
@@ -87,6 +107,20 @@ def _choice(metric: Metric, group: Sequence[TableRow], differences: Differences)
     )
     masks = "" if other.active == other.parameters else f" with {other.size()} parameters"
     return fixed, f"{_reached(fixed, metric)}; {better}, {metric.show(other.mean)}{masks}: {change}."
+
+
+def _rivals(group: Sequence[TableRow]) -> list[tuple[TableRow, TableRow]]:
+    """Return the best that grows or prunes, and the best fixed network, where a size has both; else nothing."""
+    fixed = next((row for row in group if row.change is None), None)
+    other = next((row for row in group if row.change), None)
+    return [(other, fixed)] if fixed and other else []
+
+
+def _comparison(metric: Metric, policy: str, to: str, differences: Differences) -> SizeComparison:
+    one = differences.between(policy, to)
+    change = "no seed in common" if one.difference is None else metric.show_change(one.difference)
+    interval = metric.show_interval(one.interval) if one.interval else ""
+    return SizeComparison(policy, to, change, interval, f"{one.flops:.2g} ×", f"{one.seconds:.2g} ×")
 
 
 def _change(metric: Metric, one: ControlDifference) -> str:

@@ -33,6 +33,15 @@ def is_imported(network: Any) -> bool:
     return ":" in name and not name.startswith("torchvision:")
 
 
+def data_are_imported(data: Any) -> bool:
+    """Whether data, well described or not, are made by any importable callable."""
+    name = named(data).get("name") if isinstance(named(data), Mapping) else None
+    if name not in names("data"):
+        return False
+    kind: Any = lookup("data", str(name))
+    return bool(kind.imports)
+
+
 def grown_width(growth: GrowthConfig, network: Mapping[str, Any]) -> float | None:
     """The budget's width as a multiple of the seed network's widths; None where the budget is no width.
 
@@ -47,7 +56,7 @@ def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple
     """The sections of a plain file with all defaults filled in, by key, and all that is wrong with them.
 
     The overrides in `policies` are taken as they are: each has to be merged and checked as a file of its own.
-    `allow_import`: whether the network may be any importable callable, which runs code.
+    `allow_import`: whether network and data may be made by any importable callable, which runs code.
     """
     problems = [problem((key,), f"unknown key {key!r}", allowed=KEYS, name=key) for key in data if key not in KEYS]
     problems += [problem((key,), "missing", allowed=["a mapping"]) for key in KEYS[:3] if data.get(key) is None]
@@ -67,9 +76,10 @@ def check_sections(data: Mapping[str, Any], allow_import: bool = False) -> tuple
         if data.get(key) is not None:
             sections[key], more = checker(data[key])
             problems += more
-    if not allow_import and is_imported(data.get("network")):
-        path, advice = ("network", "name"), "it is imported, which runs its code: pass --allow-import to allow that"
-        problems.append(problem(path, advice, found=data["network"]["name"]))
+    for key, imports in (("network", is_imported), ("data", data_are_imported)):
+        if not allow_import and imports(data.get(key)):
+            advice = "it is imported, which runs its code: pass --allow-import to allow that"
+            problems.append(problem((key, "name"), advice, found=named(data[key])["name"]))
     if not problems:
         problems += _check_budget(sections) + _check_length(sections) + _check_pilots(sections)
     return sections, problems

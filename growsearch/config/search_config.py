@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable
-from typing import Annotated, Literal, Self
+from typing import Annotated, Any, Literal, Self
 
 from pydantic import Field, model_validator
 
@@ -104,6 +104,9 @@ class SearchConfig(Section):
     )
     seeds: Annotated[int, Field(ge=1)] = Field(1, description="runs of every trial: seeds 0 to N-1; means are compared")
     seed: Annotated[int, Field(ge=0)] = Field(0, description="of the sampler: another tries other trials")
+    start: tuple[str | dict[str, Any], ...] = Field(
+        (), description="tried first: mappings of parameters, files, and folders of older searches (their best five)"
+    )
     baselines: bool = Field(True, description="begin with the small network, the big one, and random growth")
     race: RaceConfig | Literal["none"] | None = Field(
         None,

@@ -83,6 +83,8 @@ class DataSource(BaseModel, ABC):
 
     summary: ClassVar[str]
     source: ClassVar[str]
+    imports: ClassVar[bool] = False
+    """Whether loading runs code of the user's, named by its import path."""
 
     @abstractmethod
     def load(self, seed: int) -> DataSet:
@@ -115,14 +117,14 @@ def channel_statistics(images: Tensor) -> tuple[tuple[float, ...], tuple[float, 
 
 
 def validation_count(validation: int | float, total: int, name: str) -> int:
-    """How many of `total` training images are for validation: a number of them, or (as a float) a share.
+    """How many of `total` training samples are for validation: a number of them, or (as a float) a share.
 
-    Raises `DataError` where no training image would be left, or a share above 0 gives no image.
+    Raises `DataError` where no training sample would be left, or a share above 0 gives none.
     """
     count = round(validation * total) if isinstance(validation, float) else validation
     if count >= total or (validation > 0 and count == 0):
         raise DataError(
-            f"data {name!r}: validation {validation!r} would take {count} of {total} training images: "
+            f"data {name!r}: validation {validation!r} would take {count} of {total} training samples: "
             "give a number below that, or a share between 0 and 1"
         )
     return count

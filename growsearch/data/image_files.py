@@ -19,6 +19,7 @@ from torch import Tensor
 from growsearch.data.dataset import fixed_order
 from growsearch.data.decoding import SUFFIXES, Decoding, Pixels
 from growsearch.errors import DataError
+from growsearch.writing import make_folder, writing
 
 _CACHE_VERSION = 1  # counts up when decoding changes, so that older caches are not read
 _CHUNK = 256
@@ -78,11 +79,13 @@ class ImageFiles:
     def _decode(self, path: Path, decoding: Decoding) -> None:
         """Write the cache file whole or not at all."""
         first = decoding.read(self.folder / self.paths[0])
-        path.parent.mkdir(parents=True, exist_ok=True)
+        make_folder(path.parent)
         temporary = path.with_name(f"{path.name}.{uuid.uuid4().hex}.partial")
         try:
             shape = (len(self.paths), *first.shape)
-            array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+            with writing(path):
+                array = np.lib.format.open_memmap(temporary, mode="w+", dtype=np.uint8, shape=shape)
+                _reserve(temporary)
             self._fill(array, decoding)
             array.flush()
             os.replace(temporary, path)
@@ -122,6 +125,13 @@ class ImageFiles:
                 "give data.size to resize and crop all of them to one square"
             )
         return pixels
+
+
+def _reserve(path: Path) -> None:
+    """Take the room that a file is long: where there is none, writing to it as memory would end the process."""
+    if hasattr(os, "posix_fallocate"):
+        with path.open("r+b") as file:
+            os.posix_fallocate(file.fileno(), 0, path.stat().st_size)
 
 
 def class_names(folder: Path) -> list[str]:

@@ -12,19 +12,32 @@ from growsearch.networks.parameters import make
 from growsearch.registry import lookup
 
 
-def load_data(spec: Mapping[str, Any], seed: int) -> DataSet:
-    """The data set that `spec`, `{"name": NAME, **parameters}`, describes. Raises `InputError` and `DataError`."""
-    return _source(spec).load(seed)
+def load_data(spec: Mapping[str, Any], seed: int, allow_import: bool = False) -> DataSet:
+    """The data set that `spec`, `{"name": NAME, **parameters}`, describes. Raises `InputError` and `DataError`.
+
+    One that is made by code of the user's is refused without `allow_import`.
+    """
+    return _allowed(spec, allow_import).load(seed)
 
 
-def outline_data(spec: Mapping[str, Any]) -> Outline:
-    """What `spec` describes as far as it can be checked before a run. Raises `InputError` and `DataError`."""
-    return _source(spec).outline()
+def outline_data(spec: Mapping[str, Any], allow_import: bool = False) -> Outline:
+    """What `spec` describes as far as it can be checked before a run. Raises `InputError` and `DataError`.
+
+    One that is made by code of the user's is refused without `allow_import`.
+    """
+    return _allowed(spec, allow_import).outline()
 
 
 def validate_data(spec: Mapping[str, Any]) -> None:
     """Raise `InputError`, one problem a line, unless `spec` is well formed; looks at no file."""
     _source(spec)
+
+
+def _allowed(spec: Mapping[str, Any], allow_import: bool) -> DataSource:
+    source = _source(spec)
+    if source.imports and not allow_import:
+        raise InputError(f"data {spec['name']!r} runs code from your Python path: pass --allow-import to allow that")
+    return source
 
 
 def _source(spec: Mapping[str, Any]) -> DataSource:

@@ -8,13 +8,14 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from growsearch.config import RunConfig
-from growsearch.errors import GrowsearchError
+from growsearch.errors import CannotWrite, GrowsearchError
 from growsearch.execution.trial import estimated_flops, try_growth
 from growsearch.runs.events import JobsStarted, Progress, RunEvent, RunFailed
 from growsearch.runs.layout import FAILURE
 from growsearch.runs.records import RunResult
 from growsearch.training import finished_result, run_one
 from growsearch.training.setup import set_up
+from growsearch.writing import cannot_write, is_full, writing
 
 
 @dataclass(frozen=True)
@@ -78,12 +79,16 @@ class Job:
 
 @dataclass(frozen=True)
 class Failure:
-    """A run that did not finish; the others go on, and where it is `tolerated` also those that waited for it."""
+    """A run that did not finish; the others go on, and where it is `tolerated` also those that waited for it.
+
+    Where its folder is `unwritable` nothing goes on: it would not fare better.
+    """
 
     policy: str
     seed: int
     reason: str
     tolerated: bool = False
+    unwritable: bool = False
 
 
 def execute(job: Job, watch: Watcher) -> Failure | None:
@@ -92,10 +97,15 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
     Whatever goes wrong ends this run only: the reason is returned, and the traceback is in `failure.txt`.
     """
     note = job.folder / FAILURE
-    note.unlink(missing_ok=True)
     try:
+        with writing(note):
+            note.unlink(missing_ok=True)
         job.run(lambda event: watch(OfRun(job.policy, job.seed, event)))
+    except CannotWrite as error:
+        return Failure(job.policy, job.seed, str(error), unwritable=True)
     except Exception as error:
+        if is_full(error, job.folder):
+            return Failure(job.policy, job.seed, str(cannot_write(job.folder, error)), unwritable=True)
         job.folder.mkdir(parents=True, exist_ok=True)
         note.write_text(traceback.format_exc())
         expected = isinstance(error, GrowsearchError)
@@ -105,7 +115,9 @@ def execute(job: Job, watch: Watcher) -> Failure | None:
 
 
 def report_failures(failed: Sequence[tuple[Job, Failure]], watch: Watcher) -> list[Failure]:
-    """Tell `watch` of every run that failed; the failures."""
+    """Tell `watch` of every run that failed; the failures. Raises `CannotWrite` where a folder could not be written."""
     for job, failure in failed:
+        if failure.unwritable:
+            raise CannotWrite(failure.reason)
         watch(OfRun(job.policy, job.seed, RunFailed(failure.reason)))
     return [failure for _, failure in failed]

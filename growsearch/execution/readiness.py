@@ -31,7 +31,7 @@ def check_ready(policies: Mapping[str, RunConfig]) -> Readiness:
     for name, config in policies.items():
         key = repr(config.data)
         if key not in outlines:
-            outlines[key] = outline_data(config.data)
+            outlines[key] = outline_data(config.data, config.allow_import)
         try:
             try_growth(set_up(config, 0, "cpu", data=outlines[key].data))
         except InputError as error:

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
+import threading
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
@@ -134,6 +136,7 @@ def _work(connection: Connection[Any, Any], threads: int) -> None:
     """Main function of a worker: run what comes until the other side hangs up."""
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent is interrupted too, and ends this process
     torch.set_num_threads(threads)
+    threading.Thread(target=_end_with_parent, daemon=True).start()
     while True:
         try:
             job: Job = connection.recv()
@@ -141,6 +144,14 @@ def _work(connection: Connection[Any, Any], threads: int) -> None:
             return
         tell = _telling(connection)
         tell(_Outcome(execute(job, tell)))
+
+
+def _end_with_parent() -> None:
+    """End this process as soon as its parent is gone: another command may go on with its run."""
+    parent = multiprocessing.parent_process()
+    if parent is not None:
+        parent.join()
+        os._exit(1)
 
 
 def _telling(connection: Connection[Any, Any]) -> Callable[[Any], None]:

@@ -10,6 +10,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from importlib import import_module
 from importlib.util import find_spec
+from io import BytesIO
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -17,10 +18,12 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.errors import GrowsearchError
+from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import DESCRIPTION, WEIGHTS
 from growsearch.surgery import masks_of
 from growsearch.surgery.masks import SUFFIX
 from growsearch.training.artifact import NetworkDescription, load_network, save_network
+from growsearch.writing import writing
 
 Run = Callable[[Tensor], Tensor]
 
@@ -84,9 +87,9 @@ class Torch(Format):
         model, example = _without_masks(network.model), network.examples(2)
         with _explained("torch.export"):
             program = torch.export.export(model, (example,), dynamic_shapes=_dynamic(), strict=False)
-            torch.export.save(
-                program, folder / self.file, extra_files={DESCRIPTION: json.dumps(network.description.plain())}
-            )
+            content = BytesIO()  # torch ends the process where it cannot write to a file
+            torch.export.save(program, content, extra_files={DESCRIPTION: json.dumps(network.description.plain())})
+        write_atomically(folder / self.file, lambda file: file.write(content.getbuffer()))
 
     def read(self, network: Network, folder: Path) -> Run:
         """The exported program's module."""
@@ -113,8 +116,9 @@ class Onnx(Format):
                 output_names=[OUTPUT],
                 verbose=False,
             )
-            assert program is not None  # it is with dynamo
-            program.model.metadata_props[DESCRIPTION] = json.dumps(network.description.plain())
+        assert program is not None  # it is with dynamo
+        program.model.metadata_props[DESCRIPTION] = json.dumps(network.description.plain())
+        with writing(folder / self.file):
             program.save(folder / self.file, external_data=False)
 
     def read(self, network: Network, folder: Path) -> Run:

@@ -18,6 +18,7 @@ from growsearch.registry import nearest
 from growsearch.runs.layout import RESULT
 from growsearch.surgery import active_parameters, compact, masks_of
 from growsearch.training.artifact import load_network, read_description
+from growsearch.writing import on_a_full_disk, writing
 
 FOLDER = "export"
 TOLERANCE = 1e-4  # of the outputs' largest magnitude
@@ -146,12 +147,8 @@ def _outputs(run: Run, inputs: Tensor) -> Tensor:
 @contextmanager
 def _workshop(target: Path) -> Iterator[Path]:
     """A folder inside `target` for files that are not checked yet; `InputError` where none can be made."""
-    try:
+    with writing(target):
         target.mkdir(parents=True, exist_ok=True)
         made = tempfile.TemporaryDirectory(dir=target, prefix=".export-")
-    except OSError as error:
-        raise InputError(
-            f"{target}: cannot be written: {error.strerror or error}: choose another with --out"
-        ) from error
-    with made as folder:
+    with made as folder, on_a_full_disk(target):
         yield Path(folder)

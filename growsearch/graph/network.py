@@ -39,6 +39,12 @@ class NetworkGraph:
         """(axis, runs, size of the axis) where the output of a call carries a site's units; None where it does not."""
         return self.layouts.get(call, {}).get(site)
 
+    def _repr_svg_(self) -> str:
+        """Draw the graph, as notebooks show it."""
+        from growsearch.drawing.svg import graph_svg
+
+        return graph_svg(self)
+
     def input_layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
         """The layout in the first input of a call that carries a site's units; None where none does."""
         for _, name in self.calls[call].references():

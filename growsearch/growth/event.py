@@ -53,6 +53,12 @@ class GrowthEvent:
     loss_after: float | None = None
     edits: tuple[Edit, ...] = field(default=(), repr=False)
 
+    def _repr_html_(self) -> str:
+        """Show the event as a table, as notebooks do."""
+        from growsearch.drawing.html import event_html
+
+        return event_html(self)
+
     def to_json(self) -> dict[str, Any]:
         """The event as one line of `growth.jsonl`: everything but the edits."""
         return {name: value for name, value in self.__dict__.items() if name != "edits"}

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from typing import Any
 
 from torch import nn
 
 from growsearch.errors import InputError
+from growsearch.importing import imported
 from growsearch.networks import layer_list
 from growsearch.networks.base import Network
 from growsearch.networks.parameters import make
@@ -113,13 +113,7 @@ def _torchvision(name: str, values: Mapping[str, Any], outputs: int) -> nn.Modul
 
 
 def _imported(name: str, values: Mapping[str, Any], allow_import: bool) -> nn.Module:
-    if not allow_import:
-        raise InputError(f"network {name!r} runs code from your Python path: pass --allow-import to allow that")
-    path, _, attribute = name.partition(":")
-    try:
-        function = getattr(importlib.import_module(path), attribute)
-    except (ImportError, AttributeError) as error:
-        raise InputError(f"network {name!r} cannot be imported: {error}") from error
+    function = imported(name, f"network {name!r}", allow_import)
     return _called(function, values, name)
 
 

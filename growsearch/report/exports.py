@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -26,6 +25,7 @@ from growsearch.report.verdict import verdict_lines
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CONFIG, REPORT, RESULTS, SEARCH
 from growsearch.runs.reading import read_yaml
+from growsearch.writing import make_folder
 
 
 def write_reports(
@@ -52,21 +52,10 @@ def write_reports(
     if not searched and not (folder / RESULTS).is_file():
         raise InputError(f"{folder / RESULTS} does not exist: name the folder of a comparison, a run or a search")
     target = out or folder
-    try:
-        target.mkdir(parents=True, exist_ok=True)
-        if searched:
-            return [_of_search(one, folder, target) for one in dict.fromkeys(formats)]
-        return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, target, allow_import)]
-    except PermissionError as error:
-        raise _unwritable(target, error) from error
-    except OSError as error:
-        if error.errno != errno.EROFS:
-            raise
-        raise _unwritable(target, error) from error
-
-
-def _unwritable(target: Path, error: OSError) -> InputError:
-    return InputError(f"{target}: cannot be written: {error.strerror}: give another folder with --out")
+    make_folder(target)
+    if searched:
+        return [_of_search(one, folder, target) for one in dict.fromkeys(formats)]
+    return [path for one in dict.fromkeys(formats) for path in FORMATS[one](folder, target, allow_import)]
 
 
 def _of_search(kind: str, folder: Path, target: Path) -> Path:

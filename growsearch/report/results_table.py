@@ -8,7 +8,7 @@ from html import escape
 from growsearch.comparison import ComparisonResults, TableRow
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import table_header
-from growsearch.report.markup import frame, head
+from growsearch.report.markup import frame, head, table
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table
 
@@ -38,6 +38,12 @@ def results_html(results: ComparisonResults) -> str:
         )
     policy_title, metric_title, *titles = table_header(rows[0])
     return frame(_caption(rows), head((policy_title, metric_title, _scale(values, metric), *titles)), body)
+
+
+def notebook_html(results: ComparisonResults) -> str:
+    """Show the headline of the verdict above the table, without the styles and scripts of a page."""
+    headline = f"<p><b>{escape(results.conclusions.advice.headline)}</b></p>"
+    return headline + table(results_table(results), results.conclusions.advice.policy)
 
 
 def _caption(rows: Sequence[TableRow]) -> str:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import base64
+import gzip
 from collections.abc import Sequence
 from dataclasses import dataclass
+from functools import cache
 from html import escape
 from importlib.resources import files
 from pathlib import Path
@@ -14,6 +17,7 @@ from plotly.offline import get_plotlyjs
 from growsearch.runs.files import to_json, write_atomically
 
 _POLICY = "default-src 'none'; style-src 'unsafe-inline'; script-src 'unsafe-inline'; img-src data: blob:"
+_OWN_SERVER = "; connect-src 'self'"
 
 
 @dataclass(frozen=True)
@@ -26,7 +30,12 @@ class PageSection:
 
 
 def page(
-    title: str, about: str, sections: Sequence[PageSection], content: dict[str, Any], scripts: Sequence[str]
+    title: str,
+    about: str,
+    sections: Sequence[PageSection],
+    content: dict[str, Any],
+    scripts: Sequence[str],
+    live: bool = False,
 ) -> str:
     """The whole page. `scripts` are files of this package that read `content`; without any, there are no charts.
 
@@ -36,6 +45,7 @@ def page(
         sections: in their order.
         content: for the scripts.
         scripts: names of files.
+        live: whether scripts may ask the server that sent the page.
     """
     shown = [section for section in sections if section.content]
     links = "".join(f'<li><a href="#{one.anchor}">{escape(one.title)}</a></li>' for one in shown)
@@ -44,7 +54,7 @@ def page(
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<meta http-equiv="Content-Security-Policy" content="{_POLICY}">
+<meta http-equiv="Content-Security-Policy" content="{_POLICY}{_OWN_SERVER if live else ""}">
 <title>{escape(title)} · growsearch</title>
 <style>{_file("style.css")}</style>
 </head>
@@ -78,8 +88,20 @@ def _section(one: PageSection) -> str:
 
 def _scripts(content: dict[str, Any], scripts: Sequence[str]) -> str:
     data = to_json(content).replace("</", "<\\/")
-    own = "".join(f"<script>{_file(name)}</script>\n" for name in ("theme.js", *scripts))
-    return f'<script type="application/json" id="content">{data}</script>\n<script>{get_plotlyjs()}</script>\n{own}'
+    own = "".join(
+        f'<script type="text/plain" class="drawing">{_file(name)}</script>\n' for name in ("theme.js", *scripts)
+    )
+    return (
+        f'<script type="application/json" id="content">{data}</script>\n{own}'
+        f'<script type="application/gzip" id="plotly">{_packed_plotly()}</script>\n'
+        f"<script>{_file('start.js')}</script>\n"
+    )
+
+
+@cache
+def _packed_plotly() -> str:
+    """Compressed, as it is nearly all of the page: 2 MB instead of 5, and still one file."""
+    return base64.b64encode(gzip.compress(get_plotlyjs().encode(), mtime=0)).decode()
 
 
 def _file(name: str) -> str:

@@ -6,20 +6,22 @@ from html import escape
 
 from growsearch.comparison import Conclusions
 from growsearch.comparison.sizes import SizeChoice
-from growsearch.report.markup import details
+from growsearch.report.markup import details, table
+from growsearch.report.tables import Table
 
 
 def verdict_html(found: Conclusions) -> str:
-    """Show the advice with its reasons, and closed the verdict in full."""
+    """Show the advice, the numbers that it rests on as a table, and closed why, with the verdict in full."""
     advice = found.advice
-    if not advice.reasons:
-        return f'<div class="verdict"><p>{escape(advice.headline)}</p></div>'
-    sizes = "".join(map(_choice, advice.sizes))
-    listed = f"<p>{_sizes_title(found)}</p><dl>{sizes}</dl>" if sizes else ""
+    headline = f'<p class="headline">{escape(advice.headline)}</p>' if advice.reasons else escape(advice.headline)
     reasons = "".join(f"<li>{_unbroken(reason)}</li>" for reason in advice.reasons)
-    whole = details("The verdict in full", f"<p>{escape(found.sentence)}</p>")
-    headline = f'<p class="headline">{escape(advice.headline)}</p>'
-    return f'<div class="verdict">{headline}{listed}<ul>{reasons}</ul></div>{whole}'
+    why = f"<ul>{reasons}</ul>" if reasons else ""
+    shown = table(_sizes_table(found)) if advice.sizes else ""
+    if advice.policy is None:
+        closed = details("The verdict in full", f"<p>{escape(found.sentence)}</p>") if reasons else ""
+        return f'<div class="verdict">{headline}{why}</div>{shown}{closed}'
+    closed = details("Why, and the verdict in full", f"{why}<p>{escape(found.sentence)}</p>")
+    return f'<div class="verdict">{headline}</div>{shown}{closed}'
 
 
 def verdict_lines(found: Conclusions) -> list[str]:
@@ -28,7 +30,7 @@ def verdict_lines(found: Conclusions) -> list[str]:
     if not advice.reasons:
         return [advice.headline]
     sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)
-    listed = [f"{_sizes_title(found)}\n\n{sizes}"] if sizes else []
+    listed = [f"{_sizes_title(found)}:\n\n{sizes}"] if sizes else []
     return [advice.headline, *listed, *advice.reasons, f"In full: {found.sentence}"]
 
 
@@ -40,12 +42,27 @@ def control_lines(found: Conclusions) -> list[str]:
 
 def _sizes_title(found: Conclusions) -> str:
     start = "Going by the means alone," if found.advice.undecided else "What to take,"
-    return f"{start} by the size of the network at the end:"
+    return f"{start} by the size of the network at the end"
 
 
-def _choice(one: SizeChoice) -> str:
-    policy = f"<strong>{escape(one.policy)}</strong>" if one.policy else ""
-    return f"<dt>{escape(one.size)}</dt><dd>{policy}{_unbroken(one.words)}</dd>"
+def _sizes_table(found: Conclusions) -> Table:
+    """Every size with what to take there, a row for each of its comparisons."""
+    compared = ("difference of", "to", "mean", "95 % interval", "FLOPs", "seconds")
+    titles = ("size at the end", "take", found.metric_words, *compared)
+    caption = (
+        f"{_sizes_title(found)}. A fixed network is taken, unless what grows or prunes is better beyond the interval. "
+        "FLOPs and seconds are multiples of those of what it is compared with."
+    )
+    rows = tuple(row for one in found.advice.sizes for row in _rows(one))
+    return Table("sizes", "What to take", caption, titles, rows)
+
+
+def _rows(one: SizeChoice) -> list[tuple[str, ...]]:
+    start = (one.size, one.policy or "a smaller one", one.reached)
+    compared = [
+        (each.policy, each.to, each.difference, each.interval, each.flops, each.seconds) for each in one.comparisons
+    ]
+    return [(*start, *cells) for cells in compared] or [(*start, "", "", "", "", "", "")]
 
 
 def _unbroken(text: str) -> str:

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import BinaryIO
+
+from growsearch.writing import writing
 
 
 def to_json(value: object, indent: int | None = None) -> str:
@@ -33,8 +36,23 @@ def write_json(path: Path, content: object) -> None:
 def write_atomically(path: Path, write: Callable[[BinaryIO], object]) -> None:
     """Replace a file by what `write` puts into it: whole or not at all, also when the machine stops in the middle."""
     partial = path.with_name(path.name + ".partial")
-    with partial.open("wb") as file:
-        write(file)
-        file.flush()
-        os.fsync(file.fileno())
-    os.replace(partial, path)
+    with writing(path):
+        try:
+            with partial.open("wb") as file:
+                write(file)
+                file.flush()
+                os.fsync(file.fileno())
+            os.replace(partial, path)
+        except Exception:
+            with suppress(OSError):
+                partial.unlink(missing_ok=True)
+            raise
+
+
+def write_text(path: Path, text: str) -> None:
+    """Write a file that the user names: replaced whole or not at all, but for what is no file, such as a pipe."""
+    if not path.exists() or path.is_file():
+        write_atomically(path, lambda file: file.write(text.encode()))
+        return
+    with writing(path):
+        path.write_text(text, encoding="utf-8")

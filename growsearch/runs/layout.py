@@ -3,7 +3,7 @@
 RUN/
     config.yaml, environment.json, results.json, report.html; lock.json while a command runs
     POLICY/seed-K/            one training; of a search trials/N/seed-K/
-        metrics.jsonl, growth.jsonl, recoveries.jsonl, checkpoint.pt
+        metrics.jsonl, growth.jsonl, recoveries.jsonl, checkpoint.pt; lock.json while it is trained
         result.json, model.safetensors, network.json      when it is finished
         failure.txt                                       where it failed
         audit/summary.json, audit/event-E/results.json    what growth events were worth
@@ -94,6 +94,11 @@ def trial_folder(folder: Path, number: int) -> Path:
 def is_trial(home: Path) -> bool:
     """Return whether a seed's parent folder is that of a trial, and not of a policy."""
     return home.parent.name == _TRIALS
+
+
+def is_pilot(run: Path) -> bool:
+    """Return whether a training's folder is that of a pilot run."""
+    return run.parent.parent.parent.name == _PILOTS
 
 
 def audit_folder(run: Path) -> Path:

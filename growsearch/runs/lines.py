@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+import errno
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from growsearch.runs.files import to_json
 from growsearch.runs.reading import DamagedFile, parse_json
+from growsearch.writing import writing
 
 
 class LineLog:
@@ -21,23 +24,41 @@ class LineLog:
         found = path.stat().st_size if path.exists() else 0
         if found < size:
             raise DamagedFile(f"{path}: is damaged: it has {found} bytes, its checkpoint knows of {size}")
-        self._file = path.open("ab")
-        self._file.truncate(size)
+        self._path = path
+        with writing(path), ExitStack() as stack:
+            self._file = stack.enter_context(path.open("ab", buffering=0))
+            self._file.truncate(size)
+            stack.pop_all()
         self.size = size
 
     def append(self, row: Mapping[str, Any]) -> None:
-        """Write one row; numbers that JSON cannot hold become null."""
+        """Write one row, whole or not at all; numbers that JSON cannot hold become null."""
         line = (to_json(row) + "\n").encode()
-        self._file.write(line)
-        self._file.flush()
+        with writing(self._path):
+            written = self._file.write(line)
+            if written < len(line):  # a disk that is full takes a part
+                self._file.truncate(self.size)
+                raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
         self.size += len(line)
 
     def sync(self) -> None:
         """Force what was written to the disk, before a checkpoint counts on it."""
-        os.fsync(self._file.fileno())
+        with writing(self._path):
+            os.fsync(self._file.fileno())
 
     def close(self) -> None:
         self._file.close()
+
+
+def open_logs(folder: Path, names: Sequence[str], sizes: Mapping[str, int]) -> dict[str, LineLog]:
+    """Return logs by name, cut off at the sizes that a checkpoint knows, others at 0; all of them or none is open."""
+    with ExitStack() as stack:
+        opened = {}
+        for name in names:
+            opened[name] = LineLog(folder / name, sizes.get(name, 0))
+            stack.callback(opened[name].close)
+        stack.pop_all()
+    return opened
 
 
 def read_lines(path: Path) -> list[dict[str, Any]]:

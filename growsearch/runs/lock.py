@@ -16,12 +16,14 @@ from pathlib import Path
 from growsearch.errors import InputError
 from growsearch.runs.layout import LOCK
 from growsearch.runs.reading import DamagedFile, parse_json, record_of
+from growsearch.writing import writing
 
 try:
     from fcntl import LOCK_EX, LOCK_NB, flock
 except ImportError:  # not a POSIX system: there what the file says has to do
     flock = None  # type: ignore[assignment]
 
+_PAUSE = 0.05  # seconds between two attempts
 _NO_LOCKS = (errno.ENOLCK, errno.ENOSYS, errno.EOPNOTSUPP, errno.EINVAL)
 
 
@@ -54,43 +56,54 @@ class Holder:
 
 
 @contextmanager
-def held(folder: Path) -> Generator[None]:
+def held(folder: Path, patience: float = 0.0) -> Generator[None]:
     """Hold a folder, which is made where there is none, while inside.
 
     The system takes the lock back when the process dies, however it does. Raises `InputError`, which names the process
-    and its host, where another one holds the folder.
+    and its host, where another one holds the folder, and does so for longer than `patience` in seconds.
     """
     path = folder / LOCK
-    try:
+    with writing(folder):
         folder.mkdir(parents=True, exist_ok=True)
-        descriptor = _taken(path)
-    except OSError as error:
-        raise InputError(
-            f"{folder}: cannot be written: {error.strerror or error}: choose another with --out"
-        ) from error
+        descriptor = _taken(path, time.monotonic() + patience)
     try:
-        os.ftruncate(descriptor, 0)
-        os.write(descriptor, json.dumps(asdict(Holder.this_process())).encode())
+        with writing(path):
+            os.ftruncate(descriptor, 0)
+            os.write(descriptor, json.dumps(asdict(Holder.this_process())).encode())
         yield
     finally:
         path.unlink(missing_ok=True)
         os.close(descriptor)
 
 
-def _taken(path: Path) -> int:
-    """The descriptor of the file, locked."""
+def holder_of(folder: Path) -> Holder | None:
+    """Return who holds a folder, by what its file says; None where nobody does.
+
+    It does not try the lock: who does is in the way of others for that moment.
+    """
+    try:
+        holder = record_of(Holder, parse_json((folder / LOCK).read_bytes(), LOCK), LOCK)
+    except (OSError, DamagedFile):
+        return None
+    return holder if holder.process == os.getpid() or holder.may_live else None
+
+
+def _taken(path: Path, until: float) -> int:
+    """The descriptor of the file, locked; tried until a time of `time.monotonic`."""
     while True:
         descriptor = os.open(path, os.O_RDWR | os.O_CREAT, 0o666)
         try:
-            if not _lock(descriptor):
+            if _lock(descriptor):
+                with suppress(FileNotFoundError):
+                    if os.path.samestat(os.fstat(descriptor), path.stat()):
+                        return descriptor  # and not of a file that its holder was just removing
+            elif time.monotonic() >= until:
                 raise InputError(_refusal(path, _holder(descriptor)))
-            with suppress(FileNotFoundError):
-                if os.path.samestat(os.fstat(descriptor), path.stat()):
-                    return descriptor  # and not of a file that its holder was just removing
         except BaseException:
             os.close(descriptor)
             raise
         os.close(descriptor)
+        time.sleep(_PAUSE)
 
 
 def _lock(descriptor: int) -> bool:

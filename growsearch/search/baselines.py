@@ -100,7 +100,7 @@ def _largest_within(config: RunConfig, measure: str, limit: int) -> float | None
 
 def _size(config: RunConfig, measure: str, width: float) -> int | None:
     """Parameters or FLOPs of the network at a width; None where it has no width."""
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     try:
         model = build_network({**config.network, "width": width}, data.input_shape, data.outputs, config.allow_import)
     except InputError:

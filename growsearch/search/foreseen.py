@@ -57,7 +57,7 @@ def _final_sizes(config: RunConfig) -> dict[str, int] | None:
 
 def seed_size(config: RunConfig, measure: str) -> int:
     """Parameters, or FLOPs of a forward pass of one sample, of a run's network before it grows."""
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     model = build_network(config.network, data.input_shape, data.outputs, config.allow_import)
     if measure == "flops":
         return forward_flops_per_sample(model, data.example())

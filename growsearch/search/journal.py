@@ -7,11 +7,13 @@ import os
 from collections.abc import Generator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from optuna.storages import JournalStorage
 from optuna.storages.journal import JournalFileBackend, JournalFileOpenLock
 
 from growsearch.errors import InputError
+from growsearch.writing import writing
 
 try:
     from fcntl import LOCK_EX, flock
@@ -29,11 +31,20 @@ def open_journal(path: str) -> JournalStorage:
     if not folder.is_dir():
         raise InputError(f"storage {path}: there is no folder {folder} (allowed: {KINDS})")
     try:
-        return JournalStorage(JournalFileBackend(path, _JournalLock(path)))
+        return JournalStorage(_Journal(path, _JournalLock(path)))
     except OSError as error:
         raise InputError(f"storage {path}: cannot be opened: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AssertionError) as error:
         raise InputError(f"storage {path}: it is no journal of a study (allowed: one, or a new file)") from error
+
+
+class _Journal(JournalFileBackend):
+    """A journal that says which file it is where it cannot be written."""
+
+    def append_logs(self, logs: list[dict[str, Any]]) -> None:
+        """See `BaseJournalBackend.append_logs`."""
+        with writing(Path(self._file_path)):
+            super().append_logs(logs)
 
 
 @contextmanager

@@ -30,7 +30,7 @@ Clock = Callable[[], float]  # seconds, from any beginning
 
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
 HEARTBEATS = 12  # in the length of a lease
-_CARRIED = ("baseline", "plain", TRAINS, ORDINAL, RACE, COST, SPARED, "deaths", "died_at")
+_CARRIED = ("baseline", "start", "plain", TRAINS, ORDINAL, RACE, COST, SPARED, "deaths", "died_at")
 _MOMENT = 0.1  # seconds between two heartbeats, at least, where a trial gets on fast
 
 

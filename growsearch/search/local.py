@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import threading
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
 from multiprocessing.context import ForkServerContext, SpawnContext
@@ -16,7 +18,7 @@ from typing import Any
 
 import torch
 
-from growsearch.errors import GrowsearchError
+from growsearch.errors import CannotWrite, GrowsearchError
 from growsearch.execution.signals import terminated_as_interrupted
 from growsearch.search.device_slots import DeviceSlot
 from growsearch.search.leases import Watch
@@ -28,6 +30,7 @@ from growsearch.search.worker import work
 
 _LOOK = 0.5  # seconds
 _PATIENCE = 30.0  # seconds for a worker to write its checkpoint when it is told to stop
+_ATTEMPTS = 10  # to start a process
 _FRUITLESS = 5  # losses in a row for each worker, without a finished trial between them
 
 
@@ -53,11 +56,11 @@ def run_workers(pool: WorkerPool, study: Study, watch: Callable[[], None]) -> No
     A worker that dies is replaced. Any exception, `KeyboardInterrupt` included, tells the workers to stop: they write
     checkpoints and requeue their trials. Raises `GrowsearchError` where they cannot work.
     """
-    watching = Watch(study)
-    staff = [_start(pool, number) for number in range(len(pool.slots))]
-    started, over, losses = len(staff), _finished(study), 0
+    watching, staff = Watch(study), list[_Member]()
+    started, over, losses = len(pool.slots), _finished(study), 0
     try:
         with terminated_as_interrupted():
+            staff += (_start(pool, number) for number in range(started))
             while not is_over(study):
                 over, losses = _progress(study, over, losses)
                 dead = [number for number, member in enumerate(staff) if not member.process.is_alive()]
@@ -87,13 +90,21 @@ def _finished(study: Study) -> int:
 
 
 def _start(pool: WorkerPool, number: int) -> _Member:
-    """Start a process."""
+    """Start a process; again where the server that forks it dies meanwhile: another one is started once it is gone."""
+    for _ in range(_ATTEMPTS - 1):
+        with suppress(EOFError, ConnectionError):
+            return _started(pool, number)
+        time.sleep(_LOOK)
+    return _started(pool, number)
+
+
+def _started(pool: WorkerPool, number: int) -> _Member:
     context = _context()
     here, there = context.Pipe(duplex=False)
     slot = pool.slots[number % len(pool.slots)]
     process = context.Process(target=_main, args=(pool, slot, there), daemon=True)
-    process.start()
-    there.close()
+    with there:
+        process.start()
     return _Member(process, here)
 
 
@@ -113,7 +124,8 @@ def _require_hope(member: _Member, losses: int, pool: WorkerPool) -> None:
     except (EOFError, OSError):
         problem = None
     if problem is not None:
-        raise GrowsearchError(str(problem))
+        unwritable, reason = problem
+        raise (CannotWrite if unwritable else GrowsearchError)(reason)
     if losses > _FRUITLESS * len(pool.slots):
         code = member.process.exitcode
         raise GrowsearchError(
@@ -143,14 +155,16 @@ def _main(pool: WorkerPool, slot: DeviceSlot, problems: Connection[Any, Any]) ->
         slot.enter()
         work(open_study(pool.reference), slot.device, stop, pool.train)
     except GrowsearchError as error:
-        problems.send(str(error))
+        problems.send((isinstance(error, CannotWrite), str(error)))
         raise SystemExit(3) from error
 
 
 def _follow_parent(stop: threading.Event) -> None:
-    parent = multiprocessing.parent_process()
+    """Stop where the parent ends, or the server that has forked this process: the parent takes it for dead then."""
+    parent, above = multiprocessing.parent_process(), os.getppid()
     if parent is not None:
-        parent.join()
+        while parent.is_alive() and os.getppid() == above:
+            parent.join(_LOOK)
         stop.set()
 
 

@@ -78,7 +78,10 @@ class Monitor:
         if self._lease.lost.is_set():
             raise Lost
         match event:
-            case RunStarted(step, total_steps) | StepDone(step, total_steps):
+            case RunStarted(step, total_steps):  # from a checkpoint: the worker before got as far as that
+                self._note(step=step, total_steps=total_steps, reached=[self._seed, step])
+                self._lease.got_on()
+            case StepDone(step, total_steps):
                 self._note(step=step, total_steps=total_steps)
             case RowDone(row, total_steps):
                 value = row.value(self._measure)

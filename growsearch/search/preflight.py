@@ -91,7 +91,7 @@ def _cost(config: RunConfig, words: str) -> float:
 
 
 def _require_measures(config: RunConfig, search: SearchConfig) -> None:
-    data = load_data(config.data, 0)
+    data = load_data(config.data, 0, config.allow_import)
     task = make_task(config.task, data.task)
     reported = [] if data.validation is None else [f"validation_{metric.name}" for metric in task.metrics]
     absent = [measure for measure in WATCHED if measure.startswith("validation_") and measure not in reported]

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any, Literal
 
 import optuna
@@ -18,21 +18,32 @@ from growsearch.search.study import LEASE, ORDINAL, Study, counts
 Baselines = Mapping[str, Mapping[str, Any]]
 
 
-def fill(study: Study, budget: SearchBudget, baselines: Baselines, stop: SearchStop | None = None) -> None:
-    """Say how far the study is to go, what it has used by now included, and queue the baselines, which come first.
+def fill(
+    study: Study,
+    budget: SearchBudget,
+    baselines: Baselines,
+    stop: SearchStop | None = None,
+    starts: Callable[[], Baselines] = dict,
+) -> None:
+    """Say how far the study is to go, what it has used by now included, and queue what comes first: starts, baselines.
 
-    A baseline that the space holds is a point of it, one that it does not hold has no parameters; samplers see
-    neither. Where the study is further than that already, no trial is begun any more.
+    A start is a trial like others, which samplers learn from. A baseline that the space holds is a point of it, one
+    that it does not hold has no parameters; samplers see neither. Where the study is further than that already, no
+    trial is begun any more.
 
     Args:
         study: new, or to be gone on with.
         budget: that it may use in all.
         baselines: plain files by name.
         stop: what ends it before.
+        starts: makes points of the space by name; asked for once, as what they are read from may be gone later.
     """
     with locked(study.claims):
         study.end_by(budget, stop)
         queue_orphans(study, study.trials())
+        if not study.trials():
+            for name, point in list(starts().items())[: budget.trials]:
+                _queue(study, point, {"start": name})
         there = [trial for trial in study.trials() if counts(trial)]
         known = {trial.user_attrs.get("baseline") for trial in there}
         room = None if budget.trials is None else max(0, budget.trials - len(there))

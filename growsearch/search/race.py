@@ -22,6 +22,7 @@ from growsearch.search.queue import is_done
 from growsearch.search.racing import Estimate, estimates, survivors
 from growsearch.search.ranking import is_feasible
 from growsearch.search.study import COST, LEASE, RACE, RACE_SUFFIX, Study, configuration_of, counts
+from growsearch.writing import make_folder
 
 FIRST_SEED = 1000  # of the race: neither a search nor a comparison is likely to have used these
 
@@ -31,7 +32,7 @@ def begin_race(study: Study) -> Study | None:
     if len(_candidates(study)) < 2:
         return None
     with locked(study.claims):
-        (study.folder / RACE).mkdir(exist_ok=True)
+        make_folder(study.folder / RACE)
         if study.race() is None:
             directions = [StudyDirection[direction.upper()] for direction, _ in study.plan.search.aims]
             study.storage.create_new_study(directions, study.name + RACE_SUFFIX)

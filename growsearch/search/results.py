@@ -19,6 +19,7 @@ from growsearch.search.race import is_over, standing
 from growsearch.search.ranking import best_trials, is_feasible
 from growsearch.search.rung_quality import rung_quality
 from growsearch.search.study import Study, configuration_of, counts
+from growsearch.writing import make_folder
 
 
 def write_results(study: Study) -> dict[str, Any]:
@@ -84,7 +85,7 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "finished": _with_offset(trial.datetime_complete),
         "folder": str(study.trial_folder(trial.number).relative_to(study.folder)),
     }
-    beside = ("baseline", "duplicate_of", "resume_of", "kind", "reason")
+    beside = ("baseline", "start", "duplicate_of", "resume_of", "kind", "reason")
     return row | {key: attributes[key] for key in beside if key in attributes}
 
 
@@ -113,7 +114,7 @@ def _write_chosen(study: Study, best: list[FrozenTrial]) -> None:
         if config is None:
             continue
         path = _targets(study, best)[trial.number]
-        path.parent.mkdir(exist_ok=True)
+        make_folder(path.parent)
         text = _head(study, trial, path) + yaml.safe_dump(config.to_dict(), sort_keys=False)
         write_atomically(path, lambda file, text=text: file.write(text.encode()))  # type: ignore[misc]
 

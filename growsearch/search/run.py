@@ -9,6 +9,7 @@ import time
 from collections.abc import Callable, Generator
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -33,6 +34,7 @@ from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
 from growsearch.search.space import SECTIONS
+from growsearch.search.starts import starts
 from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
 from growsearch.search.trial import Train, train_for_search
@@ -84,7 +86,7 @@ def search(
     with ExitStack() as stack:
         study, reference = _open(space, settings, folder, storage, name, stack)
         per_worker = max(1, core_count() // len(there))
-        fill(study, settings.whole, baselines_of(space, settings), settings.stop)
+        fill(study, settings.whole, baselines_of(space, settings), settings.stop, partial(starts_of, space, settings))
         write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
@@ -120,6 +122,7 @@ def study_plan(space: Space, settings: SearchConfig) -> Plan:
 def check(space: Space, goes_on: Callable[[int, int], bool] = lambda done, ends: True) -> None:
     """See that a file can be searched, as `search` does; `goes_on(done, ends)` may end it early: see `check_space`."""
     settings = settings_of(space)
+    starts_of(space, settings)
     named = baselines_of(space, settings).values()
     least, _ = check_space(_sections(space), settings, named, space.allow_import, goes_on)
     flops = settings.whole.flops
@@ -207,6 +210,14 @@ def _plain(settings: SearchConfig) -> dict[str, Any]:
 
 def _same_folder(one: Path, other: Path) -> bool:
     return one.resolve() == other.resolve() or (one.exists() and other.exists() and one.samefile(other))
+
+
+def starts_of(space: Space, settings: SearchConfig) -> dict[str, dict[str, Any]]:
+    """What the file's search tries first, by name; `InputError` where an entry cannot be had."""
+    try:
+        return starts(_sections(space), settings.start, space.allow_import)
+    except InputError as error:
+        raise InputError(f"{space.path}: {error}") from error
 
 
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:

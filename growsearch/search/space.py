@@ -92,6 +92,38 @@ def parameters_of(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str
     return found if same else None
 
 
+def point_with(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the point with the given parameters and the others in the middle.
+
+    Raises `LookupError` with what is wrong where a value lies outside its range, or a name is none of the point's.
+    """
+    point: dict[str, Any] = {}
+
+    def draw(name: str, distribution: BaseDistribution) -> Any:
+        point[name] = given.get(name, _middle(name, distribution, None))
+        if not _contains(distribution, point[name]):
+            raise LookupError(f"{name}: {point[name]!r} is outside {_words(distribution)}")
+        return point[name]
+
+    resolved(data, draw)
+    for name in given:
+        if name not in point:
+            why = "belongs to an option that is not chosen" if name in distributions(data) else "is no parameter"
+            raise LookupError(f"{name}: {why} (allowed: {', '.join(point)})")
+    return point
+
+
+def point_from(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the point that a plain file has where this one leaves something open; what both fix may differ.
+
+    Raises `LookupError` with what is wrong where the file has no such value, or one outside its range.
+    """
+    point: dict[str, Any] = {}
+    for key in SECTIONS:
+        _take(data.get(key), plain.get(key), (key,), (key,), point)
+    return point
+
+
 def distributions(data: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """All parameters with what they range over, those of every option included."""
     found: dict[str, BaseDistribution] = {}
@@ -206,6 +238,39 @@ def _contains(distribution: BaseDistribution, label: Any) -> bool:
         return False
     steps = (label - distribution.low) / distribution.step if distribution.step is not None else 0
     return distribution.low <= label <= distribution.high and math.isclose(steps, round(steps), abs_tol=1e-9)
+
+
+def _take(value: Any, plain: Any, path: KeyPath, name: KeyPath, point: dict[str, Any]) -> None:
+    """Note in `point` what a plain tree has at the ranges of a tree; `LookupError` where it has nothing that fits."""
+    if not is_range(value):
+        for key, child in _items(value) if isinstance(value, Mapping | list) else ():
+            _take(child, _child(plain, key), (*path, key), (*name, key), point)
+        return
+    distribution, label = distribution_of(value), _label(plain)
+    named = next(iter(plain)) if path in KEYED and isinstance(plain, Mapping) and len(plain) == 1 else None
+    if named is not None and not _contains(distribution, label):
+        label = named
+    elif "options" in value and isinstance(plain, Mapping):
+        label = plain.get("name")
+    if not _contains(distribution, label):
+        raise LookupError(f"{_dotted(name)}: {plain!r} is outside {_words(distribution)}")
+    point[_dotted(name)] = label
+    inside = plain[label] if named is not None else plain
+    _take((value.get("options") or {}).get(label), inside, path, (*name, label), point)
+
+
+def _child(plain: Any, key: Any) -> Any:
+    if isinstance(plain, Mapping):
+        return plain.get(key)
+    return plain[key] if isinstance(plain, list) and key < len(plain) else None
+
+
+def _words(distribution: BaseDistribution) -> str:
+    if isinstance(distribution, CategoricalDistribution):
+        return ", ".join(map(str, distribution.choices))
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    step = f" in steps of {distribution.step:g}" if distribution.step not in (None, 1) else ""
+    return f"{distribution.low:g} to {distribution.high:g}{step}"
 
 
 def _items(value: Mapping[Any, Any] | list[Any]) -> Any:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import errno
 import shutil
 import threading
 import time
@@ -20,10 +19,10 @@ from optuna.exceptions import UpdateFinishedTrialError
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
-from growsearch.errors import GrowsearchError
+from growsearch.errors import CannotWrite, GrowsearchError
 from growsearch.runs.events import Progress
 from growsearch.runs.files import write_atomically
-from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, RESULT, in_seed_folders, seed_folder
+from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, LOCK, RESULT, in_seed_folders, seed_folder
 from growsearch.runs.records import RunResult
 from growsearch.search.allowance import Allowance
 from growsearch.search.budget import foreseen_flops
@@ -38,17 +37,12 @@ from growsearch.search.space import plain_of
 from growsearch.search.study import COST, RACE, USED, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
 from growsearch.training.checkpoint import remove_checkpoint
+from growsearch.writing import cannot_write, is_full, make_folder
 
 Train = Callable[[RunConfig, int, Path, str, Progress], RunResult]
 
 _PATIENCE = 0.2  # seconds between looks at a trial that trains the same
-_NO_ROOM = (errno.ENOSPC, errno.EDQUOT, errno.EROFS)
-_LITTLE = 1 << 20  # bytes
 _DRAWS = 16  # of a trial, in search of a configuration that was not tried
-
-
-class NoRoom(GrowsearchError):
-    """The disk is full: not the trial's fault."""
 
 
 def train_for_search(
@@ -84,7 +78,8 @@ class TrialRunner:
     def run(self, trial: optuna.Trial, lease: Lease) -> None:
         """Bring a trial to its end: complete, pruned, failed, or requeued where this worker is to stop.
 
-        Raises `NoRoom` where the disk is full, and `StorageLost` where the study cannot be reached any more.
+        Raises `CannotWrite` where the folder cannot be written, and `StorageLost` where the study cannot be reached
+        any more.
         """
         allowance = Allowance(self.search, self.study, trial._trial_id)
         try:
@@ -110,10 +105,10 @@ class TrialRunner:
         except StorageLost:
             raise
         except Exception as error:
-            if _is_full(error, self.study.folder):
+            if isinstance(error, CannotWrite) or is_full(error, self.study.folder):  # not the trial's fault
                 with suppress(OSError):
                     self._requeue(trial)
-                raise NoRoom(f"{self.study.folder}: the disk is full: make room, then run the same again") from error
+                raise cannot_write(self.study.folder, error) from error
             _book(trial, lease)
             self._fail(trial, *_why(error))
 
@@ -154,7 +149,7 @@ class TrialRunner:
     def _written(self, trial: optuna.Trial, config: RunConfig) -> RunConfig:
         """The configuration, which is then also in the trial's folder."""
         folder = self.study.trial_folder(trial.number)
-        folder.mkdir(parents=True, exist_ok=True)
+        make_folder(folder)
         text = yaml.safe_dump(config.to_dict(), sort_keys=False).encode()
         write_atomically(folder / CONFIG, lambda file: file.write(text))
         return config
@@ -312,11 +307,6 @@ def _why(error: Exception) -> tuple[str, str]:
     return "error", f"{type(error).__name__}: {first}"
 
 
-def _is_full(error: Exception, folder: Path) -> bool:
-    """Whether an error came from a full disk; libraries may hide the system's own error."""
-    return (isinstance(error, OSError) and error.errno in _NO_ROOM) or shutil.disk_usage(folder).free < _LITTLE
-
-
 def _copy_whole(origin: Path, folder: Path) -> None:
     """Copy a seed's folder, whole or not at all.
 
@@ -329,6 +319,6 @@ def _copy_whole(origin: Path, folder: Path) -> None:
     shutil.rmtree(partial, ignore_errors=True)
     partial.mkdir(parents=True)
     for path in sorted(origin.iterdir(), key=lambda path: path.name != CHECKPOINT):
-        if path.is_file() and not path.name.endswith(".partial"):
+        if path.is_file() and not path.name.endswith(".partial") and path.name != LOCK:
             shutil.copyfile(path, partial / path.name)
     partial.rename(folder)

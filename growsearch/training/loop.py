@@ -21,7 +21,7 @@ from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
 from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone
 from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RECOVERIES
-from growsearch.runs.lines import LineLog
+from growsearch.runs.lines import open_logs
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.runs.store import write_result
 from growsearch.surgery import active_parameters, apply_masks
@@ -87,7 +87,7 @@ class TrainingRun:
             hooks: are called at the turning points.
             checkpoints: whether training writes them, now and then.
         """
-        self._folder = folder
+        self.folder = folder
         self._progress = progress
         self._hooks = hooks or TrainingHooks()
         self._checkpoint_seconds = CHECKPOINT_SECONDS if checkpoints else math.inf
@@ -104,8 +104,7 @@ class TrainingRun:
         self._loss_sum = (
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
         )
-        sizes = saved["lines"] if saved else {}
-        self._logs = {name: LineLog(folder / name, sizes.get(name, 0)) for name in (METRICS, GROWTH, RECOVERIES)}
+        self._logs = open_logs(folder, (METRICS, GROWTH, RECOVERIES), saved["lines"] if saved else {})
         self._recoveries = Recoveries(setup.device, saved.get("recoveries") if saved else None)
         self._flops_before = self.counters.training_flops
         self._measure_network()
@@ -316,7 +315,7 @@ class TrainingRun:
             "soft": setup.soft.state_dict() if setup.soft is not None else None,
             "rng": rng_state(setup.device),
         }
-        save_checkpoint(self._folder / CHECKPOINT, state)
+        save_checkpoint(self.folder / CHECKPOINT, state)
 
     def _architecture(self) -> dict[str, Any]:
         origin = self.setup.grower or self.setup.architecture
@@ -338,7 +337,7 @@ class TrainingRun:
         widths = self._widths or self._traced_widths()
         architecture = self._architecture()
         save_network(
-            self._folder,
+            self.folder,
             setup.model,
             NetworkDescription(
                 network=setup.config.network,
@@ -378,8 +377,8 @@ class TrainingRun:
             precision=str(setup.dtype).removeprefix("torch."),
             cuda_graph=self._gradients.replayed > 0,
         )
-        result = write_result(self._folder, result)
-        remove_checkpoint(self._folder / CHECKPOINT)
+        result = write_result(self.folder, result)
+        remove_checkpoint(self.folder / CHECKPOINT)
         return result
 
     def close(self) -> None:

@@ -11,6 +11,7 @@ from growsearch.errors import DamageWarning
 from growsearch.loggers import LoggedRun, Observers
 from growsearch.runs.events import Progress, RunEvent, RunFinished
 from growsearch.runs.layout import CHECKPOINT
+from growsearch.runs.lock import held
 from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
@@ -19,6 +20,8 @@ from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.training.loop import TrainingRun
 from growsearch.training.result import fingerprint, finished_result
 from growsearch.training.threads import threads
+
+_PATIENCE = 10.0  # seconds in which a worker ends whose parent was killed
 
 
 class Interrupted(Exception):
@@ -44,7 +47,8 @@ def run_one(
     With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
 
-    Raises `InputError` where the configuration cannot be run, `TrainingDiverged`, and `GrowsearchError`.
+    Raises `InputError` where the configuration cannot be run or another process trains in the folder,
+    `TrainingDiverged`, and `GrowsearchError`.
 
     Args:
         config: of the run.
@@ -59,22 +63,30 @@ def run_one(
     report = progress or _silent
     result = finished_result(folder, config, seed, architecture)
     if result is None:
-        folder.mkdir(parents=True, exist_ok=True)
-        logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
-        with Observers(loggers, logged, report) as observers:
-            run = _begun(config, seed, folder, device, observers, architecture)
-            try:
-                observers.begin(read_rows(folder), read_growth(folder))
-                with threads(run.threads):
-                    run.train()
-                    result = run.finish(test)
-                observers.finish(result)
-            except Interrupted:
-                run.save()
-                raise
-            finally:
-                run.close()
+        with held(folder, _PATIENCE):
+            result = finished_result(folder, config, seed, architecture)
+            if result is None:
+                logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
+                with Observers(loggers, logged, report) as observers:
+                    run = _begun(config, seed, folder, device, observers, architecture)
+                    result = _finished(run, observers, test)
     report(RunFinished(result))
+    return result
+
+
+def _finished(run: TrainingRun, observers: Observers, test: bool) -> RunResult:
+    """Train a run to its end; its result."""
+    try:
+        observers.begin(read_rows(run.folder), read_growth(run.folder))
+        with threads(run.threads):
+            run.train()
+            result = run.finish(test)
+        observers.finish(result)
+    except Interrupted:
+        run.save()
+        raise
+    finally:
+        run.close()
     return result
 
 

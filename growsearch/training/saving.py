@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any, Protocol, runtime_checkable
 
@@ -16,10 +15,10 @@ from growsearch.graph.remembered import remembered_sizes
 from growsearch.graph.wrapping import unwrapped
 from growsearch.growth import Grower, SoftGrower
 from growsearch.runs.reading import DamagedFile
-from growsearch.surgery import rebuild
-from growsearch.training.artifact import insertions_of, load_network
-from growsearch.training.checkpoint import adopt_layout, restore_rng, rng_state
+from growsearch.training.artifact import load_network
+from growsearch.training.checkpoint import restore_rng, rng_state
 from growsearch.training.optimizers import parameter_order, restore_order
+from growsearch.training.regrowing import fits, regrow
 from growsearch.training.tensor_file import read_tensors, write_tensors
 
 FORMAT = "growsearch 1"
@@ -112,10 +111,10 @@ def load(
     optimizers = [] if optimizer is None else _several(optimizer)
     _check(Path(path), saved, optimizers, grower, others)
     architecture = saved["architecture"]
-    if isinstance(grower, SoftGrower) and not _fits(model, saved["model"]):
+    if isinstance(grower, SoftGrower) and not fits(model, saved["model"]):
         raise InputError(f"{path}: load the network first, with model= alone, and make the SoftGrower around it")
     try:
-        _grow(model, architecture, saved["model"])
+        regrow(model, architecture, saved["model"])
         for name, other in others.items():
             _take(other, model, architecture, saved["others"][name])
     except (GrowsearchError, AttributeError) as error:
@@ -196,22 +195,7 @@ def _take(other: Stateful, model: nn.Module, architecture: Mapping[str, Any], st
         other.load_state_dict(state)
         return
     prefix = "module." if {f"module.{name}" for name in model.state_dict()} <= set(state) else ""  # an AveragedModel
-    _grow(other, architecture, state, prefix)
-
-
-def _grow(model: nn.Module, architecture: Mapping[str, Any], state: Mapping[str, Any], prefix: str = "") -> None:
-    """Bring a seed network, or the very network, to a saved state."""
-    insertions = [replace(each, path=(prefix + each.path).rstrip(".")) for each in insertions_of(architecture)]
-    attributes = {prefix + path: value for path, value in architecture["attributes"].items()}
-    sizes = {prefix + path: found for path, found in architecture["sizes"].items()}
-    rebuild(model, () if _fits(model, state) else insertions, state, attributes, sizes)
-    adopt_layout(model, dict(state))
-
-
-def _fits(model: nn.Module, state: Mapping[str, Any]) -> bool:
-    """Whether the network has these tensors already."""
-    own = model.state_dict()
-    return own.keys() == state.keys() and all(own[name].shape == value.shape for name, value in state.items())
+    regrow(other, architecture, state, prefix)
 
 
 def _device(model: nn.Module) -> torch.device:

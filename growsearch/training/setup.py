@@ -112,7 +112,7 @@ def set_up(
         data: in the place of the file's.
     """
     place = resolve_device(device)
-    data = data or load_data(config.data, seed)
+    data = data or load_data(config.data, seed, config.allow_import)
     data = replace(data, task=make_task(config.task, data.task))
     model = _network(config, seed, data, place, saved, architecture)
     require_fit(model, data)

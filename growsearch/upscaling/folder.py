@@ -27,6 +27,7 @@ from growsearch.upscaling.example import example_of
 from growsearch.upscaling.fitting import fitted
 from growsearch.upscaling.model import Upscaled, require_any, upscale_planned
 from growsearch.upscaling.wishes import Wishes
+from growsearch.writing import on_a_full_disk, writing
 
 _OTHER = (
     "what was written computes something else in transformers, whose code takes more from a size than its weights tell"
@@ -168,13 +169,12 @@ def _workshop(out: Path) -> Iterator[Path]:
     """A folder beside `out` that becomes it; gone afterwards where it did not. `InputError` where none can be made."""
     if out.exists() or out.is_symlink():
         raise InputError(f"{out}: exists already, and is not overwritten: choose another --out")
-    try:
+    with writing(out):
         made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}-"))
         made.chmod(0o777 & ~_umask())
-    except OSError as error:
-        raise InputError(f"{out}: cannot be written: {error.strerror or error}: choose another --out") from error
     try:
-        yield made
+        with on_a_full_disk(out):
+            yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
 

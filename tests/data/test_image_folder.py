@@ -147,7 +147,7 @@ def test_a_train_folder_without_classes_is_refused(root: Path) -> None:
 
 @pytest.mark.parametrize("validation", [20, 0.001, 0.99])
 def test_a_validation_that_leaves_nothing_is_refused(root: Path, validation: float) -> None:
-    with pytest.raises(DataError, match="of 20 training images"):
+    with pytest.raises(DataError, match="of 20 training samples"):
         load(root, validation=validation)
 
 

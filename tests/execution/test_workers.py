@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import multiprocessing
+import os
+import threading
+import time
 from collections.abc import Callable
+from multiprocessing.connection import Connection
 from pathlib import Path
+from typing import Any
 
 import pytest
 
 from growsearch.config import RunConfig
+from growsearch.errors import InputError
 from growsearch.execution.job import Job
-from growsearch.execution.workers import _start, run_jobs
+from growsearch.execution.workers import _end_with_parent, _start, run_jobs
 from growsearch.runs.events import RunFailed, RunFinished, RunStarted
 from growsearch.runs.layout import FAILURE
+from growsearch.runs.lock import held
 from growsearch.training import finished_result
 from tests.watching import Told, is_kind, of_kind
 
@@ -62,9 +70,37 @@ def test_a_worker_whose_parent_is_gone_ends_without_a_word(jobs: list[Job], capf
     assert not (jobs[1].folder / FAILURE).exists()
 
 
-def test_an_interrupt_ends_the_workers(jobs: list[Job]) -> None:
-    import multiprocessing
+def orphan(folder: Path, told: Connection[Any, Any]) -> None:
+    """Main function of a worker that holds a folder and would go on for long."""
+    threading.Thread(target=_end_with_parent, daemon=True).start()
+    with held(folder):
+        told.send(os.getpid())
+        time.sleep(600)
 
+
+def parent(folder: Path, told: Connection[Any, Any]) -> None:
+    """Main function of a parent that is killed."""
+    multiprocessing.get_context("fork").Process(target=orphan, args=(folder, told)).start()
+    time.sleep(600)
+
+
+def test_a_worker_whose_parent_is_killed_ends_at_once_and_its_run_is_free(tmp_path: Path) -> None:
+    """It would write into the folder of a run that another command goes on with."""
+    here, there = multiprocessing.Pipe(duplex=False)
+    process = multiprocessing.get_context("fork").Process(target=parent, args=(tmp_path, there))
+    process.start()
+    worker = here.recv()
+    with pytest.raises(InputError, match=f"in use by process {worker}"), held(tmp_path):
+        pass
+
+    process.kill()
+    process.join()
+
+    with held(tmp_path, patience=60):
+        pass
+
+
+def test_an_interrupt_ends_the_workers(jobs: list[Job]) -> None:
     def interrupt(told: Told) -> None:
         raise KeyboardInterrupt
 

@@ -99,3 +99,25 @@ def test_deep_networks_grow_at_their_end() -> None:
     growsearch.grow(model, x, {"800": 1})
 
     assert model[800].out_features == 4
+
+
+@pytest.mark.parametrize("kind", ["linear", "convolution"])
+def test_the_gradient_matrix_counts_the_slope_of_the_activation(kind: str) -> None:
+    """SiLU has the slope 1/2 at zero, which scales all of the matrix: that of the loss by both sides, by autograd."""
+    torch.manual_seed(0)
+    ends = (nn.Linear(4, 6), nn.Linear(6, 3)) if kind == "linear" else (nn.Conv2d(2, 4, 1), nn.Conv2d(4, 3, 1))
+    model = nn.Sequential(ends[0], nn.SiLU(), ends[1]).double()
+    x = torch.randn(5, 4, dtype=torch.float64) if kind == "linear" else torch.randn(5, 2, 3, 3, dtype=torch.float64)
+    graph = growsearch.trace(model, x)
+
+    found = gradient_triplets(model, graph, {"0": 3}, means, [x], torch.Generator().manual_seed(0))["0"][0]
+
+    output = model(x).detach().requires_grad_()
+    gradient = torch.autograd.grad(output.square().mean(), output)[0]
+    outputs, inputs = (one.movedim(1, 0).flatten(1) for one in (gradient, x))
+    matrix = found.left.T @ found.values.diag() @ found.right
+    torch.testing.assert_close(matrix.double(), 0.5 * outputs @ inputs.T, atol=1e-6, rtol=1e-5)
+
+
+def means(model: nn.Module, batch: Tensor) -> Tensor:
+    return model(batch).square().mean()

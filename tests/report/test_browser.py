@@ -30,8 +30,10 @@ FLAGS = [
 ]
 # What a reader does, and what the browser then knows of itself, written into the page.
 PROBE = """<script>
-{action}
-setTimeout(() => {{ document.body.dataset.requests = performance.getEntriesByType("resource").length; }}, 50);
+document.addEventListener("drawn", () => {{
+  {action}
+  setTimeout(() => {{ document.body.dataset.requests = performance.getEntriesByType("resource").length; }}, 50);
+}});
 </script></body>"""
 
 pytestmark = pytest.mark.skipif(CHROMIUM is None, reason="there is no Chromium")

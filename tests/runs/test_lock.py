@@ -6,6 +6,7 @@ import os
 import signal
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import ExitStack
 from dataclasses import asdict, replace
 from multiprocessing.connection import Connection
 from multiprocessing.process import BaseProcess
@@ -20,6 +21,7 @@ from growsearch.config import RunConfig
 from growsearch.errors import InputError
 from growsearch.runs import lock
 from growsearch.runs.lock import Holder, held
+from growsearch.training import run_one
 from tests.audit.conftest import trained
 from tests.audit.test_branches import audited
 from tests.cli.conftest import Run
@@ -91,6 +93,29 @@ def test_without_locks_of_the_system_a_living_holder_counts_and_a_dead_one_does_
     (tmp_path / FILE).write_text(json.dumps(asdict(replace(living, process=gone.pid or 0))))
     with held(tmp_path):
         pass
+
+
+def test_two_trainings_in_one_folder_are_not_made_at_once(
+    comparison: Callable[..., RunConfig], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growsearch.training.one_run._PATIENCE", 0.1)
+    config = comparison().policy_configs()["zero"]
+
+    with held(tmp_path), pytest.raises(InputError, match=f"in use by process {os.getpid()}"):
+        run_one(config, 0, tmp_path)
+
+    assert [path.name for path in tmp_path.iterdir()] == []
+    run_one(config, 0, tmp_path)
+    assert not (tmp_path / FILE).exists()
+
+
+def test_a_folder_is_waited_for(tmp_path: Path) -> None:
+    with ExitStack() as stack:
+        stack.enter_context(held(tmp_path))
+        threading.Timer(0.1, stack.pop_all().close).start()
+
+        with held(tmp_path, patience=20):
+            pass
 
 
 def test_a_folder_that_cannot_be_made_is_refused(tmp_path: Path) -> None:

@@ -6,12 +6,17 @@ import multiprocessing
 import os
 import time
 from pathlib import Path
+from types import SimpleNamespace
+from typing import cast
 
+import optuna
 import pytest
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import SearchBudget, SearchConfig
+from growsearch.runs.events import RunStarted
 from growsearch.search.leases import HEARTBEATS, MOST_DEATHS, Lease, Watch, requeue, worker_name
+from growsearch.search.monitor import Monitor, Runner
 from growsearch.search.queue import fill, finished, is_done, take
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, counts, create_study, find_study
@@ -201,6 +206,18 @@ def test_a_trial_that_gets_further_each_time_is_not_given_up(study: Study) -> No
 
     assert not [trial for trial in study.trials() if "reason" in trial.user_attrs]
     assert [trial.state for trial in study.trials()].count(TrialState.WAITING) == 1
+
+
+def test_a_trial_whose_workers_die_between_two_rows_gets_further_with_every_checkpoint(study: Study) -> None:
+    runner = cast(Runner, SimpleNamespace(study=study, watch=lambda: None))
+    for step in range(2 * MOST_DEATHS):
+        trial = begin(study, elsewhere())
+        lease = Lease(study, trial._trial_id, elsewhere())
+        monitor = Monitor(runner, optuna.Trial(study.optuna(), trial._trial_id), lease, 0)
+        monitor(RunStarted(step, total_steps=1000, parameters=5))
+        requeue(study, study.storage.get_trial(trial._trial_id), died=True)
+
+    assert not [trial for trial in study.trials() if "reason" in trial.user_attrs]
 
 
 def test_a_new_trial_has_its_worker_before_its_first_heartbeat(study: Study) -> None:

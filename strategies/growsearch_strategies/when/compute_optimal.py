@@ -43,7 +43,7 @@ class ComputeOptimal(Scheduler):
     size_exponent: float = Field(0.34, gt=0, description="a of the law: the gain falls by factor^-a with every event")
     metric: str = Field("validation_loss", description="name of the reported loss")
     window: float = Field(2.0, gt=1, description="the factor in FLOPs over which the slope is taken")
-    reports: int = Field(5, ge=3, description="fewest reports that a slope is taken from")
+    reports: int = Field(5, ge=3, description="fewest reports for a slope; 100 rows give so many after 8 % of a run")
     count: int | None = Field(None, ge=1, description="most events; null: until the budget is used up")
 
     def due(self, progress: Progress) -> bool:

@@ -1,0 +1,57 @@
+"""`growsearch init`."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from growsearch.cli.handling import handled
+from growsearch.cli.output import say
+
+File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.", dir_okay=False)]
+Data = Annotated[
+    str | None,
+    typer.Option(metavar="NAME", help="digits, cifar10, cifar100, image_folder, text.", show_default="asked"),
+]
+Where = Annotated[str | None, typer.Option("--path", metavar="PATH", help="The folder of images, or the file of text.")]
+Network = Annotated[str | None, typer.Option(metavar="NAME", help="The network.", show_default="asked")]
+How = Annotated[str | None, typer.Option(metavar="NAME", help="How new parts start.", show_default="asked")]
+Count = Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds of every policy.")]
+
+
+@handled
+def init(
+    file: File = Path("growth.yaml"),
+    data: Data = None,
+    path: Where = None,
+    network: Network = None,
+    how: How = None,
+    seeds: Count = 6,
+) -> None:
+    """Write a first file of your own, with comments: a growing network beside two that do not grow.
+
+    On a terminal it asks for what is not given; elsewhere it takes what is usual.
+    """
+    from growsearch.config.starter import STARTS, Answers, initializers, write_starter
+
+    data = data or _asked("data", list(STARTS))
+    start = STARTS.get(data)
+    if start is not None:
+        if start.path and path is None and sys.stdin.isatty():
+            path = typer.prompt(f"{start.path} of {data}", default="", err=True) or None
+        network = network or _asked("network", start.networks)
+        how = how or _asked("how new parts start", initializers(data))
+    written = write_starter(file, Answers(data, path, network, how, seeds))
+    say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
+
+
+def _asked(what: str, allowed: Sequence[str]) -> str:
+    """The answer of who sits at the terminal; elsewhere the first."""
+    if not sys.stdin.isatty():
+        return allowed[0]
+    answer: str = typer.prompt(f"{what} ({', '.join(allowed)})", default=allowed[0], err=True)
+    return answer

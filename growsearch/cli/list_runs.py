@@ -1,0 +1,43 @@
+"""`growsearch list`."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from growsearch.cli.handling import handled
+from growsearch.cli.options import Json
+from growsearch.cli.output import emit, say, show
+from growsearch.runs.overview import RunSummary, run_folders, summarise
+
+Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of run folders.")]
+
+
+@handled
+def list_runs(folder: Folder = Path("runs"), as_json: Json = False) -> None:
+    """List the runs in a folder: their state, the best policy or trial, when they last wrote, their size on disk."""
+    found = [summarise(each) for each in run_folders(folder)]
+    if as_json:
+        emit([{**asdict(one), "folder": str(one.folder), "changed": one.changed.isoformat()} for one in found])
+        return
+    if not found:
+        say(f"{folder}: there are no run folders in it")
+        return
+    from rich.table import Table
+
+    table = Table("run", "kind", "state", "trained", "best", "", "last written", "on disk")
+    for one in sorted(found, key=lambda one: one.changed):
+        trained = f"{one.finished:,}"
+        table.add_row(one.folder.name, one.kind, one.state, trained, one.best or "", _value(one), *_ends(one))
+    show(table)
+
+
+def _value(one: RunSummary) -> str:
+    return "" if one.value is None else f"{(one.metric or '').replace('_', ' ')} {one.value:.4g}"
+
+
+def _ends(one: RunSummary) -> tuple[str, str]:
+    return f"{one.changed:%Y-%m-%d %H:%M}", f"{one.bytes / 1e6:,.1f} MB"

@@ -1,0 +1,67 @@
+"""A comparison as one call: from a file or plain data to results."""
+
+from __future__ import annotations
+
+import tempfile
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from growsearch.comparison.compare import compare as run_policies
+from growsearch.comparison.results import ComparisonResults, read_results
+from growsearch.config import RunConfig, load_config
+from growsearch.errors import InputError
+
+
+def compare(
+    space: str | Path | Mapping[str, Any],
+    folder: str | Path,
+    *,
+    overrides: Sequence[str] = (),
+    seeds: int | None = None,
+    device: str = "auto",
+    workers: int = 1,
+    quiet: bool = False,
+    allow_import: bool = False,
+) -> ComparisonResults:
+    """Train every policy with every seed, as `growsearch compare` does, and return what came out.
+
+    `space` is a file, the name of a shipped search space, or the content of a file as a mapping. What the folder holds
+    of the same comparison is kept and gone on with. Progress goes to standard error. More `workers` than this process
+    need the `if __name__ == "__main__":` guard in a script.
+
+    Args:
+        space: what to compare.
+        folder: of the run: results, checkpoints and logs.
+        overrides: `path.in.file=value`.
+        seeds: number of seeds in place of the file's.
+        device: "auto", "cpu" or "cuda".
+        workers: runs at the same time.
+        quiet: whether progress is not shown.
+        allow_import: whether the network may be any importable callable.
+
+    Raises:
+        InputError: the space cannot be used, or has no policies to compare; nothing has run then.
+        GrowsearchError: no run could be finished.
+    """
+    from growsearch.cli.progress import RunProgress
+
+    config = _loaded(space, overrides, seeds, allow_import)
+    if not config.policies:
+        raise InputError(f"{config.path}: there are no policies to compare: add `policies: {{name: {{overrides}}}}`")
+    with RunProgress(quiet=quiet) as progress:
+        run_policies(config, Path(folder), device, workers, progress)
+    return read_results(Path(folder))
+
+
+def _loaded(
+    space: str | Path | Mapping[str, Any], overrides: Sequence[str], seeds: int | None, allow_import: bool
+) -> RunConfig:
+    if not isinstance(space, Mapping):
+        return load_config(space, overrides, seeds, allow_import)
+    with tempfile.TemporaryDirectory() as made:
+        path = Path(made) / "space.yaml"
+        path.write_text(yaml.safe_dump(dict(space), sort_keys=False))
+        return load_config(path, overrides, seeds, allow_import)

@@ -1,0 +1,180 @@
+"""A first file of one's own: written with comments, checked before it is there."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from growsearch.config.space import load_config
+from growsearch.errors import InputError
+from growsearch.registry import nearest
+
+
+@dataclass(frozen=True)
+class Answers:
+    """What a first file needs to know: `path` is the folder or file of data that need one."""
+
+    data: str = "digits"
+    path: str | None = None
+    network: str | None = None
+    how: str | None = None
+    seeds: int = 6
+
+
+@dataclass(frozen=True)
+class Start:
+    """What goes with a kind of data: the section, whether it needs a path, networks that suit it, and training."""
+
+    data: Mapping[str, Any]
+    path: str | None
+    networks: Sequence[str]
+    training: Mapping[str, Any]
+
+
+_IMAGES: dict[str, Any] = {
+    "epochs": 20,
+    "batch_size": 128,
+    "optimizer": {"name": "sgd", "lr": 0.1, "momentum": 0.9, "weight_decay": 0.0005},
+    "schedule": {"name": "cosine"},
+    "augment": {"pad": 4, "flip": True},
+}
+_TEXT: dict[str, Any] = {
+    "flops": 2.0e12,
+    "batch_size": 32,
+    "optimizer": {"name": "adamw", "lr": 0.012, "betas": [0.9, 0.95], "weight_decay": 0.1},
+    "schedule": {"name": "cosine", "warmup": 0.02, "final": 0.1},
+    "clip": 1.0,
+    "rows": 20,
+}
+_VISION = ("resnet18_cifar", "vgg11", "wrn28", "mobilenet_v1", "small_cnn")
+STARTS: dict[str, Start] = {
+    "digits": Start(
+        {"name": "digits"},
+        None,
+        ("small_cnn", "mlp"),
+        {**_IMAGES, "epochs": 30, "batch_size": 64, "augment": None},
+    ),
+    "cifar10": Start({"name": "cifar10", "root": "data", "validation": 5000}, None, _VISION, _IMAGES),
+    "cifar100": Start({"name": "cifar100", "root": "data", "validation": 5000}, None, _VISION, _IMAGES),
+    "image_folder": Start({"name": "image_folder", "validation": 0.1}, "root", _VISION, _IMAGES),
+    "text": Start({"name": "text", "context": 64, "validation": 0.05, "test": 0.05}, "files", ("gpt", "llama"), _TEXT),
+}
+WIDTH = ("gradmax", "random", "split", "zero", "firefly")
+DEPTH = ("identity_blocks", "stack")
+_NETWORKS: dict[str, dict[str, Any]] = {
+    "mlp": {"hidden": [64, 64]},
+    "small_cnn": {"channels": [16, 32, 64]},
+    "gpt": {"embedding": 32, "heads": 2},
+    "llama": {"embedding": 32, "heads": 2},
+}
+
+
+def initializers(data: str) -> Sequence[str]:
+    """Return the initializers that suit a kind of data, the usual one first: blocks for text, units for images."""
+    return DEPTH if data == "text" else WIDTH
+
+
+def starter(answers: Answers) -> str:
+    """Return the text of a file that compares growing with both fixed sizes; raises `InputError` for unknown names."""
+    start = STARTS[_known("data", answers.data, list(STARTS))]
+    network = _known("network", answers.network or start.networks[0], start.networks)
+    how = _known("how", answers.how or initializers(answers.data)[0], initializers(answers.data))
+    if answers.path is not None and start.path is None:
+        raise InputError(f"data {answers.data!r} has no path (found {answers.path})")
+    data: dict[str, Any] = dict(start.data)
+    if start.path and answers.path:
+        data[start.path] = [answers.path] if start.path == "files" else answers.path
+    elif start.path == "root":
+        raise InputError(f"data {answers.data!r} needs the folder of the images: --path")
+    small, growth, big = _sizes(network, how)
+    training = {key: value for key, value in start.training.items() if value is not None}
+    return _TEXT_OF_FILE.format(
+        data=_section("data", data),
+        network=_section("network", {"name": network, **_NETWORKS.get(network, {}), **small}),
+        training=_block("training", training),
+        growth=_block("growth", growth),
+        big=_flow({"network": big, "growth": {"when": "never"}}),
+        controls=_CONTROLS if "epochs" in start.training else "",
+        seeds=answers.seeds,
+    )
+
+
+def write_starter(path: Path, answers: Answers) -> Path:
+    """Write such a file where there is none, and check it. Raises `InputError`; then nothing is left behind."""
+    text = starter(answers)
+    try:
+        with path.open("x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError as error:
+        raise InputError(f"{path}: is there already: name another file") from error
+    except OSError as error:
+        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
+    try:
+        load_config(path)
+    except BaseException:
+        path.unlink()
+        raise
+    return path
+
+
+def _sizes(network: str, how: str) -> tuple[dict[str, Any], dict[str, Any], dict[str, Any]]:
+    """The seed's size, how it grows, and the final size."""
+    when = {"flops": {"shares": [0.5]}} if how in DEPTH else {"flops": {"shares": [0.1, 0.2, 0.3, 0.4]}}
+    if how in DEPTH:
+        return {"depth": 2}, {"budget": {"depth": 2}, "when": when, "how": how}, {"depth": 4}
+    growth = {"budget": {"width": 1.0}, "when": when, "where": "uniform", "how": how}
+    return {"width": 0.25}, growth, {"width": 1.0}
+
+
+def _known(what: str, name: str, allowed: Sequence[str]) -> str:
+    if name not in allowed:
+        raise InputError(f"{what} {name!r}: allowed here are {', '.join(allowed)}{nearest(name, allowed)}")
+    return name
+
+
+def _section(name: str, section: Mapping[str, Any]) -> str:
+    return f"{name}: {_flow(section)}"
+
+
+def _block(name: str, section: Mapping[str, Any]) -> str:
+    return "\n".join([f"{name}:", *(f"  {_section(key, value)}" for key, value in section.items())])
+
+
+def _flow(value: Any) -> str:
+    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000).removesuffix("...\n").strip()
+
+
+_CONTROLS = """\
+# Both sizes once more, each for as many FLOPs as the grown network took: epochs of a larger network cost more.
+controls: [equal_compute, small_equal_compute]
+"""
+_TEXT_OF_FILE = """\
+# Is it worth growing this network? Written by `growsearch init`.
+#
+#     growsearch validate THIS_FILE        says what is wrong with it, in a second
+#     growsearch compare THIS_FILE         trains every policy with every seed, and writes a report
+#
+# What each strategy does, with its parameters: growsearch strategies
+
+{data}
+
+# The seed: what growing begins with.
+{network}
+
+{training}
+
+# When it grows, by how much, and how new parts start.
+{growth}
+
+# Every policy is what stands above with its own changes. Two of them do not grow: the seed's size and the final one.
+policies:
+  small: {{growth: {{when: never}}}}
+  big: {big}
+  grown: {{}}
+{controls}seeds: {seeds} # the same for all policies; fewer than six tell hardly anything apart
+reference: big
+"""

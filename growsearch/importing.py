@@ -1,0 +1,24 @@
+"""A user's own code by its import path."""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import Any
+
+from growsearch.errors import InputError
+
+
+def imported(path: str, owner: str, allow_import: bool) -> Any:
+    """What `package.module:name` is; importing runs code, and is done with `allow_import` only.
+
+    Raises `InputError`, which begins with `owner`, where it must not or cannot be imported.
+    """
+    module, colon, name = path.partition(":")
+    if not (module and colon and name):
+        raise InputError(f"{owner} is no import path: write package.module:name")
+    if not allow_import:
+        raise InputError(f"{owner} runs code from your Python path: pass --allow-import to allow that")
+    try:
+        return getattr(import_module(module), name)
+    except (ImportError, AttributeError) as error:
+        raise InputError(f"{owner} cannot be imported: {error}") from error

@@ -1,0 +1,78 @@
+"""`growsearch init`: what it writes validates, and bad answers leave nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from growsearch.config import load_config
+from growsearch.config.starter import STARTS, Answers, initializers, write_starter
+from growsearch.errors import InputError
+from tests.cli.conftest import Run
+
+
+@pytest.mark.parametrize("data", STARTS)
+def test_every_network_and_initializer_of_every_kind_of_data_is_a_valid_file(data: str, tmp_path: Path) -> None:
+    needed = str(tmp_path) if STARTS[data].path == "root" else None
+    for network in STARTS[data].networks:
+        for how in initializers(data):
+            path = tmp_path / f"{network}-{how}.yaml"
+            config = load_config(write_starter(path, Answers(data, needed, network, how, 3)))
+
+            small, big, grown = config.policy_configs().values()
+            assert config.seeds == 3
+            assert (config.data["name"], config.network["name"], config.reference) == (data, network, "big")
+            assert "#" in path.read_text()
+            assert small.network == grown.network != big.network
+
+
+def test_without_a_terminal_it_takes_what_is_usual(growsearch: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+
+    result = growsearch("init", path)
+
+    assert result.exit_code == 0, result.stderr
+    assert load_config(path).network["name"] == "small_cnn"
+    assert f"growsearch compare {path}" in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("flags", "message"),
+    [
+        (("--data", "cifar"), "data 'cifar': allowed here are digits, cifar10"),
+        (("--network", "gpt"), "network 'gpt': allowed here are small_cnn, mlp"),
+        (("--data", "text", "--how", "gradmax"), "allowed here are identity_blocks, stack"),
+        (("--data", "image_folder"), "needs the folder of the images: --path"),
+        (("--path", "x"), "data 'digits' has no path (found x)"),
+    ],
+)
+def test_a_bad_answer_is_one_message_and_no_file(
+    growsearch: Run, tmp_path: Path, flags: tuple[str, ...], message: str
+) -> None:
+    path = tmp_path / "mine.yaml"
+
+    result = growsearch("init", path, *flags)
+
+    assert result.exit_code == 2 and message in result.stderr
+    assert not path.exists()
+
+
+def test_a_file_that_is_there_stays_as_it_is(growsearch: Run, tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+    path.write_text("mine")
+
+    result = growsearch("init", path)
+
+    assert result.exit_code == 2 and "is there already" in result.stderr
+    assert path.read_text() == "mine"
+
+
+def test_a_file_that_cannot_be_checked_is_taken_away(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(path: Path) -> None:
+        raise InputError("no")
+
+    monkeypatch.setattr("growsearch.config.starter.load_config", refuse)
+    with pytest.raises(InputError, match="no"):
+        write_starter(tmp_path / "mine.yaml", Answers())
+    assert list(tmp_path.iterdir()) == []
