@@ -12,13 +12,13 @@ import yaml
 
 from growsearch.comparison.arm_job import ArmJob
 from growsearch.comparison.conclusions import reference_of
-from growsearch.comparison.forecast import forecast_warnings, forecasts
 from growsearch.comparison.planned_jobs import planned_jobs
 from growsearch.comparison.results import gather
 from growsearch.comparison.tuning import tuning
 from growsearch.config import RunConfig
 from growsearch.errors import DamageWarning, InputError
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.forecast import forecast_warnings, forecasts
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.preflight import checked_and_ordered
 from growsearch.execution.signals import terminated_as_interrupted
