@@ -40,7 +40,7 @@ def has_unused(model: nn.Module, inputs: Tensor) -> bool:
         _count(model, tensors, trained, batch)
         return any(tensors[name].grad is None for name in trained)
 
-    return _aside(model, inputs, run)
+    return _aside(model, inputs, run, by_shapes=not _fast(model, inputs))
 
 
 def output_shape(model: nn.Module, inputs: Tensor) -> tuple[int, ...] | None:
