@@ -139,7 +139,8 @@ def _install(mutant: Mutant) -> None:
             raise OSError  # compiled before
         return read(self, path)
 
-    sys.dont_write_bytecode = True
+    # Nothing compiled from a mutant is kept, where others would find it; the tests turn `dont_write_bytecode` off again.
+    importlib.machinery.SourceFileLoader.set_data = lambda *_, **__: None  # type: ignore[method-assign]
     importlib.machinery.SourceFileLoader.get_data = get_data  # type: ignore[method-assign]
 
 
