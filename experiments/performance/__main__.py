@@ -1,6 +1,6 @@
 """Measure everything that users wait for beside its baseline, all rows in turn, and write the page of the docs.
 
-    OMP_NUM_THREADS=1 uv run --with gromo==0.1.0 python -m experiments.performance [--repeats 5] [--only TEXT]
+    OMP_NUM_THREADS=1 uv run --with gromo==0.1.0 python -m experiments.performance [--repeats 4] [--only TEXT]
 
 Eight minutes on two quiet cores. results.json and docs/performance.md are written after every row, so that what was
 measured stays; no repeats begin after `--minutes`.
@@ -30,7 +30,7 @@ COMMAND = "OMP_NUM_THREADS=1 uv run --with gromo==0.1.0 python -m experiments.pe
 def main() -> None:
     """Measure, and write as results come."""
     parser = argparse.ArgumentParser(description=(__doc__ or "").splitlines()[0])
-    parser.add_argument("--repeats", type=int, default=5)
+    parser.add_argument("--repeats", type=int, default=4)
     parser.add_argument("--minutes", type=float, default=8.0, help="no repeat begins later")
     parser.add_argument("--only", default="", help="rows whose name holds this text; nothing is written then")
     options = parser.parse_args()

@@ -42,7 +42,12 @@ def is_composite(func: Any) -> bool:
 
 
 def _may_be_registered(packet: Any) -> bool:
-    return _COUNTER in sys.modules or any(part in str(packet) for part in _COUNTED)
+    return _COUNTER in sys.modules or _counted_by_name(packet)
+
+
+@cache
+def _counted_by_name(packet: Any) -> bool:
+    return any(part in str(packet) for part in _COUNTED)
 
 
 def _registered(packet: Any) -> Formula | None:
