@@ -180,11 +180,13 @@ class _Drawing:
         for step, event in self.events:
             added = " and ".join(f"{count} units in layer {site}" for site, count in event.sites.items())
             change = abs((event.loss_after or 0.0) - (event.loss_before or 0.0))
+            stays = "stays as it is" if change < 1e-6 else f"changes by {change:.0e}"
             told.append(
                 (
                     self._at(step),
                     f"Step {step}: {added} ({event.how}), {event.parameters_before} → "
-                    f"{event.parameters_after} parameters; the loss changes by {change:.0e}.",
+                    f"{event.parameters_after} parameters; "
+                    f"the loss {stays}.",
                 )
             )
         lines = []
