@@ -18,10 +18,10 @@ from torch.utils.data import DataLoader, TensorDataset
 import growsearch
 
 
-def train(epochs: int = 3, model_name: str = "test_resnet") -> growsearch.Grower:
+def train(epochs: int = 8, model_name: str = "test_resnet") -> growsearch.Grower:
     torch.manual_seed(0)
     digits = load_digits()
-    images = nn.functional.interpolate(torch.tensor(digits.images).float().unsqueeze(1) / 8 - 1, scale_factor=4)
+    images = nn.functional.interpolate(torch.tensor(digits.images).float().unsqueeze(1) / 8 - 1, scale_factor=2)
     labels = torch.tensor(digits.target)
     loader = DataLoader(TensorDataset(images[:320], labels[:320]), batch_size=32, shuffle=True, drop_last=True)
 
@@ -38,8 +38,8 @@ def train(epochs: int = 3, model_name: str = "test_resnet") -> growsearch.Grower
     grower = growsearch.Grower(
         model, optimizer, images[:2],
         objective=lambda model, batch: nn.functional.cross_entropy(model(batch[0]), batch[1]),
-        batches=loader,                      # without mixup: what new units learn from
-        when={"interval": {"every": updates // 3, "count": 3}}, where="uniform", how="gradmax",
+        batches=loader,                      # without mixup
+        when={"interval": {"every": updates // 3, "count": 3}}, where="uniform", how="split",
         budget={"width": 1.5},
         companions=[ema.module],             # the average grows too
         total_steps=epochs * updates,

@@ -7,8 +7,6 @@ from dataclasses import dataclass
 from math import isfinite
 from statistics import median
 
-from scipy import stats
-
 from growsearch.statistics import LEVEL
 
 FEWEST = 3  # events, for a line with an error
@@ -44,6 +42,8 @@ def calibrate(prediction: str, data: str, predicted: Sequence[float], measured: 
         predicted: changes of the loss.
         measured: changes of the loss, in the same order.
     """
+    from scipy import stats  # slow to import
+
     count = len(predicted)
     varied = count >= FEWEST and len(set(predicted)) > 1 and len(set(measured)) > 1
     ratios = [found / said for said, found in zip(predicted, measured, strict=True) if said != 0]
@@ -63,6 +63,8 @@ def calibrate(prediction: str, data: str, predicted: Sequence[float], measured: 
 
 
 def _line(xs: Sequence[float], ys: Sequence[float]) -> tuple[float | None, tuple[float, float] | None]:
+    from scipy import stats
+
     line = stats.linregress(xs, ys)
     slope, reach = float(line.slope), float(stats.t.isf(LEVEL / 2, len(xs) - 2) * line.stderr)
     if not isfinite(slope) or not isfinite(reach):

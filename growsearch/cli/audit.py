@@ -112,7 +112,7 @@ def _show(found: Audit, path: Path) -> None:
     if found.repetition.equal and found.reproduced is False:
         say(
             "beware: `with`, in the run's own order, does not quite repeat what the run recorded after the event: "
-            "another number of threads (--workers), a GPU or other versions do that"
+            "another number of threads (--workers) or devices, a GPU or other versions do that"
         )
     show(f"results: {path}")
 
@@ -122,8 +122,8 @@ def _warn(found: Repetition) -> None:
     if not found.equal:
         say(
             f"beware: the repeated run is not the recorded one: at step {found.step} {found.key} is {found.repeated}, "
-            f"recorded {found.recorded}. Another machine, another number of threads (--workers), a GPU or other "
-            "versions do that; what is shown is of the repeated run"
+            f"recorded {found.recorded}. Another machine, another number of threads (--workers) or devices, a GPU "
+            "or other versions do that; what is shown is of the repeated run"
         )
 
 

@@ -8,6 +8,7 @@ from growsearch.cli.handling import handled
 from growsearch.cli.options import (
     AllowImport,
     Device,
+    Devices,
     DryRun,
     File,
     Json,
@@ -28,6 +29,7 @@ def compare(
     set_: Sets = None,
     seeds: Seeds = None,
     device: OnDevice = Device.auto,
+    devices: Devices = None,
     workers: Workers = None,
     log: Log = None,
     as_json: Json = False,
@@ -54,5 +56,5 @@ def compare(
     from growsearch.cli.train import default_folder, train
 
     folder = out or default_folder(config.name)
-    run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [])
+    run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [], devices=devices or 1)
     train(lambda progress: run(progress=progress), folder, allow_import, as_json, quiet)

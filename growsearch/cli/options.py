@@ -32,6 +32,15 @@ OnDevice = Annotated[Device, typer.Option(help="Where to compute; auto: CUDA whe
 Workers = Annotated[
     int | None, typer.Option(min=1, metavar="N", help="Runs at the same time.", show_default="one a core; on CUDA one")
 ]
+Devices = Annotated[
+    int | None,
+    typer.Option(
+        min=1,
+        metavar="N",
+        help="Train each run on N devices, a process each: GPUs, or on the CPU processes. The batch is that of all.",
+        show_default="1",
+    ),
+]
 Slots = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Workers for each GPU, each with a share of its memory.", show_default="one"),

@@ -93,6 +93,8 @@ class RunProgress:
         self._all = self._bars.add_task(told.what, total=self._runs, completed=self._done, note="")
         for warning in told.warnings:
             self._line(f"warning: {warning}")
+        if told.devices > 1:
+            self._line(f"each run on {told.devices} devices")
         if self._done:
             self._line(f"{self._done} of {self._runs} {told.what} are finished already and kept")
 

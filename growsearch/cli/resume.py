@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from growsearch.cli.handling import handled
-from growsearch.cli.options import AllowImport, Device, Json, Log, OnDevice, Quiet, Workers
+from growsearch.cli.options import AllowImport, Device, Devices, Json, Log, OnDevice, Quiet, Workers
 from growsearch.runs.layout import CONFIG, SEARCH
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
@@ -19,13 +19,14 @@ Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run
 def resume(
     run: Folder,
     device: OnDevice = Device.auto,
+    devices: Devices = None,
     workers: Workers = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """Continue an interrupted run, comparison or search from its folder."""
+    """Continue an interrupted run, comparison or search from its folder, by default on as many devices as before."""
     from growsearch.config import load_config, load_space
     from growsearch.errors import InputError
 
@@ -35,6 +36,8 @@ def resume(
             f"{run}: is not a run folder: there is no {path} (allowed: one made by run, compare or search)"
         )
     if (run / SEARCH).is_file():
+        if devices is not None:
+            raise InputError(f"{run}: a search trains each trial on one device: give --workers in place of --devices")
         from growsearch.cli.search import Where, run_search
 
         run_search(load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log)
@@ -42,6 +45,8 @@ def resume(
     config = load_config(path, allow_import=allow_import)
     from growsearch import comparison
     from growsearch.cli.train import train
+    from growsearch.runs.environment import recorded_devices
 
-    compare = partial(comparison.compare, config, run, device.value, workers, loggers=log or [])
+    several = devices or recorded_devices(run)
+    compare = partial(comparison.compare, config, run, device.value, workers, loggers=log or [], devices=several)
     train(lambda progress: compare(progress=progress), run, allow_import, as_json, quiet)

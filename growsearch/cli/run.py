@@ -11,6 +11,7 @@ from growsearch.cli.handling import handled
 from growsearch.cli.options import (
     AllowImport,
     Device,
+    Devices,
     DryRun,
     File,
     Json,
@@ -39,6 +40,7 @@ def run(
     set_: Sets = None,
     seeds: Seeds = None,
     device: OnDevice = Device.auto,
+    devices: Devices = None,
     workers: Workers = None,
     log: Log = None,
     as_json: Json = False,
@@ -59,7 +61,7 @@ def run(
     from growsearch.cli.train import default_folder, train
 
     folder = out or default_folder(config.name)
-    run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [])
+    run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [], devices=devices or 1)
     train(lambda progress: run(progress=progress), folder, allow_import, as_json, quiet)
 
 

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 from growsearch.cli.dry_run import plan_of
 from growsearch.cli.output import emit, show
 from growsearch.cli.search_table import duration
-from growsearch.comparison.forecast import forecasts
+from growsearch.execution.forecast import forecasts
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution

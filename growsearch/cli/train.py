@@ -30,14 +30,14 @@ def train(
 
     Ends with exit code 3 where a run failed and 130 where it was interrupted: what is finished is kept.
     """
-    from growsearch.report import write_report
-
     try:
         with RunProgress(quiet=quiet) as progress:
             results = run(progress)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
+    from growsearch.report import write_report  # when the training is done
+
     report = write_report(folder, allow_import)
     if as_json:
         emit({"folder": str(folder), "report": str(report), **results})

@@ -16,8 +16,8 @@ def validate(
     allow_import: AllowImport = False,
 ) -> None:
     """Check FILE without running anything: what is written, the data, every policy's first growth, its schedule."""
-    from growsearch.comparison.readiness import check_ready
     from growsearch.config import load_space
+    from growsearch.execution.readiness import check_ready
 
     space = load_space(file, set_ or [], allow_import=allow_import)
     ready = check_ready(space.first().policy_configs())

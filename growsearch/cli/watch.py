@@ -13,10 +13,11 @@ import typer
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
-from growsearch.runs.live import LiveRun, LiveTraining, live_run
 
 if TYPE_CHECKING:
     from rich.table import Table
+
+    from growsearch.runs.live import LiveRun, LiveTraining
 
 Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
 Web = Annotated[bool, typer.Option("--web", help="A page in the browser, on this machine only, instead.")]
@@ -45,12 +46,16 @@ def watch(run: Folder, web: Web = False, port: Port = 8050, as_json: Json = Fals
     elif sys.stdout.isatty():
         _follow(run)
     else:
+        from growsearch.runs.live import live_run  # imports torch, which --help does without
+
         show(_table(live_run(run, _MOST)))
 
 
 def _follow(run: Path) -> None:
     """Until Ctrl-C."""
     from rich.live import Live
+
+    from growsearch.runs.live import live_run
 
     with suppress(KeyboardInterrupt), Live(_table(live_run(run, _MOST)), auto_refresh=False) as shown:
         while True:

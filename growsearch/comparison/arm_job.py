@@ -19,6 +19,7 @@ from growsearch.runs.records import RunResult
 from growsearch.training import Architecture, finished_result, run_one
 from growsearch.training.result import fingerprint
 from growsearch.training.setup import Setup, set_up
+from growsearch.training.several_devices import require_shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -67,6 +68,7 @@ class ArmJob(Job):
         """See `Job.preflight`; choosing a learning rate needs validation data."""
         setup = set_up(self.config, self.seed, "cpu")
         self.require_validation(setup)
+        require_shared(setup, self.devices)
         cost = estimated_flops(setup)
         try_growth(setup)
         return cost
@@ -102,6 +104,7 @@ class ArmJob(Job):
                 test=not self.pilot,
                 loggers=self.loggers,
                 architecture=architecture,
+                devices=self.devices,
             )
         except GrowsearchError as error:
             if self.pilot:

@@ -12,13 +12,13 @@ import yaml
 
 from growsearch.comparison.arm_job import ArmJob
 from growsearch.comparison.conclusions import reference_of
-from growsearch.comparison.forecast import forecast_warnings, forecasts
 from growsearch.comparison.planned_jobs import planned_jobs
 from growsearch.comparison.results import gather
 from growsearch.comparison.tuning import tuning
 from growsearch.config import RunConfig
 from growsearch.errors import DamageWarning, InputError
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.forecast import forecast_warnings, forecasts
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.preflight import checked_and_ordered
 from growsearch.execution.signals import terminated_as_interrupted
@@ -32,6 +32,7 @@ from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS
 from growsearch.runs.lock import held
 from growsearch.runs.reading import DamagedFile, read_yaml
 from growsearch.training.precision import resolve_device
+from growsearch.training.several_devices import require_devices
 from growsearch.training.threads import threads
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
@@ -44,19 +45,21 @@ def compare(
     workers: int | None = None,
     progress: Watcher | None = None,
     loggers: Sequence[str] = (),
+    devices: int = 1,
 ) -> dict[str, Any]:
     """Run all policies and seeds into `folder`, and return the content of its `results.json`.
 
     Runs that are finished are kept, interrupted ones continue. On the CPU there are as many workers as cores unless
-    `workers` says otherwise, on CUDA one; one worker means this process. A run that fails is listed under `failures`
+    `workers` says otherwise, on CUDA one; one worker means this process. With several `devices` runs go one after the
+    other, each on all of them: a process each, on its share of every batch. A run that fails is listed under `failures`
     and does not stop the others; only its own controls, which begin when it has finished, fail with it. Where the file
     tunes learning rates, pilot runs go first; one that diverges is no failure. `loggers`
     (names) are told of every run. `progress` gets a `JobsStarted` at the beginning, which warns of policies that cannot
     grow in so short a run, or not to their budget, and then what every run tells (`OfRun`).
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
-    packages, or the folder holds another configuration or is in use. Scripts that call this with several workers need
-    the `if __name__ == "__main__":` guard.
+    packages, the devices are not there or cannot share a run, or the folder holds another configuration or is in use.
+    Scripts that call this with several workers or devices need the `if __name__ == "__main__":` guard.
 
     Args:
         config: with policies and seeds.
@@ -65,15 +68,22 @@ def compare(
         workers: how many runs at a time.
         progress: is told of all runs.
         loggers: names.
+        devices: that train each run together.
     """
     check_loggers(loggers)
     compute_device = str(resolve_device(device))
+    require_devices(compute_device, devices)
+    if devices > 1 and (workers or 1) > 1:
+        raise InputError(
+            f"--workers {workers} with {devices} devices for each run: runs take all of them, so they go one after the "
+            "other: leave --workers out, or give --devices 1"
+        )
     policies = config.policy_configs()
     reference_of(policies, config.reference)
-    jobs = planned_jobs(config, folder, compute_device, loggers)
+    jobs = planned_jobs(config, folder, compute_device, loggers, devices)
     with held(folder):
         _claim(folder, config)
-        results = _run(config, folder, jobs, compute_device, workers, progress or _silent)
+        results = _run(config, folder, jobs, compute_device, workers if devices == 1 else 1, progress or _silent)
         write_json(folder / RESULTS, results)
     return results
 
@@ -86,15 +96,16 @@ def _run(
     open_jobs = checked_and_ordered([job for job in jobs if job.open])
     cores = core_count()
     workers = max(1, min(workers or (cores if device == "cpu" else 1), len(open_jobs)))
-    each = _threads(folder, workers, cores)
+    devices = jobs[0].devices
+    each = _threads(folder, workers, devices, cores)
     begun = {job.arm for job in open_jobs}
     warned = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
-    write_environment(folder, describe_environment(device, workers, each, config.seeds))
+    write_environment(folder, describe_environment(device, workers, each, config.seeds, devices))
     finished = len(jobs) - len(open_jobs)
-    watch(JobsStarted(len(jobs), finished, workers, tuple(warned)))
+    watch(JobsStarted(len(jobs), finished, workers, tuple(warned), devices=devices))
     with terminated_as_interrupted():
         if workers == 1:
-            with threads(each):
+            with threads(each * devices):
                 failures = _in_this_process(open_jobs, watch)
         else:
             failures = run_jobs(open_jobs, workers, each, watch)
@@ -103,20 +114,27 @@ def _run(
     return gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
 
 
-def _threads(folder: Path, workers: int, cores: int) -> int:
-    """CPU threads of a run: as many as those that the folder has already, so that all are as if nothing had happened.
+def _threads(folder: Path, workers: int, devices: int, cores: int) -> int:
+    """CPU threads of each process of a run: as in the folder already, so that all are as if nothing had happened.
 
     As fewer runs are left, each could have more; but not fewer than there are, where more workers share the cores. One
-    worker is this process, whose threads are its own affair at first.
+    worker is this process, whose threads are its own affair at first; those of several devices share them.
+
+    Args:
+        folder: of the runs.
+        workers: runs at a time.
+        devices: that train each run together.
+        cores: of this machine.
     """
+    found = 0
     try:
-        found = read_environment(folder).threads_per_worker if (folder / ENVIRONMENT).exists() else 0
+        if (folder / ENVIRONMENT).exists() and (there := read_environment(folder)).devices == devices:
+            found = there.threads_per_worker
     except DamagedFile as error:
         warnings.warn(f"{error}; it is written anew", DamageWarning, stacklevel=4)
-        found = 0
-    if 0 < found * workers <= cores:
+    if 0 < found * workers * devices <= cores:
         return found
-    return torch.get_num_threads() if workers == 1 else max(1, cores // workers)
+    return max(1, torch.get_num_threads() // devices) if workers == 1 else max(1, cores // workers)
 
 
 def _claim(folder: Path, config: RunConfig) -> None:

@@ -13,6 +13,7 @@ from growsearch.execution.job import Job
 from growsearch.execution.trial import estimated_flops
 from growsearch.training import Architecture, require_retrainable
 from growsearch.training.setup import set_up
+from growsearch.training.several_devices import require_shared
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -40,6 +41,7 @@ class ControlJob(ArmJob):
         """It costs as much as its origin; a network that is trained anew has to be one that can be initialised anew."""
         setup = set_up(self.origins[0].config, self.seed, "cpu")
         self.require_validation(setup)
+        require_shared(setup, self.devices)
         if self.retrains:
             require_retrainable(self.config, setup.data.input_shape, setup.data.outputs)
         if self.control.size:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from math import sqrt
 from typing import Literal
 
-from growsearch.comparison.forecast import forecasts
 from growsearch.config import GrowthConfig, RunConfig
 from growsearch.errors import InputError
+from growsearch.execution.forecast import forecasts
 from growsearch.growth import Initializer
 from growsearch.registry import lookup
 from growsearch.training.setup import set_up

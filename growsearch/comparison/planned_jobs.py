@@ -21,9 +21,12 @@ class _Place:
     folder: Path
     device: str
     loggers: tuple[str, ...]
+    devices: int
 
 
-def planned_jobs(config: RunConfig, folder: Path, device: str, loggers: Sequence[str]) -> list[ArmJob]:
+def planned_jobs(
+    config: RunConfig, folder: Path, device: str, loggers: Sequence[str], devices: int = 1
+) -> list[ArmJob]:
     """Return all runs, those first that others wait for; raises `InputError` where a control cannot be had.
 
     Args:
@@ -31,8 +34,9 @@ def planned_jobs(config: RunConfig, folder: Path, device: str, loggers: Sequence
         folder: of the comparison.
         device: "cpu" or "cuda".
         loggers: names; pilot runs are not logged.
+        devices: that train each run together.
     """
-    policies, place = config.policy_configs(), _Place(folder, device, tuple(loggers))
+    policies, place = config.policy_configs(), _Place(folder, device, tuple(loggers), devices)
     arms = {name: _policy_jobs(name, one, config, place) for name, one in policies.items()}
     controls = planned_controls(policies, config.control_kinds, config.envelope_sizes)
     for control in controls:
@@ -49,6 +53,7 @@ def _policy_jobs(name: str, own: RunConfig, config: RunConfig, place: _Place) ->
             own,
             pilot_folder(place.folder, name, factor, seed),
             place.device,
+            devices=place.devices,
             of_arm=name,
             factor=factor,
             pilot=True,
@@ -62,6 +67,7 @@ def _policy_jobs(name: str, own: RunConfig, config: RunConfig, place: _Place) ->
             own,
             run_of(place.folder, name, seed),
             place.device,
+            devices=place.devices,
             loggers=place.loggers,
             of_arm=name,
             pilots=pilots,
@@ -81,6 +87,7 @@ def _control_jobs(
             own,
             pilot_folder(place.folder, control.name, factor, seed),
             place.device,
+            devices=place.devices,
             of_arm=control.name,
             factor=factor,
             pilot=True,
@@ -96,6 +103,7 @@ def _control_jobs(
             own,
             run_of(place.folder, control.name, origin.seed),
             place.device,
+            devices=place.devices,
             loggers=place.loggers,
             of_arm=control.name,
             pilots=pilots,

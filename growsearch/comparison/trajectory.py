@@ -9,7 +9,6 @@ from statistics import fmean
 from typing import Any
 
 import numpy as np
-from scipy.integrate import trapezoid
 
 from growsearch.comparison.metric import ACCURACY, VALIDATION, Metric
 from growsearch.statistics import interquartile_mean
@@ -110,7 +109,8 @@ def average_over(xs: Sequence[float], ys: Sequence[float], low: float, high: flo
     if high <= low:
         return float(np.interp(high, xs, ys))
     points = np.union1d([low, high], [x for x in xs if low < x < high])
-    return float(trapezoid(np.interp(points, xs, ys), points) / (high - low))
+    heights = np.interp(points, xs, ys)
+    return float((np.diff(points) * (heights[1:] + heights[:-1]) / 2).sum() / (high - low))
 
 
 def _points(rows: Rows, metric: str) -> tuple[list[float], list[float]]:

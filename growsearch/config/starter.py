@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -12,6 +13,7 @@ import yaml
 from growsearch.config.space import load_config
 from growsearch.errors import InputError
 from growsearch.registry import nearest
+from growsearch.writing import writing
 
 
 @dataclass(frozen=True)
@@ -106,17 +108,15 @@ def starter(answers: Answers) -> str:
 def write_starter(path: Path, answers: Answers) -> Path:
     """Write such a file where there is none, and check it. Raises `InputError`; then nothing is left behind."""
     text = starter(answers)
+    if path.exists():
+        raise InputError(f"{path}: is there already: name another file")
     try:
-        with path.open("x", encoding="utf-8") as file:
-            file.write(text)
-    except FileExistsError as error:
-        raise InputError(f"{path}: is there already: name another file") from error
-    except OSError as error:
-        raise InputError(f"{path}: cannot be written: {error.strerror or error}") from error
-    try:
+        with writing(path):
+            path.write_text(text, encoding="utf-8")
         load_config(path)
     except BaseException:
-        path.unlink()
+        with suppress(OSError):
+            path.unlink()
         raise
     return path
 

@@ -39,8 +39,8 @@ def assemble(
         predict: what is learned; None: what the types say.
         test: share of the samples for the test, where that is not apart.
         validation: how many of the others are held out (or as a fraction their share), where that is not apart.
-        standardise: give inputs that are real numbers mean 0 and deviation 1 over the training samples, by feature
-            (`[N, features]`) or channel.
+        standardise: give inputs that are real numbers, and numbers that are learned, mean 0 and deviation 1 over the
+            training samples: by feature (`[N, features]`), channel or output.
 
     Raises:
         DataError: the arrays do not fit each other, or what is to be learned.
@@ -55,8 +55,10 @@ def assemble(
     task, outputs, targets = _targets(name, parts, kind)
     inputs = {split: _inputs(raw.inputs, kind) for split, raw in parts.items()}
     images = inputs["train"].dtype == torch.uint8
-    if standardise and inputs["train"].is_floating_point():
-        inputs = _standardised(inputs)
+    scaling: dict[str, dict[str, tuple[float, ...]]] = {}
+    if standardise:
+        inputs = _standardised("inputs", inputs, scaling)
+        targets = _standardised("targets", targets, scaling)
     mean, std = channel_statistics(inputs["train"]) if images else ((), ())
     splits = {split: Split(inputs[split], targets[split]) for split in parts}
     return DataSet(
@@ -70,6 +72,7 @@ def assemble(
         std=std,
         input_shape=tuple(inputs["train"].shape[1:]),
         input_dtype=torch.int64 if kind == "tokens" else torch.float32,
+        scaling=scaling or None,
     )
 
 
@@ -162,9 +165,15 @@ def _inputs(raw: Array, kind: Predict) -> Tensor:
     return torch.from_numpy(raw.astype(np.float32))
 
 
-def _standardised(inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-    train = inputs["train"].double()
+def _standardised(
+    name: str, parts: dict[str, Tensor], scaling: dict[str, dict[str, tuple[float, ...]]]
+) -> dict[str, Tensor]:
+    """Real numbers with mean 0 and deviation 1 along axis 1, over the training samples; others as they are."""
+    train = parts["train"].double()
+    if not parts["train"].is_floating_point():
+        return parts
     axes = [axis for axis in range(train.ndim) if axis != 1]
     mean, std = train.mean(axes, keepdim=True), train.std(axes, correction=0, keepdim=True)
     std[std < 1e-12] = 1.0
-    return {split: ((each.double() - mean) / std).float() for split, each in inputs.items()}
+    scaling[name] = {"mean": tuple(mean.flatten().tolist()), "std": tuple(std.flatten().tolist())}
+    return {split: ((each.double() - mean) / std).float() for split, each in parts.items()}

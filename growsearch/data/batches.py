@@ -10,6 +10,7 @@ from torch import Tensor
 
 from growsearch.data.augment import Augment
 from growsearch.data.dataset import DataSet, Split
+from growsearch.data.share import WHOLE, Share
 from growsearch.errors import InputError
 
 _SHARE_OF_MEMORY = 0.5
@@ -37,6 +38,9 @@ class Batches:
     The last batch of an epoch may be smaller. `batch_size=0` gives the whole split as it lies. Order and augmentation
     have generators of their own, so that nothing else that draws random numbers changes them, and are drawn for an
     epoch at once. An iteration that was left before its end is continued by the next one, also from a restored state.
+
+    Where several processes train one network each gets its share of every batch, which may be empty; order and
+    augmentation are those of a single process.
     """
 
     def __init__(
@@ -47,13 +51,30 @@ class Batches:
         device: torch.device | str = "cpu",
         augment: Augment | None = None,
         seed: int = 0,
+        share: Share = WHOLE,
     ) -> None:
+        """Begin the first epoch.
+
+        Args:
+            split: what is trained on.
+            batch_size: samples of a batch, of all processes together.
+            dataset: that the split is part of.
+            device: that the batches come to.
+            augment: of images.
+            seed: of order and augmentation.
+            share: of this process.
+
+        Raises `InputError` where what is to be augmented are no images.
+        """
         if augment is not None and split.inputs.dtype != torch.uint8:
             raise InputError(f"training.augment crops and mirrors images, but data {dataset.name!r} has none")
         self._device = torch.device(device)
         self._split = self._epoch = _resident(split, self._device)
         self._batch_size = batch_size or len(split)
         self._whole = batch_size == 0
+        self._share = share
+        self.samples = 0
+        """Samples of the last batch, of all processes together."""
         self._augment = augment
         self._normalise = Normalise(dataset, self._device)
         self._generators = {
@@ -70,9 +91,10 @@ class Batches:
         if self._position >= len(self._split):
             self._begin_epoch()
         while self._position < len(self._split):
-            window = slice(self._position, self._position + self._batch_size)
+            start, stop = self._position, min(self._position + self._batch_size, len(self._split))
             self._position += self._batch_size  # before the yield: a state saved by the loop's body is past this batch
-            yield self._batch(window)
+            self.samples = stop - start
+            yield self._batch(self._share.of(start, stop))
 
     def state_dict(self) -> dict[str, Any]:
         """Where the epoch stands and how it was drawn: tensors and plain numbers."""
@@ -100,6 +122,8 @@ class Batches:
         if not self._whole:
             order = self._order[window]
             inputs, targets = inputs.index_select(0, order), targets.index_select(0, order)
+        elif self._share != WHOLE:
+            inputs, targets = inputs[window], targets[window]
         inputs, targets = inputs.to(self._device, non_blocking=True), targets.to(self._device, non_blocking=True)
         if self._augment is not None:
             inputs = self._augment.apply(inputs, self._choices[window])

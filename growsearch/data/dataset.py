@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 from abc import ABC, abstractmethod
+from collections.abc import Mapping
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Annotated, ClassVar
+from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 import torch
 from pydantic import BaseModel, ConfigDict, Field
@@ -50,7 +51,8 @@ class DataSet:
     """Splits, and what a network and a loop have to know about them.
 
     `mean` and `std` are per channel, of images scaled to [0, 1]; () for other inputs. `input_shape` is one sample's,
-    `input_dtype` what a network is given (int64 for tokens). `sha256` is that of a text.
+    `input_dtype` what a network is given (int64 for tokens). `sha256` is that of a text. `scaling` has `mean` and `std`
+    of `inputs` and `targets`, where these were brought to 0 and 1: by feature, channel or output.
     """
 
     name: str
@@ -64,6 +66,12 @@ class DataSet:
     input_shape: tuple[int, ...]
     input_dtype: torch.dtype = torch.float32
     sha256: str | None = None
+    scaling: Mapping[str, Mapping[str, tuple[float, ...]]] | None = None
+
+    @property
+    def normalisation(self) -> Mapping[str, Any] | None:
+        """Return what has to be done to raw inputs before a network reads them, as plain data; None: nothing."""
+        return {"mean": self.mean, "std": self.std} if self.mean else self.scaling
 
     @property
     def samples(self) -> dict[str, int]:

@@ -2,13 +2,16 @@
 
 from __future__ import annotations
 
+from importlib.util import find_spec
+from pathlib import Path
 from typing import ClassVar
 
+import numpy as np
 import torch
-from sklearn.datasets import load_digits
-from sklearn.model_selection import train_test_split
 
 from growsearch.data.dataset import DataSet, DataSource, Split, channel_statistics
+from growsearch.data.stratified import stratified_split
+from growsearch.errors import DataError
 from growsearch.tasks import Classification
 
 _VALIDATION = 300
@@ -23,11 +26,12 @@ class Digits(DataSource):
 
     def load(self, seed: int) -> DataSet:
         """See `DataSource.load`; the stratified split is the same for every seed."""
-        digits = load_digits()
-        images = torch.from_numpy(digits.images * (255 / 16)).round().to(torch.uint8).unsqueeze(1)
-        targets = torch.from_numpy(digits.target).long()
-        rest, test = train_test_split(range(len(targets)), test_size=_TEST, stratify=targets, random_state=0)
-        train, validation = train_test_split(rest, test_size=_VALIDATION, stratify=targets[rest], random_state=0)
+        table = np.loadtxt(_file(), delimiter=",")
+        images = torch.from_numpy(table[:, :-1] * (255 / 16)).round().to(torch.uint8).reshape(-1, 1, 8, 8)
+        targets = torch.from_numpy(table[:, -1]).long()
+        rest, test = stratified_split(targets.numpy(), _TEST)
+        inner, held_out = stratified_split(targets.numpy()[rest], _VALIDATION)
+        train, validation = rest[inner], rest[held_out]
         mean, std = channel_statistics(images[train])
         return DataSet(
             name="digits",
@@ -40,3 +44,11 @@ class Digits(DataSource):
             std=std,
             input_shape=(1, 8, 8),
         )
+
+
+def _file() -> Path:
+    """The file inside scikit-learn, which takes as long to import as a short run takes to train."""
+    package = find_spec("sklearn")
+    if package is None or not package.submodule_search_locations:
+        raise DataError("data 'digits' comes with scikit-learn, which is not installed: pip install scikit-learn")
+    return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -12,6 +13,7 @@ from pydantic import Field
 
 from growsearch.data.assembling import Predict, assemble
 from growsearch.data.dataset import DataSet, DataSource, Validation
+from growsearch.data.language import byte_tokens, divided, language
 from growsearch.data.raw import Raw
 from growsearch.data.samples import stacked
 from growsearch.errors import DataError
@@ -21,9 +23,10 @@ from growsearch.registry import nearest
 class HuggingFace(DataSource):
     """The folder that `save_to_disk` wrote: columns `inputs` (one, or several numbers) and a column `target`.
 
-    Images are decoded, and have to be of one size. Of a `DatasetDict` the parts `train`, `validation` and `test` are
-    taken; where there is no `test`, a share of the samples is held out, and `validation` (a number, or as a fraction a
-    share) of the rest. Needs `datasets`.
+    Without a `target`, `inputs` is a column of text, whose rows are read one behind the other, and the next of their
+    bytes is what is learned, `context` of them at once. Images are decoded, and have to be of one size. Of a
+    `DatasetDict` the parts `train`, `validation` and `test` are taken; where there is no `test`, a share of the samples
+    is held out, and `validation` (a number, or as a fraction a share) of the rest. Needs `datasets`.
     """
 
     summary: ClassVar[str] = "a folder that Hugging Face datasets saved to disk"
@@ -31,7 +34,8 @@ class HuggingFace(DataSource):
 
     path: Path
     inputs: tuple[str, ...] | str
-    target: str
+    target: str | None = None
+    context: int = Field(default=64, ge=1)
     test: Annotated[float, Field(gt=0, lt=1)] = 0.2
     validation: Validation = 0.1
     predict: Predict | None = None
@@ -40,7 +44,9 @@ class HuggingFace(DataSource):
     def load(self, seed: int) -> DataSet:
         """See `DataSource.load`; raises `DataError` where the folder, the library or a column is missing."""
         parts = self._parts()
-        found = {split: self._raw(part, split) for split, part in parts.items()}
+        if self.target is None:
+            return self._language(parts)
+        found = {split: self._raw(part, split, self.target) for split, part in parts.items()}
         return assemble(self.path.name, found, self.predict, self.test, self.validation, self.standardise)
 
     def _parts(self) -> dict[str, Any]:
@@ -61,12 +67,36 @@ class HuggingFace(DataSource):
             raise DataError(f"data 'hugging_face': {folder} has {', '.join(saved)}: needed is a part named train")
         return parts
 
-    def _raw(self, part: Any, split: str) -> Raw:
-        names = (self.inputs,) if isinstance(self.inputs, str) else self.inputs
-        for name in (*names, self.target):
+    def _language(self, parts: Mapping[str, Any]) -> DataSet:
+        content = {split: self._text(part, split).encode() for split, part in parts.items()}
+        tokens = {split: byte_tokens(each) for split, each in content.items()}
+        held_out = 0 if "validation" in tokens else self.validation
+        share = held_out if isinstance(held_out, float) else held_out / max(1, len(tokens["train"]))
+        cut = divided(tokens["train"], share, 0.0 if "test" in tokens else self.test)
+        tokens = {**cut, **{split: each for split, each in tokens.items() if split != "train"}}
+        return language(self.path.name, tokens, 256, self.context, "byte", b"".join(content.values()))
+
+    def _text(self, part: Any, split: str) -> str:
+        if not isinstance(self.inputs, str):
+            raise DataError("data 'hugging_face': text is one column: name it in data.inputs, or name a data.target")
+        self._require(part, split, [self.inputs])
+        rows = list(part[self.inputs])
+        if not all(isinstance(row, str) for row in rows):
+            raise DataError(
+                f"data 'hugging_face', {split}: column {self.inputs!r} holds more than text: name what is learned in "
+                "data.target"
+            )
+        return "\n".join(rows)
+
+    def _require(self, part: Any, split: str, names: Sequence[str]) -> None:
+        for name in names:
             if name not in part.column_names:
                 known = f"{', '.join(part.column_names)}{nearest(name, part.column_names)}"
                 raise DataError(f"data 'hugging_face', {split}: there is no column {name!r}: there are {known}")
+
+    def _raw(self, part: Any, split: str, target: str) -> Raw:
+        names = (self.inputs,) if isinstance(self.inputs, str) else self.inputs
+        self._require(part, split, [*names, target])
         columns = [stacked(list(part[name]), f"data 'hugging_face', {split}: column {name!r}") for name in names]
         if len(columns) == 1:
             inputs = columns[0][:, None] if columns[0].ndim == 1 else columns[0]
@@ -76,5 +106,5 @@ class HuggingFace(DataSource):
             )
         else:
             inputs = np.stack(columns, axis=1)
-        targets = stacked(list(part[self.target]), f"data 'hugging_face', {split}: column {self.target!r}")
+        targets = stacked(list(part[target]), f"data 'hugging_face', {split}: column {target!r}")
         return Raw(inputs, targets, names if len(columns) > 1 else ())

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from pathlib import Path
 from typing import Annotated, ClassVar, Literal
 
@@ -12,9 +11,8 @@ from pydantic import Field
 from torch import Tensor
 
 from growsearch.data.dataset import DataSet, DataSource
-from growsearch.data.windows import consecutive_windows, training_windows
+from growsearch.data.language import byte_tokens, divided, language
 from growsearch.errors import DataError
-from growsearch.tasks import Language
 
 Share = Annotated[float, Field(gt=0, lt=1)]
 
@@ -40,34 +38,10 @@ class Text(DataSource):
         """See `DataSource.load`; raises `DataError` for files that are missing, no UTF-8, or too short."""
         text = "".join(map(_read, self.files)) if self.files else python_help()
         content = text.encode()
-        tokens, outputs = (_bytes(content), 256) if self.vocabulary == "bytes" else _characters(text)
-        held_out, tested = round(self.validation * len(tokens)), round(self.test * len(tokens))
-        kept = len(tokens) - held_out - tested
-        splits = [
-            training_windows(tokens[: max(0, kept)], self.context),
-            consecutive_windows(tokens[kept : kept + held_out], self.context),
-            consecutive_windows(tokens[kept + held_out :], self.context),
-        ]
-        train, validation, test = splits
-        if not all(map(len, splits)):
-            raise DataError(
-                f"data 'text': {len(tokens):,} tokens give {len(train)} windows of {self.context} tokens for training, "
-                f"{len(validation)} for validation and {len(test)} for the test: give more text, a smaller "
-                "data.context, or other shares"
-            )
-        return DataSet(
-            name="text",
-            train=train,
-            validation=validation,
-            test=test,
-            outputs=outputs,
-            task=Language(unit="byte" if self.vocabulary == "bytes" else "character"),
-            mean=(),
-            std=(),
-            input_shape=(self.context,),
-            input_dtype=torch.int64,
-            sha256=hashlib.sha256(content).hexdigest(),
-        )
+        unit: Literal["byte", "character"] = "byte" if self.vocabulary == "bytes" else "character"
+        tokens, outputs = (byte_tokens(content), 256) if unit == "byte" else _characters(text)
+        parts = divided(tokens, self.validation, self.test)
+        return language("text", parts, outputs, self.context, unit, content)
 
 
 def python_help() -> str:
@@ -90,10 +64,6 @@ def _read(path: Path) -> str:
         raise DataError(f"data 'text': {path} cannot be read: {error.strerror or error}") from error
     except UnicodeDecodeError as error:
         raise DataError(f"data 'text': {path} is no UTF-8 text: {error}") from error
-
-
-def _bytes(content: bytes) -> Tensor:
-    return torch.from_numpy(np.frombuffer(content, np.uint8).astype(np.int64))
 
 
 def _characters(text: str) -> tuple[Tensor, int]:

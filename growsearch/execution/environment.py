@@ -16,14 +16,15 @@ from growsearch.runs.environment import Environment, GitState
 _PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx", "pydantic", "scikit-learn", "scipy")
 
 
-def describe_environment(device: str, workers: int, threads: int, seeds: int) -> Environment:
+def describe_environment(device: str, workers: int, threads: int, seeds: int, devices: int = 1) -> Environment:
     """Return what this process runs on.
 
     Args:
         device: where runs compute.
         workers: runs at a time.
-        threads: CPU threads of each.
+        threads: CPU threads of each process.
         seeds: of every policy.
+        devices: that train each run together.
     """
     return Environment(
         command=sys.argv,
@@ -38,6 +39,7 @@ def describe_environment(device: str, workers: int, threads: int, seeds: int) ->
         workers=workers,
         threads_per_worker=threads,
         git=_git(Path.cwd()),
+        devices=devices,
     )
 
 

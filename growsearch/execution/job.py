@@ -15,6 +15,7 @@ from growsearch.runs.layout import FAILURE
 from growsearch.runs.records import RunResult
 from growsearch.training import finished_result, run_one
 from growsearch.training.setup import set_up
+from growsearch.training.several_devices import require_shared
 from growsearch.writing import cannot_write, is_full, writing
 
 
@@ -32,7 +33,11 @@ Watcher = Callable[[JobsStarted | OfRun], None]
 
 @dataclass(frozen=True)
 class Job:
-    """A policy with a seed; `cost` is an estimate of its FLOPs, for the order of the jobs; `loggers` are names."""
+    """A policy with a seed.
+
+    `cost` is an estimate of its FLOPs, for the order of the jobs; `loggers` are names; so many `devices` train it
+    together.
+    """
 
     policy: str
     seed: int
@@ -41,6 +46,7 @@ class Job:
     device: str
     cost: float = 0.0
     loggers: tuple[str, ...] = ()
+    devices: int = 1
 
     @property
     def after(self) -> tuple[Job, ...]:
@@ -64,6 +70,7 @@ class Job:
     def preflight(self) -> float:
         """Roughly what it costs in FLOPs; raises `InputError` where it cannot run, or its policy not grow."""
         setup = set_up(self.config, self.seed, "cpu")
+        require_shared(setup, self.devices)
         cost = estimated_flops(setup)
         try_growth(setup)
         return cost
@@ -74,7 +81,7 @@ class Job:
 
     def run(self, progress: Progress) -> None:
         """Train to the end; the result is in the folder."""
-        run_one(self.config, self.seed, self.folder, self.device, progress, loggers=self.loggers)
+        run_one(self.config, self.seed, self.folder, self.device, progress, loggers=self.loggers, devices=self.devices)
 
 
 @dataclass(frozen=True)

@@ -17,6 +17,7 @@ import torch
 
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
 from growsearch.execution.waiting import Waiting
+from growsearch.training.exits import exit_words
 
 _PATIENCE = 5.0  # seconds that a terminated process is given before it is killed
 
@@ -116,20 +117,12 @@ def _listen(worker: _Worker, staff: list[_Worker], waiting: Waiting, watch: Watc
     if message is None:
         staff.remove(worker)
         worker.process.join(_PATIENCE)
-        reason = f"its process died ({_why(worker.stop())})"
+        reason = f"its process died ({exit_words(worker.stop())})"
         failure: Failure | None = Failure(job.policy, job.seed, reason)
     else:
         worker.job = None
         failure = message.failure
     return report_failures(waiting.done(job, failure), watch)
-
-
-def _why(code: int | None) -> str:
-    """An exit code in words."""
-    if code is not None and code < 0:
-        hint = ", perhaps because memory ran out" if -code == signal.SIGKILL else ""
-        return f"killed by {signal.Signals(-code).name}{hint}"
-    return f"exit code {code}"
 
 
 def _work(connection: Connection[Any, Any], threads: int) -> None:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from dataclasses import asdict
 from typing import Any
 
-import networkx
-
 from growsearch.graph.network import NetworkGraph
 
 
 def to_json(graph: NetworkGraph) -> dict[str, Any]:
     """Return plain data for `json.dump`: networkx's node-link form, sites, depth sites and totals."""
+    import networkx  # slow to import
+
     return {
         "parameters": graph.parameters,
         "flops": graph.flops,

@@ -23,11 +23,12 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
     just that site wider. Numbers of heads that are only for show follow too where they do no harm.
     """
     sites = dict(graph.sites)
+    solved: set[str] = set()
     known: list[tuple[str, ...]] = []
     hopeless: set[tuple[str, ...]] = set()
     for name, reason in counted.items():
         site = sites[name]
-        if site.attributes:  # as at an alike site before
+        if name in solved:  # as at an alike site before
             continue
         found = search_attributes(trials, site, known, hopeless)
         if found is None:
@@ -36,9 +37,22 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
             continue
         sites[name] = replace(site, attributes=found)
         known.insert(0, tuple(use.name for use in found))
-        others = [graph.sites[other] for other in counted if not sites[other].attributes]
-        sites |= {site.name: site for site in alike(trials, sites[name], others)}
+        solved.add(name)
+        same = alike(trials, sites[name], [graph.sites[other] for other in counted if other not in solved])
+        sites |= {site.name: site for site in same}
+        solved |= {site.name for site in same}
     return replace(graph, sites=sites)
+
+
+def runs_wider(graph: NetworkGraph, counted: dict[str, str], trials: Trials) -> bool:
+    """Whether the model runs with all sites one unit wider at once, and has no numbers that could count their units.
+
+    Where it does, there is nothing to look for: no site's size is written down anywhere.
+    """
+    if any(next(_candidates(trials, graph.sites[name], False), None) is not None for name in counted):
+        return False
+    open_sites = [site for site in graph.sites.values() if site.kind != "frozen"]
+    return not open_sites or trials.failure(open_sites) is None
 
 
 def alike(trials: Trials, solved: Site, others: Sequence[Site]) -> list[Site]:
@@ -60,7 +74,7 @@ def alike(trials: Trials, solved: Site, others: Sequence[Site]) -> list[Site]:
 
 def _place(name: str) -> str:
     """The name without its numbers, which tell blocks apart."""
-    return re.sub(r"(?<=\.)\d+(?=\.|$)", "*", name)
+    return re.sub(r"(?<![^.])\d+(?=\.|$)", "*", name)
 
 
 def search_attributes(

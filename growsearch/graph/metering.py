@@ -2,17 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from contextvars import ContextVar
 from functools import cache
 from typing import Any
 
-from torch._C import DispatchKey, _dispatch_has_kernel_for_dispatch_key
-from torch._ops import OpOverload
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils.flop_counter import flop_registry
 
+from growsearch.graph.compiler import spare_compiler
+from growsearch.graph.flops import formula_of, is_composite
+
+_BY_DEVICE = ("attention", "rnn", "lstm", "gru")
 _tracing: ContextVar[bool] = ContextVar("tracing", default=False)
 
 
@@ -26,6 +27,8 @@ class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
     """
 
     supports_higher_order_operators = True
+    by_device = False
+    """Whether an operation was seen whose count depends on the device: torch computes it as another one there."""
 
     def __init__(self) -> None:
         super().__init__()  # type: ignore[no-untyped-call]
@@ -35,14 +38,18 @@ class FlopMeter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         self, func: Any, types: Any, args: tuple[Any, ...] = (), kwargs: dict[str, Any] | None = None
     ) -> Any:
         kwargs = kwargs or {}
-        formula, composite = _formula(func)
-        if composite:  # seen in inference mode only: made of operations that are counted
+        self.by_device |= _depends_on_device(func)
+        if is_composite(func):  # seen in inference mode only: made of operations that are counted
             with self:
                 return func.decompose(*args, **kwargs)
         output = func(*args, **kwargs)
+        formula = formula_of(func)
         if formula is not None and not args[0].is_meta and not _tracing.get():
             self.flops += int(formula(*args, **kwargs, out_val=output))
         return output
+
+
+spare_compiler(FlopMeter.__torch_dispatch__)
 
 
 @contextmanager
@@ -56,11 +63,5 @@ def unmetered() -> Iterator[None]:
 
 
 @cache
-def _formula(func: Any) -> tuple[Callable[..., int] | None, bool]:
-    """How to count an operation, if it counts, and whether it has to be taken apart before."""
-    if not isinstance(func, OpOverload):
-        return flop_registry.get(func), False
-    formula = flop_registry.get(func._overloadpacket)
-    key = DispatchKey.CompositeImplicitAutograd
-    name: str = func.name()  # type: ignore[no-untyped-call]
-    return formula, formula is None and _dispatch_has_kernel_for_dispatch_key(name, key)
+def _depends_on_device(func: Any) -> bool:
+    return any(part in str(func) for part in _BY_DEVICE)

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass, field
+from functools import cached_property
 from typing import TYPE_CHECKING
-
-import networkx
 
 from growsearch.graph.block_site import BlockSite
 from growsearch.graph.call import Call
@@ -14,7 +12,7 @@ from growsearch.graph.site import DepthSite, Run, Site
 from growsearch.graph.sites import Layout
 
 if TYPE_CHECKING:
-    Graph = networkx.MultiDiGraph[str]
+    from networkx import MultiDiGraph
 
 
 @dataclass(frozen=True)
@@ -23,8 +21,8 @@ class NetworkGraph:
 
     `calls` are in execution order; `sites` hold every channel space with a producer and a consumer, frozen ones too;
     `flops` are those of one forward pass of one sample, 2 for a multiply-add of convolutions, linear layers and
-    attention. `no_block_sites` says, by path of a container of alike blocks, why it is no block site. The nodes of
-    `networkx` are calls and parameters (frozen graph), its edges carry argument positions.
+    attention. `owned` lists (parameter, call of the module that owns it, name there). `no_block_sites` says, by path of
+    a container of alike blocks, why it is no block site.
     """
 
     calls: dict[str, Call]
@@ -32,7 +30,7 @@ class NetworkGraph:
     depth_sites: dict[str, DepthSite]
     parameters: int
     flops: int
-    networkx: Graph
+    owned: tuple[tuple[str, str, str], ...] = field(repr=False)
     layouts: dict[str, dict[str, Layout]] = field(repr=False)
     block_sites: dict[str, BlockSite] = field(default_factory=dict)
     no_block_sites: dict[str, str] = field(default_factory=dict)
@@ -55,19 +53,21 @@ class NetworkGraph:
                 return found
         return None
 
+    @cached_property
+    def networkx(self) -> MultiDiGraph[str]:
+        """A frozen graph whose nodes are calls and parameters; its edges carry argument positions."""
+        import networkx  # slow to import, and needed to look at a graph only
 
-def build_networkx(calls: dict[str, Call], owned: Iterable[tuple[str, str, str]]) -> Graph:
-    """A frozen graph of `calls` and of parameters; `owned` lists (parameter, call of the module that owns it, name)."""
-    graph: Graph = networkx.MultiDiGraph()
-    for call in calls.values():
-        graph.add_node(
-            call.name, kind=call.kind, target=call.target, scope=call.scope, shape=call.shape, rule=call.rule
-        )
-        for position, source in call.references():
-            graph.add_edge(source, call.name, argument=position)
-    for parameter, call_name, attribute in owned:
-        if parameter not in graph:
-            graph.add_node(parameter, kind="parameter", target=parameter, scope="", shape=None, rule="parameter")
-        graph.add_edge(parameter, call_name, argument=attribute)
-    networkx.freeze(graph)
-    return graph
+        graph: MultiDiGraph[str] = networkx.MultiDiGraph()
+        for call in self.calls.values():
+            graph.add_node(
+                call.name, kind=call.kind, target=call.target, scope=call.scope, shape=call.shape, rule=call.rule
+            )
+            for position, source in call.references():
+                graph.add_edge(source, call.name, argument=position)
+        for parameter, call_name, attribute in self.owned:
+            if parameter not in graph:
+                graph.add_node(parameter, kind="parameter", target=parameter, scope="", shape=None, rule="parameter")
+            graph.add_edge(parameter, call_name, argument=attribute)
+        networkx.freeze(graph)
+        return graph

@@ -15,6 +15,7 @@ from torch.nn.parameter import is_lazy
 
 from growsearch.errors import TraceError
 from growsearch.graph.analysis import Analysis
+from growsearch.graph.compiler import compiler_loaded
 from growsearch.graph.copying import meta_inputs, meta_model
 from growsearch.graph.kinds import shape_of
 from growsearch.graph.nested import tensors_in
@@ -81,6 +82,9 @@ def check_model(model: Any) -> None:
 SMALL = 1 << 18
 """Up to so many elements, computing is faster than the meta device, whose operations are written in Python."""
 
+LARGEST = 1 << 24
+"""The same of a model's tensors as long as torch's compiler is not loaded, which the meta device imports in seconds."""
+
 
 class Runner:
     """Runs examples on a copy of a model (on the meta device unless it is small), or on the model itself.
@@ -104,7 +108,7 @@ class Runner:
     def _record(self, example: Example, *, training: bool) -> Recorder:
         if not self._copy_failed:
             try:
-                small = self._small and _input_elements(example) <= SMALL
+                small = self._small and is_small_input((example.args, example.kwargs))
                 duplicate = self._copies.get(small) or (copy.deepcopy if small else meta_model)(self._model)
                 self._copies[small] = duplicate
                 inputs = copy.deepcopy(example) if small else meta_inputs(example)
@@ -132,17 +136,18 @@ def _not_run(model: nn.Module, example: Example, error: Exception) -> TraceError
 
 def is_small(model: nn.Module) -> bool:
     """Whether computing with a copy of the model is faster than the meta device."""
-    return _elements(model) <= SMALL
+    return _elements(model) <= (SMALL if compiler_loaded() else LARGEST)
 
 
 def _elements(model: nn.Module) -> int:
-    """Elements of all tensors; more than `SMALL` where one is not on the CPU."""
+    """Elements of all tensors; more than `LARGEST` where one is not on the CPU."""
     tensors = [*model.parameters(), *model.buffers()]
-    return SMALL + 1 if any(t.device.type != "cpu" for t in tensors) else sum(t.numel() for t in tensors)
+    return LARGEST + 1 if any(t.device.type != "cpu" for t in tensors) else sum(t.numel() for t in tensors)
 
 
-def _input_elements(example: Example) -> int:
-    return sum(tensor.numel() for _, tensor in tensors_in((example.args, example.kwargs)))
+def is_small_input(inputs: Any) -> bool:
+    """Whether a run on inputs of this size is fast."""
+    return sum(tensor.numel() for _, tensor in tensors_in(inputs)) <= SMALL
 
 
 def _record(model: nn.Module, example: Example) -> Recorder:

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from math import prod
 from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
-from torch.utils.flop_counter import flop_registry
 
+from growsearch.graph.compiler import spare_compiler
+from growsearch.graph.flops import formula_of
 from growsearch.graph.kinds import density, memory_of
 
 
@@ -32,7 +32,7 @@ class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
     ) -> Any:
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
-        formula: Callable[..., int] | None = flop_registry.get(func._overloadpacket)
+        formula = formula_of(func)
         tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
         if formula is not None and not any(tensor.is_nested for tensor in tensors):
             share = prod(density(tensor) for tensor in tensors)
@@ -59,3 +59,6 @@ class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
             else:
                 queue.extend(self._flow.get(current, ()))
         return found
+
+
+spare_compiler(Tally.__torch_dispatch__)

@@ -16,11 +16,11 @@ from growsearch.graph.analysis import Analysis
 from growsearch.graph.block_trials import tried_blocks
 from growsearch.graph.blocks import find_block_sites
 from growsearch.graph.carrying import Origin, carried
-from growsearch.graph.counts import follow_counts
+from growsearch.graph.counts import follow_counts, runs_wider
 from growsearch.graph.depth import find_depth_sites
 from growsearch.graph.literals import freeze_literals
 from growsearch.graph.metering import unmetered
-from growsearch.graph.network import NetworkGraph, build_networkx
+from growsearch.graph.network import NetworkGraph
 from growsearch.graph.recorder import tensor_names
 from growsearch.graph.rules import load_operations
 from growsearch.graph.running import Runner, check_model, examples_of
@@ -58,6 +58,23 @@ def trace(
 
     Raises `TraceError` where the model is wrapped or fails.
     """
+    return _trace(model, example_inputs, before, origin)
+
+
+@unmetered()
+@eagerly()
+def trace_units(model: nn.Module, example_inputs: Any) -> NetworkGraph:
+    """As `trace`, for a growth of sites or by layers: its block sites are those that the operations alone show."""
+    return _trace(model, example_inputs, blocks=False)
+
+
+def _trace(
+    model: nn.Module,
+    example_inputs: Any,
+    before: NetworkGraph | None = None,
+    origin: Origin = str,
+    blocks: bool = True,
+) -> NetworkGraph:
     load_operations()
     graph, counted = traced(model, example_inputs)
     known = None if before is None else carried(before, graph, model, origin)
@@ -65,7 +82,10 @@ def trace(
         return known
     if not can_copy(model):
         return replace(graph, sites={n: _uncounted(site, counted.get(n)) for n, site in graph.sites.items()})
-    graph = tried_blocks(graph, Trials(model, example_inputs, graph, traced))
+    if blocks:
+        graph = tried_blocks(graph, Trials(model, example_inputs, graph, traced))
+    if runs_wider(graph, counted, Trials(model, example_inputs, graph, traced)):
+        return graph
     graph = follow_counts(graph, counted, Trials(model, example_inputs, graph, traced))
     return freeze_literals(graph, Trials(model, example_inputs, graph, traced))
 
@@ -140,7 +160,7 @@ def _graph(model: nn.Module, analysis: Analysis, flops: int, samples: int) -> tu
         depth_sites=find_depth_sites(analysis, model),
         parameters=sum(parameter.numel() for parameter in parameters.values()),
         flops=flops // samples,
-        networkx=build_networkx(analysis.calls, _owned(model, analysis, names)),
+        owned=tuple(_owned(model, analysis, names)),
         layouts=layouts,
         block_sites=block_sites,
         no_block_sites=no_block_sites,

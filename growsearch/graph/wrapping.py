@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 
 import torch
 from torch import nn
+
+from growsearch.graph.compiler import compiler_loaded
 
 _WRAPPERS = {
     "DataParallel": "module",
@@ -44,7 +45,7 @@ def unwrapped(model: nn.Module) -> nn.Module:
 @contextmanager
 def eagerly() -> Iterator[None]:
     """Inside, compiled modules and functions run as they were written: every call of a module is seen."""
-    if not _dynamo_loaded():
+    if not compiler_loaded():
         yield
         return
     with torch.compiler.set_stance("force_eager"):
@@ -56,10 +57,5 @@ def drop_compiled() -> None:
 
     Torch compiles a function for a few sizes of a network only, eight by default, and runs it uncompiled from then on.
     """
-    if _dynamo_loaded():
+    if compiler_loaded():
         torch.compiler.reset()
-
-
-def _dynamo_loaded() -> bool:
-    """Without it nothing was compiled, and importing it takes a second."""
-    return "torch._dynamo" in sys.modules

@@ -13,6 +13,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
+from growsearch.graph.tracing import trace_units
 from growsearch.graph.wrapping import unwrapped
 from growsearch.growth.allowance import Allowance
 from growsearch.growth.context import GrowthContext
@@ -64,7 +65,8 @@ def grow(
         GrowthFailed: the growth did not pass its checks and was rolled back.
     """
     model = unwrapped(model)
-    graph = trace(model, example_inputs)
+    how = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
+    graph = (trace if how.stacks() else trace_units)(model, example_inputs)
     return grow_traced(
         model, graph, example_inputs, units, how, optimizer, objective, batches, companions, seed, report
     )[0]

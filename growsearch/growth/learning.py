@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import cache
 
 from torch import nn
 
@@ -25,6 +26,14 @@ def require_learning(
         chosen: the candidates.
         trainable: names of the parameters that train; None: all.
     """
+
+    @cache  # the same for all units of a site
+    def usual(name: str, role: Role) -> float:
+        return mean_norm(model, graph.sites[name], role)
+
+    def empty(site: Site, c: NewUnit, role: Role) -> bool:
+        return fill_norm(site, c.fills, role) <= NEARLY_ZERO * usual(site.name, role)
+
     for c in chosen if trainable is not None else ():
         if isinstance(c, Split):
             (require_trained if c.shifts else require_distinct_copies)(graph.sites[c.site], trainable)
@@ -32,15 +41,11 @@ def require_learning(
             continue
         site = graph.sites[c.site]
         # A side learns where it is trained and the other one is not zero.
-        incoming = trains(site, "out", trainable) and not _empty(model, site, c, "in")
-        outgoing = trains(site, "in", trainable) and not _empty(model, site, c, "out")
+        incoming = trains(site, "out", trainable) and not empty(site, c, "in")
+        outgoing = trains(site, "in", trainable) and not empty(site, c, "out")
         if not incoming and not outgoing:
             raise GrowthRefused(
                 f"site {site.name!r}: of a new unit's weights ({named_weights(site, 'out')}; "
                 f"{named_weights(site, 'in')}), those that are trained get no gradient, because the others start at "
                 "zero: let the others train, or use another how"
             )
-
-
-def _empty(model: nn.Module, site: Site, c: NewUnit, role: Role) -> bool:
-    return fill_norm(site, c.fills, role) <= NEARLY_ZERO * mean_norm(model, site, role)

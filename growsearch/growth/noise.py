@@ -9,6 +9,8 @@ import torch
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from growsearch.graph.compiler import spare_compiler
+
 _aten = torch.ops.aten
 _FILLS = (
     *(_aten.normal_, _aten.uniform_, _aten.exponential_, _aten.cauchy_, _aten.geometric_, _aten.log_normal_),
@@ -57,6 +59,9 @@ class SteadyNoise(TorchDispatchMode):  # type: ignore[no-untyped-call]
         if packet in _LEAKS:
             return func(*args[:4], False, *args[5:], **kwargs)
         return func(*args, **kwargs)
+
+
+spare_compiler(SteadyNoise.__torch_dispatch__)
 
 
 def _per_sample(shape: Sequence[int], numbers: Tensor) -> Tensor:

@@ -6,10 +6,6 @@ import time
 from collections.abc import Callable
 from functools import cache
 
-from rich.console import Console
-from rich.control import Control
-from rich.segment import ControlType
-
 Report = Callable[[int, int, str], None]
 """`report(done, total, what)`: `done` of `total` parts of `what` are done."""
 
@@ -33,6 +29,8 @@ def on_terminal(done: int, total: int, what: str) -> None:
 
 class _Line:
     def __init__(self) -> None:
+        from rich.console import Console  # a run of the command line says nothing here
+
         self.console = Console(stderr=True)
         self._next = 0.0
 
@@ -40,6 +38,9 @@ class _Line:
         now = time.monotonic()
         if done < total and now < self._next:
             return
+        from rich.control import Control
+        from rich.segment import ControlType
+
         self._next = now + INTERVAL
         self.console.control(Control(ControlType.CARRIAGE_RETURN, (ControlType.ERASE_IN_LINE, 2)))
         if done < total:

@@ -195,11 +195,11 @@ def _module(node: Node, shape: tuple[int, ...]) -> tuple[nn.Module, tuple[int, .
 
 
 def _output_shape(module: nn.Module, shape: tuple[int, ...], where: str) -> tuple[int, ...]:
-    """The shape of one sample's output, by running the module on tensors without values."""
-    state = {name: torch.empty_like(value, device="meta") for name, value in module.state_dict().items()}
+    """The shape of one sample's output, by running the module."""
     training = module.training
     try:
-        output = torch.func.functional_call(module.eval(), state, torch.empty(1, *shape, device="meta"))
+        with torch.no_grad():
+            output = module.eval()(torch.zeros(1, *shape))
     except (RuntimeError, ValueError) as error:
         reason = str(error).splitlines()[0]
         raise InputError(f"{where}: does not fit its input of shape {_text(shape)}: {reason}") from None

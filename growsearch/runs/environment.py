@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
+from growsearch.errors import InputError
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import ENVIRONMENT
 from growsearch.runs.reading import read_json, record_of
@@ -21,7 +22,10 @@ class GitState:
 
 @dataclass(frozen=True, kw_only=True)
 class Environment:
-    """Versions, hardware and the command; `packages` has None for what is not installed, `git` where there is none."""
+    """Versions, hardware and the command; `packages` has None for what is not installed, `git` where there is none.
+
+    `devices` train each run together, every one with `threads_per_worker`.
+    """
 
     command: Sequence[str]
     seeds: Sequence[int]
@@ -35,11 +39,20 @@ class Environment:
     workers: int
     threads_per_worker: int
     git: GitState | None
+    devices: int = 1
 
 
 def write_environment(folder: Path, environment: Environment) -> None:
     """Write the environment of a run folder."""
     write_json(folder / ENVIRONMENT, asdict(environment))
+
+
+def recorded_devices(folder: Path) -> int:
+    """Return how many devices train each run of a folder; 1 where nothing is (readably) recorded."""
+    try:
+        return read_environment(folder).devices
+    except InputError:
+        return 1
 
 
 def read_environment(folder: Path) -> Environment:

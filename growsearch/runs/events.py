@@ -79,13 +79,17 @@ class RepetitionFinished:
 
 @dataclass(frozen=True)
 class JobsStarted:
-    """So many `runs` (or branches: `what`) there are, of which `finished` are kept; `warnings` are in words."""
+    """So many `runs` (or branches: `what`) there are, of which `finished` are kept; `warnings` are in words.
+
+    `devices` train each of them together.
+    """
 
     runs: int
     finished: int
     workers: int
     warnings: tuple[str, ...] = ()
     what: str = "runs"
+    devices: int = 1
 
 
 RunEvent = RunStarted | StepDone | RowDone | Grew | Recovered | RunFinished | BranchFinished | RepetitionFinished

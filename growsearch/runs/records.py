@@ -129,9 +129,9 @@ class RunResult:
     `config` tells which configuration, seed and architecture it belongs to. `metrics` are what the task measures, by
     names such as `test_loss`; the test set's are None where it was not read. `metric` is what runs are ranked by.
     `samples` are those of the data by split, `data_sha256` is of a text. `budget_full` tells whether growth has used
-    its budget up, None where nothing grows in events. `threads` are those of the CPU. `files` has checksums of the logs
-    (without their times) and of the network's description beside it, as they were when it finished. Fields with
-    defaults are missing in files of older versions.
+    its budget up, None where nothing grows in events. So many `devices` trained it together, with `threads` of the CPU
+    each. `files` has checksums of the logs (without their times) and of the network's description beside it, as they
+    were when it finished. Fields with defaults are missing in files of older versions.
     """
 
     config: str
@@ -157,6 +157,7 @@ class RunResult:
     cuda_graph: bool = False
     files: Mapping[str, str] = field(default_factory=dict)
     threads: int | None = None
+    devices: int = 1
 
     @property
     def living_parameters(self) -> int:

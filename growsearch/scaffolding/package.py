@@ -11,9 +11,10 @@ from importlib.util import find_spec
 from pathlib import Path
 from string import Template
 
-from growsearch.errors import InputError
+from growsearch.errors import CannotWrite, InputError
 from growsearch.registry import NOUNS, lookup, names
 from growsearch.scaffolding.kinds import KINDS, Kind
+from growsearch.writing import writing
 
 _NAME = re.compile(r"[a-z][a-z0-9]*(_[a-z0-9]+)*")
 _LONGEST = 40
@@ -44,12 +45,13 @@ def write_package(kind: str, name: str, folder: Path) -> list[Path]:
     if folder.exists():
         raise InputError(f"{folder} is there already: give another name, or another folder by --out")
     try:
-        for path, text in content.items():
-            (folder / path).parent.mkdir(parents=True, exist_ok=True)
-            (folder / path).write_text(text, encoding="utf-8")
-    except OSError as error:
+        with writing(folder):
+            for path, text in content.items():
+                (folder / path).parent.mkdir(parents=True, exist_ok=True)
+                (folder / path).write_text(text, encoding="utf-8")
+    except CannotWrite:
         shutil.rmtree(folder, ignore_errors=True)
-        raise InputError(f"{folder} cannot be written: {error.strerror or error}: give another by --out") from error
+        raise
     return [folder / path for path in content]
 
 

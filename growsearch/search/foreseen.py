@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from growsearch.comparison.forecast import forecasts
 from growsearch.config import RunConfig, SearchConfig
 from growsearch.data import load_data
+from growsearch.execution.forecast import forecasts
 from growsearch.networks import build_network
 from growsearch.registry import lookup
 from growsearch.search.measures import excess

@@ -6,7 +6,6 @@ from collections.abc import Sequence
 from math import sqrt
 
 import numpy as np
-from scipy import stats
 
 from growsearch.statistics.level import ENOUGH_SEEDS, LEVEL
 
@@ -24,6 +23,8 @@ def difference_interval(differences: Sequence[float]) -> tuple[float, float] | N
     count = len(differences)
     if count < ENOUGH_SEEDS:
         return None
+    from scipy import stats  # slow to import
+
     reach = sqrt(count / (count - 1)) * stats.t.isf(LEVEL / 2, count - 1)
     result = stats.bootstrap(
         (np.asarray(differences, float),),
@@ -44,6 +45,8 @@ def permutation_p_value(differences: Sequence[float]) -> float:
     """
     if len(differences) == 1:
         return 1.0
+    from scipy import stats
+
     result = stats.permutation_test(
         (np.asarray(differences, float),),
         np.mean,

@@ -4,8 +4,6 @@ from __future__ import annotations
 
 from math import ceil, log2
 
-from scipy import stats
-
 from growsearch.statistics.level import LEVEL
 
 
@@ -25,5 +23,7 @@ def detectable_difference(standard_error: float, seeds: int, comparisons: int) -
     `standard_error` is that of the mean paired difference over `seeds`. By Student's t, of which the permutation test
     is close to the power, and the first step of Holm's correction: the strictest.
     """
+    from scipy import stats  # slow to import
+
     level, power = LEVEL / comparisons / 2, 0.8
     return float(standard_error * (stats.t.isf(level, seeds - 1) + stats.t.ppf(power, seeds - 1)))

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from statistics import stdev
-
-from scipy import stats
+from statistics import fmean, stdev
 
 
 def standard_deviation(values: Sequence[float]) -> float:
@@ -15,4 +13,5 @@ def standard_deviation(values: Sequence[float]) -> float:
 
 def interquartile_mean(values: Sequence[float]) -> float:
     """Mean without the lowest and the highest quarter of the values (each rounded down to whole values)."""
-    return float(stats.trim_mean(values, 0.25))
+    cut = len(values) // 4
+    return fmean(sorted(values)[cut : len(values) - cut])

@@ -209,12 +209,14 @@ def _address(tensor: Tensor) -> int:
 
 
 def _check_modules(changes: Sequence[TensorChange]) -> None:
+    shapes: dict[int, dict[str, tuple[int, ...]]] = {}
+    names: dict[int, str] = {}
+    for change in changes:
+        for slot in change.slots:
+            shapes.setdefault(id(slot.module), {})[slot.key] = change.shape
+            names.setdefault(id(slot.module), change.name)
     for module in touched(changes):
-        shapes = shapes_of(module)
-        for change in changes:
-            shapes |= {slot.key: change.shape for slot in change.slots if slot.module is module}
         try:
-            attributes_of(module, shapes)
+            attributes_of(module, shapes_of(module) | shapes[id(module)])
         except GrowthRefused as error:
-            name = next(change.name for change in changes if any(slot.module is module for slot in change.slots))
-            raise GrowthRefused(f"{name!r}: {error}") from None
+            raise GrowthRefused(f"{names[id(module)]!r}: {error}") from None

@@ -11,6 +11,7 @@ from torch import Tensor, nn
 
 from growsearch.data import DataSet
 from growsearch.tasks import Task
+from growsearch.training.world import ALONE, World
 
 SAMPLES = 1000  # of a batch, where its outputs are few
 OUTPUTS = 2**24  # of a batch: 64 MiB in float32
@@ -28,16 +29,19 @@ def evaluate(
     batches: Iterable[tuple[Tensor, Tensor]],
     task: Task,
     context: AbstractContextManager[object],
+    world: World = ALONE,
 ) -> dict[str, float]:
     """Return the task's metrics by name over all samples, in evaluation mode.
 
-    Everything is summed up on the device; the host waits for it once.
+    Everything is summed up on the device; the host waits for it once. Where several processes evaluate a part of the
+    samples each, all get the metrics of the whole.
 
     Args:
         model: the network; it is left in the mode that it was in.
         batches: inputs with their targets.
         task: what is measured.
         context: in which the network runs, such as an autocast.
+        world: the processes that evaluate.
     """
     was_training = model.training
     model.eval()
@@ -50,4 +54,6 @@ def evaluate(
             sums[name] = sums[name] + total if name in sums else total
         samples += len(inputs)
     model.train(was_training)
-    return task.measured({name: float(total) / samples for name, total in sums.items()})
+    found = world.everywhere(({name: float(total) for name, total in sums.items()}, samples))
+    names, everything = dict.fromkeys(name for own, _ in found for name in own), sum(count for _, count in found)
+    return task.measured({name: sum(own.get(name, 0.0) for own, _ in found) / everything for name in names})

@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import Tensor, nn
 
+from growsearch.config.check import is_imported
 from growsearch.training.setup import Setup
 
 WARM_UP = 10  # steps before a recording: a network that soon grows again is not worth one, and kernels are chosen first
@@ -27,6 +28,7 @@ class Gradients:
     def __init__(self, setup: Setup) -> None:
         self._setup = setup
         self._records = setup.records
+        self._normalising = setup.world.normalising(setup.model, is_imported(setup.config.network))
         cuda: Any = torch.cuda  # its streams have no types
         self._stream = cuda.Stream(setup.device) if setup.device.type == "cuda" else None
         self.replayed = 0
@@ -39,7 +41,7 @@ class Gradients:
         self._recording: Recording | None = None
 
     def __call__(self, inputs: Tensor, targets: Tensor) -> Tensor:
-        """The loss, a scalar without history; it is overwritten by the next call."""
+        """The loss, a scalar without history, of the batches of all processes; it is overwritten by the next call."""
         if self._recording is not None and inputs.shape == self._recording.shape:
             self.replayed += 1
             return self._recording.replay(inputs, targets)
@@ -51,10 +53,26 @@ class Gradients:
 
     def _compute(self, inputs: Tensor, targets: Tensor) -> Tensor:
         setup = self._setup
+        if setup.world.size > 1:
+            return self._compute_share(inputs, targets)
         with setup.context:
             loss = setup.criterion(setup.model(inputs), targets)
         torch.autograd.backward(loss if setup.soft is None else loss + setup.soft.penalty())
         return loss.detach()
+
+    def _compute_share(self, inputs: Tensor, targets: Tensor) -> Tensor:
+        """As `_compute`, where this process has a part of the batch.
+
+        Gradients are averaged over the processes: weighted by the shares, they are those of the mean over all samples.
+        """
+        setup, world = self._setup, self._setup.world
+        with setup.context, self._normalising:
+            outputs = setup.trained(inputs)
+            # A process without a sample takes part with zeros.
+            loss = setup.criterion(outputs, targets) if len(inputs) else outputs.sum()
+        share = len(inputs) / setup.batches.samples
+        torch.autograd.backward(loss * (share * world.size))
+        return world.total(loss.detach() * share)
 
     def _record(self, inputs: Tensor, targets: Tensor) -> Recording | None:
         try:

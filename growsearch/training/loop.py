@@ -6,7 +6,7 @@ import math
 import time
 from collections.abc import Callable
 from contextlib import nullcontext
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -15,29 +15,29 @@ from torch import Tensor
 
 from growsearch.config import RunConfig
 from growsearch.data import Split, evaluation_batches
-from growsearch.errors import GrowsearchError, TraceError
-from growsearch.graph import NetworkGraph, trace
+from growsearch.errors import GrowsearchError
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
 from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone
 from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RECOVERIES
-from growsearch.runs.lines import open_logs
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
-from growsearch.runs.store import write_result
-from growsearch.surgery import active_parameters, apply_masks
+from growsearch.surgery import apply_masks
 from growsearch.training.architecture import Architecture
-from growsearch.training.artifact import NetworkDescription, insertions_of, save_network
-from growsearch.training.checkpoint import load_checkpoint, remove_checkpoint, rng_state, save_checkpoint
-from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
+from growsearch.training.checkpoint import load_checkpoint, rng_state, save_checkpoint
+from growsearch.training.compute import training_flops_per_sample
+from growsearch.training.counters import Counters
 from growsearch.training.evaluation import evaluate, evaluation_samples
+from growsearch.training.finishing import widths_of, write_finished
 from growsearch.training.gradients import Gradients
 from growsearch.training.hooks import TrainingHooks
 from growsearch.training.length import steps_within
 from growsearch.training.optimizers import parameter_order, set_learning_rate
 from growsearch.training.recovery import Recoveries
 from growsearch.training.result import fingerprint
+from growsearch.training.run_logs import RunLogs
 from growsearch.training.setup import FLOPS_PARTS, set_up
 from growsearch.training.threads import threads
+from growsearch.training.world import ALONE, World
 
 CHECKPOINT_SECONDS = 30.0
 PROGRESS_SECONDS = 0.5
@@ -45,20 +45,6 @@ PROGRESS_SECONDS = 0.5
 
 class TrainingDiverged(GrowsearchError):
     """The training loss is not finite any more."""
-
-
-@dataclass
-class Counters:
-    """What a run has used so far; a row of metrics covers what came after the row before it."""
-
-    step: int = 0
-    training_flops: int = 0
-    growth_flops: int = 0
-    seconds: float = 0.0
-    growth_seconds: float = 0.0
-    growth_events: int = 0
-    samples_since_row: int = 0
-    train_loss: float | None = None
 
 
 class TrainingRun:
@@ -74,6 +60,7 @@ class TrainingRun:
         architecture: Architecture | None = None,
         hooks: TrainingHooks | None = None,
         checkpoints: bool = True,
+        world: World = ALONE,
     ) -> None:
         """Begin, or go on from the folder's checkpoint.
 
@@ -81,30 +68,32 @@ class TrainingRun:
             config: what is trained.
             seed: of everything random.
             folder: where its files are.
-            device: `auto`, `cpu` or `cuda`.
+            device: `auto`, `cpu` or `cuda`, or that of this process.
             progress: is told what happens.
             architecture: the network to begin with, in place of the configuration's.
             hooks: are called at the turning points.
             checkpoints: whether training writes them, now and then.
+            world: the processes that train it together; the first one writes all files.
         """
         self.folder = folder
         self._progress = progress
         self._hooks = hooks or TrainingHooks()
         self._checkpoint_seconds = CHECKPOINT_SECONDS if checkpoints else math.inf
-        self._fingerprint = fingerprint(config, seed, architecture)
-        saved = load_checkpoint(folder / CHECKPOINT, torch.device("cpu"))
-        if saved is not None and saved["config"] != self._fingerprint:
+        self.fingerprint = fingerprint(config, seed, architecture)
+        """What tells its configuration, seed and beginning from others."""
+        saved = world.first(lambda: load_checkpoint(folder / CHECKPOINT, torch.device("cpu")))
+        if saved is not None and saved["config"] != self.fingerprint:
             saved = None
-        self.threads = int((saved or {}).get("threads", torch.get_num_threads()))
-        """CPU threads that the run was begun with, on which its bits depend."""
+        self.threads = _threads(saved, world)
+        """CPU threads that the run was begun with, of each process, on which its bits depend."""
         with threads(self.threads):
-            self.setup = setup = set_up(config, seed, device, saved, architecture)
+            self.setup = setup = set_up(config, seed, device, saved, architecture, world=world)
         self._gradients = Gradients(setup)
         self.counters = Counters(**saved["counters"]) if saved else Counters()
         self._loss_sum = (
             saved["loss_sum"].to(setup.device) if saved else torch.zeros((), dtype=torch.float64, device=setup.device)
         )
-        self._logs = open_logs(folder, (METRICS, GROWTH, RECOVERIES), saved["lines"] if saved else {})
+        self._logs = RunLogs(folder, saved["lines"] if saved else {}, world)
         self._recoveries = Recoveries(setup.device, saved.get("recoveries") if saved else None)
         self._flops_before = self.counters.training_flops
         self._measure_network()
@@ -130,7 +119,7 @@ class TrainingRun:
                 if now >= next_progress:
                     next_progress = now + PROGRESS_SECONDS
                     self._progress(StepDone(counters.step, setup.total_steps))
-                if now >= next_checkpoint:
+                if setup.world.agreed(now >= next_checkpoint):
                     self.save()
                     next_checkpoint = time.perf_counter() + self._checkpoint_seconds
                 if counters.step >= min(last, setup.total_steps):
@@ -148,12 +137,13 @@ class TrainingRun:
         if setup.masked:
             apply_masks(setup.model, setup.optimizer)
         setup.optimizer.zero_grad(set_to_none=True)
-        self._loss_sum.add_(loss, alpha=len(inputs))
+        samples = setup.batches.samples
+        self._loss_sum.add_(loss, alpha=samples)
         if setup.grower is not None:
             self._recoveries.step(loss)
         counters.step += 1
-        counters.samples_since_row += len(inputs)
-        counters.training_flops += self._flops_per_sample * len(inputs)
+        counters.samples_since_row += samples
+        counters.training_flops += self._flops_per_sample * samples
         self._meter()
         self.grow()
         self._set_length()
@@ -199,8 +189,8 @@ class TrainingRun:
             return
         if event.refused is None:
             self._gradients.forget()
-        line = GrowthLine.of_event(event, self._widths, self._recoveries.grew(event))
-        self._logs[GROWTH].append(line.plain())
+        line = GrowthLine.of_event(event, self.widths, self._recoveries.grew(event))
+        self._logs.append(GROWTH, line.plain())
         counters.growth_events += event.refused is None
         self._measure_network()
         self._progress(Grew(line))
@@ -212,7 +202,8 @@ class TrainingRun:
         self._parameters = sum(parameter.numel() for parameter in setup.model.parameters())
         with setup.soft.detached() if setup.soft is not None else nullcontext():
             self._flops_per_sample = training_flops_per_sample(setup.model, setup.data.example())
-        self._widths = _widths(setup.growing.graph) if setup.growing is not None else {}
+        self.widths = widths_of(setup.growing.graph) if setup.growing is not None else {}
+        """Those of the sites, where the network grows."""
 
     @property
     def parameters(self) -> int:
@@ -267,14 +258,14 @@ class TrainingRun:
             seconds=counters.seconds,
             sizes=setup.soft.sizes if setup.soft is not None else None,
         )
-        self._logs[METRICS].append(row.plain())
+        self._logs.append(METRICS, row.plain())
         self._progress(RowDone(row, setup.total_steps))
         self._hooks.on_row(self, row)
 
     def _log_recoveries(self) -> None:
         """Write down whose loss is back by now."""
         for recovery in self._recoveries.take():
-            self._logs[RECOVERIES].append(recovery.plain())
+            self._logs.append(RECOVERIES, recovery.plain())
             self._progress(Recovered(recovery))
 
     def _evaluate(self, split: Split | None, name: str) -> dict[str, float]:
@@ -282,8 +273,10 @@ class TrainingRun:
         if split is None:
             return {}
         setup = self.setup
-        batches = evaluation_batches(split, setup.data, setup.device, evaluation_samples(setup.data))
-        found = evaluate(setup.model, batches, setup.data.task, setup.context)
+        own = setup.world.share.of(0, len(split))
+        part = Split(split.inputs[own], split.targets[own])
+        batches = evaluation_batches(part, setup.data, setup.device, evaluation_samples(setup.data))
+        found = evaluate(setup.model, batches, setup.data.task, setup.context, setup.world)
         self._require_finite(found["loss"], name)
         return {f"{name}_{key}": value for key, value in found.items()}
 
@@ -296,32 +289,42 @@ class TrainingRun:
     def save(self) -> None:
         """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""
         setup = self.setup
-        for log in self._logs.values():
-            log.sync()
+        rng, *others = setup.world.everywhere(rng_state(setup.device))
+        if not setup.world.leads:
+            return
+        self._logs.sync()
         state = {
-            "config": self._fingerprint,
+            "config": self.fingerprint,
             "threads": self.threads,
+            "devices": setup.world.size,
             "counters": asdict(self.counters),
             "loss_sum": self._loss_sum,
-            "lines": {name: log.size for name, log in self._logs.items()},
+            "lines": self._logs.sizes,
             "recoveries": self._recoveries.state_dict(),
             "model": setup.model.state_dict(),
-            "architecture": self._architecture(),
+            "architecture": self.architecture(),
             "optimizer": setup.optimizer.state_dict(),
             "parameter_order": parameter_order(setup.optimizer, setup.model, setup.learned),
             "batches": setup.batches.state_dict(),
             "statistics_passes": setup.statistics.passes,
             "grower": setup.grower.state_dict() if setup.grower is not None else None,
             "soft": setup.soft.state_dict() if setup.soft is not None else None,
-            "rng": rng_state(setup.device),
+            "rng": rng,
+            "rng_of_others": others,
         }
         save_checkpoint(self.folder / CHECKPOINT, state)
 
-    def _architecture(self) -> dict[str, Any]:
+    def architecture(self) -> dict[str, Any]:
+        """What is needed beside the tensors to rebuild the network from its seed."""
         origin = self.setup.grower or self.setup.architecture
         if origin is not None:
             return origin.architecture()
         return {"insertions": [], "attributes": {}, "sizes": remembered_sizes(self.setup.model)}
+
+    @property
+    def replayed(self) -> int:
+        """Batches that were replayed from a recording."""
+        return self._gradients.replayed
 
     def finish(self, test: bool = True) -> RunResult:
         """Read the test set, the only time; save the network and the result, and remove the checkpoint.
@@ -329,71 +332,21 @@ class TrainingRun:
         Without `test` the validation split is read in its place: what is tuned must not see the test set. A network
         with `soft` sizes is made compact before: what is read with, saved and counted is the plain network.
         """
-        setup, counters = self.setup, self.counters
+        setup = self.setup
         self._log_recoveries()
         if setup.soft is not None:
             self._change(setup.soft, setup.soft.compact)
         read = self._evaluate(setup.data.test, "test") if test else self._evaluate(setup.validation, "validation")
-        widths = self._widths or self._traced_widths()
-        architecture = self._architecture()
-        save_network(
-            self.folder,
-            setup.model,
-            NetworkDescription(
-                network=setup.config.network,
-                input_shape=setup.data.input_shape,
-                input_dtype=str(setup.data.input_dtype).removeprefix("torch."),
-                outputs=setup.data.outputs,
-                normalisation={"mean": setup.data.mean, "std": setup.data.std} if setup.data.mean else None,
-                insertions=insertions_of(architecture),
-                attributes=architecture["attributes"],
-                sizes=architecture["sizes"],
-                widths=widths,
-                parameters=self._parameters,
-                active_parameters=active_parameters(setup.model),
-            ),
-        )
-        result = RunResult(
-            config=self._fingerprint,
-            seed=setup.seed,
-            samples=setup.data.samples,
-            data_sha256=setup.data.sha256,
-            metric=setup.data.task.ranked_by,
-            steps=counters.step,
-            train_loss=counters.train_loss,
-            metrics={"test_loss": None, "test_accuracy": None, **read},
-            parameters=self._parameters,
-            active_parameters=active_parameters(setup.model),
-            flops=forward_flops_per_sample(setup.model, setup.data.example()),
-            training_flops=counters.training_flops,
-            growth_flops=counters.growth_flops,
-            seconds=counters.seconds,
-            growth_seconds=counters.growth_seconds,
-            growth_events=counters.growth_events,
-            widths=widths,
-            budget_full=setup.grower.full if setup.grower is not None else None,
-            device=str(setup.device),
-            threads=self.threads,
-            precision=str(setup.dtype).removeprefix("torch."),
-            cuda_graph=self._gradients.replayed > 0,
-        )
-        result = write_result(self.folder, result)
-        remove_checkpoint(self.folder / CHECKPOINT)
-        return result
+        return setup.world.first(lambda: write_finished(self, read))
 
     def close(self) -> None:
         """Close the logs."""
-        for log in self._logs.values():
-            log.close()
-
-    def _traced_widths(self) -> dict[str, int]:
-        """Widths of a network that did not grow; none where it cannot be traced, which it need not."""
-        try:
-            return _widths(trace(self.setup.model, self.setup.statistics.first(2)[0]))
-        except TraceError:
-            return {}
+        self._logs.close()
 
 
-def _widths(graph: NetworkGraph) -> dict[str, int]:
-    """Width of every site that may change."""
-    return {name: site.width for name, site in graph.sites.items() if site.kind != "frozen"}
+def _threads(saved: dict[str, Any] | None, world: World) -> int:
+    """As many as the run was begun with; with another number of processes there is nothing to repeat."""
+    own = torch.get_num_threads()
+    if saved is None or saved.get("devices", 1) != world.size:
+        return own
+    return int(saved.get("threads", own))

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Sequence
+from dataclasses import dataclass
 from pathlib import Path
+
+import torch
 
 from growsearch.config import RunConfig
 from growsearch.errors import DamageWarning
@@ -18,8 +21,10 @@ from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
 from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.training.loop import TrainingRun
+from growsearch.training.precision import resolve_device
 from growsearch.training.result import fingerprint, finished_result
 from growsearch.training.threads import threads
+from growsearch.training.world import ALONE, World
 
 _PATIENCE = 10.0  # seconds in which a worker ends whose parent was killed
 
@@ -37,6 +42,7 @@ def run_one(
     test: bool = True,
     loggers: Sequence[str] = (),
     architecture: Architecture | None = None,
+    devices: int = 1,
 ) -> RunResult:
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
@@ -46,9 +52,11 @@ def run_one(
     `loggers` (names) are told of rows, growth events and the result; one that fails is warned of and left out.
     With an `architecture` the network begins with that one, freshly initialised, in place of the configuration's seed.
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
+    With `devices` that many processes train it together, each on its share of every batch and with its share of this
+    process' CPU threads: within rounding as one does. A run may go on with another number of them.
 
     Raises `InputError` where the configuration cannot be run or another process trains in the folder,
-    `TrainingDiverged`, and `GrowsearchError`.
+    `TrainingDiverged`, and `GrowsearchError`; `RankFailed` where one of several processes dies.
 
     Args:
         config: of the run.
@@ -59,6 +67,7 @@ def run_one(
         test: whether the test set is read at the end.
         loggers: names.
         architecture: to begin with.
+        devices: that train it together.
     """
     report = progress or _silent
     result = finished_result(folder, config, seed, architecture)
@@ -66,60 +75,74 @@ def run_one(
         with held(folder, _PATIENCE):
             result = finished_result(folder, config, seed, architecture)
             if result is None:
-                logged = LoggedRun(folder, config.to_dict(), seed, fingerprint(config, seed, architecture))
-                with Observers(loggers, logged, report) as observers:
-                    run = _begun(config, seed, folder, device, observers, architecture)
-                    result = _finished(run, observers, test)
+                work = _Work(config, seed, folder, test, tuple(loggers), architecture)
+                result = _worked(work, device, devices, report)
     report(RunFinished(result))
     return result
 
 
-def _finished(run: TrainingRun, observers: Observers, test: bool) -> RunResult:
-    """Train a run to its end; its result."""
-    try:
-        observers.begin(read_rows(run.folder), read_growth(run.folder))
-        with threads(run.threads):
-            run.train()
-            result = run.finish(test)
-        observers.finish(result)
-    except Interrupted:
-        run.save()
-        raise
-    finally:
-        run.close()
-    return result
+def _worked(work: _Work, device: str, devices: int, report: Progress) -> RunResult:
+    """What a run comes to, in this process or in several."""
+    if devices == 1:
+        return work(ALONE, device, report)
+    from growsearch.training.processes import run_in_ranks  # some builds of torch have no torch.distributed
+
+    kind = resolve_device(device).type
+    return run_in_ranks(work, devices, kind, max(1, torch.get_num_threads() // devices), report)
 
 
-def _begun(
-    config: RunConfig,
-    seed: int,
-    folder: Path,
-    device: str,
-    progress: Progress,
-    architecture: Architecture | None,
-) -> TrainingRun:
-    """The run as it stands in its folder; from the beginning, with a warning, where what it has left is damaged.
+@dataclass(frozen=True)
+class _Work:
+    """A run, as every process that trains it is given it."""
 
-    Args:
-        config: of the run.
-        seed: of the run.
-        folder: that holds it.
-        device: "auto", "cpu" or "cuda".
-        progress: is told what happens.
-        architecture: to begin with.
-    """
-    try:
-        run = TrainingRun(config, seed, folder, device, progress, architecture)
+    config: RunConfig
+    seed: int
+    folder: Path
+    test: bool
+    loggers: tuple[str, ...]
+    architecture: Architecture | None
+
+    def __call__(self, world: World, device: str, progress: Progress) -> RunResult:
+        """Train to the end, from the folder's checkpoint if there is one."""
+        logged = LoggedRun(
+            self.folder, self.config.to_dict(), self.seed, fingerprint(self.config, self.seed, self.architecture)
+        )
+        with Observers(self.loggers if world.leads else (), logged, progress) as observers:
+            run = self._begun(world, device, observers)
+            try:
+                if world.leads:
+                    observers.begin(read_rows(self.folder), read_growth(self.folder))
+                with threads(run.threads):
+                    run.train()
+                    result = run.finish(self.test)
+                observers.finish(result)
+            except Interrupted:
+                run.save()
+                raise
+            finally:
+                run.close()
+        return result
+
+    def _begun(self, world: World, device: str, progress: Progress) -> TrainingRun:
+        """The run as it stands in its folder; from the beginning, with a warning, where what it has left is damaged."""
         try:
-            read_rows(folder), read_growth(folder)
-        except DamagedFile:
-            run.close()
-            raise
-    except DamagedFile as error:
-        warnings.warn(f"{error}; this run begins anew", DamageWarning, stacklevel=3)
-        remove_checkpoint(folder / CHECKPOINT)
-        run = TrainingRun(config, seed, folder, device, progress, architecture)
-    return run
+            run = self._run(world, device, progress)
+            try:
+                world.first(self._require_readable)
+            except DamagedFile:
+                run.close()
+                raise
+        except DamagedFile as error:
+            warnings.warn(f"{error}; this run begins anew", DamageWarning, stacklevel=4)
+            world.first(lambda: remove_checkpoint(self.folder / CHECKPOINT))
+            run = self._run(world, device, progress)
+        return run
+
+    def _run(self, world: World, device: str, progress: Progress) -> TrainingRun:
+        return TrainingRun(self.config, self.seed, self.folder, device, progress, self.architecture, world=world)
+
+    def _require_readable(self) -> None:
+        read_rows(self.folder), read_growth(self.folder)
 
 
 def _silent(event: RunEvent) -> None:

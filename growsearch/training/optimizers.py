@@ -11,9 +11,13 @@ from torch.optim import Optimizer
 
 from growsearch.config.models import ScheduleConfig
 from growsearch.errors import InputError
+from growsearch.graph.compiler import spare_compiler
 from growsearch.networks.parameters import make
 from growsearch.optimizers import OptimizerRecord
 from growsearch.registry import lookup
+
+for _method in (Optimizer.add_param_group, Optimizer.zero_grad, Optimizer.state_dict, Optimizer.load_state_dict):
+    spare_compiler(_method)
 
 Schedule = Callable[[float], float]
 

@@ -28,19 +28,26 @@ from growsearch.training.length import total_steps
 from growsearch.training.optimizers import Schedule, build_optimizer, build_schedule, restore_order
 from growsearch.training.precision import autocast, resolve_device, resolve_precision
 from growsearch.training.samples import StatisticsBatches
+from growsearch.training.world import ALONE, World
 
+_OF_RANKS = 1_000_003  # between the seeds of processes that train one network
 FLOPS_PARTS = 10_000  # of the learning-rate schedule, where a run ends by its FLOPs
 
 
 @dataclass
 class Setup:
-    """Everything that one run computes with; `rows_every` is the number of steps between rows of metrics."""
+    """Everything that one run computes with; `rows_every` is the number of steps between rows of metrics.
+
+    `trained` is what is called in training: the `model`, or its wrapper where several processes, the `world`, train it.
+    """
 
     config: RunConfig
     seed: int
     device: torch.device
     data: DataSet
     model: nn.Module
+    trained: nn.Module
+    world: World
     optimizer: Optimizer
     schedule: Schedule
     batches: Batches
@@ -75,6 +82,8 @@ class Setup:
         """Whether passes through the network are recorded, to be replayed."""
         if self.device.type != "cuda" or self.soft is not None:  # gates that are trained are hooks, with state
             return False
+        if self.world.size > 1:  # what other processes send is not of the recording
+            return False
         wanted = self.config.training.cuda_graph
         return not is_imported(self.config.network) if wanted is None else wanted
 
@@ -96,12 +105,14 @@ def set_up(
     saved: dict[str, Any] | None = None,
     architecture: Architecture | None = None,
     data: DataSet | None = None,
+    world: World = ALONE,
 ) -> Setup:
     """Build a run: new, or continuing from the checkpoint `saved`; with `architecture` in place of the seed network.
 
     The same seed gives every policy the same data, the same order of it and, for the same network, the same initial
-    weights. `data` stands in for the data set that the file names. Raises `InputError` where the file's parts do not
-    fit each other.
+    weights. `data` stands in for the data set that the file names. In all processes of a `world` the setup is the same
+    but for their share of the batches, and what dropout draws. Raises `InputError` where the file's parts do not fit
+    each other.
 
     Args:
         config: of the run.
@@ -110,6 +121,7 @@ def set_up(
         saved: a checkpoint.
         architecture: to begin with.
         data: in the place of the file's.
+        world: the processes that train it.
     """
     place = resolve_device(device)
     data = data or load_data(config.data, seed, config.allow_import)
@@ -119,7 +131,7 @@ def set_up(
     training = config.training
     optimizer = build_optimizer(training.optimizer, model)
     augment = Augment(**training.augment.model_dump()) if training.augment else None
-    batches = Batches(data.train, training.batch_size, data, place, augment, seed)
+    batches = Batches(data.train, training.batch_size, data, place, augment, seed, world.share)
     statistics = config.growth.statistics
     size = statistics.batch_size or training.batch_size or len(data.train.inputs)
     steps_per_epoch = len(batches)
@@ -131,11 +143,13 @@ def set_up(
         device=place,
         data=data,
         model=model,
+        trained=world.wrapped(model, data.example()),
+        world=world,
         optimizer=optimizer,
         schedule=build_schedule(training.schedule, FLOPS_PARTS if _grows_by_flops(config) else steps),
         batches=batches,
         validation=data.validation.to(place) if data.validation else None,
-        statistics=StatisticsBatches(data, size, place, seed),
+        statistics=StatisticsBatches(data, size, place, seed, world.share),
         grower=None,
         soft=None,
         dtype=dtype,
@@ -151,10 +165,10 @@ def set_up(
     if config.growth.soft is not None:
         example = setup.statistics.first(2)[0]
         setup.soft = SoftGrower(model, optimizer, example, config.growth.soft, sites=config.growth.sites, seed=seed)
-    torch.manual_seed(seed)
+    torch.manual_seed(seed + _OF_RANKS * world.rank)
     if saved is not None:
         _restore(setup, saved)
-    model.train()
+    setup.trained.train()
     return setup
 
 
@@ -199,7 +213,7 @@ def _grower(setup: Setup) -> Grower:
     growth, width = setup.config.growth, setup.config.grown_width()
     criterion = setup.criterion
     return Grower(
-        setup.model,
+        setup.trained,
         setup.optimizer,
         setup.statistics.first(2)[0],
         objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
@@ -248,4 +262,6 @@ def _restore(setup: Setup, saved: dict[str, Any]) -> None:
         setup.grower.load_state_dict(saved["grower"])
     if setup.soft is not None:
         setup.soft.load_state_dict(saved["soft"])
-    restore_rng(saved["rng"], setup.device)
+    states = [saved["rng"], *saved.get("rng_of_others", [])]
+    if setup.world.rank < len(states):  # a process that was not there before draws from its own seed
+        restore_rng(states[setup.world.rank], setup.device)

@@ -63,10 +63,7 @@ def test_a_dry_run_shows_the_sites_of_a_network_that_reads_tokens(growsearch: Ru
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            "network=mlp",
-            "the network gives shape [2, 256] for 2 samples of data 'text', but task language takes shape [2, 8, 256]",
-        ),
+        ("network=mlp", "the network cannot read data 'text', int64 of shape [2, 8]"),
         ("task=classification", "task classification does not fit data 'text': the targets are torch.int64"),
         ("task=langage", "task.name: unknown task (found langage"),
         ("growth.when={plateau: {patience: 2, metric: validation_accuracy}}", "validation_perplexity"),

@@ -42,9 +42,21 @@ WRITES = {
     "export": ["export", "{run}", "--policy", "zero", "--seed", 0],
     "export torch": ["export", "{run}", "--policy", "zero", "--seed", 0, "--format", "torch", "--out", "{out}"],
     "inspect": ["inspect", "{file}", "--svg", "{out}/network.svg"],
+    "init": ["init", "{out}/mine.yaml"],
+    "new": ["new", "data", "my_thing", "--out", "{out}/my_thing"],
     "schema": ["schema", "--out", "{out}/schema.json"],
 }
-READS = {"validate", "strategies", "dashboard", "proxy", "worker"}  # `worker` writes as `search` does: see tests/search
+READS = {
+    "validate",
+    "strategies",
+    "dashboard",
+    "proxy",
+    "worker",
+    "watch",
+    "diff",
+    "doctor",
+    "list",
+}  # `worker` writes as `search` does: see tests/search
 ELSEWHERE = {"upscale"}  # tests/upscaling
 
 
@@ -98,7 +110,7 @@ class Disk:
 
 
 def test_every_command_is_here() -> None:
-    known = {command.callback.__name__ for command in app.registered_commands if command.callback is not None}
+    known = {one.name or one.callback.__name__ for one in app.registered_commands if one.callback is not None}
 
     assert {name.split()[0] for name in WRITES} | READS | ELSEWHERE == known
 

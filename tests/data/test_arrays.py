@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -10,11 +11,13 @@ import numpy as np
 import pytest
 import torch
 
+from growsearch.config.run_config import normalized
 from growsearch.data import DataSet, DataSource, load_data
 from growsearch.data.arrays import Arrays
 from growsearch.errors import DataError, InputError
 from growsearch.tasks import Classification, Language, Regression
 from growsearch.testing import DataSourceLaws
+from growsearch.training import run_one
 
 
 def numbers(*shape: int, seed: int = 0) -> Any:
@@ -82,6 +85,32 @@ def test_vectors_are_standardised_by_the_training_samples(tmp_path: Path) -> Non
     assert torch.allclose(data.train.inputs.mean(0), torch.zeros(5), atol=1e-5)
     assert torch.allclose(data.train.inputs.std(0, correction=0), torch.ones(5), atol=1e-5)
     assert plain.train.inputs.mean() > 90 and not torch.allclose(data.test.inputs.mean(0), torch.zeros(5), atol=1e-5)
+
+
+def test_numbers_that_are_learned_are_standardised_and_the_scale_is_kept(tmp_path: Path) -> None:
+    file = npz(tmp_path / "a.npz", inputs=numbers(60, 2), targets=1e5 + 3e3 * numbers(60, 2, seed=1))
+    data, plain = load(file), load(file, standardise=False)
+    assert data.normalisation is not None and plain.normalisation is None
+    mean, std = (torch.tensor(data.normalisation["targets"][name]) for name in ("mean", "std"))
+
+    assert torch.allclose(data.train.targets.std(0, correction=0), torch.ones(2), atol=1e-4)
+    assert torch.allclose(data.test.targets * std + mean, plain.test.targets, rtol=1e-4)
+    assert set(data.normalisation) == {"inputs", "targets"}
+
+
+def test_what_was_learned_is_written_with_its_scale(tmp_path: Path) -> None:
+    npz(tmp_path / "a.npz", inputs=numbers(40, 2), targets=50 + numbers(40))
+    config = normalized(
+        {
+            "data": {"name": "arrays", "file": str(tmp_path / "a.npz")},
+            "network": {"name": "mlp", "hidden": [4]},
+            "training": {"epochs": 1, "batch_size": 20, "optimizer": {"name": "sgd", "lr": 0.1}},
+        }
+    )
+    run_one(config, 0, tmp_path / "run", device="cpu")
+    written = json.loads((tmp_path / "run" / "network.json").read_text())["normalisation"]
+
+    assert written["targets"]["mean"] == pytest.approx([50], abs=1) and len(written["inputs"]["std"]) == 2
 
 
 def test_pixels_are_images_in_any_usual_order(tmp_path: Path) -> None:

@@ -47,7 +47,7 @@ def test_the_kind_of_a_strategy_is_chosen(kind: str) -> None:
         (["network", "a" * 41], "at most 40 characters"),
         (["rule", "soften", "--kind", "how"], "only a strategy has a kind"),
         (["rule", "soften", "--out", "full"], "full is there already"),
-        (["rule", "soften", "--out", "file/below"], "file/below cannot be written"),
+        (["rule", "soften", "--out", "file/below"], "file/below: cannot be written"),
     ],
     ids=lambda each: " ".join(each) if isinstance(each, list) else "",
 )

@@ -16,6 +16,7 @@ from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingRun, gradients, run_one
 from growsearch.training.gradients import WARM_UP
 from growsearch.training.setup import Setup
+from growsearch.training.world import ALONE
 
 Make = Callable[..., RunConfig]
 
@@ -135,7 +136,7 @@ def test_only_networks_that_are_known_to_be_functions_are_recorded_unasked(
 
     def records(device: str, soft: Any = None) -> bool:
         setup = object.__new__(Setup)
-        setup.config, setup.device, setup.soft = config, torch.device(device), soft
+        setup.config, setup.device, setup.soft, setup.world = config, torch.device(device), soft, ALONE
         return setup.records
 
     assert records("cuda") is expected

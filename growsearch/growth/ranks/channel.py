@@ -50,6 +50,36 @@ class Channel:
         """What the first process sends."""
         return self.send(None)
 
+    def agreed(self, flag: bool) -> bool:
+        """What the first process says, in every process: as `send`, but quick enough for every step."""
+        if self._size == 1:
+            return flag
+        told = torch.tensor([flag], dtype=torch.uint8)
+        self._with(lambda: dist.broadcast(told, src=self._first, group=self._group))
+        return bool(told)
+
+    def everywhere(self, value: Value) -> list[Value]:
+        """In every process the values of all, in the order of their ranks."""
+        return self.send(self.gather(value))
+
+    def first(self, work: Callable[[], Value]) -> Value:
+        """Let the first process work, the others wait; what it returns, or the `GrowsearchError` that it raises."""
+        found: tuple[Value | None, GrowsearchError | None] = None, None
+        if self.leads:
+            try:
+                found = work(), None
+            except GrowsearchError as error:
+                found = None, error
+        value, raised = self.send(found)
+        if raised is not None:
+            raise raised
+        return cast("Value", value)
+
+    def add_up(self, tensor: Tensor) -> None:
+        """Give a tensor on the device the sum of its values in all processes."""
+        if self._size > 1:
+            self._with(lambda: dist.all_reduce(tensor, group=self._tensors))
+
     def gather(self, value: Value) -> list[Value]:
         """In the first process the values of all, in the order of their ranks; else only the own one."""
         if self._size == 1:

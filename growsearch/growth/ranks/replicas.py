@@ -22,6 +22,9 @@ from growsearch.surgery import apply_edits
 class Follower(Protocol):
     """What a `Grower` is to those that follow it."""
 
+    seconds: float
+    flops: int
+
     def state_dict(self) -> dict[str, Any]:
         """What the others take over."""
 
@@ -45,10 +48,12 @@ class _Raised:
 
 @dataclass(frozen=True)
 class _Done:
-    """The event, None where nothing grew, and the grower's state behind it."""
+    """The event, None where nothing grew, and the grower's state behind it, with what growing has cost so far."""
 
     event: GrowthEvent | None
     state: dict[str, Any]
+    seconds: float
+    flops: int
 
 
 class Replicas:
@@ -88,7 +93,7 @@ class Replicas:
         Raises:
             GrowsearchError: what the first process has raised, or that another process has ended.
         """
-        if not self._channel.send(due):
+        if not self._channel.agreed(due):
             return None
         return self._lead(grow, grower) if self._channel.leads else self._follow(draw, grower)
 
@@ -119,7 +124,7 @@ class Replicas:
             raise
         finally:
             self._leading = False
-        self._channel.send(_Done(event, grower.state_dict()))
+        self._channel.send(_Done(event, grower.state_dict(), grower.seconds, grower.flops))
         if event is not None and event.edits:
             self.rewrap()
         return event
@@ -135,4 +140,5 @@ class Replicas:
             drop_compiled()
             self.rewrap()
         grower.take_over(command.state)
+        grower.seconds, grower.flops = command.seconds, command.flops
         return event

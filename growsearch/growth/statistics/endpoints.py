@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthRefused
 from growsearch.graph import AxisUse, NetworkGraph, Site
 from growsearch.growth.statistics.taps import Geometry, weight_gradient
+from growsearch.growth.statistics.vector_products import vector_products
 
 Conv = nn.Conv1d | nn.Conv2d | nn.Conv3d
 _CONVOLVE = {1: F.conv1d, 2: F.conv2d, 3: F.conv3d}
@@ -205,7 +206,9 @@ def layer_input_gradient(layer: nn.Module, g: Tensor, weight: Tensor, grid: tupl
 def _input_gradient_by_autograd(layer: nn.Module, g: Tensor, weight: Tensor, grid: tuple[int, ...]) -> Tensor:
     x = g.new_zeros((g.shape[0], weight.shape[1], *grid), requires_grad=True)
     with torch.enable_grad():
-        return torch.autograd.grad(apply_layer(layer, x, weight), x, g)[0]
+        (found,) = vector_products([apply_layer(layer, x, weight)], [x], [g])
+    assert found is not None
+    return found
 
 
 def _same_padding(shape: Geometry) -> list[int]:

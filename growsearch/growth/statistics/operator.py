@@ -23,6 +23,7 @@ from growsearch.growth.statistics.endpoints import (
 )
 from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.growth.statistics.taps import Geometry, tap_matrix
+from growsearch.growth.statistics.vector_products import vector_products
 
 CHUNK = 64
 
@@ -94,9 +95,7 @@ class GradientOperator:
             weight = _as_weight(u, c)
             seeds[c.call] = layer_input_gradient(self._layer(c), self.gradients[c.call], weight, self._input_grid(c))
         names = [name for name in seeds if name in carried]
-        found = torch.autograd.grad(
-            [carried[n] for n in names], list(z.values()), [seeds[n] for n in names], allow_unused=True
-        )
+        found = vector_products([carried[n] for n in names], list(z.values()), [seeds[n] for n in names])
         back = {
             name: torch.zeros_like(value) if grad is None else grad
             for (name, value), grad in zip(z.items(), found, strict=True)

@@ -19,6 +19,7 @@ from torch import Tensor, nn
 from torch.autograd.graph import get_gradient_edge
 
 from growsearch.errors import GrowthFailed
+from growsearch.growth.statistics.vector_products import vector_products
 from growsearch_strategies.gauss_newton.evaluation import network_output, wide
 from growsearch_strategies.gauss_newton.outputs import sampled_gradient
 from growsearch_strategies.gauss_newton.site_problems import SiteProblem
@@ -90,7 +91,7 @@ def observe(surrogate: SurrogateProblem, batch: Any, generator: torch.Generator)
         sampled = sampled_gradient(loss, output, batch, surrogate.targets, generator)
         wanted = [*inputs.values(), *ends.values()]
         by_loss = torch.autograd.grad(loss, wanted, retain_graph=True, allow_unused=True)
-        by_label = torch.autograd.grad(output, wanted, sampled, allow_unused=True)
+        by_label = vector_products([output], wanted, [sampled])
     keys = [*inputs, *ends]
     for problem, found, scale in ((0, by_loss, seen.samples), (1, by_label, 1)):
         for index, (key, value) in enumerate(zip(keys, found, strict=True)):

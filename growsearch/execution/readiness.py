@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 
-from growsearch.comparison.forecast import forecast_warnings, forecasts
 from growsearch.config import RunConfig
 from growsearch.data import Outline, outline_data
 from growsearch.errors import InputError
+from growsearch.execution.forecast import forecast_warnings, forecasts
 from growsearch.execution.trial import try_growth
 from growsearch.training.setup import set_up
 

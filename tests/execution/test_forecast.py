@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from growsearch.comparison import compare, results_from
-from growsearch.comparison.forecast import Forecast, forecast_warnings, forecasts
 from growsearch.config import RunConfig
+from growsearch.execution.forecast import Forecast, forecast_warnings, forecasts
 from growsearch.growth.firing import firing
 from growsearch.growth.policy import strategy
 from growsearch.growth.strategy import Scheduler

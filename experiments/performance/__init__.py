@@ -1,0 +1,1 @@
+"""How long what users wait for takes, beside what it could take."""
