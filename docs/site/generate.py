@@ -8,11 +8,11 @@ from pathlib import Path
 from sphinx.application import Sphinx
 from sphinx.util.typing import ExtensionMetadata
 
-from docs.site import commands, reference
+from docs.site import commands, methods, notebooks, reference
 
 ROOT = Path(__file__).resolve().parents[2]
 FOLDER = ROOT / "docs" / "_generated"
-MAKERS = (reference.pages, commands.pages)
+MAKERS = (methods.pages, notebooks.pages, reference.pages, commands.pages)
 
 
 def generate() -> None:

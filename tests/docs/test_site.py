@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from html import unescape
 from html.parser import HTMLParser
 from pathlib import Path
 from urllib.parse import unquote
@@ -13,6 +14,8 @@ import pytest
 
 import growsearch
 import growsearch.testing
+from growsearch.config.describe import describe_strategy
+from growsearch.registry import STRATEGY_GROUPS, names
 
 for library in ("furo", "latex2mathml", "myst_parser", "sphinx"):
     pytest.importorskip(library)
@@ -80,6 +83,16 @@ def test_every_public_name_is_in_the_reference(module: object, page: str, pages:
     reference = pages[site / "docs" / "_generated" / "reference" / f"{page}.html"]
     names = getattr(module, "__all__")  # noqa: B009  # of a module given as an object
     assert {f"{module.__name__}.{name}" for name in names} <= reference.anchors  # type: ignore[attr-defined]
+
+
+def test_every_strategy_has_a_page_with_what_its_record_says(pages: dict[Path, Page], site: Path) -> None:
+    for group in STRATEGY_GROUPS:
+        for name in names(group):
+            record = describe_strategy(group, name)
+            if record["class"].startswith("growsearch_strategies."):
+                text = unescape(pages[site / "docs" / "_generated" / "methods" / f"{group}_{name}.html"].text)
+                assert record["class"] in text and all(f">{one['name']}<" in text for one in record["parameters"])
+                assert group != "how" or "What it costs" in text
 
 
 @pytest.mark.parametrize(("link", "code"), [("other.md", 0), ("other.md#nowhere", 1), ("missing.md", 1)])
