@@ -18,7 +18,6 @@ import os
 import re
 import resource
 import signal
-import sys
 import time
 from dataclasses import asdict
 from functools import cache
@@ -139,7 +138,7 @@ def _install(mutant: Mutant) -> None:
             raise OSError  # compiled before
         return read(self, path)
 
-    # Nothing compiled from a mutant is kept, where others would find it; the tests turn `dont_write_bytecode` off again.
+    # Nothing compiled from a mutant is kept where others would find it; tests turn `dont_write_bytecode` off again.
     importlib.machinery.SourceFileLoader.set_data = lambda *_, **__: None  # type: ignore[method-assign]
     importlib.machinery.SourceFileLoader.get_data = get_data  # type: ignore[method-assign]
 
