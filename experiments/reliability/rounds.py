@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import random
 import shutil
@@ -19,7 +20,7 @@ from growsearch.execution.environment import core_count
 from growsearch.search.leases import MOST_DEATHS
 from growsearch.search.run import is_search, open_folder
 
-HERE = Path(__file__).parent
+HERE, ROOT = Path(__file__).parent, Path(__file__).resolve().parents[2]
 RECORD = HERE / "kills.json"
 COMMANDS = {
     "compare": ["compare", str(HERE / "killed.yaml")],
@@ -114,13 +115,20 @@ class Round:
 
 
 def undisturbed(command: str, home: Path) -> dict[str, list[str]]:
-    """What the command ends with where nobody kills it."""
-    folder, log = home / f"undisturbed-{command}", home / f"undisturbed-{command}.log"
+    """What the command ends with where nobody kills it, by the code as it is now: another version has other bits."""
+    name = f"undisturbed-{command}-{code()}"
+    folder, log = home / name, home / f"{name}.log"
     if not (folder / "report.html").exists():
         started = Command([*COMMANDS[command], "--out", str(folder), "--quiet"], log)
         if not started.ends() or started.code != 0:
             raise SystemExit(f"{command} failed without being killed: see {log}")
     return of_folder(folder)
+
+
+def code() -> str:
+    """Equal while no module that computes has changed."""
+    files = sorted(path for top in ("growsearch", "strategies") for path in (ROOT / top).rglob("*.py"))
+    return hashlib.sha256(b"".join(path.read_bytes() for path in files)).hexdigest()[:12]
 
 
 def total(rounds: list[dict[str, Any]]) -> dict[str, int]:
@@ -142,7 +150,7 @@ def play_rounds(kills: int, home: Path) -> None:
         played, started = Round(command, seed, home, min(MOST_KILLS, kills - done)), time.monotonic()
         folder = played.play()
         found = differences(of_folder(folder), expected[command])
-        rounds.append({"command": command, "seed": seed, **found, **played.told})
+        rounds.append({"command": command, "seed": seed, "code": code(), **found, **played.told})
         record = {"total": total(rounds), "cores": core_count(), "torch": torch.__version__, "rounds": rounds}
         RECORD.write_text(json.dumps(record, indent=1) + "\n")
         print(f"{time.monotonic() - started:.0f} s", rounds[-1], flush=True)
