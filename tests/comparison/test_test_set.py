@@ -35,8 +35,8 @@ def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
     """What was read of the test split by anything that a run is set up with."""
     noted: list[str] = []
 
-    def load(config: dict[str, Any], seed: int) -> DataSet:
-        data = load_data(config, seed)
+    def load(config: dict[str, Any], seed: int, allow_import: bool) -> DataSet:
+        data = load_data(config, seed, allow_import)
         test = NotedSplit(data.test.inputs, data.test.targets, noted)
         return replace(data, test=test)
 
