@@ -5,14 +5,16 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, show
-from growsearch.runs.differences import Difference, configuration_differences, environment_differences
+
+if TYPE_CHECKING:
+    from growsearch.runs.differences import Difference
 
 One = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a YAML file.")]
 Other = Annotated[Path, typer.Argument(metavar="RUN", help="Another.")]
@@ -21,6 +23,8 @@ Other = Annotated[Path, typer.Argument(metavar="RUN", help="Another.")]
 @handled
 def diff(one: One, other: Other, as_json: Json = False) -> None:
     """Show in what two runs differ: their configurations, and the machines and versions that they ran on."""
+    from growsearch.runs.differences import configuration_differences, environment_differences
+
     found = configuration_differences(one, other)
     beside = environment_differences(one, other)
     if as_json:

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 from dataclasses import asdict
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
-from growsearch.runs.overview import RunSummary, run_folders, summarise
+
+if TYPE_CHECKING:
+    from growsearch.runs.overview import RunSummary
 
 Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of run folders.")]
 
@@ -19,6 +21,8 @@ Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of run f
 @handled
 def list_runs(folder: Folder = Path("runs"), as_json: Json = False) -> None:
     """List the runs in a folder: their state, the best policy or trial, when they last wrote, their size on disk."""
+    from growsearch.runs.overview import run_folders, summarise
+
     found = [summarise(each) for each in run_folders(folder)]
     if as_json:
         emit([{**asdict(one), "folder": str(one.folder), "changed": one.changed.isoformat()} for one in found])

@@ -37,7 +37,7 @@ def imported_by(*arguments: str, folder: Path) -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "but"),
     [
-        (("--help",), {"torch", "numpy"}),
+        (("--help",), {"torch", "numpy", "pydantic", "yaml"}),
         (("validate", "file.yaml"), {"rich"}),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
