@@ -111,7 +111,7 @@ def _nothing(found: Evidence, better: Sequence[TableRow]) -> Advice:
         return Advice(headline if found.benefits else f"No way of {growing} stands out.", (why, *answers))
     why = (
         f"{start}, but over {plural(most, 'seed')} no policy is significantly better than {reference}, the reference "
-        f"(p corrected for {plural(len(tested), 'comparison')}, as the intervals above are not). That does not show "
+        f"(p corrected for {plural(len(tested), 'comparison')}, as the intervals by size are not). That does not show "
         f"that they are equal: {_missed(metric, tested)}."
     )
     worse = [row for row in found.rows if row.pair and row.pair.direction == "worse"]
