@@ -82,7 +82,8 @@ def summary(folder: Path, text: str) -> dict[str, Any]:
         "trials": {state: states.count(state) for state in sorted(set(states))},
         "spent": results["spent"],
         "race": results["race"],
-        "best": (folder / "best.yaml").read_text(),
+        # Without where this machine keeps things.
+        "best": (folder / "best.yaml").read_text().replace(f"{folder}", folder.name).replace(text, Path(text).name),
         "test_loss": tested,
         "test_mean": fmean(loss for loss in tested if loss is not None),
         "parameters": fmean(run.parameters for run in runs),

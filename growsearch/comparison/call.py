@@ -44,7 +44,6 @@ def compare(
 
     Raises:
         InputError: the space cannot be used, or has no policies to compare; nothing has run then.
-        GrowsearchError: no run could be finished.
     """
     from growsearch.cli.progress import RunProgress
 

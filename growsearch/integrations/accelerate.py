@@ -12,9 +12,9 @@ import torch
 from torch import nn
 
 from growsearch.errors import InputError
-from growsearch.growth import Grower, GrowthEvent
+from growsearch.growth import GrowthEvent
 from growsearch.integrations.batches import to_device
-from growsearch.integrations.growth import Growth, regrow_all, require_one_process
+from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 from growsearch.integrations.weights import read_weights, torch_optimizer, with_aliases
 from growsearch.training.tensor_file import read_tensors, write_tensors
 
@@ -24,7 +24,7 @@ if find_spec("accelerate") is None:
 STATE = "growsearch.pt"
 
 
-class AcceleratedGrower:
+class AcceleratedGrower(Growing):
     """A `Grower` around what `accelerator.prepare` gave: call `step()` behind every `optimizer.step()`.
 
     Steps count where gradients are synchronised, so that accumulation in `accelerator.accumulate` is followed.
@@ -49,16 +49,6 @@ class AcceleratedGrower:
         self._growth.begin(self._model, model, self._optimizers, loader, place)
         accelerator.register_save_state_pre_hook(self._save)
         accelerator.register_load_state_pre_hook(self._load)
-
-    @property
-    def grower(self) -> Grower:
-        """The grower itself."""
-        return self._growth.grower
-
-    @property
-    def events(self) -> Sequence[GrowthEvent]:
-        """What has grown."""
-        return self._growth.events
 
     def step(self) -> GrowthEvent | None:
         """Grow if it is time, where the optimizer has made a step."""

@@ -148,6 +148,22 @@ class Growth:
         self._saved = None
 
 
+class Growing:
+    """What every integration shows of its `Growth`."""
+
+    _growth: Growth
+
+    @property
+    def grower(self) -> Grower:
+        """The grower, once training has begun."""
+        return self._growth.grower
+
+    @property
+    def events(self) -> Sequence[GrowthEvent]:
+        """What has grown."""
+        return self._growth.events
+
+
 def regrow_all(modules: Iterable[nn.Module], state: Mapping[str, Any], weights: Mapping[str, Tensor]) -> None:
     """Bring modules of one architecture to the size of saved weights.
 

@@ -11,8 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from growsearch.errors import InputError
-from growsearch.growth import Grower, GrowthEvent
-from growsearch.integrations.growth import Growth, regrow_all, require_one_process
+from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 
 if TYPE_CHECKING:
     import lightning.pytorch as pl
@@ -27,7 +26,7 @@ else:
 _KEY = "GrowthCallback"
 
 
-class GrowthCallback(pl.Callback):
+class GrowthCallback(Growing, pl.Callback):
     """Grows the module that a `Trainer` trains; its optimizers, schedulers, averages and checkpoints follow.
 
     Events come behind optimizer steps, also with accumulated gradients. The averages of `WeightAveraging` callbacks are
@@ -47,16 +46,6 @@ class GrowthCallback(pl.Callback):
     def __init__(self, network: str = "", **options: Any) -> None:
         self._growth, self._network = Growth(options), network
         self._reading: _Rebuilding | None = None
-
-    @property
-    def grower(self) -> Grower:
-        """The grower, once training has begun."""
-        return self._growth.grower
-
-    @property
-    def events(self) -> Sequence[GrowthEvent]:
-        """What has grown."""
-        return self._growth.events
 
     @property
     def state_key(self) -> str:

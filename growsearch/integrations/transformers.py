@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from functools import partial
 from importlib.util import find_spec
 from pathlib import Path
@@ -13,9 +13,8 @@ from torch import Tensor, nn
 
 from growsearch.errors import InputError
 from growsearch.graph.wrapping import unwrapped
-from growsearch.growth import Grower, GrowthEvent
 from growsearch.integrations.batches import to_device
-from growsearch.integrations.growth import Growth, regrow_all, require_one_process
+from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 from growsearch.integrations.weights import read_weights, torch_optimizer, with_aliases
 from growsearch.training.tensor_file import read_tensors, write_tensors
 
@@ -27,7 +26,7 @@ from transformers import TrainerCallback  # noqa: E402  # once it is known to be
 STATE = "growsearch.pt"
 
 
-class GrowthCallback(TrainerCallback):
+class GrowthCallback(Growing, TrainerCallback):
     """Grows the model that a `Trainer` trains; its optimizer, scheduler and checkpoints follow.
 
     Events come behind optimizer steps, also with accumulated gradients. Every checkpoint folder gets a file with the
@@ -46,16 +45,6 @@ class GrowthCallback(TrainerCallback):
     def __init__(self, **options: Any) -> None:
         self._growth = Growth(options)
         self._resumed = False
-
-    @property
-    def grower(self) -> Grower:
-        """The grower, once training has begun."""
-        return self._growth.grower
-
-    @property
-    def events(self) -> Sequence[GrowthEvent]:
-        """What has grown."""
-        return self._growth.events
 
     def regrow(self, model: nn.Module, folder: Path | str) -> str:
         """Make `model` as large as the checkpoint in `folder`, with its weights, for training to go on from there.

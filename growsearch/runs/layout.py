@@ -91,6 +91,11 @@ def trial_folder(folder: Path, number: int) -> Path:
     return folder / _TRIALS / str(number)
 
 
+def trial_results(folder: Path) -> list[Path]:
+    """Return the `result.json` of all trials' seeds in the run folder of a search."""
+    return list(folder.glob(f"{_TRIALS}/*/{_SEED}*/{RESULT}"))
+
+
 def is_trial(home: Path) -> bool:
     """Return whether a seed's parent folder is that of a trial, and not of a policy."""
     return home.parent.name == _TRIALS

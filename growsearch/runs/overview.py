@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from growsearch.errors import InputError
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, SEARCH, results_below
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, SEARCH, results_below, trial_results
 from growsearch.runs.lock import holder_of
 from growsearch.runs.reading import DamagedFile, read_json
 
@@ -46,8 +46,7 @@ def summarise(folder: Path) -> RunSummary:
     """Return what is to be said of a run folder; what is damaged in it is a state like another."""
     files = [each.stat() for each in folder.rglob("*") if each.is_file()]
     kind: Literal["comparison", "search"] = "search" if (folder / SEARCH).is_file() else "comparison"
-    pattern = "trials/*/seed-*/result.json" if kind == "search" else None
-    finished = len(list(folder.glob(pattern)) if pattern else results_below(folder))
+    finished = len((trial_results if kind == "search" else results_below)(folder))
     state, best, metric, value = _standing(folder, kind)
     return RunSummary(
         folder=folder,
