@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Json, Sets
 from growsearch.cli.output import emit, say, show
@@ -16,12 +17,17 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 File = Annotated[
-    str | None, typer.Argument(metavar="[FILE]", help="A YAML file or the name of a shipped search space.")
+    str | None,
+    typer.Argument(
+        metavar="[FILE]", help="A YAML file or the name of a shipped search space.", autocompletion=completing.files
+    ),
 ]
 Network = Annotated[
     str | None,
     typer.Option(
-        metavar="NETWORK", help="A network instead of a file: vgg11, torchvision:resnet18, '{name: mlp, ...}'."
+        metavar="NETWORK",
+        help="A network instead of a file: vgg11, torchvision:resnet18, '{name: mlp, ...}'.",
+        autocompletion=completing.networks,
     ),
 ]
 Policy = Annotated[str | None, typer.Option(metavar="NAME", help="The network of one of the file's policies.")]

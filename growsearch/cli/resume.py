@@ -8,11 +8,17 @@ from typing import Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Device, Devices, Json, Log, OnDevice, Quiet, Workers
 from growsearch.runs.layout import CONFIG, SEARCH
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run, comparison or search.", autocompletion=completing.run_folders
+    ),
+]
 
 
 @handled
