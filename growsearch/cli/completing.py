@@ -18,6 +18,11 @@ def files(incomplete: str) -> list[str]:
     return [*(name for name in shipped_names() if name.startswith(incomplete)), *here]
 
 
+def files_and_runs(incomplete: str) -> list[str]:
+    """Offer both."""
+    return [*files(incomplete), *run_folders(incomplete)]
+
+
 def run_folders(incomplete: str) -> list[str]:
     """Offer run folders in the folder that has been typed, and in `runs`, where commands put them."""
     found = _begun(incomplete) if incomplete.startswith("runs/") else [*_begun(incomplete), *_begun("runs/")]
