@@ -1,8 +1,8 @@
 # %% [markdown]
 # # How do I try an idea of my own for how new units start?
 #
-# A strategy is a class with a `propose`. This one lets new units begin with random directions of the length that the old ones
-# have on average, and with outgoing weights of zero, so that the function stays as it is.
+# A strategy is a class with a `propose`. This one lets new units begin with random directions of the length that
+# the old ones have on average, and with outgoing weights of zero, so that the function stays as it is.
 
 # %%
 import torch
@@ -37,8 +37,8 @@ class SameLength(Initializer):
 
 
 # %% [markdown]
-# It goes wherever a name does, in `growsearch.grow` and in a `Grower`, and every growth is checked: had the outputs changed, the
-# event would have been taken back.
+# It goes wherever a name does, in `growsearch.grow` and in a `Grower`, and every growth is checked: had the outputs
+# changed, the event would have been taken back.
 
 # %%
 torch.manual_seed(0)
@@ -51,5 +51,5 @@ assert torch.allclose(model(inputs), before, atol=1e-6)
 print("lengths:", model[0].weight.norm(dim=1).detach().round(decimals=2).tolist())
 
 # %% [markdown]
-# To name it in files, and compare it with seeds and a verdict, it needs a package with an entry point: `growsearch new strategy NAME`
-# writes one, with a test that runs the laws which every strategy here has to keep.
+# To name it in files, and compare it with seeds and a verdict, it needs a package with an entry point:
+# `growsearch new strategy NAME` writes one, with a test that runs the laws which every strategy here has to keep.

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # Was it worth growing, or was it luck?
 #
-# `growsearch.compare` trains every policy with the same seeds, and its verdict says what the differences are worth. Here a student
-# learns from a teacher of 12 units: `small` stays at 3, `big` has 12 from the start, the others grow from 3 to 12.
+# `growsearch.compare` trains every policy with the same seeds, and its verdict says what the differences are worth.
+# Here a student learns from a teacher of 12 units: `small` stays at 3, `big` has 12 at once, others grow to 12.
 
 # %%
 import tempfile
@@ -28,12 +28,11 @@ results = growsearch.compare(space, folder, device="cpu", quiet=True)
 results
 
 # %% [markdown]
-# The sentence is what to act on. Behind it are paired differences: the same seed, with one policy and the other.
+# The sentence is what to act on. Behind it are paired differences, of the same seed with one policy and the other, with
+# their 95 % intervals.
 
 # %%
 for pair in results.conclusions.pairs:
     if pair.against == "small":
         low, high = pair.interval
-        print(
-            f"{pair.policy} minus small: {pair.mean_difference:+.4f} (95 %: {low:+.4f} to {high:+.4f}): {pair.direction}"
-        )
+        print(f"{pair.policy} minus small: {pair.mean_difference:+.3f} ({low:+.3f} to {high:+.3f}): {pair.direction}")

@@ -1,8 +1,8 @@
 # %% [markdown]
 # # How do I grow a network that Lightning trains?
 #
-# The module and the trainer stay as they are; a callback makes the `Grower` once the optimizer exists, and puts the growth into the
-# checkpoints.
+# The module and the trainer stay as they are; a callback makes the `Grower` once the optimizer exists, and puts the
+# growth into the checkpoints.
 
 # %%
 import lightning.pytorch as pl

@@ -28,8 +28,8 @@ results = growsearch.run_search(space, folder, budget={"trials": 8}, device="cpu
 results
 
 # %% [markdown]
-# `records()` is a list of plain dictionaries, `frame()` the same as a `pandas.DataFrame`: sort it, plot it, join it with others.
-# `growsearch.read_search(folder)` gives both again later; the results of `growsearch.compare` have them too.
+# `records()` is a list of plain dictionaries, `frame()` the same as a `pandas.DataFrame`: sort it, plot it, join it
+# with others. `growsearch.read_search(folder)` gives both again later; those of `growsearch.compare` have them too.
 
 # %%
 table = results.frame().sort_values("value.validation_loss")

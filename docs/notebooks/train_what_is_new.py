@@ -39,7 +39,6 @@ for step in range(200):
 # %%
 for name, parameter in model.named_parameters():
     moved = parameter != before[name]
-    print(
-        f"{name}: {int(moved.sum())} of {moved.numel()} elements moved, {int(masks[name].sum()) if name in masks else 0} are new"
-    )
-    assert not moved[~masks.get(name, torch.zeros_like(moved))].any()
+    new = masks.get(name, torch.zeros_like(moved))
+    print(f"{name}: {int(moved.sum())} of {moved.numel()} elements moved, {int(new.sum())} are new")
+    assert not moved[~new].any()
