@@ -6,7 +6,7 @@ import json
 import signal
 import threading
 import time
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Mapping
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -17,13 +17,17 @@ import yaml
 
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
+from growsearch.execution.cluster import Cluster, Connection
+from growsearch.execution.cluster.connection import Need
 from growsearch.execution.environment import core_count, describe_environment
-from growsearch.runs.environment import write_environment
+from growsearch.execution.executor import ground
+from growsearch.runs.environment import Environment, write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
 from growsearch.runs.lock import held
 from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
+from growsearch.search.cluster import ClusterCrew, run_on_cluster
 from growsearch.search.device_slots import device_slots
 from growsearch.search.drawing import needs_of
 from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
@@ -57,12 +61,14 @@ def search(
     name: str | None = None,
     slots: int | None = None,
     train: Train = train_for_search,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Run a file's study in `folder` until it has as many trials as the file says; the content of `results.json`.
 
     A study that the folder holds is continued: finished trials are kept, interrupted ones go on from their
     checkpoints. On the CPU there are as many workers as cores unless `workers` says otherwise, on GPUs `slots` for
-    each; one worker means this process. `storage` is as `open_storage` takes it, by default a journal file in the
+    each; one worker means this process. On a `cluster` they are on its nodes, one for each core, or `slots` for each
+    GPU. `storage` is as `open_storage` takes it, by default a journal file in the
     folder, and `name` the study's name there, by default the file's. `watch` is given a snapshot of the study about
     twice a second. `train` trains one seed (for tests).
 
@@ -80,25 +86,67 @@ def search(
         name: of the study there.
         slots: workers for each GPU.
         train: trains one seed.
+        cluster: on whose nodes the workers are; None for this machine.
     """
     settings = settings_of(space)
-    there = device_slots(device, workers, slots)[: settings.whole.trials]
     with ExitStack() as stack:
+        connection, where = stack.enter_context(ground(cluster, device))
+        crew = _OnNodes(connection, where, workers, slots) if connection else _Here(device, workers, slots, settings)
         study, reference = _open(space, settings, folder, storage, name, stack)
-        per_worker = max(1, core_count() // len(there))
         fill(study, settings.whole, baselines_of(space, settings), settings.stop, partial(starts_of, space, settings))
-        write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
+        write_environment(folder, crew.environment(settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
         try:
-            if len(there) == 1:
-                _work_here(study, str(resolve_device(device)), per_worker, train, tell)
-            elif not is_over(study):
-                run_workers(WorkerPool(reference, there, per_worker, train), study, tell)
+            crew.run(study, reference, train, tell)
         finally:
             results = write_results(study)
             tell(True)
+        if crew.used:
+            write_environment(folder, crew.environment(settings.seeds))
         return results
+
+
+class _Here:
+    """Workers of this machine."""
+
+    used: Mapping[str, str] = {}
+
+    def __init__(self, device: str, workers: int | None, slots: int | None, settings: SearchConfig) -> None:
+        self._device = device
+        self._slots = device_slots(device, workers, slots)[: settings.whole.trials]
+        self._threads = max(1, core_count() // len(self._slots))
+
+    def environment(self, seeds: int) -> Environment:
+        return describe_environment(self._slots[0].device, len(self._slots), self._threads, seeds)
+
+    def run(self, study: Study, reference: Reference, train: Train, tell: Callable[..., None]) -> None:
+        if len(self._slots) == 1:
+            _work_here(study, str(resolve_device(self._device)), self._threads, train, tell)
+        elif not is_over(study):
+            run_workers(WorkerPool(reference, self._slots, self._threads, train), study, tell)
+
+
+class _OnNodes:
+    """Workers on the nodes of a cluster."""
+
+    def __init__(self, connection: Connection, device: str, workers: int | None, slots: int | None) -> None:
+        if slots is not None and (workers is not None or device == "cpu"):
+            why = "and the cluster's are not used" if workers is None else "--workers is the number in all"
+            raise InputError(f"--slots are for each GPU, {why}: give one of --workers and --slots")
+        self._connection, self._device, self._most = connection, device, workers
+        self._need = Need(cpus=1, gpus=0.0 if device == "cpu" else 1 / (slots or 1))
+        self.used: Mapping[str, str] = {}
+
+    def environment(self, seeds: int) -> Environment:
+        count = max(1, self._connection.slots(self._need))
+        count = min(count, self._most or count)
+        return describe_environment(self._device, count, self._need.cpus, seeds, nodes=self.used)
+
+    def run(self, study: Study, reference: Reference, train: Train, tell: Callable[..., None]) -> None:
+        if not is_over(study):
+            crew = ClusterCrew(self._connection, self._need, reference, train, self._most)
+            self.used = run_on_cluster(crew, study, tell)
 
 
 def settings_of(space: Space) -> SearchConfig:
