@@ -5,13 +5,14 @@ from __future__ import annotations
 import math
 import threading
 import time
+import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from growsearch.errors import GrowsearchError
+from growsearch.errors import ClusterWarning, GrowsearchError
 from growsearch.execution.cluster import Connection
 from growsearch.execution.cluster.connection import Need
 from growsearch.execution.cluster.guest import Outcome, Setting, arrived, surroundings
@@ -88,6 +89,7 @@ class _Staff:
         self._watching = Watch(study)
         self._losses, self._over = 0, 0
         self._wanted, self._looked = 0, -math.inf
+        self._told_of_lack = False
         self.used: dict[str, str] = {}
 
     def look(self) -> None:
@@ -123,6 +125,10 @@ class _Staff:
         self._looked = now
         slots = self._crew.connection.slots(self._crew.need)
         self._wanted = slots if self._crew.most is None else min(slots, self._crew.most)
+        if not slots and not self._told_of_lack:
+            self._told_of_lack = True
+            needed = self._crew.need.words
+            warnings.warn(f"no node of the cluster has {needed}: waiting for one", ClusterWarning, stacklevel=2)
 
     def _take(self, worker: Any) -> None:
         connection = self._crew.connection

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from growsearch.errors import DamageWarning
+from growsearch.errors import ClusterWarning, DamageWarning
 from growsearch.execution.cluster.connection import Connection, Need
 from growsearch.execution.cluster.guest import Began, Mailbox, Outcome, Setting, Told, Warned, attempt
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, report_failures
@@ -62,6 +62,7 @@ class Crew:
         self._places: dict[int, str] = {}
         self._count = 0
         self._limit, self._looked = 0, -_NODES
+        self._told_of_lack = False
 
     def run(self, jobs: Sequence[Job]) -> list[Failure]:
         """Run all jobs in their order, those that others wait for before them; the failures are returned.
@@ -107,6 +108,11 @@ class Crew:
         self._looked = now
         self._limit = self.most or 2 * self.connection.slots(self.need) + _SPARE
         fits = self.connection.fits(self.need)
+        if not fits and not self._told_of_lack:
+            self._told_of_lack = True
+            warnings.warn(
+                f"no node of the cluster has {self.need.words}: waiting for one", ClusterWarning, stacklevel=2
+            )
         for reference, one in self._running.items():
             if one.number not in self._places and one.avoid and fits and fits <= one.avoid:
                 self.connection.ray.cancel(reference)

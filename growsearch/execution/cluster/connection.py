@@ -35,6 +35,12 @@ class Need:
         """As Ray's tasks take it; GPUs that are not asked for are not seen."""
         return {"num_cpus": self.cpus, "num_gpus": self.gpus}
 
+    @property
+    def words(self) -> str:
+        """As a message has it."""
+        gpus = f" and {self.gpus:g} GPU" if self.gpus else ""
+        return f"{self.cpus} core{'s' if self.cpus > 1 else ''}{gpus}"
+
     def of(self, resources: Mapping[str, float]) -> int:
         """How many such processes fit at a time."""
         counts = [resources.get("CPU", 0.0) / self.cpus]

@@ -93,6 +93,9 @@ class Mailbox:
         """Keep a message."""
         self._messages.append(message)
 
+    def settle(self) -> None:
+        """Return when all that the caller has sent before is kept: messages of one sender come in their order."""
+
     def take(self) -> list[Message]:
         """What came since the last call."""
         taken, self._messages = self._messages, []
@@ -124,6 +127,8 @@ def attempt(number: int, pickled: bytes, setting: Setting, count: int, mailbox: 
         count: of CPU threads.
         mailbox: of the driver.
     """
+    import ray
+
     outcome = arrived(setting)
     if outcome.unfit is not None:
         return outcome
@@ -134,6 +139,7 @@ def attempt(number: int, pickled: bytes, setting: Setting, count: int, mailbox: 
         warnings.simplefilter("always", DamageWarning)
         warnings.showwarning = teller.warn
         failure = execute(job, teller)
+    ray.get(mailbox.settle.remote())
     return Outcome(outcome.node, outcome.host, outcome.hardware, failure, stepped=teller.stepped)
 
 
