@@ -2,9 +2,9 @@
 
     uv run --extra cluster python -m experiments.reliability.cluster_kills [--kills 40] [--folder runs/cluster-kills]
 
-The cluster is one of three nodes on this machine: the driver's, which takes no runs, and two of one core each. A kill is
-SIGKILL to the process of a run or worker, the loss of a node (another one joins), SIGKILL or SIGINT to the driver, after
-which the command is resumed. Runs write a checkpoint every fifth of a second. What is compared, and how, is as in
+The cluster has three nodes on this machine: the driver's, which takes no runs, and two of one core each. A kill is
+SIGKILL to the process of a run or worker, the loss of a node (another one joins), SIGKILL or SIGINT to the driver,
+after which the command is resumed. Runs write a checkpoint every fifth of a second. What is compared, and how, is as in
 `kills`: with commands on this machine that nobody killed. What was found is in `cluster_kills.json` after every round.
 """
 

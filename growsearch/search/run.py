@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator, Mapping
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,23 +15,18 @@ import yaml
 
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
-from growsearch.execution.cluster import Cluster, Connection
-from growsearch.execution.cluster.connection import Need
-from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.cluster import Cluster
 from growsearch.execution.executor import ground
-from growsearch.runs.environment import Environment, write_environment
+from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
 from growsearch.runs.lock import held
 from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
-from growsearch.search.cluster import ClusterCrew, run_on_cluster
-from growsearch.search.device_slots import device_slots
+from growsearch.search.crews import Here, OnNodes
 from growsearch.search.drawing import needs_of
-from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill
-from growsearch.search.race import is_over
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
@@ -42,9 +35,6 @@ from growsearch.search.starts import starts
 from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
 from growsearch.search.trial import Train, train_for_search
-from growsearch.search.worker import work
-from growsearch.training.precision import resolve_device
-from growsearch.training.threads import threads
 
 _REFRESH = 0.5  # seconds between two looks of the watcher
 
@@ -91,7 +81,7 @@ def search(
     settings = settings_of(space)
     with ExitStack() as stack:
         connection, where = stack.enter_context(ground(cluster, device))
-        crew = _OnNodes(connection, where, workers, slots) if connection else _Here(device, workers, slots, settings)
+        crew = OnNodes(connection, where, workers, slots) if connection else Here(device, workers, slots, settings)
         study, reference = _open(space, settings, folder, storage, name, stack)
         fill(study, settings.whole, baselines_of(space, settings), settings.stop, partial(starts_of, space, settings))
         write_environment(folder, crew.environment(settings.seeds))
@@ -105,48 +95,6 @@ def search(
         if crew.used:
             write_environment(folder, crew.environment(settings.seeds))
         return results
-
-
-class _Here:
-    """Workers of this machine."""
-
-    used: Mapping[str, str] = {}
-
-    def __init__(self, device: str, workers: int | None, slots: int | None, settings: SearchConfig) -> None:
-        self._device = device
-        self._slots = device_slots(device, workers, slots)[: settings.whole.trials]
-        self._threads = max(1, core_count() // len(self._slots))
-
-    def environment(self, seeds: int) -> Environment:
-        return describe_environment(self._slots[0].device, len(self._slots), self._threads, seeds)
-
-    def run(self, study: Study, reference: Reference, train: Train, tell: Callable[..., None]) -> None:
-        if len(self._slots) == 1:
-            _work_here(study, str(resolve_device(self._device)), self._threads, train, tell)
-        elif not is_over(study):
-            run_workers(WorkerPool(reference, self._slots, self._threads, train), study, tell)
-
-
-class _OnNodes:
-    """Workers on the nodes of a cluster."""
-
-    def __init__(self, connection: Connection, device: str, workers: int | None, slots: int | None) -> None:
-        if slots is not None and (workers is not None or device == "cpu"):
-            why = "and the cluster's are not used" if workers is None else "--workers is the number in all"
-            raise InputError(f"--slots are for each GPU, {why}: give one of --workers and --slots")
-        self._connection, self._device, self._most = connection, device, workers
-        self._need = Need(cpus=1, gpus=0.0 if device == "cpu" else 1 / (slots or 1))
-        self.used: Mapping[str, str] = {}
-
-    def environment(self, seeds: int) -> Environment:
-        count = max(1, self._connection.slots(self._need))
-        count = min(count, self._most or count)
-        return describe_environment(self._device, count, self._need.cpus, seeds, nodes=self.used)
-
-    def run(self, study: Study, reference: Reference, train: Train, tell: Callable[..., None]) -> None:
-        if not is_over(study):
-            crew = ClusterCrew(self._connection, self._need, reference, train, self._most)
-            self.used = run_on_cluster(crew, study, tell)
 
 
 def settings_of(space: Space) -> SearchConfig:
@@ -271,28 +219,6 @@ def starts_of(space: Space, settings: SearchConfig) -> dict[str, dict[str, Any]]
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
     """The plain files that a search begins with; none where the file leaves them out."""
     return baselines(_sections(space), space.allow_import) if settings.baselines else {}
-
-
-def _work_here(study: Study, device: str, count: int, train: Train, tell: Callable[[bool], None]) -> None:
-    """Be the only worker, with `count` threads; an interrupt ends the trial at its next step, with a checkpoint."""
-    with threads(count), _interruptible() as stop:
-        work(study, device, stop, train, lambda: tell(False))
-        if stop.is_set():
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def _interruptible() -> Generator[threading.Event]:
-    """An event that an interrupt sets, while inside; only the main thread hears of signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield threading.Event()
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped_by_signals()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _throttled(study: Study, watch: Watcher | None) -> Callable[..., None]:

@@ -199,3 +199,16 @@ def test_a_cluster_that_is_not_there_and_a_gpu_that_it_has_not_are_the_users_aff
         connection.device("cuda")
     with pytest.raises(InputError, match="on a cluster each run is trained on one device"):
         compare(comparison(), tmp_path, "cpu", devices=2, cluster=Cluster())
+
+
+@pytest.mark.parametrize(
+    ("address", "said"),
+    [
+        ("127.0.0.1:1", "nothing answers there .*: start a cluster with `ray start --head`"),
+        ("ray://127.0.0.1:10001", "is no address of a Ray cluster"),
+        ("somewhere", r"is no address of a Ray cluster \(allowed: HOST:PORT as `ray start` prints it, auto"),
+    ],
+)
+def test_an_address_at_which_no_cluster_is(address: str, said: str) -> None:
+    with pytest.raises(InputError, match=f"--address {address}: {said}"), connected(Cluster(address)):
+        pass

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import os
+import socket
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from importlib.util import find_spec
 from typing import Any
 
 from growsearch.errors import GrowsearchError, InputError
 
+_HOW = "start a cluster with `ray start --head`, join other machines with `ray start --address HOST:PORT`"
+_PATIENCE = 5.0  # seconds for a connection
 _STRIKES = 3  # runs that failed at once on a node and went on elsewhere, after which it gets none
 
 
@@ -104,35 +106,43 @@ class Connection:
             self.exclude(node, host, f"{_STRIKES} runs failed at once here and not elsewhere, the last: {reason}", need)
 
 
+def _require_answer(address: str) -> None:
+    """Raise `InputError` where nothing listens at an address: Ray itself would try for minutes."""
+    host, colon, port = address.rpartition(":")
+    if address.startswith("ray://") or not (host and colon and port.isdigit() and int(port) < 2**16):
+        raise InputError(
+            f"--address {address}: is no address of a Ray cluster (allowed: HOST:PORT as `ray start` prints it, auto): "
+            "start the command on a node of the cluster, which sees the run folder"
+        )
+    try:
+        socket.create_connection((host.strip("[]"), int(port)), _PATIENCE).close()
+    except OSError as error:
+        raise InputError(f"--address {address}: nothing answers there ({error.strerror or error}): {_HOW}") from error
+
+
 @contextmanager
 def connected(cluster: Cluster) -> Generator[Connection]:
     """Be a driver of a cluster, which ends what still runs for it when it leaves.
 
     Raises `InputError` where Ray is not installed, or the cluster does not answer.
     """
-    if find_spec("ray") is None:
-        raise InputError('--executor ray needs the package ray: pip install "growsearch[cluster]"')
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a run is about is its user's affair
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
-    import ray
-
+    try:
+        import ray
+    except ImportError as error:
+        raise InputError('--executor ray needs the package ray: pip install "growsearch[cluster]"') from error
     if ray.is_initialized():  # by the caller, whose affair it stays
         yield Connection(ray)
         return
-    if (cluster.address or "").startswith("ray://"):
-        raise InputError(
-            f"--address {cluster.address}: start the command on a node of the cluster, with its address HOST:PORT: "
-            "a client outside sees neither the run folder nor the nodes"
-        )
+    address = cluster.address or os.environ.get("RAY_ADDRESS")
+    if address not in (None, "auto", "local"):
+        _require_answer(address)
     try:
-        ray.init(address=cluster.address, log_to_driver=False, logging_level="ERROR")
+        ray.init(address=address, log_to_driver=False, logging_level="ERROR")
     except (ConnectionError, RuntimeError, ValueError, OSError) as error:
         words = str(error).strip().splitlines()[0] if str(error).strip() else type(error).__name__
-        where = cluster.address or os.environ.get("RAY_ADDRESS") or "this machine"
-        raise InputError(
-            f"--address {where}: no Ray cluster answers there ({words}): start one with `ray start --head`, join "
-            "others with `ray start --address HOST:6379`"
-        ) from error
+        raise InputError(f"--address {address or 'of this machine'}: {words}: {_HOW}") from error
     try:
         yield Connection(ray)
     finally:
