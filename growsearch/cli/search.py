@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -61,6 +62,16 @@ Name = Annotated[
     str | None, typer.Option("--study", metavar="NAME", help="The study's name there.", show_default="the file's")
 ]
 
+Imports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        metavar="RUN",
+        help="Take over an older search's trials: those that train the same as finished, else the best to begin with. "
+        "Repeatable.",
+    ),
+]
+
 
 @handled
 def search(
@@ -76,6 +87,7 @@ def search(
     address: Address = None,
     storage: Storage = None,
     study: Name = None,
+    import_: Imports = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -98,7 +110,7 @@ def search(
     from growsearch.cli.train import default_folder
 
     target = Where(out or default_folder(space.path.stem), storage, study)
-    run_search(space, target, device, workers, slots, as_json, quiet, log, cluster)
+    run_search(space, target, device, workers, slots, as_json, quiet, log, cluster, import_ or ())
 
 
 @dataclass(frozen=True)
@@ -120,6 +132,7 @@ def run_search(
     quiet: bool = False,
     log: list[str] | None = None,
     cluster: Cluster | None = None,
+    imports: Sequence[Path] = (),
 ) -> None:
     """Run or continue a search in a folder; print the best trial and where the report is.
 
@@ -137,7 +150,8 @@ def run_search(
     try:
         with SearchProgress(folder.name, quiet) as progress:
             own = (where.storage, where.study)
-            results = search(space, folder, device.value, workers, progress, *own, slots, train, cluster)
+            told = (lambda sentence: None) if quiet else say
+            results = search(space, folder, device.value, workers, progress, *own, slots, train, cluster, imports, told)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -165,6 +179,7 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
         trial = trials[number]
         measured = trial["measures"] or {}
         words = [*(["best"] if number in results["best"] else []), *([trial["baseline"]] if number in named else [])]
+        words += ["taken over"] if "imported" in trial else []
         words += ["breaks a constraint"] if trial["feasible"] is False else []
         columns = [*measures, *(one for one in ("parameters", "training_flops") if one not in measures)]
         cells = [f"{measured[column]:,.5g}" if column in measured else trial["state"] for column in columns]

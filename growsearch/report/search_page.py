@@ -216,6 +216,7 @@ def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
     cells.append(f"{trial['seconds']:.1f}" if trial["seconds"] is not None else "")
     named = [f"baseline {trial['baseline']}"] if "baseline" in trial else []
     named += [trial["start"]] if "start" in trial else []
+    named += ["taken over"] if "imported" in trial else []
     named += [f"as trial {trial['duplicate_of']}"] if "duplicate_of" in trial else []
     named += [broken_limits(trial)] if broken_limits(trial) else []
     shown = list(trial["parameters"].items())[:_SHOWN]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
@@ -25,6 +25,7 @@ from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
 from growsearch.search.crews import Here, OnNodes
 from growsearch.search.drawing import needs_of
+from growsearch.search.imports import Import, read_import
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill
 from growsearch.search.results import write_results
@@ -52,6 +53,8 @@ def search(
     slots: int | None = None,
     train: Train = train_for_search,
     cluster: Cluster | None = None,
+    imports: Sequence[Path] = (),
+    said: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Run a file's study in `folder` until it has as many trials as the file says; the content of `results.json`.
 
@@ -77,13 +80,19 @@ def search(
         slots: workers for each GPU.
         train: trains one seed.
         cluster: on whose nodes the workers are; None for this machine.
+        imports: folders of older searches, whose trials a new one takes over.
+        said: is told in a sentence what was taken over, of each.
     """
     settings = settings_of(space)
     with ExitStack() as stack:
         connection, where = stack.enter_context(ground(cluster, device))
         crew = OnNodes(connection, where, workers, slots) if connection else Here(device, workers, slots, settings)
         study, reference = _open(space, settings, folder, storage, name, stack)
-        fill(study, settings.whole, baselines_of(space, settings), settings.stop, partial(starts_of, space, settings))
+        older = _imported(space, settings, study, imports)
+        for one in older:
+            said(one.sentence)
+        named, first = baselines_of(space, settings), partial(starts_of, space, settings)
+        fill(study, settings.whole, named, settings.stop, first, older)
         write_environment(folder, crew.environment(settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
@@ -95,6 +104,15 @@ def search(
         if crew.used:
             write_environment(folder, crew.environment(settings.seeds))
         return results
+
+
+def _imported(space: Space, settings: SearchConfig, study: Study, folders: Sequence[Path]) -> list[Import]:
+    if folders and study.trials():
+        raise InputError(
+            f"--import: the search in {study.folder} has begun: older trials are taken over when a search is new: "
+            "leave --import out to go on, or choose another folder with --out"
+        )
+    return [read_import(study_plan(space, settings), folder) for folder in folders]
 
 
 def settings_of(space: Space) -> SearchConfig:

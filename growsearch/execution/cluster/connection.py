@@ -94,13 +94,27 @@ class Connection:
         return self.ray.util.scheduling_strategies.NodeAffinitySchedulingStrategy(node, soft=False)
 
     def exclude(self, node: str, host: str, reason: str, need: Need) -> None:
-        """Give a node no runs any more; `GrowsearchError` where no other is left."""
+        """Give a node no runs any more; `GrowsearchError` where no other is left.
+
+        Args:
+            node: its identity.
+            host: its name.
+            reason: why.
+            need: what a run needs.
+        """
         self.excluded[node] = f"{host}: {reason}"
         if not self.fits(need):
             raise GrowsearchError(f"no node of the cluster can run this: {'; '.join(self.excluded.values())}")
 
     def strike(self, node: str, host: str, reason: str, need: Need) -> None:
-        """Note that a run failed at once on a node, and went on on another one."""
+        """Note that a run failed at once on a node, and went on on another one.
+
+        Args:
+            node: its identity.
+            host: its name.
+            reason: of the failure.
+            need: what a run needs.
+        """
         self.strikes[node] += 1
         if self.strikes[node] >= _STRIKES and len(self.fits(need)) > 1:
             self.exclude(node, host, f"{_STRIKES} runs failed at once here and not elsewhere, the last: {reason}", need)
