@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import (
     Address,
@@ -28,15 +29,25 @@ from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
 if TYPE_CHECKING:
     from growsearch.audit import Audit, Repetition, Target
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or a comparison.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder of a run or a comparison.", autocompletion=completing.run_folders),
+]
 Event = Annotated[int | None, typer.Option(metavar="K", help="Which growth event, from 1.")]
 All = Annotated[bool, typer.Option("--all", help="All events instead: what each did at once, and what was predicted.")]
 How = Annotated[
     list[str] | None,
-    typer.Option(metavar="STRATEGY", help="Also with this initializer: name or name:{parameter: value}; repeatable."),
+    typer.Option(
+        metavar="STRATEGY",
+        help="Also with this initializer: name or name:{parameter: value}; repeatable.",
+        autocompletion=completing.initializers,
+    ),
 ]
 Where = Annotated[
-    list[str] | None, typer.Option(metavar="STRATEGY", help="Also with this selector; repeatable, as --how.")
+    list[str] | None,
+    typer.Option(
+        metavar="STRATEGY", help="Also with this selector; repeatable, as --how.", autocompletion=completing.selectors
+    ),
 ]
 Seeds = Annotated[
     int | None,

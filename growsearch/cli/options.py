@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
+
 if TYPE_CHECKING:
     from growsearch.execution.cluster import Cluster
 
@@ -28,7 +30,12 @@ class Executor(StrEnum):
 
 
 File = Annotated[
-    str, typer.Argument(metavar="FILE", help="A YAML file, or the name of a shipped search space such as quickstart.")
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="A YAML file, or the name of a shipped search space such as quickstart.",
+        autocompletion=completing.files,
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<file>-<time>", file_okay=False)
@@ -67,7 +74,13 @@ Slots = Annotated[
 STORAGES = "a journal file, postgresql://USER@HOST:PORT/DATABASE, or grpc://HOST:PORT of a proxy"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, progress on standard error.")]
 Log = Annotated[
-    list[str] | None, typer.Option("--log", metavar="NAME", help="Log to tensorboard or mlflow too; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="NAME",
+        help="Log to tensorboard or mlflow too; repeatable.",
+        autocompletion=completing.loggers,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and leave.")]

@@ -8,6 +8,7 @@ from typing import Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import (
     Address,
@@ -25,7 +26,12 @@ from growsearch.cli.options import (
 )
 from growsearch.runs.layout import CONFIG, SEARCH
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run, comparison or search.", autocompletion=completing.run_folders
+    ),
+]
 
 
 @handled

@@ -168,13 +168,13 @@ def run_search(
 def _show_results(results: dict[str, Any], report: Path) -> None:
     from rich.table import Table
 
-    from growsearch.report.search_page import ending, rung_sentences
+    from growsearch.report.search_page import ending, ranked_numbers, rung_sentences
 
     trials = {trial["number"]: trial for trial in results["trials"]}
     named = [number for number, trial in trials.items() if "baseline" in trial]
     measures = [measure for objective in results["objectives"] for measure in objective.values()]
     table = Table("trial", "", *measures, *(one for one in ("parameters", "training_flops") if one not in measures))
-    shown = _ranked(results)
+    shown = ranked_numbers(results)
     for number in shown[:_SHOWN]:
         trial = trials[number]
         measured = trial["measures"] or {}
@@ -198,20 +198,6 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     for file in results["files"]:
         show(f"as a run file: {file}")
     show(f"report: {report}")
-
-
-def _ranked(results: dict[str, Any]) -> list[int]:
-    """All trials: the chosen ones, the other complete ones by their first objective, then what was pruned or failed."""
-    [(direction, _)] = results["objectives"][0].items()
-    sign = -1 if direction == "maximize" else 1
-
-    def rank(trial: dict[str, Any]) -> tuple[Any, ...]:
-        number = trial["number"]
-        done = trial["state"] == "complete" and trial["values"]
-        value = sign * trial["values"][0] if done else 0.0
-        return (number not in results["best"], not done, trial["feasible"] is False, value, number)
-
-    return [trial["number"] for trial in sorted(results["trials"], key=rank)]
 
 
 def _why_none(results: dict[str, Any]) -> str:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
 from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
+_IN_NOTEBOOK = 10  # trials
 
 
 def write_search_report(folder: Path, path: Path | None = None) -> Path:
@@ -41,6 +43,31 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     return write_page(
         path or folder / REPORT, page(title, _about(folder, results, environment), sections, content, scripts)
     )
+
+
+def notebook_html(results: dict[str, Any]) -> str:
+    """Show the verdict above a table of the best trials, without the styles and scripts of a page."""
+    shown = ranked_numbers(results)[:_IN_NOTEBOOK]
+    by_number = {trial["number"]: trial for trial in results["trials"]}
+    rows = trials_table({**results, "trials": [by_number[number] for number in shown]})
+    whole = f"The first {len(shown)} of {plural(len(by_number), 'trial')}, the best first."
+    best = str(results["best"][0]) if len(results["best"]) == 1 else None
+    sentences = "".join(f"<p>{escape(one)}</p>" for one in [ending(results), *rung_sentences(results)])
+    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{table(replace(rows, caption=whole), best)}"
+
+
+def ranked_numbers(results: dict[str, Any]) -> list[int]:
+    """Return all trials: the chosen ones, other complete ones by their first objective, then pruned or failed ones."""
+    [(direction, _)] = results["objectives"][0].items()
+    sign = -1 if direction == "maximize" else 1
+
+    def rank(trial: dict[str, Any]) -> tuple[Any, ...]:
+        number = trial["number"]
+        done = trial["state"] == "complete" and trial["values"]
+        value = sign * trial["values"][0] if done else 0.0
+        return (number not in results["best"], not done, trial["feasible"] is False, value, number)
+
+    return [trial["number"] for trial in sorted(results["trials"], key=rank)]
 
 
 def measures_of(results: dict[str, Any]) -> list[str]:

@@ -48,6 +48,11 @@ _SEED, _TRIALS, _AUDIT, _EVENT = "seed-", "trials", "audit", "event-"
 _PILOTS, _BEGINNINGS = "pilot runs", "beginnings of runs"  # with a blank, which no policy's name has
 
 
+def is_run_folder(folder: Path) -> bool:
+    """Return whether a command has worked in a folder."""
+    return (folder / CONFIG).is_file() and (folder / ENVIRONMENT).is_file()
+
+
 def run_of(folder: Path, policy: str, seed: int) -> Path:
     """Return where the run folder `folder` keeps the training of a policy (or control) with a seed."""
     return seed_folder(folder / policy, seed)
