@@ -2,10 +2,10 @@
 
 python -m experiments.growth_tables.make digits --out runs/growth_tables/digits
 
-Every run is a line of `runs.jsonl`, written when it ends, so a kill costs the runs in progress; the same command goes on
-with what is missing, and more configurations or seeds may be asked for later. All seeds of a configuration come before
-the next configuration: an unfinished table is a smaller whole one, since the beginning of the sequence is spread over
-the space as all of it is, and every configuration in it has the seeds that a race and the truth beside it need.
+Every run is a line of `runs.jsonl`, written when it ends, so a kill costs the runs in progress; the same command goes
+on with what is missing, and more configurations or seeds may be asked for later. All seeds of a configuration come
+before the next configuration: an unfinished table is a smaller whole one, since the beginning of the sequence is spread
+over the space as all of it is, and every configuration in it has the seeds that a race and the truth beside it need.
 """
 
 from __future__ import annotations
