@@ -79,7 +79,7 @@ class Simulation:
         self._booked: dict[int, float] = {}  # what running trials still cost if nothing stops them
         self._waiting: dict[int, _Trial] = {}
         self._trials: list[_Trial] = []
-        self._exhausted = False
+        self._pending: _Trial | None = None
         self._choices: list[Choice] = []
         self._best = math.inf
 
@@ -117,17 +117,16 @@ class Simulation:
                 board.promoted.add(order)
                 del self._waiting[order]
                 return trial, self._segment(trial)
-        if self._exhausted or not self._affords(self.source.unit if not self._trials else 0.0):
+        if self._pending is None:
+            number = self.proposer.propose() if self._affords(0.0) else None
+            if number is None:
+                return None
+            outcomes = self.source.outcomes(number)
+            self._pending = _Trial(len(self._trials), number, outcomes, self._stops(outcomes))
+        trial = self._pending
+        if not self._affords(self._to_come(trial)):  # it begins if what runs is stopped before
             return None
-        number = self.proposer.propose()
-        if number is None:
-            self._exhausted = True
-            return None
-        outcomes = self.source.outcomes(number)
-        trial = _Trial(len(self._trials), number, outcomes, self._stops(outcomes))
-        if not self._affords(self._to_come(trial)):
-            self._exhausted = True  # as in a search: a cheaper one would be one that the sampler did not choose
-            return None
+        self._pending = None
         self._trials.append(trial)
         return trial, self._segment(trial)
 
