@@ -10,13 +10,13 @@ from typing import Any, Protocol
 import numpy as np
 import optuna
 from numpy.typing import NDArray
-from optuna.distributions import BaseDistribution, CategoricalDistribution, FloatDistribution, IntDistribution
 from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from growsearch.config import SearchConfig
 from growsearch.search.drawing import draw, record
 from growsearch.search.study import ORDINAL, Plan, Study, create_study
+from growsearch.tables.encoding import rows
 from growsearch.tables.outcomes import Pool
 
 Array = NDArray[np.floating[Any]]
@@ -120,35 +120,14 @@ class Nearest:
         """Prepare the distances."""
         self._pool = pool
         self._known = pool.table.distributions
-        rows = [self._row(pool.table.point(number)) for number in range(pool.count)]
-        self._rows: Array = np.array(rows)
+        self._rows = rows(self._known, map(pool.table.point, range(pool.count)))
         self._free: NDArray[np.bool_] = np.ones(pool.count, dtype=bool)
 
     def settle(self, point: Mapping[str, Any]) -> tuple[int, dict[str, Any]] | None:
         if not self._free.any():
             return None
-        gaps = self._rows - np.array(self._row(point))
+        gaps = self._rows - rows(self._known, [point])
         distances = np.where(self._free, np.nansum(gaps**2, axis=1), np.inf)
         number = int(distances.argmin())
         self._free[number] = False
         return number, self._pool.table.point(number)
-
-    def _row(self, point: Mapping[str, Any]) -> list[float]:
-        return [
-            part for name, distribution in self._known.items() for part in coordinates(distribution, point.get(name))
-        ]
-
-
-def coordinates(distribution: BaseDistribution, value: Any) -> list[float]:
-    """Return where a value lies in its range, from 0 to 1, or for a choice a number for each; NaN where it has none."""
-    if isinstance(distribution, CategoricalDistribution):
-        if value is None and None not in distribution.choices:
-            return [math.nan] * len(distribution.choices)
-        return [math.sqrt(0.5) * (choice == value) for choice in distribution.choices]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    if value is None:
-        return [math.nan]
-    low, high = float(distribution.low), float(distribution.high)
-    if distribution.log:
-        low, high, value = math.log(low), math.log(high), math.log(value)
-    return [(value - low) / (high - low) if high > low else 0.0]

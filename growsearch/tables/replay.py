@@ -12,6 +12,7 @@ from growsearch.tables.outcomes import COSTS, Pool
 from growsearch.tables.proposing import Nearest, Proposer, Sampled, Shuffled
 from growsearch.tables.rules import DEFAULT, Rule
 from growsearch.tables.simulation import Replayed, Simulation
+from growsearch.tables.surrogate import Surrogate
 
 Array = NDArray[np.floating[Any]]
 Start = Literal["none", "good", "wrong"]
@@ -63,6 +64,28 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "valid
     unseen = [seed for seed in seeds if seed not in replayed.seen]
     costs = truths(pool, truth)[:, unseen].mean(axis=1) if unseen else np.full(pool.count, np.nan)
     anytime = tuple(float(costs[choice.number]) for choice in replayed.choices)
+    return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
+
+
+def replay_modelled(
+    surrogate: Surrogate, arm: Arm, budget: float, repeat: int, truth: str = "validation_accuracy"
+) -> Judged:
+    """Replay a search over the whole space of a table, with a model's curves; the truth is the model's, without noise.
+
+    Args:
+        surrogate: the model.
+        arm: what is replayed; `random` draws anywhere.
+        budget: in mean runs' training FLOPs.
+        repeat: as in `replay`.
+        truth: the measure by which the choice is judged.
+    """
+    random = np.random.default_rng(repeat)
+    source, pool = surrogate.fresh(), surrogate.pool
+    seeds = [int(seed) for seed in random.permutation(pool.seeds)]
+    first = tuple(pool.table.point(number) for number in _first(pool, arm.start, truth, random))
+    proposer = Sampled(pool.table.space, source, arm.sampler, repeat, first)
+    replayed = Simulation(source, arm.rule, proposer, budget, seeds, arm.workers, pool.largest).run()
+    anytime = tuple(source.truth(choice.number, truth) for choice in replayed.choices)
     return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
 
 
