@@ -9,7 +9,18 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
-from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
+from growsearch.cli.options import (
+    Address,
+    AllowImport,
+    Device,
+    Executor,
+    Json,
+    OnDevice,
+    OnExecutor,
+    Quiet,
+    Workers,
+    cluster_of,
+)
 from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.errors import InputError
 from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
@@ -52,6 +63,8 @@ def audit(
     seed: Seed = None,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     as_json: Json = False,
     quiet: Quiet = False,
     allow_import: AllowImport = False,
@@ -63,6 +76,7 @@ def audit(
         raise InputError("audit needs --event K or --all, and not both")
     if every and (how or where or seeds or steps):
         raise InputError("--how, --where, --seeds and --steps are for --event K: --all trains no branches")
+    cluster = cluster_of(executor, address)
     variants = parse_variants(how or [], where or [])
     target = find_run(run, policy, seed, allow_import)
     if event is None:
@@ -73,7 +87,7 @@ def audit(
 
     try:
         with RunProgress(quiet=quiet) as progress:
-            found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress)
+            found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress, cluster)
     except KeyboardInterrupt as interrupt:
         say("interrupted; the branches that are finished are kept: the same command goes on")
         raise typer.Exit(INTERRUPTED) from interrupt

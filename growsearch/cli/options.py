@@ -4,9 +4,12 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+if TYPE_CHECKING:
+    from growsearch.execution.cluster import Cluster
 
 
 class Device(StrEnum):
@@ -15,6 +18,13 @@ class Device(StrEnum):
     auto = "auto"
     cpu = "cpu"
     cuda = "cuda"
+
+
+class Executor(StrEnum):
+    """What runs are handed to."""
+
+    local = "local"
+    ray = "ray"
 
 
 File = Annotated[
@@ -41,6 +51,15 @@ Devices = Annotated[
         show_default="1",
     ),
 ]
+OnExecutor = Annotated[
+    Executor, typer.Option("--executor", help="Where runs are: processes of this machine, or a Ray cluster's nodes.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="Of the Ray cluster.", show_default="RAY_ADDRESS, or the one that runs here"
+    ),
+]
 Slots = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Workers for each GPU, each with a share of its memory.", show_default="one"),
@@ -55,3 +74,15 @@ DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run,
 AllowImport = Annotated[
     bool, typer.Option("--allow-import", help="Let the file name a network as package.module:callable; runs its code.")
 ]
+
+
+def cluster_of(executor: Executor, address: str | None) -> Cluster | None:
+    """The cluster that is asked for; `InputError` where there is an address without one."""
+    from growsearch.errors import InputError
+    from growsearch.execution.cluster import Cluster
+
+    if executor is Executor.ray:
+        return Cluster(address)
+    if address is not None:
+        raise InputError(f"--address {address} is of a Ray cluster: give --executor ray too")
+    return None

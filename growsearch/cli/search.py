@@ -12,22 +12,27 @@ import typer
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import (
     STORAGES,
+    Address,
     AllowImport,
     Device,
     DryRun,
+    Executor,
     File,
     Json,
     Log,
     OnDevice,
+    OnExecutor,
     Out,
     Quiet,
     Sets,
     Slots,
+    cluster_of,
 )
 from growsearch.cli.output import as_rich, emit, say, show
 
 if TYPE_CHECKING:
     from growsearch.config import Space
+    from growsearch.execution.cluster import Cluster
 
 _SHOWN = 100  # trials in the terminal's table
 
@@ -67,6 +72,8 @@ def search(
     device: OnDevice = Device.auto,
     workers: Workers = None,
     slots: Slots = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     storage: Storage = None,
     study: Name = None,
     log: Log = None,
@@ -78,6 +85,7 @@ def search(
     """Search the ranges of FILE: train one trial after the other, each chosen by how those before it did."""
     from growsearch.config import load_space
 
+    cluster = cluster_of(executor, address)
     overrides = [*(set_ or [])]
     overrides += [f"search.trials={trials}", "search.budget=null"] if trials is not None else []
     overrides += [f"search.seeds={seeds}"] if seeds is not None else []
@@ -90,7 +98,7 @@ def search(
     from growsearch.cli.train import default_folder
 
     target = Where(out or default_folder(space.path.stem), storage, study)
-    run_search(space, target, device, workers, slots, as_json, quiet, log)
+    run_search(space, target, device, workers, slots, as_json, quiet, log, cluster)
 
 
 @dataclass(frozen=True)
@@ -111,6 +119,7 @@ def run_search(
     as_json: bool = False,
     quiet: bool = False,
     log: list[str] | None = None,
+    cluster: Cluster | None = None,
 ) -> None:
     """Run or continue a search in a folder; print the best trial and where the report is.
 
@@ -127,7 +136,8 @@ def run_search(
     folder = where.folder
     try:
         with SearchProgress(folder.name, quiet) as progress:
-            results = search(space, folder, device.value, workers, progress, where.storage, where.study, slots, train)
+            own = (where.storage, where.study)
+            results = search(space, folder, device.value, workers, progress, *own, slots, train, cluster)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
