@@ -26,7 +26,7 @@ from growsearch.runs.files import write_json
 from growsearch.statistics.paired import difference_interval
 from growsearch.tables import load
 from growsearch.tables.outcomes import COSTS, Pool
-from growsearch.tables.replay import Arm, Judged, best, replay, replay_modelled
+from growsearch.tables.replay import Arm, Judged, best, replay, replay_modelled, truths
 from growsearch.tables.rules import BEFORE, Rule
 from growsearch.tables.surrogate import Surrogate
 
@@ -39,6 +39,7 @@ WORKERS = (1, 4, 16)
 RULES = {
     "accuracy, 2 seeds": Arm(Rule(measure="validation_accuracy", seeds=2, rungs=(), race="none")),
     "before: accuracy, rungs by FLOPs": Arm(BEFORE),
+    "accuracy, rung, race": Arm(Rule(measure="validation_accuracy")),
     "loss": Arm(Rule(rungs=(), race="none")),
     "loss, race 3 x 3": Arm(Rule(rungs=(), race=SMALL_RACE)),
     "loss, rung": Arm(Rule(race="none")),
@@ -63,7 +64,7 @@ def main() -> None:
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table = load(options.table)
-    measure = "validation_accuracy" if "validation_accuracy" in table.curves else "validation_loss"
+    measure = "test_accuracy" if "test_accuracy" in table.final else "test_loss"
     pool = Pool(table)
     record: dict[str, Any] = {
         "command": f"python -m experiments.growth_tables.replays {table.name}",
@@ -80,43 +81,73 @@ def main() -> None:
     def run(arm: Arm, budget: float) -> list[Judged]:
         return [replay(pool, arm, budget, repeat, measure) for repeat in range(options.repeats)]
 
-    record |= rules(run, best(pool, measure))
+    record |= rules(run, pool, best(pool, measure))
     write_json(out, record)
     record["starts"] = starts(run, best(pool, measure))
     record["workers"] = workers(run)
     write_json(out, record)
     if options.modelled:
-        record["samplers"] = samplers(Surrogate(pool), options.modelled, measure)
+        surrogate = Surrogate(pool)
+        record["samplers"] = samplers(surrogate, options.modelled, measure)
+        record["key on the model"] = modelled_key(surrogate, options.modelled, measure)
     write_json(out, record)
     print(json.dumps(record["key"], indent=1))
 
 
-def rules(run: Callable[[Arm, float], list[Judged]], regret_from: float) -> dict[str, Any]:
+def rules(run: Callable[[Arm, float], list[Judged]], pool: Pool, regret_from: float) -> dict[str, Any]:
     """All rules at all budgets, regret on the way of those at the largest one, ranks, and the check of the defaults."""
-    truths: dict[str, dict[int, Array]] = {}
+    costs: dict[str, dict[int, Array]] = {}
+    kept: dict[str, list[Judged]] = {}
     found: dict[str, Any] = {}
     anytime: dict[str, Any] = {}
     for name, arm in RULES.items():
-        truths[name], found[name] = {}, {}
+        costs[name], found[name] = {}, {}
         for budget in BUDGETS:
             race = arm.rule.race_within(budget)
             if race is not None and 2 * race.runs > budget:
                 continue
             judged = run(arm, budget)
-            truths[name][budget] = np.array([one.truth for one in judged])
+            costs[name][budget] = np.array([one.truth for one in judged])
+            if (name, budget) in ((DEFAULT, 24), (OLD, 96)):
+                kept[name] = judged
             found[name][budget] = {
-                **mean_of(truths[name][budget]),
+                **mean_of(costs[name][budget]),
                 "trials": float(np.mean([one.replayed.begun for one in judged])),
                 "flops": float(np.mean([one.replayed.flops for one in judged])),
                 "race": None if race is None else f"{race.top} x {race.seeds}",
+                "beside": {
+                    name: COSTS[name] * float(unseen_costs(judged, pool, name).mean())
+                    for name in COSTS
+                    if name in pool.table.curves or name in pool.table.final
+                },
             }
             if budget == BUDGETS[-1]:
                 anytime[name] = regret_on_the_way(judged, regret_from)
         print(name, {b: round(-100 * r["mean"], 2) for b, r in found[name].items()}, flush=True)
-    gain = truths[OLD][96] - truths[DEFAULT][24]
-    low, high = difference_interval(gain.tolist()) or (np.nan, np.nan)
-    key = {"what": f"{DEFAULT} at 24 against {OLD} at 96", "gain": float(gain.mean()), "interval": [low, high]}
-    return {"rules": found, "anytime": anytime, "ranks": {b: ranks(truths, b) for b in BUDGETS}, "key": key}
+    return {
+        "rules": found,
+        "anytime": anytime,
+        "ranks": {b: ranks(costs, b) for b in BUDGETS},
+        "key": {"what": f"{DEFAULT} at 24 against {OLD} at 96", **gains(kept[OLD], kept[DEFAULT], pool)},
+    }
+
+
+def gains(before: list[Judged], after: list[Judged], pool: Pool) -> dict[str, list[float]]:
+    """By how much better a choice is than another, paired, with its interval, by measure."""
+    found = {}
+    for name in COSTS:
+        if name in pool.table.curves or name in pool.table.final:
+            gain = unseen_costs(before, pool, name) - unseen_costs(after, pool, name)
+            found[name] = [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]
+    return found
+
+
+def unseen_costs(judged: list[Judged], pool: Pool, measure: str) -> Array:
+    """What was chosen, as a cost, by seeds that the choice has not seen."""
+    every = truths(pool, measure)
+    places = [(one.replayed.chosen, one.replayed.seen) for one in judged]
+    unseen = [(chosen, [seed for seed in range(pool.seeds) if seed not in seen]) for chosen, seen in places]
+    return np.array([every[chosen, seeds].mean() for chosen, seeds in unseen])
 
 
 def ranks(truths: Mapping[str, Mapping[int, Array]], budget: int) -> dict[str, Any]:
@@ -159,15 +190,20 @@ def regret_on_the_way(judged: list[Judged], regret_from: float) -> dict[str, lis
 
 def starts(run: Callable[[Arm, float], list[Judged]], regret_from: float) -> dict[str, Any]:
     """Searches that are told three good or three wrong configurations first, and what these cost or save."""
-    found = {
-        start: {budget: mean_of(np.array([one.truth for one in run(arm, budget)])) for budget in FINE}
+    costs = {
+        start: {budget: np.array([one.truth for one in run(arm, budget)]) for budget in FINE}
         for start, arm in STARTS.items()
     }
+    found = {start: {budget: mean_of(row) for budget, row in rows.items()} for start, rows in costs.items()}
+    gains = {start: costs["none"][24] - costs[start][24] for start in ("good", "wrong")}
     target = found["none"][24]["mean"]
     return {
         "by budget": found,
         "target": target,
         "regret at 24": target - regret_from,
+        "gain at 24": {
+            start: [float(gain.mean()), *(difference_interval(gain.tolist()) or ())] for start, gain in gains.items()
+        },
         "flops to it": {
             start: _reached({b: row["mean"] for b, row in rows.items()}, target) for start, rows in found.items()
         },
@@ -199,6 +235,16 @@ def workers(run: Callable[[Arm, float], list[Judged]]) -> dict[str, Any]:
                 "seconds": float(np.mean(seconds)),
             }
     return found
+
+
+def modelled_key(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]:
+    """The check of the defaults where configurations never run out: on the model, with random sampling."""
+    by_arm = {
+        name: np.array([replay_modelled(surrogate, RULES[name], b, r, measure).truth for r in range(repeats)])
+        for name, b in ((OLD, 96), (DEFAULT, 24))
+    }
+    gain = by_arm[OLD] - by_arm[DEFAULT]
+    return {measure: [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]}
 
 
 def samplers(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]:

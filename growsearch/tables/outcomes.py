@@ -13,7 +13,8 @@ from numpy.typing import NDArray
 from growsearch.tables.table import GrowthTable
 
 Array = NDArray[np.floating[Any]]
-COSTS = {"validation_loss": 1.0, "validation_accuracy": -1.0}  # signs that make measures costs
+COSTS = {"validation_loss": 1.0, "validation_accuracy": -1.0, "test_loss": 1.0, "test_accuracy": -1.0}
+"""Signs that make measures costs."""
 
 
 @dataclass(frozen=True, eq=False)
@@ -93,8 +94,11 @@ class Pool:
         return self._made[number]
 
     def truths(self, measure: str) -> Array:
-        """Return a measure at the end of every run `[C, S]`, as a cost; infinity where it failed."""
-        ends = COSTS[measure] * self._measures[measure][:, :, -1]
+        """Return a measure at the end of every run `[C, S]`, as a cost; infinity where it failed.
+
+        Choices see validation curves only: the test's figures are of other samples.
+        """
+        ends = COSTS[measure] * self.table.ends(measure)[: self.count]
         return np.where(self._succeeds & np.isfinite(ends), ends, np.inf)
 
 

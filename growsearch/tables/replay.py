@@ -45,7 +45,7 @@ class Judged:
     anytime: tuple[float, ...]
 
 
-def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "validation_accuracy") -> Judged:
+def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
     """Replay a search of `budget` runs' FLOPs. Equal repeats of two arms have equal seeds and random configurations.
 
     Args:
@@ -67,9 +67,7 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "valid
     return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
 
 
-def replay_modelled(
-    surrogate: Surrogate, arm: Arm, budget: float, repeat: int, truth: str = "validation_accuracy"
-) -> Judged:
+def replay_modelled(surrogate: Surrogate, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
     """Replay a search over the whole space of a table, with a model's curves; the truth is the model's, without noise.
 
     Args:

@@ -109,13 +109,17 @@ class _Curves:
     """All curves of a pool by name, `[C, S, E]`, losses, FLOPs and seconds as logarithms."""
 
     by_name: dict[str, Array]
+    final: frozenset[str]
 
     @classmethod
     def of(cls, pool: Pool) -> _Curves:
         every = [pool.outcomes(number) for number in range(pool.count)]
         found = {name: np.stack([one.measures[name] for one in every]).astype(float) for name in every[0].measures}
         found |= {"flops": np.stack([one.flops for one in every]), "seconds": np.stack([one.seconds for one in every])}
-        return cls({name: _filled(name, _inside(name, array)) for name, array in found.items()})
+        final = frozenset(COSTS.keys() & pool.table.final.keys())
+        for name in sorted(final):  # as a curve that is the same all along
+            found[name] = np.broadcast_to(pool.table.final[name][: pool.count, :, None], found["flops"].shape)
+        return cls({name: _filled(name, _inside(name, array)) for name, array in found.items()}, final)
 
     def means(self) -> Array:
         return np.concatenate([array.mean(axis=1) for array in self.by_name.values()], axis=1)
@@ -127,7 +131,8 @@ class _Curves:
             if name in self.by_name:
                 array = COSTS[name] * self.by_name[name].mean(axis=1)
                 found[f"{name} at the end"] = array[:, -1]
-                found[f"{name} at a fifth"] = array[:, max(0, array.shape[1] // 5 - 1)]
+                if name not in self.final:
+                    found[f"{name} at a fifth"] = array[:, max(0, array.shape[1] // 5 - 1)]
         return found
 
     def outcomes(self, mean: Array, nearest: int, succeeds: NDArray[np.bool_]) -> tuple[Outcomes, dict[str, float]]:
@@ -142,14 +147,14 @@ class _Curves:
 
 
 def _inside(name: str, array: Array) -> Array:
-    return array if name == "validation_accuracy" else np.log(np.maximum(array, 1e-9))
+    return array if name.endswith("accuracy") else np.log(np.maximum(array, 1e-9))
 
 
 def _outside(name: str, array: Array) -> Array:
-    return np.clip(array, 0.0, 1.0) if name == "validation_accuracy" else np.exp(array)
+    return np.clip(array, 0.0, 1.0) if name.endswith("accuracy") else np.exp(array)
 
 
 def _filled(name: str, array: Array) -> Array:
     """With the worst of an evaluation where a run did not come so far."""
-    worst = np.nanmax(array, axis=(0, 1)) if name != "validation_accuracy" else np.nanmin(array, axis=(0, 1))
+    worst = np.nanmax(array, axis=(0, 1)) if not name.endswith("accuracy") else np.nanmin(array, axis=(0, 1))
     return np.where(np.isnan(array), worst, array)

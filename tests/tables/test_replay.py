@@ -107,8 +107,21 @@ def test_the_truth_is_by_seeds_that_the_choice_has_not_seen(table: GrowthTable) 
     seen, chosen = judged.replayed.seen, judged.replayed.chosen
     assert len(set(seen)) == 5 and chosen is not None
     unseen = [seed for seed in range(8) if seed not in seen]
-    assert judged.truth == pytest.approx(truths(pool, "validation_accuracy")[chosen, unseen].mean())
-    assert judged.truth >= best(pool, "validation_accuracy") - 1.0
+    assert judged.truth == pytest.approx(truths(pool, "test_accuracy")[chosen, unseen].mean())
+    assert judged.truth >= best(pool, "test_accuracy") - 1.0
+
+
+def test_what_suits_the_validation_samples_alone_is_seen_through_by_the_test(table: GrowthTable) -> None:
+    luck = np.random.default_rng(1).normal(0, 0.5, (len(table), 1, 1))  # the same for every seed
+    curves = dict(table.curves)
+    curves["validation_loss"] = curves["validation_loss"] - luck
+    curves["validation_accuracy"] = 1 - curves["validation_loss"]
+    pool = Pool(replace(table, curves=curves))
+    judged = {
+        measure: fmean(replay(pool, Arm(PLAIN), 40, r, measure).truth - best(pool, measure) for r in range(20))
+        for measure in ("validation_accuracy", "test_accuracy")
+    }
+    assert judged["test_accuracy"] > judged["validation_accuracy"] + 0.1
 
 
 def test_runs_that_fail_are_paid_and_never_chosen(table: GrowthTable) -> None:
