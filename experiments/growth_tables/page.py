@@ -84,7 +84,7 @@ def pictures() -> dict[str, str]:
 
 
 def _task(name: str) -> str:
-    importance, replays = _read("importance", name), _read("replays", name)
+    importance, replays, sampled = (_read(kind, name) for kind in ("importance", "replays", "samplers"))
     assert importance is not None
     text = f"## {TASKS[name]}\n\n"
     if importance["table"]["configurations"] < importance["wanted"]:
@@ -96,6 +96,8 @@ def _task(name: str) -> str:
     text += _importance(name, importance)
     if replays is not None:
         text += _replays(name, replays)
+    if sampled is not None:
+        text += _samplers(sampled)
     return text
 
 
@@ -176,18 +178,14 @@ def _replays(name: str, found: Mapping[str, Any]) -> str:
     )
     text += f"growsearch did by default before, at 96? {_gains(found)}\n\n"
     text += f"![Regret over FLOPs](figures/replays_{name}.svg)\n\n"
-    text += _starts(found, scale, digits) + _workers(found, sign, scale, digits) + _samplers(found, sign, scale, digits)
+    text += _starts(found, scale, digits) + _workers(found, sign, scale, digits)
     return text + _made(found)
 
 
 def _gains(found: Mapping[str, Any]) -> str:
     """The check of the defaults by every measure, as a sentence."""
     parts = [f"{name.replace('_', ' ')} {_signed(gain, name)}" for name, gain in found["key"].items() if name in COSTS]
-    text = f"Gain, paired, with its 95 % interval: {'; '.join(parts)}."
-    for name, gain in found.get("key on the model", {}).items():
-        text += f" On the model of the table, where configurations never run out: {name.replace('_', ' ')} "
-        text += f"{_signed(gain, name)}."
-    return text
+    return f"Gain, paired, with its 95 % interval: {'; '.join(parts)}."
 
 
 def _signed(gain: list[float], measure: str) -> str:
@@ -223,23 +221,28 @@ def _workers(found: Mapping[str, Any], sign: float, scale: float, digits: int) -
     return text + "\nThe defaults at 96 runs' FLOPs, race included, by the clock of the table's own seconds.\n\n"
 
 
-def _samplers(found: Mapping[str, Any], sign: float, scale: float, digits: int) -> str:
-    if "samplers" not in found:
-        return ""
-    told = found["samplers"]["quality"][f"{found['measure']} at the end"]
+def _samplers(found: Mapping[str, Any]) -> str:
+    measure = found["measure"]
+    (scale, digits), told = _scale(measure), found["quality"][f"{measure} at the end"]
+    seen = found["quality"]["validation_loss at the end"]
     text = (
-        f"Samplers on a model of the table (held-out R² {told['r2']:.2f}, rank correlation {told['rank']:.2f}), "
-        f"{found['samplers']['repeats']} replays each, no race; the truth is the model's:\n\n"
+        "### Samplers\n\n"
+        "Samplers choose anywhere in the space, so they are replayed on a model of the table: a forest for the curves, "
+        "the nearest configuration for the noise of the seeds. Of configurations left out it tells the "
+        f"{measure.replace('_', ' ')} with R² {told['r2']:.2f} (rank correlation {told['rank']:.2f}), the validation "
+        f"loss with {seen['r2']:.2f} ({seen['rank']:.2f}). No race; {found['repeats']} replays each; the truth is the "
+        "model's.\n\n"
         "| sampler, rung, FLOPs | trials | found | gain over random, paired |\n|---|---|---|---|\n"
     )
-    for arm, row in found["samplers"]["arms"].items():
-        gain = row["gain over random"]
-        shown = f"{scale * gain[0]:+.{digits}f}"
-        if len(gain) == 3:
-            shown += f" ({scale * gain[1]:+.{digits}f} to {scale * gain[2]:+.{digits}f})"
-        mean = f"{sign * row['mean']:.{digits}f} ± {scale * row['error']:.{digits}f}"
-        text += f"| {arm} | {row['trials']:.0f} | {mean} | {'' if arm.startswith('random') else shown} |\n"
-    return text + "\n"
+    for arm, row in found["arms"].items():
+        shown = "" if arm.startswith("random") else _signed(row["gain over random"], measure)
+        mean = f"{COSTS[measure] * scale * row['mean']:.{digits}f} ± {scale * row['error']:.{digits}f}"
+        text += f"| {arm} | {row['trials']:.0f} | {mean} | {shown} |\n"
+    text += (
+        "\nHere configurations never run out, as they do in a small table. The default at 24 against the one before at "
+    )
+    text += f"96, with random sampling: {_signed(found['key'][measure], measure)}.\n\n"
+    return text + _made(found)
 
 
 def _made(found: Mapping[str, Any]) -> str:

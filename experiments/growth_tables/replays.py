@@ -1,6 +1,9 @@
-"""Replay searches on a table: rules of choice, rungs, races, starts, workers, samplers; writes replays_NAME.json.
+"""Replay searches on a table: rules of choice, rungs, races, starts, workers; writes replays_NAME.json.
 
 python -m experiments.growth_tables.replays digits
+python -m experiments.growth_tables.replays digits --samplers
+
+The second replays samplers, and writes samplers_NAME.json.
 
 Rules and starts are replayed with random sampling among the table's configurations, samplers on a model of the table.
 Equal repeats of two arms have equal seeds and equal random configurations, so differences are paired.
@@ -49,8 +52,16 @@ RULES = {
 }
 DEFAULT, OLD = "default: loss, rung, race", "before: accuracy, rungs by FLOPs"
 STARTS = {start: Arm(Rule(), start=start) for start in ("none", "good", "wrong")}
-SAMPLERS = ("random", "qmc", "tpe", "gp")
-MODELLED = {"tpe": (24, 96), "random": (24, 96), "qmc": (24, 96), "gp": (24,)}
+MODELLED = (
+    ("random", "rung", 24),
+    ("qmc", "rung", 24),
+    ("tpe", "rung", 24),
+    ("random", "no rung", 24),
+    ("tpe", "no rung", 24),
+    ("gp", "no rung", 24),  # with a rung, and at 96, there are more trials than it is quick enough for
+    ("random", "rung", 96),
+    ("tpe", "rung", 96),
+)
 KINDS = {"rung": Rule(race="none"), "no rung": Rule(rungs=(), race="none")}
 
 Array = NDArray[np.floating[Any]]
@@ -59,37 +70,37 @@ Array = NDArray[np.floating[Any]]
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", help="a name, or an .npz file")
-    parser.add_argument("--repeats", type=int, default=500, help="of rules and starts")
-    parser.add_argument("--modelled", type=int, default=100, help="of samplers on the model; 0: none")
+    parser.add_argument("--samplers", action="store_true", help="these, on a model of the table")
+    parser.add_argument("--repeats", type=int, help="by default 500, of samplers 100")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table = load(options.table)
     measure = "test_accuracy" if "test_accuracy" in table.final else "test_loss"
     pool = Pool(table)
+    kind, repeats = ("samplers", 100) if options.samplers else ("replays", 500)
+    repeats = options.repeats or repeats
+    out = options.out or HERE / f"{kind}_{table.name}.json"
     record: dict[str, Any] = {
-        "command": f"python -m experiments.growth_tables.replays {table.name}",
+        "command": f"python -m experiments.growth_tables.replays {table.name}" + " --samplers" * options.samplers,
         **where(),
         "table": {"name": table.name, "configurations": len(table), "seeds": len(table.seeds)},
         "wanted": table.about["configurations wanted"],
         "measure": measure,
-        "repeats": options.repeats,
-        "unit_flops": pool.unit,
-        "best": COSTS[measure] * best(pool, measure),
+        "repeats": repeats,
     }
-    out = options.out or HERE / f"replays_{table.name}.json"
+    if options.samplers:
+        surrogate = Surrogate(pool, trees=100)
+        record["key"] = modelled_key(surrogate, repeats, measure)
+        record |= samplers(surrogate, repeats, measure)
+        write_json(out, record)
+        return
 
     def run(arm: Arm, budget: float) -> list[Judged]:
-        return [replay(pool, arm, budget, repeat, measure) for repeat in range(options.repeats)]
+        return [replay(pool, arm, budget, repeat, measure) for repeat in range(repeats)]
 
-    record |= rules(run, pool, best(pool, measure))
-    write_json(out, record)
-    record["starts"] = starts(run, best(pool, measure))
-    record["workers"] = workers(run)
-    write_json(out, record)
-    if options.modelled:
-        surrogate = Surrogate(pool)
-        record["samplers"] = samplers(surrogate, options.modelled, measure)
-        record["key on the model"] = modelled_key(surrogate, options.modelled, measure)
+    floor = best(pool, measure)
+    record |= {"unit_flops": pool.unit, "best": COSTS[measure] * floor, **rules(run, pool, floor)}
+    record |= {"starts": starts(run, floor), "workers": workers(run)}
     write_json(out, record)
     print(json.dumps(record["key"], indent=1))
 
@@ -251,23 +262,20 @@ def samplers(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]
     """Samplers over the whole space on the model, with and without a rung, and how good the model is."""
     found: dict[str, Any] = {"quality": {name: asdict(one) for name, one in surrogate.quality.items()}, "arms": {}}
     by_arm: dict[str, Array] = {}
-    for sampler in SAMPLERS:
-        for budget in MODELLED[sampler]:
-            for kind, rule in KINDS.items():
-                if sampler == "gp" and kind == "rung":  # more trials than it is quick enough for
-                    continue
-                began = time.perf_counter()
-                arm = Arm(rule, sampler=sampler)
-                judged = [replay_modelled(surrogate, arm, budget, repeat, measure) for repeat in range(repeats)]
-                key = f"{sampler}, {kind}, {budget}"
-                by_arm[key] = np.array([one.truth for one in judged])
-                trials = float(np.mean([one.replayed.begun for one in judged]))
-                found["arms"][key] = {**mean_of(by_arm[key]), "trials": trials}
-                baseline = by_arm[f"random, {kind}, {budget}"]
-                interval = difference_interval((baseline - by_arm[key]).tolist())
-                found["arms"][key]["gain over random"] = [float((baseline - by_arm[key]).mean()), *(interval or ())]
-                print(key, found["arms"][key], f"{time.perf_counter() - began:.0f} s", flush=True)
-    return {**found, "repeats": repeats}
+    for sampler, kind, budget in MODELLED:
+        began = time.perf_counter()
+        arm = Arm(KINDS[kind], sampler=sampler)
+        judged = [replay_modelled(surrogate, arm, budget, repeat, measure) for repeat in range(repeats)]
+        key = f"{sampler}, {kind}, {budget}"
+        by_arm[key] = np.array([one.truth for one in judged])
+        gain = by_arm[f"random, {kind}, {budget}"] - by_arm[key]
+        found["arms"][key] = {
+            **mean_of(by_arm[key]),
+            "trials": float(np.mean([one.replayed.begun for one in judged])),
+            "gain over random": [float(gain.mean()), *(difference_interval(gain.tolist()) or ())],
+        }
+        print(key, found["arms"][key], f"{time.perf_counter() - began:.0f} s", flush=True)
+    return found
 
 
 def mean_of(costs: Array) -> dict[str, float]:

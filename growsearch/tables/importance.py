@@ -63,11 +63,11 @@ class Anova:
     """Functional analysis of variance (Hutter et al., 2014) of a forest, over the whole of a space.
 
     The parameters are uniform in their ranges and independent, and those that an option does not have make no
-    difference, so first-order and total shares are Sobol's indices, here for groups (Saltelli et al., 2010: Jansen's
-    estimators, on a quasi-random design of two matrices).
+    difference, so first-order and total shares are Sobol's indices, here for groups (Saltelli et al., 2010, table 2: b
+    and f, on a quasi-random design of two matrices).
     """
 
-    def __init__(self, table: GrowthTable, points: int = 1024, trees: int = 100) -> None:
+    def __init__(self, table: GrowthTable, points: int = 2048, trees: int = 100) -> None:
         """Prepare the design.
 
         Args:
@@ -137,11 +137,12 @@ class Anova:
         """First-order and total share by group, of a forest of the configurations, or of a resample of them."""
         model = self._trained(target, random)
         one, other = model.predict(self._one), model.predict(self._other)
-        variance = float(np.var(np.concatenate([one, other])))
+        both = np.concatenate([one, other])
+        middle, variance = float(both.mean()), float(both.var())
         found = {}
         for group, mixed in self._mixed.items():
             between = model.predict(mixed)
-            alone = 1 - float(((other - between) ** 2).mean()) / (2 * variance)
+            alone = float(((other - middle) * (between - one)).mean()) / variance
             total = float(((one - between) ** 2).mean()) / (2 * variance)
             found[group] = (alone, total)
         return found
