@@ -85,7 +85,7 @@ class Sampled:
         begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={ORDINAL: ordinal})
         id = self._study.storage.create_new_trial(self._study.id, begun)
         trial = self._study.storage.get_trial(id)
-        point = self._first.pop(0) if self._first else draw(self._study, trial, 0)
+        point = self._first.pop(0) if self._first else draw(self._study, trial, 0).parameters
         settled = self._places.settle(point)
         if settled is None:
             return None
