@@ -8,6 +8,7 @@ from typing import Any, Literal
 import numpy as np
 from numpy.typing import NDArray
 
+from growsearch.errors import InputError
 from growsearch.tables.outcomes import COSTS, Pool
 from growsearch.tables.proposing import Nearest, Proposer, Sampled, Shuffled
 from growsearch.tables.rules import DEFAULT, Rule
@@ -48,6 +49,8 @@ class Judged:
 def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
     """Replay a search of `budget` runs' FLOPs. Equal repeats of two arms have equal seeds and random configurations.
 
+    Raises `InputError` where the table has too few seeds for the rule.
+
     Args:
         pool: the table's configurations.
         arm: what is replayed.
@@ -55,6 +58,7 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
         repeat: draws the order of the table's seeds, and everything that the search draws.
         truth: the measure by which the choice is judged.
     """
+    _require_seeds(pool, arm.rule, budget)
     random = np.random.default_rng(repeat)
     seeds = [int(seed) for seed in random.permutation(pool.seeds)]
     first = _first(pool, arm.start, truth, random)
@@ -62,13 +66,15 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
         pool, arm.rule, _proposer(pool, arm, random, first, repeat), budget, seeds, arm.workers, pool.largest
     ).run()
     unseen = [seed for seed in seeds if seed not in replayed.seen]
-    costs = truths(pool, truth)[:, unseen].mean(axis=1) if unseen else np.full(pool.count, np.nan)
+    costs = truths(pool, truth)[:, unseen].mean(axis=1)
     anytime = tuple(float(costs[choice.number]) for choice in replayed.choices)
     return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
 
 
 def replay_modelled(surrogate: Surrogate, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
     """Replay a search over the whole space of a table, with a model's curves; the truth is the model's, without noise.
+
+    Raises `InputError` where the table has too few seeds for the rule.
 
     Args:
         surrogate: the model.
@@ -77,6 +83,7 @@ def replay_modelled(surrogate: Surrogate, arm: Arm, budget: float, repeat: int, 
         repeat: as in `replay`.
         truth: the measure by which the choice is judged.
     """
+    _require_seeds(surrogate.pool, arm.rule, budget)
     random = np.random.default_rng(repeat)
     source, pool = surrogate.fresh(), surrogate.pool
     seeds = [int(seed) for seed in random.permutation(pool.seeds)]
@@ -101,6 +108,17 @@ def best(pool: Pool, measure: str) -> float:
 def as_measured(cost: float, measure: str) -> float:
     """Return a cost as the measure that it was."""
     return COSTS[measure] * cost
+
+
+def _require_seeds(pool: Pool, rule: Rule, budget: float) -> None:
+    """See that the search and its race leave a seed that they do not see."""
+    race = rule.race_within(budget)
+    needed = rule.seeds + (race.seeds if race else 0) + 1
+    if needed > pool.seeds:
+        raise InputError(
+            f"table {pool.table.name!r} has {pool.seeds} seeds, and this rule needs {needed}: {rule.seeds} of the search, "
+            f"{race.seeds if race else 0} of its race, and one to judge the choice by: take a smaller race, or none"
+        )
 
 
 def _first(pool: Pool, start: Start, measure: str, random: np.random.Generator) -> tuple[int, ...]:

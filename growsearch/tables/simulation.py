@@ -227,8 +227,6 @@ class Simulation:
         """Run the race, where there is one and something to choose between."""
         if self._race is None or len(self._ends) < 2:
             return None
-        if len(self._fresh) < self._race.seeds:
-            raise ValueError(f"the race needs {self._race.seeds} fresh seeds, and the table has {len(self._fresh)}")
         best = heapq.nsmallest(self._race.top, self._ends.values(), key=lambda end: (end[0], end[1].order))
         entrants = {trial.number: trial.outcomes for _, trial in best}
         raced = race(entrants, self.rule.measure, self._fresh[: self._race.seeds], self.workers)

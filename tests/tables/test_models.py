@@ -92,7 +92,7 @@ def test_interactions_count_in_the_total_only() -> None:
         table.values[:, place["network.width"]] - 0.75,
         np.log10(table.values[:, place["training.optimizer.lr"]]),
     )
-    found = Anova(table, points=256, trees=20).importances(width * (lr + 1.0), repeats=2)
+    found = Anova(table, points=1024, trees=40).importances(width * (lr + 1.0), repeats=2)
     for group in ("learning rate", "seed network's size"):
         assert found[group].alone.value < 0.25 < 0.6 < found[group].total.value
 

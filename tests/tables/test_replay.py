@@ -11,6 +11,7 @@ import pytest
 
 from growsearch.config import SearchConfig
 from growsearch.config.search_config import RaceConfig
+from growsearch.errors import InputError
 from growsearch.search.samplers import make_pruner
 from growsearch.tables import GrowthTable
 from growsearch.tables.outcomes import Pool
@@ -109,6 +110,11 @@ def test_the_truth_is_by_seeds_that_the_choice_has_not_seen(table: GrowthTable) 
     unseen = [seed for seed in range(8) if seed not in seen]
     assert judged.truth == pytest.approx(truths(pool, "test_accuracy")[chosen, unseen].mean())
     assert judged.truth >= best(pool, "test_accuracy") - 1.0
+
+
+def test_a_rule_that_would_see_every_seed_is_refused() -> None:
+    with pytest.raises(InputError, match="has 5 seeds, and this rule needs 6: 1 of the search, 4 of its race"):
+        replay(Pool(synthetic(seeds=5)), Arm(replace(PLAIN, race=RACE)), 40, 0)
 
 
 def test_what_suits_the_validation_samples_alone_is_seen_through_by_the_test(table: GrowthTable) -> None:
