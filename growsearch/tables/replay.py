@@ -116,8 +116,8 @@ def _require_seeds(pool: Pool, rule: Rule, budget: float) -> None:
     needed = rule.seeds + (race.seeds if race else 0) + 1
     if needed > pool.seeds:
         raise InputError(
-            f"table {pool.table.name!r} has {pool.seeds} seeds, and this rule needs {needed}: {rule.seeds} of the search, "
-            f"{race.seeds if race else 0} of its race, and one to judge the choice by: take a smaller race, or none"
+            f"table {pool.table.name!r} has {pool.seeds} seeds, and this rule needs {needed}: {rule.seeds} of the "
+            f"search, {race.seeds if race else 0} of its race, and one to judge the choice by: take a smaller race"
         )
 
 

@@ -14,10 +14,12 @@ from growsearch.config.search_config import RaceConfig
 from growsearch.errors import InputError
 from growsearch.search.samplers import make_pruner
 from growsearch.tables import GrowthTable
-from growsearch.tables.outcomes import Pool
+from growsearch.tables.outcomes import Outcomes, Pool
+from growsearch.tables.proposing import Shuffled
 from growsearch.tables.racing import race
 from growsearch.tables.replay import Arm, best, replay, truths
 from growsearch.tables.rules import BEFORE, Rule, Rung, RungBoard
+from growsearch.tables.simulation import Simulation
 from tests.tables.conftest import synthetic
 
 PLAIN = Rule(rungs=(), race="none")
@@ -65,11 +67,14 @@ def test_good_starts_help_and_wrong_ones_cost_little(table: GrowthTable) -> None
 def test_stopping_is_what_optunas_pruner_does() -> None:
     pruner = make_pruner(SearchConfig(pruner="asha"))
     study, board = optuna.create_study(pruner=pruner), RungBoard(3)
+    kept = []
     for order, cost in enumerate(np.random.default_rng(0).integers(0, 20, 40).astype(float)):
         trial = study.ask()
         trial.report(cost, 1)
-        assert board.keeps(order, cost) is not trial.should_prune()
+        kept.append(board.keeps(order, cost))
+        assert kept[-1] != trial.should_prune()
         study.tell(trial, cost)
+    assert 5 < sum(kept) < 30
 
 
 def test_promotion_goes_on_with_what_ranks_well_later() -> None:
@@ -138,11 +143,12 @@ def test_runs_that_fail_are_paid_and_never_chosen(table: GrowthTable) -> None:
         states[number] = "diverged"
         for array in curves.values():
             array[number, :, 2:] = np.nan
+    states[ranked[30]] = "refused"  # with a whole curve
     pool = Pool(replace(table, curves=curves, states=states))
 
     judged = [replay(pool, Arm(Rule(race="none")), 60, repeat) for repeat in range(5)]
 
-    assert all(one.replayed.chosen not in ranked[:30] for one in judged)
+    assert all(one.replayed.chosen not in ranked[:31] for one in judged)
     assert all(one.replayed.begun == 60 for one in judged)
     assert pool.outcomes(int(ranked[0])).whole == 2.0
 
@@ -157,6 +163,14 @@ def test_a_race_leaves_clear_losers_out_and_the_lowest_mean_wins(table: GrowthTa
     assert raced.winner in order[:2]
     assert raced.flops < 3 * 4 * 5.0  # the last had two runs
     assert race(entrants, "validation_loss", [2, 3, 4, 5], workers=3).seconds < raced.seconds
+
+
+def test_who_was_dropped_cannot_win_by_easier_seeds(table: GrowthTable) -> None:
+    flat = {"flops": np.ones((4, 1)), "seconds": np.ones((4, 1)), "succeeds": np.ones(4, dtype=bool)}
+    costs = {0: [1.5, 1.5, 3.5, 3.5], 1: [1.0, 1.0, 3.0, 3.0]}  # the last two seeds are hard for everybody
+    entrants = {n: Outcomes({"validation_loss": np.array(c)[:, None]}, **flat) for n, c in costs.items()}
+    raced = race(entrants, "validation_loss", range(4))
+    assert (raced.winner, raced.flops) == (1, 6.0)
 
 
 def test_samplers_are_given_every_configuration_once(table: GrowthTable) -> None:
@@ -178,11 +192,36 @@ def test_tpe_is_better_than_random_where_one_parameter_decides() -> None:
     assert found["tpe"] < found["random"]
 
 
+class Recorder(Shuffled):
+    """Remembers what it is told of rungs."""
+
+    def __init__(self, count: int) -> None:
+        super().__init__(count, np.random.default_rng(0))
+        self.told: list[tuple[int, int, float]] = []
+
+    def at_rung(self, number: int, step: int, cost: float) -> None:
+        self.told.append((number, step, cost))
+
+
 def test_the_rule_before_compares_at_equal_flops() -> None:
-    assert [rung.of for rung in BEFORE.rungs] == ["largest_flops"] * 2
     curves = dict(synthetic().curves)
     scale = np.linspace(0.2, 1.0, 60)[:, None, None]
     pool = Pool(replace(synthetic(), curves={**curves, "training_flops": curves["training_flops"] * scale}))
-    judged = replay(pool, Arm(BEFORE), 20, 0)
-    assert pool.largest == 5.0
-    assert judged.replayed.begun > 20
+    recorder = Recorder(60)
+
+    Simulation(pool, BEFORE, recorder, 1000, range(8), largest=pool.largest).run()
+
+    told = {(number, step): cost for number, step, cost in recorder.told}
+    accuracy = pool.table.curves["validation_accuracy"]
+    # A ninth of 5 FLOPs is passed by the cheapest at its third evaluation, by the dearest at its first; the cheapest
+    # never uses a third of 5.
+    assert (told[0, 1], told[59, 1]) == (-accuracy[0, 0, 2], -accuracy[59, 0, 0])
+    assert (0, 2) not in told and any(step == 2 for _, step in told)
+
+
+def test_a_rung_at_a_share_is_that_of_the_trials_own_schedule(table: GrowthTable) -> None:
+    recorder = Recorder(60)
+    Simulation(Pool(table), replace(PLAIN, rungs=(Rung(0.4),)), recorder, 1000, range(8)).run()
+    loss = table.curves["validation_loss"]
+    assert len(recorder.told) == 60
+    assert all((step, cost) == (1, loss[number, 0, 1]) for number, step, cost in recorder.told)
