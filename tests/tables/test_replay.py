@@ -143,7 +143,8 @@ def test_runs_that_fail_are_paid_and_never_chosen(table: GrowthTable) -> None:
         states[number] = "diverged"
         for array in curves.values():
             array[number, :, 2:] = np.nan
-    states[ranked[30]] = "refused"  # with a whole curve
+    states[ranked[30]] = "refused"  # with a whole curve, and the lowest loss of all
+    curves["validation_loss"][ranked[30]] = -10.0
     pool = Pool(replace(table, curves=curves, states=states))
 
     judged = [replay(pool, Arm(Rule(race="none")), 60, repeat) for repeat in range(5)]
@@ -192,6 +193,12 @@ def test_tpe_is_better_than_random_where_one_parameter_decides() -> None:
     assert found["tpe"] < found["random"]
 
 
+def distinct(table: GrowthTable) -> GrowthTable:
+    """With measures that tell configuration, seed and evaluation."""
+    numbers = np.arange(float(table.curves["seconds"].size)).reshape(table.curves["seconds"].shape)
+    return replace(table, curves={**table.curves, "validation_loss": numbers, "validation_accuracy": -numbers})
+
+
 class Recorder(Shuffled):
     """Remembers what it is told of rungs."""
 
@@ -204,9 +211,9 @@ class Recorder(Shuffled):
 
 
 def test_the_rule_before_compares_at_equal_flops() -> None:
-    curves = dict(synthetic().curves)
+    table = distinct(synthetic())
     scale = np.linspace(0.2, 1.0, 60)[:, None, None]
-    pool = Pool(replace(synthetic(), curves={**curves, "training_flops": curves["training_flops"] * scale}))
+    pool = Pool(replace(table, curves={**table.curves, "training_flops": table.curves["training_flops"] * scale}))
     recorder = Recorder(60)
 
     Simulation(pool, BEFORE, recorder, 1000, range(8), largest=pool.largest).run()
@@ -220,7 +227,7 @@ def test_the_rule_before_compares_at_equal_flops() -> None:
 
 
 def test_a_rung_at_a_share_is_that_of_the_trials_own_schedule(table: GrowthTable) -> None:
-    recorder = Recorder(60)
+    table, recorder = distinct(table), Recorder(60)
     Simulation(Pool(table), replace(PLAIN, rungs=(Rung(0.4),)), recorder, 1000, range(8)).run()
     loss = table.curves["validation_loss"]
     assert len(recorder.told) == 60
