@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -28,9 +29,10 @@ from growsearch.loggers import check_loggers
 from growsearch.runs.environment import read_environment, write_environment
 from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, beginnings_folder
 from growsearch.runs.lock import held
 from growsearch.runs.reading import DamagedFile, read_yaml
+from growsearch.training.beginnings import spared
 from growsearch.training.several_devices import require_devices
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
@@ -120,7 +122,10 @@ def _run(
             write()
     failures = [failure for failure in failures if not failure.tolerated]
     arms = [job for job in jobs if not job.pilot]
-    return gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
+    results = gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
+    if not failures:
+        shutil.rmtree(beginnings_folder(folder), ignore_errors=True)
+    return {**results, "spared": spared(job.folder for job in arms)}
 
 
 def _executor(folder: Path, runs: int, workers: int | None, job: ArmJob, connection: Connection | None) -> Executor:

@@ -28,7 +28,7 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     study = open_folder(folder)
     results = results_of(study)
     environment = read_json(folder / ENVIRONMENT)
-    figures = search_figures(study.optuna(), measures_of(results))
+    figures = search_figures(study.optuna(), results)
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
@@ -205,7 +205,10 @@ def broken_limits(trial: dict[str, Any]) -> str:
 
 def _figure(one: SearchFigure) -> str:
     label = f"{one.title}; the numbers are in the table of trials"
-    return f'<div id="{one.anchor}" class="plot tall" role="img" aria-label="{escape(label)}"></div>\n{note(one.note)}'
+    height = one.figure.layout.height
+    style = f' style="height: {height}px"' if height else ""
+    box = f'<div id="{one.anchor}" class="plot tall"{style} role="img" aria-label="{escape(label)}"></div>'
+    return f"{box}\n{note(one.note)}"
 
 
 def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:

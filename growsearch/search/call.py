@@ -22,6 +22,7 @@ def run_search(
     workers: int | None = None,
     quiet: bool = False,
     allow_import: bool = False,
+    imports: Sequence[str | Path] = (),
 ) -> SearchResults:
     """Search the ranges of a file, as `growsearch search` does, and return what came out.
 
@@ -39,9 +40,10 @@ def run_search(
         workers: trials at the same time; None for one a core, on CUDA one a GPU.
         quiet: whether progress is not shown.
         allow_import: whether the network may be any importable callable.
+        imports: folders of older searches, whose trials a new one takes over.
 
     Raises:
-        InputError: the space cannot be used, or has no range; nothing has run then.
+        InputError: the space cannot be used, has no range, or an older search cannot be read; nothing has run then.
     """
     from growsearch.cli.search_table import SearchProgress
     from growsearch.report.search_page import write_search_report
@@ -51,6 +53,6 @@ def run_search(
     with as_file(space) as path:
         loaded = load_space(path, [*overrides, *given], allow_import=allow_import)
     with SearchProgress(folder.name, quiet) as progress:
-        search(loaded, folder, device, workers, progress)
+        search(loaded, folder, device, workers, progress, imports=[Path(one) for one in imports])
     write_search_report(folder)
     return read_search(folder)

@@ -112,6 +112,13 @@ def quasi_random(
     known = distributions(data)
     place = _sobol(len(known), seed_of(seed), index // _SPREAD)[index % _SPREAD]
     coordinates = dict(zip(known, place, strict=True))
+    return point_at(data, coordinates, fixed)
+
+
+def point_at(
+    data: Mapping[str, Any], coordinates: Mapping[str, float], fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The point below whose parameters so large a share of each range lies, from 0 to 1, but for those `fixed`."""
     found: dict[str, Any] = {}
 
     def at(name: str, distribution: BaseDistribution) -> Any:

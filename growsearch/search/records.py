@@ -16,8 +16,9 @@ from growsearch.search.rung_quality import RungQuality
 
 if TYPE_CHECKING:
     import pandas
+    import plotly.graph_objects as go
 
-_OPTIONAL = ("baseline", "start", "duplicate_of", "resume_of", "kind", "reason")
+_OPTIONAL = ("baseline", "start", "prior", "imported", "duplicate_of", "resume_of", "kind", "reason")
 
 
 @dataclass(frozen=True)
@@ -41,6 +42,8 @@ class TrialRecord:
     folder: str
     baseline: str | None = None
     start: str | None = None
+    prior: bool | None = None
+    imported: str | None = None
     duplicate_of: int | None = None
     resume_of: int | None = None
     kind: str | None = None
@@ -113,6 +116,17 @@ class SearchResults:
     def frame(self) -> pandas.DataFrame:
         """Return the records as a data frame; raises `InputError` where pandas is not installed."""
         return frame_of(self.records())
+
+    def figures(self) -> dict[str, go.Figure]:
+        """Return the charts of the report by name, such as `history-0`, `importance-0`, `slices` and `timeline`.
+
+        They are plotly's figures: a notebook shows them, `figure.write_html(path)` keeps one. Raises `InputError` where
+        the folder does not hold the search any more.
+        """
+        from growsearch.report.search_figures import search_figures
+        from growsearch.search.run import open_folder
+
+        return {one.anchor: one.figure for one in search_figures(open_folder(self.folder).optuna(), self.plain())}
 
     def plain(self) -> dict[str, Any]:
         """Return the content of `results.json`."""

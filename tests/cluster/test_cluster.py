@@ -14,7 +14,7 @@ import pytest
 
 from growsearch.comparison.compare import compare
 from growsearch.config import RunConfig, load_space
-from growsearch.errors import GrowsearchError, InputError
+from growsearch.errors import CannotWrite, GrowsearchError, InputError
 from growsearch.execution.cluster import Cluster, Connection, connected
 from growsearch.execution.cluster.attempts import MOST_DEATHS, Crew
 from growsearch.execution.cluster.connection import Need
@@ -23,8 +23,7 @@ from growsearch.execution.job import Failure, Job
 from growsearch.runs.environment import read_environment
 from growsearch.runs.events import RunFailed, RunFinished, RunMoved
 from growsearch.search import search
-from tests.cluster.jobs import ToldJob
-from tests.search.stub import train
+from tests.cluster.jobs import ToldJob, deadly_train
 from tests.watching import Told, of_kind
 
 ray = pytest.importorskip("ray", reason="needs the extra cluster")
@@ -180,13 +179,27 @@ def test_an_interrupt_ends_what_runs(
     assert not (job.folder / "done").exists()
 
 
-def test_a_search_has_its_trials_on_the_nodes(nodes: Any, tmp_path: Path) -> None:
+def test_a_full_disk_ends_all_with_one_message(
+    connection: Connection, comparison: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    jobs: list[Job] = [
+        told_job(tmp_path, "full", comparison(), full=True),
+        told_job(tmp_path, "long", comparison(), seconds=60.0),
+    ]
+
+    with surroundings(tmp_path) as setting, pytest.raises(CannotWrite, match=f"{tmp_path / 'full'}: cannot be written"):
+        Crew(connection, setting, Need(), 1, lambda told: None).run(jobs)
+
+    assert not (tmp_path / "long" / "done").exists()
+
+
+def test_a_search_has_its_trials_on_the_nodes_and_goes_on_when_a_worker_is_killed(nodes: Any, tmp_path: Path) -> None:
     space = load_space(
         "digits_policies",
         ["search.budget={trials: 4}", "search.race=none", "search.baselines=false", "search.pruner=none"],
     )
 
-    found = search(space, tmp_path / "run", "cpu", train=train, cluster=Cluster(nodes.address))
+    found = search(space, tmp_path / "run", "cpu", train=deadly_train, cluster=Cluster(nodes.address))
 
     assert [trial["state"] for trial in found["trials"]] == ["complete"] * 4
     assert found["ended_by"] == "budget" and read_environment(tmp_path / "run").nodes

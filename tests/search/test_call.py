@@ -38,6 +38,10 @@ def test_a_search_is_one_call_with_typed_results(tmp_path: Path) -> None:
     assert growsearch.read_search(str(folder)) == results
     assert results.plain() == json.loads((folder / "results.json").read_text())
 
+    drawn = results.figures()
+    assert {"history-0", "slices", "timeline"} <= drawn.keys()
+    assert list(drawn["history-0"].data[0].y) == [trial.values[0] for trial in done if trial.values]
+
     more = growsearch.run_search(SPACE, folder, budget={"trials": 6}, device="cpu", workers=1, quiet=True)
     assert len(more.trials) == 6 and more.trials[:5] == results.trials  # goes on, and repeats nothing
 

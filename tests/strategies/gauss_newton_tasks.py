@@ -15,6 +15,8 @@ from growsearch.growth import ADDING, Allowance, Candidate, GrowthContext, Remov
 from growsearch.growth.allowance import UNLIMITED
 from growsearch.growth.expanded_model import ExpandedModel
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
+from growsearch_strategies.gauss_newton.site_problems import site_problems
+from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 from growsearch_strategies.how.gauss_newton import GaussNewton
 
 Batch = tuple[Tensor, Tensor]
@@ -105,3 +107,10 @@ def own_labels(model: nn.Sequential) -> list[Batch]:
         model.head.weight.mul_(4), model.head.bias.mul_(4)  # type: ignore[union-attr,operator]
         inputs = [data(model, 256, seed)[0] for seed in range(4)]
         return [(x, torch.distributions.Categorical(logits=model(x)).sample()) for x in inputs]
+
+
+def surrogate_of(context: GrowthContext) -> SurrogateProblem:
+    eligible = {name: context.eligible(name) for name in context.sites}
+    problems = site_problems(context.model, context.graph, context.sites.values(), eligible)
+    assert context.objective is not None
+    return SurrogateProblem(context.model, context.objective, problems, "auto")

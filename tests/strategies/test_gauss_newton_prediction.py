@@ -21,21 +21,23 @@ from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.passes import observe, perturbed_inputs
 from growsearch_strategies.gauss_newton.predicted_changes import PredictedChanges, predict_changes
 from growsearch_strategies.gauss_newton.signed import SignedSplits
-from growsearch_strategies.gauss_newton.site_problems import site_problems
-from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 from growsearch_strategies.gauss_newton.symmetric import Directions, half_sum, learn_symmetric
-from tests.strategies.gauss_newton_tasks import Batch, classes, cnn, context_of, data, loss, mlp, own_labels, proposed
+from tests.strategies.gauss_newton_tasks import (
+    Batch,
+    classes,
+    cnn,
+    context_of,
+    data,
+    loss,
+    mlp,
+    own_labels,
+    proposed,
+    surrogate_of,
+)
 
 
 def numbers(model: nn.Module, batch: Batch) -> Tensor:
     return F.mse_loss(model(batch[0]), batch[1])
-
-
-def surrogate_of(context: GrowthContext) -> SurrogateProblem:
-    eligible = {name: context.eligible(name) for name in context.sites}
-    problems = site_problems(context.model, context.graph, context.sites.values(), eligible)
-    assert context.objective is not None
-    return SurrogateProblem(context.model, context.objective, problems, "auto")
 
 
 def measured(context: GrowthContext, *candidates: Candidate) -> float:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor
 
 from growsearch.growth import Candidate, Removal, Split
@@ -31,34 +32,50 @@ class Learned:
     rescalings: tuple[Rescaling, Rescaling]
 
 
-def splits(problem: SiteProblem, learned: Learned, damping: float, reach: float) -> list[Candidate]:
-    """For every eligible unit the better of its two splits, best first.
+def splits(problem: SiteProblem, learned: Learned, damping: float, reach: float, count: int) -> list[Candidate]:
+    """For the `count` eligible units that gain most the better of their two splits, best first.
 
     Args:
         problem: the site.
         learned: directions, and what they do.
         damping: of the curvature by a signed split's amplitude, in its mean over the units.
         reach: largest such amplitude.
+        count: of candidates.
     """
-    predictions = learned.predictions[problem.site.name]
-    even = symmetric_splits(problem, predictions.symmetric, learned.directions, learned.rescalings[0])
-    if predictions.slope is None:
-        return ranked(even)
-    amplitudes = predictions.amplitudes(damping, reach)
-    odd = signed_splits(problem, predictions, learned.signed, amplitudes, learned.rescalings[1])
-    return ranked([min(pair, key=_predicted) for pair in zip(even, odd, strict=True)])
+    predictions, units = learned.predictions[problem.site.name], list(problem.units)
+    even = odd = predictions.symmetric.change()[units]
+    if predictions.slope is not None:
+        amplitudes = predictions.amplitudes(damping, reach)
+        odd = predictions.signed(amplitudes).change()[units]
+    best = torch.minimum(even, odd).argsort(stable=True)[:count].tolist()
+    signed = [units[place] for place in best if odd[place] < even[place]]
+    found = symmetric_splits(
+        problem,
+        predictions.symmetric,
+        learned.directions,
+        learned.rescalings[0],
+        [units[place] for place in best if not odd[place] < even[place]],
+    )
+    if signed:
+        found += signed_splits(problem, predictions, learned.signed, amplitudes, learned.rescalings[1], signed)
+    return ranked(found)
 
 
 def symmetric_splits(
-    problem: SiteProblem, effect: SampleEffects, shifts: Mapping[str, Tensor], norms: Rescaling | None = None
+    problem: SiteProblem,
+    effect: SampleEffects,
+    shifts: Mapping[str, Tensor],
+    norms: Rescaling | None = None,
+    units: Sequence[int] | None = None,
 ) -> list[Candidate]:
-    """One symmetric split for every eligible unit.
+    """One symmetric split for each of `units`.
 
     Args:
         problem: the site.
         effect: of each split.
         shifts: by producer.
         norms: changes of normalisations.
+        units: that are split; None: all that are eligible.
     """
     return [
         _split(
@@ -67,7 +84,7 @@ def symmetric_splits(
             effect,
             {**_opposite(problem.producers, shifts, unit), **unit_rescaling(problem, norms or {}, unit)},
         )
-        for unit in problem.units
+        for unit in (problem.units if units is None else units)
     ]
 
 
@@ -77,8 +94,9 @@ def signed_splits(
     signed: SignedSplits,
     amplitudes: Tensor,
     norms: Rescaling | None = None,
+    units: Sequence[int] | None = None,
 ) -> list[Candidate]:
-    """One signed split for every eligible unit.
+    """One signed split for each of `units`.
 
     Args:
         problem: the site.
@@ -86,6 +104,7 @@ def signed_splits(
         signed: the splits.
         amplitudes: of each.
         norms: changes of normalisations.
+        units: that are split; None: all that are eligible.
     """
     effect, incoming = predictions.signed(amplitudes), signed.incoming
     return [
@@ -99,7 +118,7 @@ def signed_splits(
                 **unit_rescaling(problem, norms or {}, unit),
             },
         )
-        for unit in problem.units
+        for unit in (problem.units if units is None else units)
     ]
 
 

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from growsearch.growth.candidate import FillKey
 from growsearch.growth.unit_owners import unit_owners
-from growsearch_strategies.gauss_newton.passes import Seen, perturbed_inputs
+from growsearch_strategies.gauss_newton.passes import Key, Seen, perturbed_inputs
 from growsearch_strategies.gauss_newton.site_problems import SiteProblem
 from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
@@ -29,7 +29,8 @@ Rescaling = Mapping[str, tuple[Mapping[str, Tensor], Mapping[str, Tensor]]]
 @torch.no_grad()
 def rescaling(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]) -> Rescaling:
     """What splits along `shifts` add to the tensors of the normalisations behind their units."""
-    before, plus, minus = (_moments(surrogate, seen, shifts, sign) for sign in (0.0, 1.0, -1.0))
+    moved: dict[Key, Tensor] = {}
+    before, plus, minus = (_moments(surrogate, seen, shifts, sign, moved) for sign in (0.0, 1.0, -1.0))
     found = {}
     for path, moments in before.items():
         layer = surrogate.model.get_submodule(path)
@@ -67,9 +68,11 @@ def _changes(layer: Norm, before: tuple[Tensor, Tensor], after: tuple[Tensor, Te
     }
 
 
-def _moments(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor], sign: float) -> Moments:
+def _moments(
+    surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor], sign: float, moved: dict[Key, Tensor]
+) -> Moments:
     with _watched(surrogate) as found:
-        perturbed_inputs(surrogate, seen, shifts, sign)
+        perturbed_inputs(surrogate, seen, shifts, sign, moved)
     return found
 
 

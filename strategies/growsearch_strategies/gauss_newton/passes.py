@@ -21,7 +21,9 @@ from torch.autograd.graph import get_gradient_edge
 from growsearch.errors import GrowthFailed
 from growsearch.growth.statistics.vector_products import vector_products
 from growsearch_strategies.gauss_newton.evaluation import network_output, wide
+from growsearch_strategies.gauss_newton.known_outputs import KnownOutputs, is_plain
 from growsearch_strategies.gauss_newton.outputs import sampled_gradient
+from growsearch_strategies.gauss_newton.position_sums import position_sums
 from growsearch_strategies.gauss_newton.site_problems import SiteProblem
 from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem
 
@@ -31,8 +33,9 @@ Key = tuple[str, int]
 
 @dataclass
 class Seen:
-    """One batch as the network is: inputs of the ends, and per-sample gradients at the consumers.
+    """One batch as the network is: inputs and outputs of the ends, and per-sample gradients at the consumers.
 
+    `outputs` are those of plain layers.
     `loss_in` and `loss_out` are gradients of each sample's loss at the consumers' inputs (through that consumer alone)
     and outputs, `label_in` and `label_out` those for the sampled label.
     """
@@ -41,6 +44,7 @@ class Seen:
     samples: int = 0
     loss: float = 0.0
     inputs: dict[Key, Tensor] = field(default_factory=dict)
+    outputs: dict[Key, Tensor] = field(default_factory=dict)
     loss_in: dict[Key, Tensor] = field(default_factory=dict)
     label_in: dict[Key, Tensor] = field(default_factory=dict)
     loss_out: dict[Key, Tensor] = field(default_factory=dict)
@@ -70,8 +74,11 @@ def observe(surrogate: SurrogateProblem, batch: Any, generator: torch.Generator)
 
         return hook
 
-    def after(path: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
+    def after(path: str, plain: bool) -> Callable[[nn.Module, tuple[Any, ...], Tensor], None]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> None:
+            if plain:
+                # A copy: an activation may follow in place.
+                seen.outputs[path, runs[path]] = output.detach().clone()
             if path in surrogate.consumers:
                 ends[path, runs[path]] = get_gradient_edge(output)
             runs[path] += 1
@@ -81,8 +88,9 @@ def observe(surrogate: SurrogateProblem, batch: Any, generator: torch.Generator)
     with torch.enable_grad(), ExitStack() as hooks:
         for path in sorted(modules):
             module = surrogate.model.get_submodule(path)
+            plain = is_plain(module)
             hooks.callback(module.register_forward_pre_hook(before(path)).remove)
-            hooks.callback(module.register_forward_hook(after(path)).remove)
+            hooks.callback(module.register_forward_hook(after(path, plain)).remove)
         loss, output = network_output(surrogate.model, surrogate.objective, batch)
         seen.loss, seen.samples = float(loss.detach()), len(output)
         if not torch.isfinite(loss.detach()).all():
@@ -104,35 +112,50 @@ def observe(surrogate: SurrogateProblem, batch: Any, generator: torch.Generator)
 
 
 def perturbed_inputs(
-    surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor], sign: float
+    surrogate: SurrogateProblem,
+    seen: Seen,
+    shifts: Mapping[str, Tensor],
+    sign: float,
+    moved: dict[Key, Tensor] | None = None,
 ) -> dict[Key, Tensor]:
     """The consumers' inputs with `sign * shifts[producer]` added to the weight of every producer, each site by itself.
 
     Every layer gets the input that it had in `seen`, so the change of one site is seen at its consumers and ends there:
-    one run serves all sites, whatever lies between producers and consumers. Differentiable in the shifts.
+    one run serves all sites, whatever lies between producers and consumers. The layers give the outputs of `seen`
+    again and the product of the shift, which is the only one that is computed. Differentiable in the shifts.
 
     Args:
         surrogate: the problem.
         seen: one batch.
         shifts: of incoming weights, by producer.
         sign: of the shifts.
+        moved: what the producers give for the shifts; what is not in it yet is computed and put there.
     """
     found: dict[Key, Tensor] = {}
+    moved = {} if moved is None else moved
     runs: Counter[str] = Counter()
+    known = KnownOutputs()
 
     def before(path: str) -> Callable[[nn.Module, tuple[Any, ...]], tuple[Any, ...]]:
         def hook(module: nn.Module, args: tuple[Any, ...]) -> tuple[Any, ...]:
             key = (path, runs[path])
             if path in surrogate.consumers:
                 found[key] = wide(args[0])
+            known.answer = seen.outputs.get(key)
             return (seen.inputs[key], *args[1:])
 
         return hook
 
     def after(path: str) -> Callable[[nn.Module, tuple[Any, ...], Tensor], Tensor]:
         def hook(module: nn.Module, args: tuple[Any, ...], output: Tensor) -> Tensor:
+            key = (path, runs[path])
             runs[path] += 1
-            return output + sign * _linear(module, args[0], shifts[path]) if path in shifts else output
+            known.answer = None
+            if path not in shifts:
+                return output.clone() if output is seen.outputs.get(key) else output
+            if key not in moved:
+                moved[key] = _linear(module, args[0], shifts[path])
+            return torch.add(output, moved[key], alpha=sign)
 
         return hook
 
@@ -141,7 +164,8 @@ def perturbed_inputs(
             module = surrogate.model.get_submodule(path)
             hooks.callback(module.register_forward_pre_hook(before(path)).remove)
             hooks.callback(module.register_forward_hook(after(path)).remove)
-        surrogate.objective(surrogate.model, seen.batch)
+        with known:
+            surrogate.objective(surrogate.model, seen.batch)
     return found
 
 
@@ -149,7 +173,9 @@ def both_inputs(
     surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]
 ) -> tuple[dict[Key, Tensor], dict[Key, Tensor]]:
     """`perturbed_inputs` with the shifts added, and with the shifts taken away."""
-    return perturbed_inputs(surrogate, seen, shifts, 1.0), perturbed_inputs(surrogate, seen, shifts, -1.0)
+    moved: dict[Key, Tensor] = {}
+    plus = perturbed_inputs(surrogate, seen, shifts, 1.0, moved)
+    return plus, perturbed_inputs(surrogate, seen, shifts, -1.0, moved)
 
 
 def unit_products(
@@ -169,8 +195,9 @@ def unit_products(
     for end in problem.consumers:
         for key in seen.keys(end.module):
             if key in seen.loss_in and key in change:
-                r = r.to(change[key]) + end.per_unit(seen.loss_in[key] * change[key], units, seen.samples)
-                q = q.to(change[key]) + end.per_unit(seen.label_in[key] * change[key], units, seen.samples)
+                by_loss, by_label = position_sums(change[key], seen.loss_in[key], seen.label_in[key], end.axis)
+                r = r.to(change[key]) + end.unit_sums(by_loss, units, seen.samples)
+                q = q.to(change[key]) + end.unit_sums(by_label, units, seen.samples)
     return r, q
 
 

@@ -11,7 +11,7 @@ from growsearch.growth.statistics.endpoints import layer_input_gradient, layer_w
 from growsearch_strategies.gauss_newton.evaluation import wide
 from growsearch_strategies.gauss_newton.moments import InputMetric, OutputMetric
 from growsearch_strategies.gauss_newton.passes import Key, Seen, both_inputs
-from growsearch_strategies.gauss_newton.site_problems import layer_at
+from growsearch_strategies.gauss_newton.site_problems import SiteProblem, layer_at
 from growsearch_strategies.gauss_newton.surrogate_problem import SurrogateProblem, outgoing_norms
 from growsearch_strategies.gauss_newton.symmetric import Directions
 
@@ -88,9 +88,10 @@ class SignedSplits:
             with torch.enable_grad():
                 shifts = self._directions.shifts()
                 plus, minus = both_inputs(self.surrogate, seen, shifts)
+                change = secant(plus, minus)
                 terms = [
-                    r.mean(0).sum()
-                    for r, _ in signed_products(self.surrogate, seen, self.outgoing, secant(plus, minus))
+                    outgoing_products(self.surrogate, seen, p, seen.loss_out, self.outgoing, change).mean(0).sum()
+                    for p in self._problems
                 ]
                 found = torch.autograd.grad(torch.stack(terms).sum(), list(shifts.values()), allow_unused=True)
             for path, gradient in zip(shifts, found, strict=True):
@@ -114,27 +115,48 @@ def signed_products(
 ) -> list[tuple[Tensor, Tensor]]:
     """Per site with signed splits, `r` and `q` `[samples, units]` of the outgoing weights `c` acting on `change`.
 
-    The gradients at the consumers' outputs go back through each unit's `c`, in one transposed convolution a layer.
-
     Args:
         surrogate: the problem.
         seen: one batch.
         outgoing: shifts, by consumer.
         change: of the activations.
     """
-    found = []
-    for problem in (problem for problem in surrogate.problems if problem.signed):
-        units = problem.site.units
-        r = q = torch.zeros(())
-        for end in problem.consumers:
-            layer = layer_at(surrogate.model, end)
-            for key in seen.keys(end.module):
-                if key not in seen.loss_out:
-                    continue
+    return [
+        (
+            outgoing_products(surrogate, seen, problem, seen.loss_out, outgoing, change),
+            outgoing_products(surrogate, seen, problem, seen.label_out, outgoing, change),
+        )
+        for problem in surrogate.problems
+        if problem.signed
+    ]
+
+
+def outgoing_products(
+    surrogate: SurrogateProblem,
+    seen: Seen,
+    problem: SiteProblem,
+    gradients: Mapping[Key, Tensor],
+    outgoing: Mapping[str, Tensor],
+    change: Mapping[Key, Tensor],
+) -> Tensor:
+    """Products `[samples, units]` of gradients at the consumers' outputs and what `c` makes there of `change`.
+
+    The gradients go back through each unit's `c`, in one transposed convolution a layer.
+
+    Args:
+        surrogate: the problem.
+        seen: one batch.
+        problem: the site.
+        gradients: at the consumers' outputs.
+        outgoing: shifts `c`, by consumer.
+        change: of the activations.
+    """
+    found = torch.zeros(())
+    for end in problem.consumers:
+        layer = layer_at(surrogate.model, end)
+        for key in seen.keys(end.module):
+            if key in gradients:
                 grid = tuple(change[key].shape[2:])
-                for_loss = layer_input_gradient(layer, seen.loss_out[key], outgoing[end.module], grid)
-                for_label = layer_input_gradient(layer, seen.label_out[key], outgoing[end.module], grid)
-                r = r + end.per_unit(for_loss * change[key], units, seen.samples)
-                q = q + end.per_unit(for_label * change[key], units, seen.samples)
-        found.append((r, q))
+                back = layer_input_gradient(layer, gradients[key], outgoing[end.module], grid)
+                found = found + end.per_unit(back * change[key], problem.site.units, seen.samples)
     return found

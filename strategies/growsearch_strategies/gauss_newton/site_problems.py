@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 
 import torch
 from torch import Tensor, nn
@@ -14,6 +15,22 @@ from growsearch.growth import require_no_stream
 from growsearch.growth.unit_owners import unit_owners
 
 Layer = nn.Linear | nn.Conv1d | nn.Conv2d | nn.Conv3d
+
+
+class _Owners:
+    """Which unit each of some channels belongs to, -1: none."""
+
+    def __init__(self, owner: Tensor) -> None:
+        self._owner = owner
+        self._in_order = torch.equal(owner, torch.arange(len(owner), device=owner.device))
+
+    def sums(self, channels: Tensor, units: int) -> Tensor:
+        """`[rows, channels]` summed to `[rows, units]`; channels without a unit are left out."""
+        if self._in_order and channels.shape[1] == units:
+            return channels
+        owner = self._owner.to(channels.device)
+        index = torch.where(owner < 0, units, owner)
+        return channels.new_zeros(len(channels), units + 1).index_add(1, index, channels)[:, :units]
 
 
 @dataclass(frozen=True)
@@ -31,16 +48,28 @@ class End:
     axis: int
     grouped: bool
 
+    @cached_property
+    def _channels(self) -> _Owners:
+        return _Owners(self.owner)
+
+    @cached_property
+    def _positions(self) -> _Owners:
+        return _Owners(self.columns)
+
     def per_unit(self, values: Tensor, units: int, samples: int) -> Tensor:
         """Sums `[samples, units]` of activation-shaped `values` over the channels and positions of each unit."""
         channels = values.movedim(self.axis, 1).flatten(2).sum(2) if values.ndim > 2 else values
-        rows = _sum_by_owner(channels, self.owner, units)
-        return rows.reshape(samples, -1, units).sum(1)
+        return self.unit_sums(channels, units, samples)
+
+    def unit_sums(self, channels: Tensor, units: int, samples: int) -> Tensor:
+        """The same of values `[rows, channels]` that are summed over positions already."""
+        rows = self._channels.sums(channels, units)
+        return rows if len(rows) == samples else rows.reshape(samples, -1, units).sum(1)
 
     def unit_norms(self, weight: Tensor, units: int) -> Tensor:
         """Squared norms `[units]` of the units' slices of a tensor shaped like the layer's weight."""
         squares = weight.detach().square().movedim(self.use.axis, 0).flatten(1).sum(1)
-        return _sum_by_owner(squares[None], self.columns, units)[0]
+        return self._positions.sums(squares[None], units)[0]
 
     def along_axis(self, by_unit: Tensor, weight: Tensor) -> Tensor:
         """`by_unit` `[units]` along the axis of `weight`, 0 where no unit of the site is; broadcasts against it."""
@@ -138,10 +167,3 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
         return tuple(by_module.values())
 
     return SiteProblem(site, ends(site.producers, "out"), ends(site.consumers, "in"), units)
-
-
-def _sum_by_owner(channels: Tensor, owner: Tensor, units: int) -> Tensor:
-    """`[rows, channels]` summed to `[rows, units]`; channels without a unit are left out."""
-    owner = owner.to(channels.device)
-    index = torch.where(owner < 0, units, owner)
-    return channels.new_zeros(len(channels), units + 1).index_add(1, index, channels)[:, :units]

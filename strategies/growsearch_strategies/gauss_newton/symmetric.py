@@ -32,9 +32,9 @@ class Directions:
         self.surrogate, self.cap = surrogate, cap
         self.free: dict[str, Tensor] = {}
         self._scale: dict[str, Tensor] = {}
+        self._norms = {problem.site.name: incoming_norms(surrogate, problem) for problem in surrogate.problems}
         for problem in surrogate.problems:
-            units = problem.site.units
-            norms = incoming_norms(surrogate, problem)
+            units, norms = problem.site.units, self._norms[problem.site.name]
             planned = (
                 torch.zeros(units)
                 .to(norms)
@@ -68,10 +68,11 @@ class Directions:
     @torch.no_grad()
     def normalise(self, norm: float, longer_only: bool = False) -> None:
         """Give every unit's direction this norm, in norms of its weights."""
+        shifts = self.shifts()
         for problem in self.surrogate.problems:
-            shifts = self.shifts()
             squares = [end.unit_norms(shifts[end.module], problem.site.units) for end in problem.producers]
-            ratio = norm * incoming_norms(self.surrogate, problem) / torch.stack(squares).sum(0).sqrt().clamp_min(1e-30)
+            length = torch.stack(squares).sum(0).sqrt().clamp_min(1e-30)
+            ratio = norm * self._norms[problem.site.name] / length
             if longer_only:
                 ratio = ratio.clamp_max(1.0)
             for end in problem.producers:
@@ -96,16 +97,16 @@ def learn_symmetric(
 
     Args:
         surrogate: the problem.
-        batches: that are learned from.
+        batches: that are learned from, one after the other.
         steps: of Adam.
         lr: learning rate of the first step.
         cap: largest norm of a shift, in norms of the unit.
-        generator: that labels are drawn from.
+        generator: that starts and labels are drawn from.
         renew: steps between two batches.
         report: progress.
     """
     directions = Directions(surrogate, cap, generator)
-    optimizer = torch.optim.Adam(list(directions.free.values()), lr=lr * cap)
+    optimizer = torch.optim.Adam(list(directions.free.values()), lr=lr * cap, foreach=True)
     seen: Seen | None = None
     for step in range(steps):
         if seen is None or step % renew == 0:
@@ -126,14 +127,16 @@ def learn_symmetric(
 
 def symmetric_change(surrogate: SurrogateProblem, seen: Seen, shifts: Mapping[str, Tensor]) -> Tensor:
     """The predicted change of the loss by the symmetric split of each unit, summed over all units."""
-    change = half_sum(seen, *both_inputs(surrogate, seen, shifts))
+    plus, minus = both_inputs(surrogate, seen, shifts)
+    # Twice the change: halves are taken of what is left of it, which is small.
+    double = {key: (plus[key] + minus[key]).sub_(wide(seen.inputs[key]), alpha=2) for key in plus}
     terms = []
     for problem in surrogate.problems:
-        r, q = unit_products(surrogate, seen, problem, change)
+        r, q = (0.5 * each for each in unit_products(surrogate, seen, problem, double))
         terms.append((r.mean(0) + 0.5 * q.square().mean(0)).sum())
     return torch.stack(terms).sum()
 
 
 def half_sum(seen: Seen, plus: Mapping[Key, Tensor], minus: Mapping[Key, Tensor]) -> dict[Key, Tensor]:
     """The change of the consumers' inputs by symmetric splits: the mean of both sides less what it was."""
-    return {key: 0.5 * (plus[key] + minus[key]) - wide(seen.inputs[key]) for key in plus}
+    return {key: (plus[key] + minus[key]).mul_(0.5).sub_(wide(seen.inputs[key])) for key in plus}

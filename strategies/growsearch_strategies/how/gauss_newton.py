@@ -10,7 +10,7 @@ from pydantic import Field
 from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, Removal, Split
 from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
 from growsearch_strategies.gauss_newton.candidates import Learned, removals, splits
-from growsearch_strategies.gauss_newton.division import divided
+from growsearch_strategies.gauss_newton.division import divided, in_parts
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.joint import guarded
 from growsearch_strategies.gauss_newton.normalisation import rescaling
@@ -37,10 +37,11 @@ class GaussNewton(Initializer):
     every unit beside, its mean activation folded into what follows.
 
     Ours: the last batch is held out; of the others, the first half (at least one) learns the directions and the second
-    judges them, so that a prediction is not the better for what was fitted to its own data. All statistics are those of
-    evaluation mode, where batch normalisation is the affine map of its running statistics: per-sample gradients are
-    exact there. The copies' normalisation is rescaled so that training mode computes the same. Sites that cannot be
-    judged are left out.
+    judges them, so that a prediction is not the better for what was fitted to its own data; Adam takes its steps on
+    parts of these batches. All statistics are those of evaluation mode, where batch normalisation is the affine map of
+    its running statistics: per-sample gradients are exact there.
+    The copies' normalisation is rescaled so that training mode computes the same. Sites that cannot be judged are left
+    out.
     """
 
     summary: ClassVar[str] = "splits and removals learned and judged by a Gauss-Newton model of the loss"
@@ -81,7 +82,7 @@ class GaussNewton(Initializer):
         found: list[Candidate] = []
         for problem in problems:
             name = problem.site.name
-            found += splits(problem, learned, self.damping, self.reach)[: plan[name]]
+            found += splits(problem, learned, self.damping, self.reach, plan[name])
             if Removal in context.takes:
                 found += removals(problem, learned.predictions[name].removal, learned.compensations[name])
         # A selector that understands removals checks what it chooses.
@@ -96,7 +97,7 @@ class GaussNewton(Initializer):
         learning, judging = divided(context.batches)
         generator = context.generator
         directions = learn_symmetric(
-            surrogate, learning, self.steps, self.lr, self.cap, generator, report=context.report
+            surrogate, in_parts(learning), self.steps, self.lr, self.cap, generator, report=context.report
         )
         signed = SignedSplits(surrogate, self.size, self.damping, generator)
         seen = [observe(surrogate, batch, generator) for batch in learning]

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import copy
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import ClassVar, Literal
 
 import torch
@@ -25,18 +25,23 @@ from growsearch.growth import (
     edits_of,
     random_directions,
 )
+from growsearch.growth.statistics.path_response import OutgoingGradients
 from growsearch.surgery import apply_edits, undisturbed
 from growsearch_strategies.gradmax.ascent import Ascent
+from growsearch_strategies.gradmax.local_units import LocalUnits, can_run_alone
 
 
 class GradMaxOpt(Initializer):
     """Projected gradient ascent on the squared gradient norm of the new units' zero side.
 
-    The new units are installed in a copy of the network; Adam moves their non-zero side on one batch, and after every
-    step the units are made orthogonal and scaled back to their norm, as in GradMax (units that may coincide all find
-    the same direction, and stay copies of each other). All sites are optimised together: units that do not change the
-    function do not see each other, nor what comes behind the layers that read them, so a step computes derivatives only
-    between these layers and those that make the units.
+    Adam moves their non-zero side on one batch, and after every step the units are made orthogonal and scaled back to
+    their norm, as in GradMax (units that may coincide all find the same direction, and stay copies of each other). All
+    sites are optimised together: units that do not change the function do not see each other, nor what comes behind the
+    layers that read them, so a step computes derivatives only between these layers and those that make the units.
+
+    Ours: the new units are installed in a copy of the network, which tells their gradients. Where units with zero
+    outgoing weights have the same ones by themselves, on what the layers around them saw in one run, they are moved so,
+    and by larger steps than Adam's (see `LocalUnits`); all others in the copy.
     """
 
     summary: ClassVar[str] = "the largest gradient at the new units, found by projected gradient ascent"
@@ -49,7 +54,7 @@ class GradMaxOpt(Initializer):
     norm: Literal["relative", "fixed"] = Field(
         "relative", description="relative: in mean norms of the existing units; fixed: as it is"
     )
-    steps: int = Field(100, ge=1, description="steps of Adam, on one batch")
+    steps: int = Field(100, ge=1, description="steps of ascent at most, on one batch")
     lr: float = Field(0.3, gt=0, description="learning rate, in norms of a unit per step")
     side: Side = Field(
         "auto", description="which weights start at zero; auto: outgoing behind batch normalisation and ReLU"
@@ -63,8 +68,7 @@ class GradMaxOpt(Initializer):
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         if context.objective is None or not context.batches:
             raise GrowthRefused("how: gradmax_opt needs gradients: give objective=... and batches=...")
-        plan = {name: units for name, units in plan.items() if units}
-        problems = [self._start(name, units, context) for name, units in plan.items()]
+        problems = [self._start(name, units, context) for name, units in plan.items() if units]
         wide = copy.deepcopy(context.model)
         starts = [(p.site, p.start) for p in problems]
         apply_edits(wide, [edit for site, start in starts for edit in edits_of(site, start)])
@@ -75,13 +79,42 @@ class GradMaxOpt(Initializer):
         with sdpa_kernel(SDPBackend.MATH):
             ends, units = _readers(problems, context), _own_units(problems)
             loss = LocalObjective(wide, context.objective, context.batches[0], ends, units)
-            for done in range(self.steps):
-                with undisturbed(wide):
-                    self._ascend(loss, problems)
-                context.report(done + 1, self.steps, "gradmax_opt: steps of ascent")
             with undisturbed(wide):
                 gains = self._gains(loss, problems)
-        return [c for p, g in zip(problems, gains, strict=True) for c in p.candidates(g.sqrt().tolist())]
+            found = self._moved_alone(problems, gains, context)
+            rest = [p for p in problems if p.site.name not in found]
+            found |= self._moved_together(rest, loss, wide, context) if rest else {}
+        return [c for name in plan for c in found.get(name, ())]
+
+    def _moved_alone(
+        self, problems: Sequence[_Problem], gains: Sequence[Tensor], context: GrowthContext
+    ) -> dict[str, list[NewUnit]]:
+        """By site, the candidates of units that have the same gradients without the network."""
+        alone = [(p.alone, gain) for p, gain in zip(problems, gains, strict=True) if p.alone is not None]
+        if not alone:
+            return {}
+        objective, batches = context.needed("gradients")
+        names = [units.name for units, _ in alone]
+        gradients = OutgoingGradients(context.model, context.graph, names, objective).on(batches[0])
+        same = [units for units, gain in alone if units.agree(gradients[units.name], gain)]
+        for done in range(self.steps):
+            for units in same:
+                if not units.done:
+                    units.move(gradients[units.name], self.lr)
+            context.report(done + 1, self.steps, "gradmax_opt: steps of ascent")
+        return {units.name: units.candidates(gradients[units.name]) for units in same}
+
+    def _moved_together(
+        self, problems: list[_Problem], loss: LocalObjective, wide: nn.Module, context: GrowthContext
+    ) -> dict[str, list[NewUnit]]:
+        """By site, the candidates of units that are moved in the grown copy of the network."""
+        for done in range(self.steps):
+            with undisturbed(wide):
+                self._ascend(loss, problems)
+            context.report(done + 1, self.steps, "gradmax_opt: steps of ascent")
+        with undisturbed(wide):
+            gains = self._gains(loss, problems)
+        return {p.site.name: p.candidates(g.sqrt().tolist()) for p, g in zip(problems, gains, strict=True)}
 
     def _start(self, name: str, units: int, context: GrowthContext) -> _Problem:
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
@@ -97,7 +130,10 @@ class GradMaxOpt(Initializer):
         ]
         descent = ends.random_incoming(units, context.generator) if zero == "incoming" else None
         radius = sum(norm**2 for norm in norms) ** 0.5
-        return _Problem(ends, zero, ends.candidates(zero, vectors, descent=descent), radius)
+        problem = _Problem(ends, zero, ends.candidates(zero, vectors, descent=descent), radius)
+        if zero == "outgoing" and can_run_alone(context.model, context.graph, ends.site):
+            problem.alone = LocalUnits(ends, vectors, radius)
+        return problem
 
     def _ascend(self, loss: LocalObjective, problems: list[_Problem]) -> None:
         gain = torch.stack([g.sum() for g in self._gains(loss, problems, graph=True)]).sum()
@@ -118,7 +154,12 @@ class GradMaxOpt(Initializer):
 
 
 class _Problem:
-    """The new units of one site: which of their weights move, and with what momentum."""
+    """The new units of one site: which of their weights move, and with what momentum.
+
+    `alone` are the same units, to be moved without the network.
+    """
+
+    alone: LocalUnits | None = None
 
     def __init__(
         self, ends: SiteEnds, zero: Literal["incoming", "outgoing"], start: list[NewUnit], radius: float
