@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import ClassVar
 
 import torch
-from torch import optim
+from torch import nn, optim
 
 from growsearch.optimizers.record import Decay, NotNegative, OptimizerRecord
 
 
 class Absent(optim.Optimizer):
     """What stands for an optimizer that the installed torch does not have."""
+
+    def __init__(self, parameters: Iterable[nn.Parameter]) -> None:
+        super().__init__(parameters, {})
 
 
 class Muon(OptimizerRecord):
