@@ -18,9 +18,11 @@ from growsearch.errors import (
 
 if TYPE_CHECKING:
     from growsearch.comparison.call import compare
-    from growsearch.comparison.results import ComparisonResults
+    from growsearch.comparison.results import ComparisonResults, read_results
     from growsearch.graph import NetworkGraph, Site, trace
     from growsearch.growth import Grower, GrowthEvent, SoftGrower, grow
+    from growsearch.search.call import run_search
+    from growsearch.search.records import SearchResults, read_search
     from growsearch.training.saving import load, save
     from growsearch.upscaling import upscale
 
@@ -35,6 +37,7 @@ __all__ = [
     "GrowthRefused",
     "InputError",
     "NetworkGraph",
+    "SearchResults",
     "Site",
     "SoftGrower",
     "TraceError",
@@ -42,6 +45,9 @@ __all__ = [
     "compare",
     "grow",
     "load",
+    "read_results",
+    "read_search",
+    "run_search",
     "save",
     "trace",
     "upscale",
@@ -51,6 +57,10 @@ __all__ = [
 _LAZY = {
     "ComparisonResults": "growsearch.comparison.results",
     "compare": "growsearch.comparison.call",
+    "read_results": "growsearch.comparison.results",
+    "SearchResults": "growsearch.search.records",
+    "read_search": "growsearch.search.records",
+    "run_search": "growsearch.search.call",
     "NetworkGraph": "growsearch.graph",
     "Site": "growsearch.graph",
     "trace": "growsearch.graph",

@@ -49,3 +49,7 @@ class DamageWarning(UserWarning):
 
 class GrowthWarning(UserWarning):
     """Growth goes on with less than was asked for."""
+
+
+class ClusterWarning(UserWarning):
+    """A cluster cannot do now what is asked of it; what was asked waits."""

@@ -13,7 +13,9 @@ def pages() -> dict[str, str]:
     """Return the text of the page by its file."""
     commands = typer.main.get_command(app).commands  # type: ignore[attr-defined]  # a group of commands
     intro = (
-        "What `growsearch COMMAND --help` prints, for every command. Bad input ends with one message and exit code 2."
+        "What `growsearch COMMAND --help` prints, for every command. Bad input ends with one message and exit code "
+        "2; what is a result is one JSON document with `--json`. `growsearch --install-completion` lets the shell "
+        "complete commands, options, shipped files, run folders and the names of strategies."
     )
     parts = ["# Commands\n", f"{intro}\n"]
     for name, command in sorted(commands.items()):

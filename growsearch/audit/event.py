@@ -20,16 +20,15 @@ from growsearch.audit.verdict import along, comparisons, main_metric
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.errors import GrowsearchError, InputError
+from growsearch.execution.cluster import Cluster, Connection
 from growsearch.execution.environment import core_count
-from growsearch.execution.job import Failure, OfRun, Watcher, execute, report_failures
-from growsearch.execution.workers import run_jobs
+from growsearch.execution.executor import Executor, Local, OnCluster, ground, needed
+from growsearch.execution.job import Failure, OfRun, Watcher
 from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import RESULTS, audit_folder
 from growsearch.runs.lock import held
 from growsearch.statistics import ENOUGH_SEEDS, seeds_needed
-from growsearch.training.precision import resolve_device
-from growsearch.training.threads import threads
 from growsearch.writing import make_folder
 
 REPEAT = "repeat"  # the policy that the repeated run goes by
@@ -45,6 +44,7 @@ def audit_event(
     device: str = "auto",
     workers: int | None = None,
     progress: Watcher | None = None,
+    cluster: Cluster | None = None,
 ) -> Audit:
     """Branch before event `number`, train every branch with every seed, and compare `with` to the others.
 
@@ -64,24 +64,26 @@ def audit_event(
         device: that they compute on.
         workers: how many at a time.
         progress: is told of all runs.
+        cluster: on whose nodes the branches are; None for this machine.
     """
-    compute_device, watch = str(resolve_device(device)), progress or _silent
+    watch = progress or _silent
     recorded = target.event(number)
     total, epoch = _length(target.config, target.seed)
     steps = horizon(target, number, steps, total, epoch)
     count = seeds or max(ENOUGH_SEEDS, seeds_needed(len(variants) - 1))
     home = target.audit_folder(number)
     make_folder(home)
-    with held(audit_folder(target.folder)):
+    with held(audit_folder(target.folder)), ground(cluster, device) as (connection, compute_device):
         tell = partial(OfRun, REPEAT, target.seed)
-        snapshot, repetition = state_before(target, number, compute_device, lambda event: watch(tell(event)))
+        here = compute_device if connection is None else "auto"
+        snapshot, repetition = state_before(target, number, here, lambda event: watch(tell(event)))
         marks = _marks(target, recorded.step, steps)
         jobs = [
             _job(target, number, one, seed, snapshot, marks, compute_device)
             for seed in range(count)
             for one in variants
         ]
-        failures = _run(target, jobs, workers, compute_device, watch)
+        failures = _run(target, jobs, workers, connection, watch)
         if not failures:
             shutil.rmtree(home / "work", ignore_errors=True)
     branches = [_gathered(one, [job for job in jobs if job.variant == one]) for one in variants]
@@ -167,22 +169,21 @@ def _job(
     )
 
 
-def _run(target: Target, jobs: Sequence[BranchJob], workers: int | None, device: str, watch: Watcher) -> list[Failure]:
+def _run(
+    target: Target, jobs: Sequence[BranchJob], workers: int | None, connection: Connection | None, watch: Watcher
+) -> list[Failure]:
     """Run the branches that are not finished, as many at a time as there are workers."""
     make_folder(jobs[0].result.parent)
     left = [job for job in jobs if not job.result.exists()]
-    count, each = _shares(target, workers, device)
-    count = max(1, min(count, len(left)))
-    watch(JobsStarted(len(jobs), len(jobs) - len(left), count, what="branches"))
-    if count > 1:
-        return run_jobs(left, count, each, watch)
-    failures: list[Failure] = []
-    with threads(each):
-        for job in left:
-            failure = execute(job, watch)
-            if failure is not None:
-                failures += report_failures([(job, failure)], watch)
-    return failures
+    device = jobs[0].device
+    if connection is not None:
+        need = needed(connection, device, len(left), target.threads or torch.get_num_threads())
+        executor: Executor = OnCluster(connection, target.folder, need, workers)
+    else:
+        count, each = _shares(target, workers, device)
+        executor = Local(max(1, min(count, len(left))), each)
+    watch(JobsStarted(len(jobs), len(jobs) - len(left), executor.workers, what="branches"))
+    return executor.run(left, watch)
 
 
 def _shares(target: Target, workers: int | None, device: str) -> tuple[int, int]:

@@ -33,7 +33,6 @@ app = typer.Typer(
     help="Search architectures by growing networks while they train.",
     epilog=EXIT_CODES,
     no_args_is_help=True,
-    add_completion=False,
     pretty_exceptions_enable=False,
 )
 for command in (

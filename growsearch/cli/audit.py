@@ -8,8 +8,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
-from growsearch.cli.options import AllowImport, Device, Json, OnDevice, Quiet, Workers
+from growsearch.cli.options import (
+    Address,
+    AllowImport,
+    Device,
+    Executor,
+    Json,
+    OnDevice,
+    OnExecutor,
+    Quiet,
+    Workers,
+    cluster_of,
+)
 from growsearch.cli.output import as_rich, emit, say, show
 from growsearch.errors import InputError
 from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
@@ -17,15 +29,25 @@ from growsearch.runs.layout import RESULTS, SUMMARY, audit_folder
 if TYPE_CHECKING:
     from growsearch.audit import Audit, Repetition, Target
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run or a comparison.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(metavar="RUN", help="The folder of a run or a comparison.", autocompletion=completing.run_folders),
+]
 Event = Annotated[int | None, typer.Option(metavar="K", help="Which growth event, from 1.")]
 All = Annotated[bool, typer.Option("--all", help="All events instead: what each did at once, and what was predicted.")]
 How = Annotated[
     list[str] | None,
-    typer.Option(metavar="STRATEGY", help="Also with this initializer: name or name:{parameter: value}; repeatable."),
+    typer.Option(
+        metavar="STRATEGY",
+        help="Also with this initializer: name or name:{parameter: value}; repeatable.",
+        autocompletion=completing.initializers,
+    ),
 ]
 Where = Annotated[
-    list[str] | None, typer.Option(metavar="STRATEGY", help="Also with this selector; repeatable, as --how.")
+    list[str] | None,
+    typer.Option(
+        metavar="STRATEGY", help="Also with this selector; repeatable, as --how.", autocompletion=completing.selectors
+    ),
 ]
 Seeds = Annotated[
     int | None,
@@ -52,6 +74,8 @@ def audit(
     seed: Seed = None,
     device: OnDevice = Device.auto,
     workers: Workers = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     as_json: Json = False,
     quiet: Quiet = False,
     allow_import: AllowImport = False,
@@ -63,6 +87,7 @@ def audit(
         raise InputError("audit needs --event K or --all, and not both")
     if every and (how or where or seeds or steps):
         raise InputError("--how, --where, --seeds and --steps are for --event K: --all trains no branches")
+    cluster = cluster_of(executor, address)
     variants = parse_variants(how or [], where or [])
     target = find_run(run, policy, seed, allow_import)
     if event is None:
@@ -73,7 +98,7 @@ def audit(
 
     try:
         with RunProgress(quiet=quiet) as progress:
-            found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress)
+            found = audit_event(target, event, variants, seeds, steps, device.value, workers, progress, cluster)
     except KeyboardInterrupt as interrupt:
         say("interrupted; the branches that are finished are kept: the same command goes on")
         raise typer.Exit(INTERRUPTED) from interrupt

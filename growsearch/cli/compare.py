@@ -6,19 +6,23 @@ from functools import partial
 
 from growsearch.cli.handling import handled
 from growsearch.cli.options import (
+    Address,
     AllowImport,
     Device,
     Devices,
     DryRun,
+    Executor,
     File,
     Json,
     Log,
     OnDevice,
+    OnExecutor,
     Out,
     Quiet,
     Seeds,
     Sets,
     Workers,
+    cluster_of,
 )
 
 
@@ -31,6 +35,8 @@ def compare(
     device: OnDevice = Device.auto,
     devices: Devices = None,
     workers: Workers = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -41,6 +47,7 @@ def compare(
     from growsearch.config import load_config
     from growsearch.errors import InputError
 
+    cluster = cluster_of(executor, address)
     config = load_config(file, set_ or [], seeds, allow_import)
     if not config.policies:
         raise InputError(
@@ -57,4 +64,4 @@ def compare(
 
     folder = out or default_folder(config.name)
     run = partial(comparison.compare, config, folder, device.value, workers, loggers=log or [], devices=devices or 1)
-    train(lambda progress: run(progress=progress), folder, allow_import, as_json, quiet)
+    train(lambda progress: run(progress=progress, cluster=cluster), folder, allow_import, as_json, quiet)

@@ -8,13 +8,19 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.output import say
 
 if TYPE_CHECKING:
     from optuna.storages import BaseStorage
 
-Run = Annotated[Path | None, typer.Argument(metavar="[RUN]", help="The folder of a search.", show_default=False)]
+Run = Annotated[
+    Path | None,
+    typer.Argument(
+        metavar="[RUN]", help="The folder of a search.", autocompletion=completing.run_folders, show_default=False
+    ),
+]
 Storage = Annotated[
     str | None,
     typer.Option(metavar="STORAGE", help="Instead of RUN: where studies are kept, as for search.", show_default=False),

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, show
@@ -16,8 +17,10 @@ from growsearch.cli.output import emit, show
 if TYPE_CHECKING:
     from growsearch.runs.differences import Difference
 
-One = Annotated[Path, typer.Argument(metavar="RUN", help="A run folder, or a YAML file.")]
-Other = Annotated[Path, typer.Argument(metavar="RUN", help="Another.")]
+One = Annotated[
+    Path, typer.Argument(metavar="RUN", help="A run folder, or a YAML file.", autocompletion=completing.run_folders)
+]
+Other = Annotated[Path, typer.Argument(metavar="RUN", help="Another.", autocompletion=completing.run_folders)]
 
 
 @handled

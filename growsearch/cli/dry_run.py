@@ -113,7 +113,7 @@ def _at_budget(config: RunConfig, data: Any) -> dict[str, int]:
     """Parameters and FLOPs of the network at its budget, where they are known before growing."""
     budget = config.growth.budget or {}
     known = {measure: budget[measure] for measure in ("parameters", "flops") if measure in budget}
-    if "width" in budget and ("width" in config.network or "layers" in config.network):
+    if "width" in budget and not config.growth.limits and ("width" in config.network or "layers" in config.network):
         graph = _graph(config, {**config.network, "width": budget["width"]}, data)
         known = {"parameters": graph.parameters, "flops": graph.flops}
     return {key: max(value) if isinstance(value, list | tuple) else value for key, value in known.items()}

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Json
 from growsearch.cli.output import emit, show
@@ -15,7 +16,12 @@ if TYPE_CHECKING:
     from growsearch.export import Exported
 
 Folder = Annotated[
-    Path, typer.Argument(metavar="RUN", help="The folder of a run or comparison, or one of its POLICY/seed-K.")
+    Path,
+    typer.Argument(
+        metavar="RUN",
+        help="The folder of a run or comparison, or one of its POLICY/seed-K.",
+        autocompletion=completing.run_folders,
+    ),
 ]
 Policy = Annotated[str | None, typer.Option(metavar="NAME", help="Which policy, where the folder holds several.")]
 Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Which seed, where the folder holds several.")]

@@ -10,7 +10,8 @@ from typing import Annotated
 import typer
 
 from growsearch.cli.handling import handled
-from growsearch.cli.output import say
+from growsearch.cli.options import Json
+from growsearch.cli.output import emit, say
 
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.", dir_okay=False)]
 Data = Annotated[
@@ -31,6 +32,7 @@ def init(
     network: Network = None,
     how: How = None,
     seeds: Count = 6,
+    as_json: Json = False,
 ) -> None:
     """Write a first file of your own, with comments: a growing network beside two that do not grow.
 
@@ -46,6 +48,9 @@ def init(
         network = network or _asked("network", start.networks)
         how = how or _asked("how new parts start", initializers(data))
     written = write_starter(file, Answers(data, path, network, how, seeds))
+    if as_json:
+        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds})
+        return
     say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
 
 

@@ -2,29 +2,54 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Json, Sets
 from growsearch.cli.output import emit, say, show
 from growsearch.errors import InputError
+from growsearch.registry import nearest
 
 if TYPE_CHECKING:
     from torch import Tensor
 
+    from growsearch.graph import NetworkGraph
+    from growsearch.growth.changed_parameters import ChangedParameter
+
 File = Annotated[
-    str | None, typer.Argument(metavar="[FILE]", help="A YAML file or the name of a shipped search space.")
+    str | None,
+    typer.Argument(
+        metavar="[FILE]",
+        help="A YAML file, the name of a shipped search space, or a run folder: what its network has become.",
+        autocompletion=completing.files_and_runs,
+    ),
 ]
 Network = Annotated[
     str | None,
     typer.Option(
-        metavar="NETWORK", help="A network instead of a file: vgg11, torchvision:resnet18, '{name: mlp, ...}'."
+        metavar="NETWORK",
+        help="A network instead of a file: vgg11, torchvision:resnet18, '{name: mlp, ...}'.",
+        autocompletion=completing.networks,
     ),
 ]
-Policy = Annotated[str | None, typer.Option(metavar="NAME", help="The network of one of the file's policies.")]
+Policy = Annotated[
+    str | None, typer.Option(metavar="NAME", help="The network of one of the policies of a file, or a run folder.")
+]
+Seed = Annotated[int | None, typer.Option(min=0, metavar="N", help="Of a run folder: which of its runs.")]
+Of = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--site",
+        metavar="PATTERN",
+        help="Only these sites, each with all tensors that change together; as in shells, repeatable.",
+    ),
+]
 Input = Annotated[str, typer.Option("--input", metavar="SHAPE", help="Shape of an input, with --network.")]
 Outputs = Annotated[int, typer.Option(min=1, metavar="N", help="Number of outputs, with --network.")]
 Svg = Annotated[Path | None, typer.Option(metavar="FILE", help="Draw the graph into a file.", dir_okay=False)]
@@ -35,6 +60,8 @@ def inspect(
     file: File = None,
     network: Network = None,
     policy: Policy = None,
+    seed: Seed = None,
+    site: Of = None,
     input_: Input = "3x32x32",
     outputs: Outputs = 10,
     svg: Svg = None,
@@ -42,27 +69,78 @@ def inspect(
     as_json: Json = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """Show a network: its layers, the sites where it can grow, and what a unit costs there."""
+    """Show a network: its layers, the sites where it can grow, what a unit costs there, and what a run made of it."""
     if (file is None) == (network is None):
         raise InputError("inspect needs a FILE or a --network, and not both")
-    if file is not None:
-        spec, example, outputs = _from_file(file, set_ or [], policy, allow_import)
+    changed: dict[str, ChangedParameter] = {}
+    if file is not None and Path(file).is_dir():
+        if set_:
+            raise InputError(f"{file} is a run folder, whose network is what it is: leave out --set")
+        graph, changed = _of_run(Path(file), policy, seed, allow_import)
     else:
-        spec, example = _parse_network(str(network)), _example(input_)
-    from growsearch.drawing.svg import graph_svg
-    from growsearch.drawing.terminal import block_table, network_tree, site_table
-    from growsearch.graph import to_json, trace
-    from growsearch.networks import build_network
-
-    graph = trace(build_network(spec, tuple(example.shape[1:]), outputs, allow_import), example)
+        graph = _built(file, network, policy, input_, outputs, set_ or [], allow_import)
     if svg is not None:
+        from growsearch.drawing.svg import graph_svg
+
         _write(svg, graph_svg(graph))
     if as_json:
-        emit(to_json(graph))
-        return
+        from growsearch.graph import to_json
+
+        shapes = {name: {"before": one.before, "after": one.after} for name, one in changed.items()}
+        emit({**to_json(graph), **({"changed_parameters": shapes} if changed else {})})
+    elif site:
+        _show_sites(graph, site)
+    else:
+        _show(graph, changed)
+
+
+def _show(graph: NetworkGraph, changed: Mapping[str, ChangedParameter]) -> None:
+    from growsearch.drawing.plain import parameter_table
+    from growsearch.drawing.terminal import block_table, network_tree, site_table
+
     show(network_tree(graph), site_table(graph))
     if graph.block_sites or graph.no_block_sites:
         show(block_table(graph))
+    if changed:
+        show("before the first growth, and now:", parameter_table(changed))
+
+
+def _show_sites(graph: NetworkGraph, patterns: list[str]) -> None:
+    for pattern in patterns:
+        if not any(fnmatchcase(name, pattern) for name in graph.sites):
+            raise InputError(f"--site {pattern}: none of {', '.join(graph.sites)}{nearest(pattern, graph.sites)}")
+    for name, one in graph.sites.items():
+        if any(fnmatchcase(name, pattern) for pattern in patterns):
+            show(str(one))
+
+
+def _of_run(
+    run: Path, policy: str | None, seed: int | None, allow_import: bool
+) -> tuple[NetworkGraph, dict[str, ChangedParameter]]:
+    from growsearch.export.finished import find_network
+    from growsearch.training.before_and_after import before_and_after
+
+    return before_and_after(find_network(run, policy, seed), allow_import)
+
+
+def _built(
+    file: str | None,
+    network: str | None,
+    policy: str | None,
+    shape: str,
+    outputs: int,
+    overrides: list[str],
+    allow_import: bool,
+) -> NetworkGraph:
+    """The graph of what a file, or the flag, describes."""
+    from growsearch.graph import trace
+    from growsearch.networks import build_network
+
+    if file is not None:
+        spec, example, outputs = _from_file(file, overrides, policy, allow_import)
+    else:
+        spec, example = _parse_network(str(network)), _example(shape)
+    return trace(build_network(spec, tuple(example.shape[1:]), outputs, allow_import), example)
 
 
 def _from_file(

@@ -8,6 +8,7 @@ from typing import Annotated, Literal
 import typer
 
 from growsearch.cli.handling import handled
+from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say
 
 What = Annotated[Literal["strategy", "data", "network", "rule"], typer.Argument(help="What the package adds.")]
@@ -17,11 +18,10 @@ Of = Annotated[
     typer.Option("--kind", help="Of a strategy: how units start (the default), where to grow, or when."),
 ]
 Out = Annotated[Path | None, typer.Option(metavar="DIR", help="The new folder; by default NAME, here.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the files as JSON.")]
 
 
 @handled
-def new(what: What, name: Name, kind: Of = None, out: Out = None, json: Json = False) -> None:
+def new(what: What, name: Name, kind: Of = None, out: Out = None, as_json: Json = False) -> None:
     """Write the skeleton of a package of your own: a strategy, a data set, a network or an operation.
 
     It holds a small example that works, the entry point that makes it known,
@@ -35,7 +35,7 @@ def new(what: What, name: Name, kind: Of = None, out: Out = None, json: Json = F
         raise InputError(f"--kind {kind}: only a strategy has a kind, leave it out for {what}")
     folder = out or Path(name)
     written = write_package(kind or "how" if what == "strategy" else what, name, folder)
-    if json:
+    if as_json:
         emit({"folder": str(folder), "files": [str(path) for path in written]})
         return
     for path in written:

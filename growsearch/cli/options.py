@@ -4,9 +4,14 @@ from __future__ import annotations
 
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated
+from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from growsearch.cli import completing
+
+if TYPE_CHECKING:
+    from growsearch.execution.cluster import Cluster
 
 
 class Device(StrEnum):
@@ -17,8 +22,20 @@ class Device(StrEnum):
     cuda = "cuda"
 
 
+class Executor(StrEnum):
+    """What runs are handed to."""
+
+    local = "local"
+    ray = "ray"
+
+
 File = Annotated[
-    str, typer.Argument(metavar="FILE", help="A YAML file, or the name of a shipped search space such as quickstart.")
+    str,
+    typer.Argument(
+        metavar="FILE",
+        help="A YAML file, or the name of a shipped search space such as quickstart.",
+        autocompletion=completing.files,
+    ),
 ]
 Out = Annotated[
     Path | None, typer.Option(metavar="DIR", help="The run folder.", show_default="runs/<file>-<time>", file_okay=False)
@@ -41,6 +58,15 @@ Devices = Annotated[
         show_default="1",
     ),
 ]
+OnExecutor = Annotated[
+    Executor, typer.Option("--executor", help="Where runs are: processes of this machine, or a Ray cluster's nodes.")
+]
+Address = Annotated[
+    str | None,
+    typer.Option(
+        metavar="HOST:PORT", help="Of the Ray cluster.", show_default="RAY_ADDRESS, or the one that runs here"
+    ),
+]
 Slots = Annotated[
     int | None,
     typer.Option(min=1, metavar="N", help="Workers for each GPU, each with a share of its memory.", show_default="one"),
@@ -48,10 +74,28 @@ Slots = Annotated[
 STORAGES = "a journal file, postgresql://USER@HOST:PORT/DATABASE, or grpc://HOST:PORT of a proxy"
 Json = Annotated[bool, typer.Option("--json", help="One JSON document on standard output, progress on standard error.")]
 Log = Annotated[
-    list[str] | None, typer.Option("--log", metavar="NAME", help="Log to tensorboard or mlflow too; repeatable.")
+    list[str] | None,
+    typer.Option(
+        "--log",
+        metavar="NAME",
+        help="Log to tensorboard or mlflow too; repeatable.",
+        autocompletion=completing.loggers,
+    ),
 ]
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and leave.")]
 AllowImport = Annotated[
     bool, typer.Option("--allow-import", help="Let the file name a network as package.module:callable; runs its code.")
 ]
+
+
+def cluster_of(executor: Executor, address: str | None) -> Cluster | None:
+    """The cluster that is asked for; `InputError` where there is an address without one."""
+    from growsearch.errors import InputError
+    from growsearch.execution.cluster import Cluster
+
+    if executor is Executor.ray:
+        return Cluster(address)
+    if address is not None:
+        raise InputError(f"--address {address} is of a Ray cluster: give --executor ray too")
+    return None

@@ -18,6 +18,7 @@ from growsearch.runs.events import (
     RowDone,
     RunFailed,
     RunFinished,
+    RunMoved,
     RunStarted,
     StepDone,
 )
@@ -80,6 +81,9 @@ class RunProgress:
                 self._end(run, words)
             case RunFailed(reason):
                 self._end(run, f"failed: {reason}")
+            case RunMoved(reason):
+                self._remove(run)
+                self._line(f"{run[0]} seed {run[1]}: {reason}; it goes on elsewhere")
             case BranchFinished(metrics, seconds):
                 [(name, value), *_] = metrics.items()
                 self._end(run, f"{_words(name)} {value:.4g}, {seconds:.1f} s")

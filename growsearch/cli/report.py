@@ -7,11 +7,17 @@ from typing import Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import AllowImport, Json, Quiet
 from growsearch.cli.output import emit, show
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run, comparison or search.", autocompletion=completing.run_folders
+    ),
+]
 Formats = Annotated[
     list[str] | None,
     typer.Option("--format", metavar="NAME", help="html, markdown, latex, csv; repeatable.", show_default="html"),

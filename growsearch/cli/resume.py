@@ -8,11 +8,30 @@ from typing import Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
-from growsearch.cli.options import AllowImport, Device, Devices, Json, Log, OnDevice, Quiet, Workers
+from growsearch.cli.options import (
+    Address,
+    AllowImport,
+    Device,
+    Devices,
+    Executor,
+    Json,
+    Log,
+    OnDevice,
+    OnExecutor,
+    Quiet,
+    Workers,
+    cluster_of,
+)
 from growsearch.runs.layout import CONFIG, SEARCH
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run, comparison or search.", autocompletion=completing.run_folders
+    ),
+]
 
 
 @handled
@@ -21,6 +40,8 @@ def resume(
     device: OnDevice = Device.auto,
     devices: Devices = None,
     workers: Workers = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -30,7 +51,7 @@ def resume(
     from growsearch.config import load_config, load_space
     from growsearch.errors import InputError
 
-    path = run / CONFIG
+    cluster, path = cluster_of(executor, address), run / CONFIG
     if not path.is_file():
         raise InputError(
             f"{run}: is not a run folder: there is no {path} (allowed: one made by run, compare or search)"
@@ -40,7 +61,9 @@ def resume(
             raise InputError(f"{run}: a search trains each trial on one device: give --workers in place of --devices")
         from growsearch.cli.search import Where, run_search
 
-        run_search(load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log)
+        run_search(
+            load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log, cluster
+        )
         return
     config = load_config(path, allow_import=allow_import)
     from growsearch import comparison
@@ -49,4 +72,4 @@ def resume(
 
     several = devices or recorded_devices(run)
     compare = partial(comparison.compare, config, run, device.value, workers, loggers=log or [], devices=several)
-    train(lambda progress: compare(progress=progress), run, allow_import, as_json, quiet)
+    train(lambda progress: compare(progress=progress, cluster=cluster), run, allow_import, as_json, quiet)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -12,22 +13,27 @@ import typer
 from growsearch.cli.handling import FAILED, INTERRUPTED, handled
 from growsearch.cli.options import (
     STORAGES,
+    Address,
     AllowImport,
     Device,
     DryRun,
+    Executor,
     File,
     Json,
     Log,
     OnDevice,
+    OnExecutor,
     Out,
     Quiet,
     Sets,
     Slots,
+    cluster_of,
 )
 from growsearch.cli.output import as_rich, emit, say, show
 
 if TYPE_CHECKING:
     from growsearch.config import Space
+    from growsearch.execution.cluster import Cluster
 
 _SHOWN = 100  # trials in the terminal's table
 
@@ -56,6 +62,16 @@ Name = Annotated[
     str | None, typer.Option("--study", metavar="NAME", help="The study's name there.", show_default="the file's")
 ]
 
+Imports = Annotated[
+    list[Path] | None,
+    typer.Option(
+        "--import",
+        metavar="RUN",
+        help="Take over an older search's trials: those that train the same as finished, else the best to begin with. "
+        "Repeatable.",
+    ),
+]
+
 
 @handled
 def search(
@@ -67,8 +83,11 @@ def search(
     device: OnDevice = Device.auto,
     workers: Workers = None,
     slots: Slots = None,
+    executor: OnExecutor = Executor.local,
+    address: Address = None,
     storage: Storage = None,
     study: Name = None,
+    import_: Imports = None,
     log: Log = None,
     as_json: Json = False,
     quiet: Quiet = False,
@@ -78,6 +97,7 @@ def search(
     """Search the ranges of FILE: train one trial after the other, each chosen by how those before it did."""
     from growsearch.config import load_space
 
+    cluster = cluster_of(executor, address)
     overrides = [*(set_ or [])]
     overrides += [f"search.trials={trials}", "search.budget=null"] if trials is not None else []
     overrides += [f"search.seeds={seeds}"] if seeds is not None else []
@@ -90,7 +110,7 @@ def search(
     from growsearch.cli.train import default_folder
 
     target = Where(out or default_folder(space.path.stem), storage, study)
-    run_search(space, target, device, workers, slots, as_json, quiet, log)
+    run_search(space, target, device, workers, slots, as_json, quiet, log, cluster, import_ or ())
 
 
 @dataclass(frozen=True)
@@ -111,6 +131,8 @@ def run_search(
     as_json: bool = False,
     quiet: bool = False,
     log: list[str] | None = None,
+    cluster: Cluster | None = None,
+    imports: Sequence[Path] = (),
 ) -> None:
     """Run or continue a search in a folder; print the best trial and where the report is.
 
@@ -127,7 +149,9 @@ def run_search(
     folder = where.folder
     try:
         with SearchProgress(folder.name, quiet) as progress:
-            results = search(space, folder, device.value, workers, progress, where.storage, where.study, slots, train)
+            own = (where.storage, where.study)
+            told = (lambda sentence: None) if quiet else say
+            results = search(space, folder, device.value, workers, progress, *own, slots, train, cluster, imports, told)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
@@ -144,17 +168,18 @@ def run_search(
 def _show_results(results: dict[str, Any], report: Path) -> None:
     from rich.table import Table
 
-    from growsearch.report.search_page import ending, rung_sentences
+    from growsearch.report.search_page import ending, ranked_numbers, rung_sentences
 
     trials = {trial["number"]: trial for trial in results["trials"]}
     named = [number for number, trial in trials.items() if "baseline" in trial]
     measures = [measure for objective in results["objectives"] for measure in objective.values()]
     table = Table("trial", "", *measures, *(one for one in ("parameters", "training_flops") if one not in measures))
-    shown = _ranked(results)
+    shown = ranked_numbers(results)
     for number in shown[:_SHOWN]:
         trial = trials[number]
         measured = trial["measures"] or {}
         words = [*(["best"] if number in results["best"] else []), *([trial["baseline"]] if number in named else [])]
+        words += ["taken over"] if "imported" in trial else []
         words += ["breaks a constraint"] if trial["feasible"] is False else []
         columns = [*measures, *(one for one in ("parameters", "training_flops") if one not in measures)]
         cells = [f"{measured[column]:,.5g}" if column in measured else trial["state"] for column in columns]
@@ -173,20 +198,6 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     for file in results["files"]:
         show(f"as a run file: {file}")
     show(f"report: {report}")
-
-
-def _ranked(results: dict[str, Any]) -> list[int]:
-    """All trials: the chosen ones, the other complete ones by their first objective, then what was pruned or failed."""
-    [(direction, _)] = results["objectives"][0].items()
-    sign = -1 if direction == "maximize" else 1
-
-    def rank(trial: dict[str, Any]) -> tuple[Any, ...]:
-        number = trial["number"]
-        done = trial["state"] == "complete" and trial["values"]
-        value = sign * trial["values"][0] if done else 0.0
-        return (number not in results["best"], not done, trial["feasible"] is False, value, number)
-
-    return [trial["number"] for trial in sorted(results["trials"], key=rank)]
 
 
 def _why_none(results: dict[str, Any]) -> str:

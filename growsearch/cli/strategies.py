@@ -6,13 +6,21 @@ from typing import Annotated, Any
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
+from growsearch.cli.options import Json
 from growsearch.cli.output import emit, show
 from growsearch.errors import InputError
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, names, nearest
 
-Name = Annotated[str | None, typer.Argument(metavar="NAME", help="One strategy only, such as gradmax or how.random.")]
-Json = Annotated[bool, typer.Option("--json", help="One JSON document.")]
+Name = Annotated[
+    str | None,
+    typer.Argument(
+        metavar="NAME",
+        help="One strategy only, such as gradmax or how.random.",
+        autocompletion=completing.strategy_names,
+    ),
+]
 
 
 @handled

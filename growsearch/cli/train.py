@@ -57,9 +57,11 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     from growsearch.report.envelope_section import envelope_table, tuning_table
     from growsearch.report.results_table import results_table
     from growsearch.report.verdict import control_lines, verdict_lines
+    from growsearch.training.beginnings import spared_sentence
 
     found = results_from(results)
     shown, controls = found.conclusions, controls_table(found)
     others = [one for one in (controls, envelope_table(shown), tuning_table(shown)) if one.rows]
     show(as_rich(results_table(found)), *map(as_rich, others))
-    show(*verdict_lines(shown), *control_lines(shown), f"report: {report}")
+    saved = spared_sentence(results.get("spared"))
+    show(*verdict_lines(shown), *control_lines(shown), *([saved] if saved else []), f"report: {report}")

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
@@ -19,7 +20,12 @@ if TYPE_CHECKING:
 
     from growsearch.runs.live import LiveRun, LiveTraining
 
-Folder = Annotated[Path, typer.Argument(metavar="RUN", help="The folder of a run, comparison or search.")]
+Folder = Annotated[
+    Path,
+    typer.Argument(
+        metavar="RUN", help="The folder of a run, comparison or search.", autocompletion=completing.run_folders
+    ),
+]
 Web = Annotated[bool, typer.Option("--web", help="A page in the browser, on this machine only, instead.")]
 Port = Annotated[int, typer.Option(min=0, max=65535, metavar="PORT", help="With --web; 0: any free one.")]
 

@@ -9,8 +9,8 @@ from typing import Annotated
 import typer
 
 from growsearch.cli.handling import INTERRUPTED, handled
-from growsearch.cli.options import STORAGES, Device, Log, OnDevice, Quiet, Slots
-from growsearch.cli.output import say
+from growsearch.cli.options import STORAGES, Device, Json, Log, OnDevice, Quiet, Slots
+from growsearch.cli.output import emit, say
 
 Storage = Annotated[str, typer.Option(metavar="STORAGE", help=f"Where the study is kept: {STORAGES}.")]
 Name = Annotated[str, typer.Option("--study", metavar="NAME", help="The study's name, as in search.json.")]
@@ -32,6 +32,7 @@ def worker(
     workers: Workers = None,
     slots: Slots = None,
     log: Log = None,
+    as_json: Json = False,
     quiet: Quiet = False,
 ) -> None:
     """Work on a study that `growsearch search` has begun, beside its other workers, until nothing is left of it."""
@@ -47,5 +48,7 @@ def worker(
     except KeyboardInterrupt as interrupt:
         say("interrupted; other workers go on with what was begun here")
         raise typer.Exit(INTERRUPTED) from interrupt
-    if not quiet:
+    if as_json:
+        emit({"study": study, "finished": finished})
+    elif not quiet:
         say(f"study {study!r} is done: {finished} trials are finished")

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from math import log
+from pathlib import Path
 from statistics import fmean
 
 from growsearch.config import RunConfig
@@ -27,13 +28,15 @@ class ArmJob(Job):
     """A run of the policy or control `of_arm`, its learning rate times a factor.
 
     A `pilot` has its own `factor`; it reads no test set, and may diverge. Other runs wait for the `pilots` of their
-    arm, where there are any, and take the factor that these chose.
+    arm, where there are any, and take the factor that these chose. `shared` is the folder of runs that may have their
+    beginnings in common with it.
     """
 
     of_arm: str
     factor: float = 1.0
     pilot: bool = False
     pilots: tuple[ArmJob, ...] = ()
+    shared: Path | None = None
 
     @property
     def arm(self) -> str:
@@ -105,6 +108,7 @@ class ArmJob(Job):
                 loggers=self.loggers,
                 architecture=architecture,
                 devices=self.devices,
+                shared=self.shared,
             )
         except GrowsearchError as error:
             if self.pilot:

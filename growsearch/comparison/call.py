@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
-
-import yaml
 
 from growsearch.comparison.compare import compare as run_policies
 from growsearch.comparison.results import ComparisonResults, read_results
-from growsearch.config import RunConfig, load_config
+from growsearch.config import load_config
+from growsearch.config.given import Given, as_file
 from growsearch.errors import InputError
 
 
 def compare(
-    space: str | Path | Mapping[str, Any],
+    space: Given,
     folder: str | Path,
     *,
     overrides: Sequence[str] = (),
@@ -47,20 +44,10 @@ def compare(
     """
     from growsearch.cli.progress import RunProgress
 
-    config = _loaded(space, overrides, seeds, allow_import)
+    with as_file(space) as path:
+        config = load_config(path, overrides, seeds, allow_import)
     if not config.policies:
         raise InputError(f"{config.path}: there are no policies to compare: add `policies: {{name: {{overrides}}}}`")
     with RunProgress(quiet=quiet) as progress:
         run_policies(config, Path(folder), device, workers, progress)
     return read_results(Path(folder))
-
-
-def _loaded(
-    space: str | Path | Mapping[str, Any], overrides: Sequence[str], seeds: int | None, allow_import: bool
-) -> RunConfig:
-    if not isinstance(space, Mapping):
-        return load_config(space, overrides, seeds, allow_import)
-    with tempfile.TemporaryDirectory() as made:
-        path = Path(made) / "space.yaml"
-        path.write_text(yaml.safe_dump(dict(space), sort_keys=False))
-        return load_config(path, overrides, seeds, allow_import)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import warnings
 from collections.abc import Sequence
 from pathlib import Path
@@ -17,23 +18,22 @@ from growsearch.comparison.results import gather
 from growsearch.comparison.tuning import tuning
 from growsearch.config import RunConfig
 from growsearch.errors import DamageWarning, InputError
+from growsearch.execution.cluster import Cluster, Connection
 from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.executor import Executor, Local, OnCluster, ground, needed
 from growsearch.execution.forecast import forecast_warnings, forecasts
-from growsearch.execution.job import Failure, Job, OfRun, Watcher, execute, report_failures
+from growsearch.execution.job import OfRun, Watcher
 from growsearch.execution.preflight import checked_and_ordered
 from growsearch.execution.signals import terminated_as_interrupted
-from growsearch.execution.waiting import Waiting
-from growsearch.execution.workers import run_jobs
 from growsearch.loggers import check_loggers
 from growsearch.runs.environment import read_environment, write_environment
 from growsearch.runs.events import JobsStarted
 from growsearch.runs.files import write_atomically, write_json
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS
+from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, beginnings_folder
 from growsearch.runs.lock import held
 from growsearch.runs.reading import DamagedFile, read_yaml
-from growsearch.training.precision import resolve_device
+from growsearch.training.beginnings import spared
 from growsearch.training.several_devices import require_devices
-from growsearch.training.threads import threads
 
 _FREE = ("seeds", "reference", "controls")  # may change in a folder: finished runs stay valid
 
@@ -46,6 +46,7 @@ def compare(
     progress: Watcher | None = None,
     loggers: Sequence[str] = (),
     devices: int = 1,
+    cluster: Cluster | None = None,
 ) -> dict[str, Any]:
     """Run all policies and seeds into `folder`, and return the content of its `results.json`.
 
@@ -58,7 +59,8 @@ def compare(
     grow in so short a run, or not to their budget, and then what every run tells (`OfRun`).
 
     Raises `InputError`, before anything runs, where a policy cannot be set up, a logger is unknown or lacks its
-    packages, the devices are not there or cannot share a run, or the folder holds another configuration or is in use.
+    packages, the cluster or the devices are not there or cannot share a run, or the folder holds another configuration
+    or is in use.
     Scripts that call this with several workers or devices need the `if __name__ == "__main__":` guard.
 
     Args:
@@ -69,49 +71,80 @@ def compare(
         progress: is told of all runs.
         loggers: names.
         devices: that train each run together.
+        cluster: on whose nodes the runs are; None for this machine.
     """
     check_loggers(loggers)
-    compute_device = str(resolve_device(device))
-    require_devices(compute_device, devices)
     if devices > 1 and (workers or 1) > 1:
         raise InputError(
             f"--workers {workers} with {devices} devices for each run: runs take all of them, so they go one after the "
             "other: leave --workers out, or give --devices 1"
         )
-    policies = config.policy_configs()
-    reference_of(policies, config.reference)
-    jobs = planned_jobs(config, folder, compute_device, loggers, devices)
-    with held(folder):
-        _claim(folder, config)
-        results = _run(config, folder, jobs, compute_device, workers if devices == 1 else 1, progress or _silent)
-        write_json(folder / RESULTS, results)
+    reference_of(config.policy_configs(), config.reference)
+    with ground(cluster, device, devices) as (connection, compute_device):
+        if connection is None:
+            require_devices(compute_device, devices)
+        jobs = planned_jobs(config, folder, compute_device, loggers, devices)
+        with held(folder):
+            _claim(folder, config)
+            results = _run(config, folder, jobs, workers, connection, progress or _silent)
+            write_json(folder / RESULTS, results)
     return results
 
 
 def _run(
-    config: RunConfig, folder: Path, jobs: list[ArmJob], device: str, workers: int | None, watch: Watcher
+    config: RunConfig,
+    folder: Path,
+    jobs: list[ArmJob],
+    workers: int | None,
+    connection: Connection | None,
+    watch: Watcher,
 ) -> dict[str, Any]:
     """Run what is not finished; the content of `results.json`."""
     policies = config.policy_configs()
     open_jobs = checked_and_ordered([job for job in jobs if job.open])
-    cores = core_count()
-    workers = max(1, min(workers or (cores if device == "cpu" else 1), len(open_jobs)))
-    devices = jobs[0].devices
-    each = _threads(folder, workers, devices, cores)
+    device, devices = jobs[0].device, jobs[0].devices
+    executor = _executor(folder, len(open_jobs), workers, jobs[0], connection)
     begun = {job.arm for job in open_jobs}
     warned = forecast_warnings(forecasts({name: one for name, one in policies.items() if name in begun}))
-    write_environment(folder, describe_environment(device, workers, each, config.seeds, devices))
+
+    def write() -> None:
+        now = describe_environment(device, executor.workers, executor.threads, config.seeds, devices, executor.nodes())
+        write_environment(folder, now)
+
+    write()
     finished = len(jobs) - len(open_jobs)
-    watch(JobsStarted(len(jobs), finished, workers, tuple(warned), devices=devices))
-    with terminated_as_interrupted():
-        if workers == 1:
-            with threads(each * devices):
-                failures = _in_this_process(open_jobs, watch)
-        else:
-            failures = run_jobs(open_jobs, workers, each, watch)
+    watch(JobsStarted(len(jobs), finished, executor.workers, tuple(warned), devices=devices))
+    try:
+        with terminated_as_interrupted():
+            failures = executor.run(open_jobs, watch)
+    finally:
+        if executor.nodes():
+            write()
     failures = [failure for failure in failures if not failure.tolerated]
     arms = [job for job in jobs if not job.pilot]
-    return gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
+    results = gather(arms, failures, reference_of(policies, config.reference), tuning(arms))
+    if not failures:
+        shutil.rmtree(beginnings_folder(folder), ignore_errors=True)
+    return {**results, "spared": spared(job.folder for job in arms)}
+
+
+def _executor(folder: Path, runs: int, workers: int | None, job: ArmJob, connection: Connection | None) -> Executor:
+    """Where so many runs, such as `job`, are to be.
+
+    Args:
+        folder: of the comparison.
+        runs: that are not finished.
+        workers: as asked for.
+        job: one of them.
+        connection: to a cluster; None for this machine.
+    """
+    if connection is not None:
+        return OnCluster(connection, folder, needed(connection, job.device, runs, _recorded(folder, 1)), workers)
+    cores = core_count()
+    if job.devices > 1:
+        workers = 1
+    count = max(1, min(workers or (cores if job.device == "cpu" else 1), runs))
+    return Local(count, _threads(folder, count, job.devices, cores), job.devices)
 
 
 def _threads(folder: Path, workers: int, devices: int, cores: int) -> int:
@@ -126,15 +159,20 @@ def _threads(folder: Path, workers: int, devices: int, cores: int) -> int:
         devices: that train each run together.
         cores: of this machine.
     """
-    found = 0
-    try:
-        if (folder / ENVIRONMENT).exists() and (there := read_environment(folder)).devices == devices:
-            found = there.threads_per_worker
-    except DamagedFile as error:
-        warnings.warn(f"{error}; it is written anew", DamageWarning, stacklevel=4)
+    found = _recorded(folder, devices)
     if 0 < found * workers * devices <= cores:
         return found
     return max(1, torch.get_num_threads() // devices) if workers == 1 else max(1, cores // workers)
+
+
+def _recorded(folder: Path, devices: int) -> int:
+    """CPU threads of each process of the folder's earlier runs on so many devices; 0 where there are none."""
+    try:
+        if (folder / ENVIRONMENT).exists() and (there := read_environment(folder)).devices == devices:
+            return there.threads_per_worker
+    except DamagedFile as error:
+        warnings.warn(f"{error}; it is written anew", DamageWarning, stacklevel=5)
+    return 0
 
 
 def _claim(folder: Path, config: RunConfig) -> None:
@@ -157,13 +195,6 @@ def _claim(folder: Path, config: RunConfig) -> None:
 
 def _without(config: dict[str, Any], *keys: str) -> dict[str, Any]:
     return {key: value for key, value in config.items() if key not in keys}
-
-
-def _in_this_process(jobs: Sequence[Job], watch: Watcher) -> list[Failure]:
-    waiting, failures = Waiting(jobs), list[Failure]()
-    while (job := waiting.take()) is not None:
-        failures += report_failures(waiting.done(job, execute(job, watch)), watch)
-    return failures
 
 
 def _silent(event: JobsStarted | OfRun) -> None:

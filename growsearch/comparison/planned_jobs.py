@@ -71,6 +71,7 @@ def _policy_jobs(name: str, own: RunConfig, config: RunConfig, place: _Place) ->
             loggers=place.loggers,
             of_arm=name,
             pilots=pilots,
+            shared=place.folder,
         )
         for seed in range(config.seeds)
     ]

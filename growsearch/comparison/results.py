@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from statistics import fmean
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from growsearch.comparison.conclusions import Conclusions, conclude, conclusions_of
 from growsearch.comparison.control_differences import ControlRuns
@@ -20,9 +20,13 @@ from growsearch.comparison.trajectory import trajectories
 from growsearch.comparison.tuning import Tuning
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
+from growsearch.runs.frames import frame_of
 from growsearch.runs.layout import RESULTS
 from growsearch.runs.reading import DamagedFile, read_json
 from growsearch.runs.store import read_growth, read_rows
+
+if TYPE_CHECKING:
+    import pandas
 
 PER_SEED = (
     "test_accuracy",
@@ -66,12 +70,16 @@ class ComparisonResults:
         return notebook_html(self)
 
     def records(self) -> list[dict[str, Any]]:
-        """Return one record a policy and seed, with all that was measured of it: `pandas.DataFrame` takes the list."""
+        """Return one record a policy and seed, with all that was measured of it."""
         return [
             {"policy": policy, "seed": seed, **{key: own[key][place] for key in own if key != "seeds"}}
             for policy, own in self.policies.items()
             for place, seed in enumerate(own["seeds"])
         ]
+
+    def frame(self) -> pandas.DataFrame:
+        """Return the records as a data frame; raises `InputError` where pandas is not installed."""
+        return frame_of(self.records())
 
     def control_rows(self) -> list[TableRow]:
         """Return one row per control, in the order of the file."""
@@ -90,12 +98,12 @@ def results_from(plain: Mapping[str, Any], where: str = RESULTS) -> ComparisonRe
     )
 
 
-def read_results(folder: Path) -> ComparisonResults:
+def read_results(folder: str | Path) -> ComparisonResults:
     """Return the results in a run folder; raises `InputError` where there are none.
 
     Raises `DamagedFile` where the file does not hold the results of a comparison.
     """
-    path = folder / RESULTS
+    path = Path(folder) / RESULTS
     if not path.exists():
         raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
     plain = read_json(path)

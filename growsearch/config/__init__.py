@@ -10,7 +10,7 @@ from growsearch.config.models import (
 )
 from growsearch.config.run_config import RunConfig
 from growsearch.config.search_config import SearchBudget, SearchConfig, SearchStop
-from growsearch.config.space import Space, find_file, load_config, load_space, shipped_names
+from growsearch.config.space import Space, find_file, load_config, load_space
 
 __all__ = [
     "AugmentConfig",
@@ -27,5 +27,4 @@ __all__ = [
     "find_file",
     "load_config",
     "load_space",
-    "shipped_names",
 ]

@@ -227,7 +227,7 @@ def _check_soft(value: Mapping[str, Any], strategies: Mapping[str, Any]) -> list
     for group, default in (("when", "never"), ("where", "uniform"), ("how", "zero")):
         if default not in strategies.get(group, {default: {}}):
             problems.append(problem(("growth", group), advice, found=show(value[group])))
-    for key, nothing in (("budget", None), ("amount", None), ("round_to", 1)):
+    for key, nothing in (("budget", None), ("amount", None), ("round_to", 1), ("limits", None)):
         if value.get(key, nothing) != nothing:
             problems.append(problem(("growth", key), advice, found=show(value[key])))
     return problems

@@ -8,7 +8,7 @@ from growsearch.config.ranges import is_range
 from growsearch.yaml_source import KeyPath
 
 REPLACED = {("growth", part) for part in ("when", "where", "how", "soft", "budget")}
-EVENTS = ("when", "where", "how", "budget", "amount", "round_to", "new_units")
+EVENTS = ("when", "where", "how", "budget", "amount", "round_to", "limits", "new_units")
 REPLACED_WHEN_NAMED = {("data",), ("network",), ("training", "optimizer"), ("training", "schedule")}
 
 

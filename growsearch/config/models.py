@@ -201,6 +201,11 @@ class GrowthConfig(Section):
     round_to: Annotated[int, Field(ge=1)] = Field(
         1, description="widths of the sites that grow are multiples of this after an event"
     )
+    limits: dict[str, Annotated[int, Field(ge=1)]] | None = Field(
+        None,
+        description="by pattern, as in shells, the most channels of a site, or blocks of a chain of blocks; of several "
+        "patterns that match, the smallest",
+    )
     when: dict[str, dict[str, Any]] = {"never": {}}
     where: dict[str, dict[str, Any]] = {"uniform": {}}
     how: dict[str, dict[str, Any]] = {"zero": {}}

@@ -7,6 +7,7 @@ optimizers or schedules, each with parameters (and ranges) of its own.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Self
@@ -21,12 +22,26 @@ KEYED = {("growth", part) for part in ("when", "where", "how", "soft")}
 NAMED = {("data",), ("network",), ("training", "optimizer"), ("training", "schedule")}
 
 
-class FloatRange(Section):
+class _Expected(Section):
+    """Where good values are expected, and how surely: searches look there more often, as long as it pays."""
+
+    default: Any = Field(None, description="where good values are expected")
+    confidence: Literal["low", "medium", "high"] | None = Field(None, description="in the default; null: medium")
+
+    @model_validator(mode="after")
+    def _confidence_in_something(self) -> Self:
+        if self.confidence is not None and self.default is None:
+            raise ValueError("confidence is in a default: give one")
+        return self
+
+
+class FloatRange(_Expected):
     """A real number between two ends, both included."""
 
     type: Literal["float"]
     low: float
     high: float
+    default: float | None = Field(None, description="where good values are expected")
     log: bool = Field(False, description="search on a logarithmic scale")
     step: float | None = Field(None, gt=0)
 
@@ -35,15 +50,17 @@ class FloatRange(Section):
         _check_ends(self.low, self.high, self.log)
         if self.log and self.step is not None:
             raise ValueError("a range has log or step, not both")
+        _check_default(self.default, self.low, self.high, self.step)
         return self
 
 
-class IntRange(Section):
+class IntRange(_Expected):
     """A whole number between two ends, both included."""
 
     type: Literal["int"]
     low: int
     high: int
+    default: int | None = Field(None, description="where good values are expected")
     log: bool = Field(False, description="search on a logarithmic scale")
     step: int = Field(1, ge=1)
 
@@ -52,10 +69,11 @@ class IntRange(Section):
         _check_ends(self.low, self.high, self.log)
         if self.log and self.step != 1:
             raise ValueError("a range has log or step, not both")
+        _check_default(self.default, self.low, self.high, self.step)
         return self
 
 
-class Choice(Section):
+class Choice(_Expected):
     """One of some values, or one of some named options with parameters of their own."""
 
     type: Literal["choice"]
@@ -66,6 +84,10 @@ class Choice(Section):
     def _values_or_options(self) -> Self:
         if (self.values is None) == (self.options is None):
             raise ValueError("a choice has exactly one of values and options")
+        offered = self.values if self.values is not None else tuple(self.options or ())
+        if self.default is not None and self.default not in offered:
+            allowed = ", ".join(map(str, offered))
+            raise ValueError(f"default must be one of what is offered (found {self.default}, allowed {allowed})")
         return self
 
 
@@ -81,6 +103,16 @@ def _check_ends(low: float, high: float, log: bool) -> None:
         raise ValueError(f"low must not be above high (found low {low:g}, high {high:g})")
     if log and low <= 0:
         raise ValueError(f"a range with log needs a low above 0 (found {low:g})")
+
+
+def _check_default(default: float | None, low: float, high: float, step: float | None) -> None:
+    if default is None:
+        return
+    if not low <= default <= high:
+        raise ValueError(f"default must be between low and high (found {default:g}, low {low:g}, high {high:g})")
+    steps = (default - low) / step if step is not None else 0
+    if not math.isclose(steps, round(steps), abs_tol=1e-9):
+        raise ValueError(f"default must be one that steps of {step:g} from low reach (found {default:g}, low {low:g})")
 
 
 def is_range(value: Any) -> bool:

@@ -15,14 +15,10 @@ from growsearch.config.ranges import Variant, check_range, find_ranges, first_va
 from growsearch.config.run_config import RunConfig, check, normalized
 from growsearch.errors import ConfigError
 from growsearch.registry import closest
+from growsearch.shipped import SHIPPED, shipped_names
 from growsearch.yaml_source import KeyPath, read_source
 
 SEARCHED = ("data", "network", "training", "growth", "task")  # sections in which a range may stand
-_PACKAGE = Path(__file__).resolve().parents[1]
-# The wheel has them as data of the package; a checkout beside it.
-SHIPPED = next(
-    folder / "search_spaces" for folder in (_PACKAGE, _PACKAGE.parent) if (folder / "search_spaces").is_dir()
-)
 
 
 @dataclass(frozen=True)
@@ -111,11 +107,6 @@ def find_file(file: str | Path) -> Path:
     near = closest(path.stem, shipped_names())
     hint = f"; did you mean {near!r}?" if near else ""
     raise ConfigError(f"{file}: no such file, nor a shipped search space (allowed {_listed()}{hint})")
-
-
-def shipped_names() -> list[str]:
-    """Names of the search spaces that come with growsearch."""
-    return sorted(path.stem for path in SHIPPED.glob("*.yaml"))
 
 
 def _listed() -> str:

@@ -6,6 +6,7 @@ import os
 import platform
 import subprocess
 import sys
+from collections.abc import Mapping
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -16,7 +17,9 @@ from growsearch.runs.environment import Environment, GitState
 _PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx", "pydantic", "scikit-learn", "scipy")
 
 
-def describe_environment(device: str, workers: int, threads: int, seeds: int, devices: int = 1) -> Environment:
+def describe_environment(
+    device: str, workers: int, threads: int, seeds: int, devices: int = 1, nodes: Mapping[str, str] | None = None
+) -> Environment:
     """Return what this process runs on.
 
     Args:
@@ -25,12 +28,13 @@ def describe_environment(device: str, workers: int, threads: int, seeds: int, de
         threads: CPU threads of each process.
         seeds: of every policy.
         devices: that train each run together.
+        nodes: of a cluster on which runs computed, by name, in words.
     """
     return Environment(
         command=sys.argv,
         seeds=list(range(seeds)),
         python=platform.python_version(),
-        packages={name: _version(name) for name in _PACKAGES},
+        packages=package_versions(),
         system=platform.platform(),
         processor=processor(),
         cores=core_count(),
@@ -40,7 +44,13 @@ def describe_environment(device: str, workers: int, threads: int, seeds: int, de
         threads_per_worker=threads,
         git=_git(Path.cwd()),
         devices=devices,
+        nodes=dict(nodes or {}),
     )
+
+
+def package_versions() -> dict[str, str | None]:
+    """Versions of growsearch and of what it computes with; None for what is not installed."""
+    return {name: _version(name) for name in _PACKAGES}
 
 
 def core_count() -> int:

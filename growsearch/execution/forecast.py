@@ -146,6 +146,7 @@ def _blank_grower(setup: Setup) -> tuple[Grower, bool]:
         budget=growth.budget if width is None else {"width": width},
         amount=growth.amount,
         round_to=growth.round_to,
+        limits=growth.limits,
         sites=growth.sites,
         seed=setup.seed,
         total_steps=setup.total_steps,

@@ -45,6 +45,12 @@ class NetworkGraph:
 
         return graph_svg(self)
 
+    def __str__(self) -> str:
+        """List what can grow, a row a group of coupled channels."""
+        from growsearch.drawing.plain import graph_text
+
+        return graph_text(self)
+
     def input_layout(self, call: str, site: str) -> tuple[int, tuple[Run, ...], int] | None:
         """The layout in the first input of a call that carries a site's units; None where none does."""
         for _, name in self.calls[call].references():

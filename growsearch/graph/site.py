@@ -160,6 +160,12 @@ class Site:
         """All names of the tensors that change with it."""
         return {name for use in self.axes for name in (use.tensor, *use.aliases)}
 
+    def __str__(self) -> str:
+        """List all that changes size together with it."""
+        from growsearch.drawing.plain import site_text
+
+        return site_text(self)
+
     def takes_part(self, patterns: Sequence[str] | None) -> bool:
         """Whether a policy grows it: plain sites that match a pattern (None: all), others only by their full name."""
         if self.plain:

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from dataclasses import replace
 
 from growsearch.graph import BlockSite
 from growsearch.growth.allowance import UNLIMITED, Allowance
 from growsearch.growth.budget import Budget
+from growsearch.growth.limits import left_to
 from growsearch.growth.strategy import Initializer
 
 
@@ -38,6 +40,7 @@ def block_allowance(
     added: int,
     used: Mapping[str, int],
     events: int,
+    most: Mapping[str, int],
 ) -> Allowance:
     """As many blocks at every site as `how` adds in one event, as far as the budget goes.
 
@@ -49,7 +52,24 @@ def block_allowance(
         added: blocks so far.
         used: the network's blocks, parameters and FLOPs.
         events: so far.
+        most: blocks that a limit of its own allows a site.
     """
+    left_to_each = left_to(sites, {name: site.blocks for name, site in sites.items()}, most)
+    found = _by_budget(how, sites, seed_blocks, budget, added, used, events)
+    caps = {name: min(cap, left_to_each[name]) for name, cap in found.caps.items()}
+    requests = {name: min(wanted, caps[name]) for name, wanted in found.requests.items()}
+    return replace(found, caps=caps, requests=requests)
+
+
+def _by_budget(
+    how: Initializer,
+    sites: Mapping[str, BlockSite],
+    seed_blocks: Mapping[str, int],
+    budget: Budget | None,
+    added: int,
+    used: Mapping[str, int],
+    events: int,
+) -> Allowance:
     wanted = {name: how.added_blocks(site.blocks) for name, site in sites.items()}
     caps = dict.fromkeys(sites, UNLIMITED)
     if budget is None or budget.measure == "width":

@@ -76,6 +76,7 @@ class Grower:
         round_to: of which the widths of sites that grow are multiples after an event, such as 64; where a unit is
             several channels, of the least common multiple. Events add whole steps, the total as near as can be to what
             they would add without; no step is begun that the budget does not cover.
+        limits: by pattern (as in shells), the most channels that a site, or blocks that a chain of blocks, may have.
         sites: patterns (as in shells) of the sites that may change; None: all that preserve the function. Streams under
             layer or RMS normalisation, and sites whose growth changes the function, only where named in full.
         companions: modules of the same architecture that follow, such as an EMA copy.
@@ -104,6 +105,7 @@ class Grower:
         budget: Mapping[str, float | Sequence[float]] | Budget | None = None,
         amount: float | None = None,
         round_to: int = 1,
+        limits: Mapping[str, int] | None = None,
         sites: Sequence[str] | None = None,
         companions: Sequence[nn.Module] = (),
         frozen: Sequence[str] = (),
@@ -125,12 +127,11 @@ class Grower:
         """The numbers of heads, the eps of norms and the like that growing changed, by module path and name."""
         self.seconds = 0.0
         """Spent on growing and on looking whether to grow, by this object."""
-        self.flops = 0
-        """Computed meanwhile: every forward and backward pass of statistics, candidates and checks."""
+        self.flops = 0  # computed meanwhile: every forward and backward pass of statistics, candidates and checks
         self._growing = Growing(model, example_inputs, optimizer, companions, objective)
         watch_steps(optimizers_of(optimizer))
         self._batches, self._statistics_batches = batches, statistics_batches
-        self._room = Room(self.policy, self.graph, Budget.of(budget), amount, sites, round_to)
+        self._room = Room(self.policy, self.graph, Budget.of(budget), amount, sites, round_to, limits)
         self._report = report or silent
         self._seed = seed
         self.generator = torch.Generator().manual_seed(seed)

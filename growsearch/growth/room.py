@@ -17,6 +17,7 @@ from growsearch.growth.allowance import UNLIMITED, Allowance, GrowthSoFar, allow
 from growsearch.growth.budget import Budget
 from growsearch.growth.candidate import Candidate, Removal
 from growsearch.growth.depth_allowance import block_allowance, layer_allowance
+from growsearch.growth.limits import left_to, resolved_limits
 from growsearch.growth.policy import Policy
 from growsearch.growth.refusals import (
     refused_beforehand,
@@ -39,6 +40,7 @@ class Room:
         amount: share of its seed width that a site gains in one event; None: see `allowance_for`.
         patterns: of the sites that may change, as in shells; None: all that preserve the function.
         round_to: of which widths are to be multiples after an event.
+        limits: by pattern, the most channels of a site, or blocks of a block site.
     """
 
     def __init__(
@@ -49,6 +51,7 @@ class Room:
         amount: float | None,
         patterns: Sequence[str] | None,
         round_to: int = 1,
+        limits: Mapping[str, int] | None = None,
     ) -> None:
         if budget is not None and Removal not in policy.where.takes:
             budget.check_seed(graph.parameters, graph.flops)
@@ -66,6 +69,7 @@ class Room:
         self._seed_units = {name: site.units for name, site in graph.sites.items()}
         self._seed_blocks = {name: site.blocks for name, site in graph.block_sites.items()}
         self._added = 0
+        self._most = resolved_limits(limits, graph, policy)
 
     def sites(self, graph: NetworkGraph) -> dict[str, Site]:
         """Plain exact sites; a stream or a mixing one only where a pattern names it in full."""
@@ -133,7 +137,9 @@ class Room:
         if self._how.stacks():
             used["blocks"] = sum(site.blocks for site in graph.block_sites.values())
             own = self.block_sites(graph)
-            return block_allowance(self._how, own, self._seed_blocks, self.budget, self._added, used, events)
+            return block_allowance(
+                self._how, own, self._seed_blocks, self.budget, self._added, used, events, self._most
+            )
         if self._how.deepens():
             return layer_allowance(self.depth_sites(graph), self.budget, self._added, events)
         now = self._so_far(graph, used, events)
@@ -153,7 +159,7 @@ class Room:
             return None
         sites = self.sites(graph)
         if self.budget is None:
-            return Rounding.of(self._round_to, sites, unlimited(list(sites)))
+            return Rounding.of(self._round_to, sites, replace(unlimited(list(sites)), caps=self._left(sites)))
         used = {"parameters": active_parameters(model), "flops": graph.flops}
         within = allowance_for(self.budget, self._so_far(graph, used, events), None, events_left=1)
         if self.budget.measure in ("parameters", "flops"):
@@ -172,7 +178,13 @@ class Room:
             unit_cost=cost,
             events=events,
             moves=self._moves,
+            left=self._left(sites),
         )
+
+    def _left(self, sites: Mapping[str, Site]) -> dict[str, int]:
+        """Whole units that the limits leave to each site."""
+        left = left_to(sites, {name: site.width for name, site in sites.items()}, self._most)
+        return {name: channels // sites[name].granularity for name, channels in left.items()}
 
     def used_up(self, model: nn.Module, graph: NetworkGraph, events: int) -> bool:
         """Whether all that the budget leaves allows no unit; one event's part of it may be too small for one.
@@ -193,6 +205,11 @@ class Room:
         # A layer behind a producer gives its site another name, and so does a block before it.
         self._seed_units = {rename(name, insertions): units for name, units in before.items()}
         self.left_out = {rename(name, insertions): reason for name, reason in self.left_out.items()}
+        most = {rename(name, insertions): limit for name, limit in self._most.items()}
+        copied = {
+            name: self._most[source] for name in graph.sites if (source := origin(name, insertions)) in self._most
+        }
+        self._most = copied | most
         for name, site in graph.sites.items():
             # A copied block is as much wider than the seed's as the block that it copies.
             self._seed_units.setdefault(name, before.get(origin(name, insertions) or "", site.units))
@@ -204,6 +221,7 @@ class Room:
             "seed_blocks": dict(self._seed_blocks),
             "added": self._added,
             "left_out": dict(self.left_out),
+            "limits": dict(self._most),
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
@@ -212,6 +230,8 @@ class Room:
         self._seed_blocks = dict(state["seed_blocks"])
         self._added = int(state["added"])
         self.left_out = dict(state["left_out"])
+        # Files of older versions have none.
+        self._most = dict(state.get("limits", self._most))
 
     def _open(self, name: str) -> bool:
         return self._named(name) and name not in self.left_out

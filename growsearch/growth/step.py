@@ -16,8 +16,10 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.wrapping import drop_compiled
+from growsearch.growth.births import parameter_shapes
 from growsearch.growth.candidate import Candidate, NewLayer, Removal, Rewiring, StackedBlock
 from growsearch.growth.candidate_edits import planned_edits
+from growsearch.growth.changed_parameters import changed_parameters
 from growsearch.growth.check import both_outputs, failing_whole, output_change, require_preserved
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.gradient_ratio import gradient_ratios
@@ -96,7 +98,7 @@ def install(
     started = time.perf_counter() if started is None else started
     model = growing.model
     require_learning(model, graph, chosen, trainable_parameters(model, growing.optimizer))
-    active = active_parameters(model)
+    active, shapes = active_parameters(model), parameter_shapes(model)
     loss_before = _loss(growing, batches)
     added = Counter(c.site for c in chosen if c.adds)
     with _whole(growing) as transaction:
@@ -116,6 +118,7 @@ def install(
             loss_after=grown.loss,
             output_change=max(grown.output_change),
             edits=tuple(grown.edits),
+            changed_parameters=changed_parameters(shapes, grown.edits, model),
         )
         if follow is not None:
             follow(transaction, grown.graph, event)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from html import escape
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,7 @@ from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
 from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
+_IN_NOTEBOOK = 10  # trials
 
 
 def write_search_report(folder: Path, path: Path | None = None) -> Path:
@@ -26,7 +28,7 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     study = open_folder(folder)
     results = results_of(study)
     environment = read_json(folder / ENVIRONMENT)
-    figures = search_figures(study.optuna(), measures_of(results))
+    figures = search_figures(study.optuna(), results)
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
@@ -41,6 +43,31 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     return write_page(
         path or folder / REPORT, page(title, _about(folder, results, environment), sections, content, scripts)
     )
+
+
+def notebook_html(results: dict[str, Any]) -> str:
+    """Show the verdict above a table of the best trials, without the styles and scripts of a page."""
+    shown = ranked_numbers(results)[:_IN_NOTEBOOK]
+    by_number = {trial["number"]: trial for trial in results["trials"]}
+    rows = trials_table({**results, "trials": [by_number[number] for number in shown]})
+    whole = f"The first {len(shown)} of {plural(len(by_number), 'trial')}, the best first."
+    best = str(results["best"][0]) if len(results["best"]) == 1 else None
+    sentences = "".join(f"<p>{escape(one)}</p>" for one in [ending(results), *rung_sentences(results)])
+    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{table(replace(rows, caption=whole), best)}"
+
+
+def ranked_numbers(results: dict[str, Any]) -> list[int]:
+    """Return all trials: the chosen ones, other complete ones by their first objective, then pruned or failed ones."""
+    [(direction, _)] = results["objectives"][0].items()
+    sign = -1 if direction == "maximize" else 1
+
+    def rank(trial: dict[str, Any]) -> tuple[Any, ...]:
+        number = trial["number"]
+        done = trial["state"] == "complete" and trial["values"]
+        value = sign * trial["values"][0] if done else 0.0
+        return (number not in results["best"], not done, trial["feasible"] is False, value, number)
+
+    return [trial["number"] for trial in sorted(results["trials"], key=rank)]
 
 
 def measures_of(results: dict[str, Any]) -> list[str]:
@@ -178,7 +205,10 @@ def broken_limits(trial: dict[str, Any]) -> str:
 
 def _figure(one: SearchFigure) -> str:
     label = f"{one.title}; the numbers are in the table of trials"
-    return f'<div id="{one.anchor}" class="plot tall" role="img" aria-label="{escape(label)}"></div>\n{note(one.note)}'
+    height = one.figure.layout.height
+    style = f' style="height: {height}px"' if height else ""
+    box = f'<div id="{one.anchor}" class="plot tall"{style} role="img" aria-label="{escape(label)}"></div>'
+    return f"{box}\n{note(one.note)}"
 
 
 def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
@@ -189,6 +219,7 @@ def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
     cells.append(f"{trial['seconds']:.1f}" if trial["seconds"] is not None else "")
     named = [f"baseline {trial['baseline']}"] if "baseline" in trial else []
     named += [trial["start"]] if "start" in trial else []
+    named += ["taken over"] if "imported" in trial else []
     named += [f"as trial {trial['duplicate_of']}"] if "duplicate_of" in trial else []
     named += [broken_limits(trial)] if broken_limits(trial) else []
     shown = list(trial["parameters"].items())[:_SHOWN]

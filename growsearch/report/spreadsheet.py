@@ -30,7 +30,12 @@ def curves_csv(logs: Mapping[str, Sequence[RunLog]]) -> str:
 
 
 def trials_csv(results: Mapping[str, Any]) -> str:
-    """Every trial of a search: its own fields, `values`, `measures` and `parameters` in a column each, by name."""
+    """Every trial of a search, a column for each field, value, measure and parameter."""
+    return _csv(trial_rows(results))
+
+
+def trial_rows(results: Mapping[str, Any]) -> list[dict[str, Any]]:
+    """Return each trial's own fields, then its `values`, `measures` and `parameters` by name."""
     aims = [measure for objective in results["objectives"] for measure in objective.values()]
     rows = []
     for trial in results["trials"]:
@@ -40,7 +45,7 @@ def trials_csv(results: Mapping[str, Any]) -> str:
         row |= {f"value.{name}": value for name, value in zip(aims, trial["values"] or [], strict=False)}
         row |= {f"measure.{name}": value for name, value in (trial["measures"] or {}).items()}
         rows.append(row | {f"parameter.{name}": value for name, value in trial["parameters"].items()})
-    return _csv(rows)
+    return rows
 
 
 def _csv(rows: Iterable[Mapping[str, Any]]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 
 from growsearch.errors import InputError
@@ -24,7 +24,8 @@ class GitState:
 class Environment:
     """Versions, hardware and the command; `packages` has None for what is not installed, `git` where there is none.
 
-    `devices` train each run together, every one with `threads_per_worker`.
+    `devices` train each run together, every one with `threads_per_worker`. `nodes` are those of a cluster on which runs
+    computed, by name, each with its hardware in words; otherwise it was this machine.
     """
 
     command: Sequence[str]
@@ -40,6 +41,7 @@ class Environment:
     threads_per_worker: int
     git: GitState | None
     devices: int = 1
+    nodes: Mapping[str, str] = field(default_factory=dict)
 
 
 def write_environment(folder: Path, environment: Environment) -> None:

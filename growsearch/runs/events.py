@@ -62,6 +62,13 @@ class RunFailed:
 
 
 @dataclass(frozen=True)
+class RunMoved:
+    """The process or the machine of a run was lost; it goes on elsewhere, from its checkpoint."""
+
+    reason: str
+
+
+@dataclass(frozen=True)
 class BranchFinished:
     """A branch of an audit is finished: what it measured at its end, after so many seconds."""
 
@@ -92,5 +99,7 @@ class JobsStarted:
     devices: int = 1
 
 
-RunEvent = RunStarted | StepDone | RowDone | Grew | Recovered | RunFinished | BranchFinished | RepetitionFinished
+RunEvent = (
+    RunStarted | StepDone | RowDone | Grew | Recovered | RunFinished | RunMoved | BranchFinished | RepetitionFinished
+)
 Progress = Callable[[RunEvent], None]

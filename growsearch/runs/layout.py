@@ -6,6 +6,8 @@ RUN/
         metrics.jsonl, growth.jsonl, recoveries.jsonl, checkpoint.pt; lock.json while it is trained
         result.json, model.safetensors, network.json      when it is finished
         failure.txt                                       where it failed
+        beginning.json                                    where another run had trained its first steps
+    beginnings of runs/            while a comparison runs: what runs have in common until they first grow
         audit/summary.json, audit/event-E/results.json    what growth events were worth
     pilot runs/POLICY/lr x F/seed-K/      a training that helped to choose a learning rate
         diverged.json                     where that was too high
@@ -31,6 +33,7 @@ WEIGHTS = "model.safetensors"
 DESCRIPTION = "network.json"
 FAILURE = "failure.txt"
 DIVERGED = "diverged.json"
+BEGINNING = "beginning.json"
 
 SUMMARY = "summary.json"
 BEFORE = "before.pt"
@@ -42,12 +45,27 @@ BEST = "best.yaml"
 PARETO = "pareto"
 
 _SEED, _TRIALS, _AUDIT, _EVENT = "seed-", "trials", "audit", "event-"
-_PILOTS = "pilot runs"  # with a blank, which no policy's name has
+_PILOTS, _BEGINNINGS = "pilot runs", "beginnings of runs"  # with a blank, which no policy's name has
+
+
+def is_run_folder(folder: Path) -> bool:
+    """Return whether a command has worked in a folder."""
+    return (folder / CONFIG).is_file() and (folder / ENVIRONMENT).is_file()
 
 
 def run_of(folder: Path, policy: str, seed: int) -> Path:
     """Return where the run folder `folder` keeps the training of a policy (or control) with a seed."""
     return seed_folder(folder / policy, seed)
+
+
+def beginning_file(folder: Path, key: str) -> Path:
+    """Return where a run folder keeps the beginning that some of its trainings share."""
+    return beginnings_folder(folder) / f"{key}.pt"
+
+
+def beginnings_folder(folder: Path) -> Path:
+    """Return where a run folder keeps all such beginnings."""
+    return folder / _BEGINNINGS
 
 
 def pilot_folder(folder: Path, policy: str, factor: float, seed: int) -> Path:

@@ -10,7 +10,7 @@ from statistics import fmean
 from typing import Any, Literal
 
 from growsearch.errors import InputError
-from growsearch.runs.layout import CONFIG, ENVIRONMENT, RESULTS, SEARCH, results_below, trial_results
+from growsearch.runs.layout import RESULTS, SEARCH, is_run_folder, results_below, trial_results
 from growsearch.runs.lock import holder_of
 from growsearch.runs.reading import DamagedFile, read_json
 
@@ -37,9 +37,9 @@ def run_folders(folder: Path) -> list[Path]:
     """Return the run folders in a folder, by name, or itself where it is one; `InputError` where it is no folder."""
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder")
-    if _is_run(folder):
+    if is_run_folder(folder):
         return [folder]
-    return sorted(each for each in folder.iterdir() if each.is_dir() and _is_run(each))
+    return sorted(each for each in folder.iterdir() if each.is_dir() and is_run_folder(each))
 
 
 def summarise(folder: Path) -> RunSummary:
@@ -59,10 +59,6 @@ def summarise(folder: Path) -> RunSummary:
         changed=datetime.fromtimestamp(max((each.st_mtime for each in files), default=0.0), UTC).astimezone(),
         bytes=sum(each.st_size for each in files),
     )
-
-
-def _is_run(folder: Path) -> bool:
-    return (folder / CONFIG).is_file() and (folder / ENVIRONMENT).is_file()
 
 
 def _standing(folder: Path, kind: str) -> tuple[str, str | None, str | None, float | None]:

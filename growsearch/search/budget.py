@@ -15,7 +15,7 @@ from growsearch.config.search_config import RaceConfig
 from growsearch.execution.trial import estimated_flops
 from growsearch.search.claims import LIMITS
 from growsearch.search.ranking import ranked
-from growsearch.search.study import COST, LEASE, LOST, RACE, USED, Study, counts
+from growsearch.search.study import COST, IMPORTED, LEASE, LOST, RACE, USED, Study, counts
 from growsearch.training.setup import set_up
 
 _HOUR = 3600.0  # seconds
@@ -186,7 +186,7 @@ def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_impro
 
 def _was_trained(trial: FrozenTrial) -> bool:
     repeated = "duplicate_of" in trial.user_attrs or trial.user_attrs.get("kind") == LIMITS
-    return trial.state.is_finished() and counts(trial) and not repeated
+    return trial.state.is_finished() and counts(trial) and not repeated and IMPORTED not in trial.user_attrs
 
 
 def foreseen_flops(config: RunConfig) -> float:
@@ -202,7 +202,7 @@ def run_flops(trial: FrozenTrial) -> float:
 
 def used_flops(trial: FrozenTrial) -> float:
     """Training FLOPs of a trial as far as it came; one that another goes on with counts there."""
-    if not counts(trial) or "duplicate_of" in trial.user_attrs:
+    if not counts(trial) or {"duplicate_of", IMPORTED} & set(trial.user_attrs):
         return 0.0
     told, ended = trial.user_attrs.get(LEASE, {}).get(USED, 0.0), trial.user_attrs.get(USED, 0.0)
     return float(max(told, ended))
@@ -215,7 +215,9 @@ def _committed_flops(trial: FrozenTrial) -> float:
 
 
 def _begun(trials: Trials) -> int:
-    return sum(counts(trial) and trial.state != TrialState.WAITING for trial in trials)
+    return sum(
+        counts(trial) and trial.state != TrialState.WAITING and IMPORTED not in trial.user_attrs for trial in trials
+    )
 
 
 def _seconds(trials: Trials) -> float:

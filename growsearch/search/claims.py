@@ -6,12 +6,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
 from growsearch.search.leases import queue_orphans
-from growsearch.search.study import TRAINS, Study
+from growsearch.search.study import IDENTITY, TRAINS, Study
 
-IDENTITY = "identity"
 DIVERGED, MEMORY, REFUSED, DIED = "diverged", "memory", "refused", "died"
 LIMITS = "limits"  # kind of a trial that was not trained, because it was sure to break a limit
-_LASTING = (DIVERGED, MEMORY, REFUSED, DIED)  # kinds of failures that the same configuration would have again
+LASTING = (DIVERGED, MEMORY, REFUSED, DIED)  # kinds of failures that the same configuration would have again
 
 
 def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None:
@@ -36,4 +35,4 @@ def claim(study: Study, trial_id: int, configuration: str) -> FrozenTrial | None
 
 def _stands(trial: FrozenTrial) -> bool:
     """Whether a trial has a result to reuse or will have one: a failure counts, unless nobody knows what it was."""
-    return trial.state != TrialState.FAIL or trial.user_attrs.get("kind") in _LASTING
+    return trial.state != TrialState.FAIL or trial.user_attrs.get("kind") in LASTING

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import hashlib
-import math
 import random
 import warnings
 from collections.abc import Mapping
+from dataclasses import dataclass
 from functools import cache
 from importlib.util import find_spec
 from typing import Any
@@ -16,8 +16,6 @@ import optuna
 from optuna.distributions import (
     BaseDistribution,
     CategoricalDistribution,
-    FloatDistribution,
-    IntDistribution,
 )
 from optuna.trial import FrozenTrial
 from scipy.stats import qmc
@@ -25,14 +23,25 @@ from scipy.stats import qmc
 from growsearch.config import SearchConfig
 from growsearch.search.finite import points
 from growsearch.search.known import SamplersStudy
+from growsearch.search.priors import FIRST, prior_point, prior_share
+from growsearch.search.ranking import ranked
 from growsearch.search.samplers import START, make_sampler
-from growsearch.search.space import distributions, resolved
-from growsearch.search.study import ORDINAL, TRAINS, Study
+from growsearch.search.space import defaults, distributions, resolved, value_at
+from growsearch.search.study import FINISHED, ORDINAL, TRAINS, Study, counts
 
+_PRIOR = (1_000_001, 1_000_002)  # streams of random numbers: whether a trial follows the defaults, and how
 _SPREAD = 2**10  # points of a quasi-random sequence that are made at once
 
 
-def draw(study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Drawn:
+    """The parameters of a trial, and whether the file's defaults had a part in them."""
+
+    parameters: dict[str, Any]
+    prior: bool = False
+
+
+def draw(study: Study, trial: FrozenTrial, attempt: int) -> Drawn:
     """The parameters that a trial is to have; another `attempt` gives others.
 
     They depend on the search's seed, on how many trials were drawn before, and on what is known by now, not on the
@@ -40,6 +49,31 @@ def draw(study: Study, trial: FrozenTrial, attempt: int) -> dict[str, Any]:
     """
     search, ordinal = study.plan.search, int(trial.user_attrs.get(ORDINAL, trial.number))
     fixed: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    drawn = [seed_of(search.seed, ordinal, attempt, stream) for stream in _PRIOR]
+    if defaults(study.plan.data) and search.sampler != "grid" and drawn[0] / 2**32 < _prior_share(study, ordinal):
+        first = ordinal == 0 and not attempt
+        known = prior_point(study.plan.data, None if first else drawn[1])
+        return Drawn(_drawn(study, trial, attempt, {**known, **fixed}), prior=True)
+    return Drawn(_drawn(study, trial, attempt, fixed))
+
+
+def _prior_share(study: Study, ordinal: int) -> float:
+    """The share of trials that follows the file's defaults: the first does, then as it pays; a front tells nothing.
+
+    A sampler that learns needs fewer and fewer of them: it has learnt from those before.
+    """
+    if ordinal == 0 or len(study.plan.search.aims) > 1:
+        return FIRST if ordinal else 1.0
+    trials = [trial for trial in study.trials() if counts(trial) and "baseline" not in trial.user_attrs]
+    best = ranked(study, trials)
+    over = {trial.number for trial in best}
+    others = [trial for trial in trials if trial.state in FINISHED and trial.number not in over]
+    learns = study.plan.search.sampler not in ("random", "qmc")
+    return prior_share(best, others) * (min(1.0, START / ordinal) if learns else 1.0)
+
+
+def _drawn(study: Study, trial: FrozenTrial, attempt: int, fixed: Mapping[str, Any]) -> dict[str, Any]:
+    search, ordinal = study.plan.search, int(trial.user_attrs.get(ORDINAL, trial.number))
     spread = search.sampler == "qmc" or (ordinal < START and search.sampler in ("tpe", "gp"))
     if search.sampler == "grid":
         return _on_grid(study, ordinal + attempt) | dict(fixed)
@@ -78,11 +112,18 @@ def quasi_random(
     known = distributions(data)
     place = _sobol(len(known), seed_of(seed), index // _SPREAD)[index % _SPREAD]
     coordinates = dict(zip(known, place, strict=True))
+    return point_at(data, coordinates, fixed)
+
+
+def point_at(
+    data: Mapping[str, Any], coordinates: Mapping[str, float], fixed: Mapping[str, Any] | None = None
+) -> dict[str, Any]:
+    """The point below whose parameters so large a share of each range lies, from 0 to 1, but for those `fixed`."""
     found: dict[str, Any] = {}
 
     def at(name: str, distribution: BaseDistribution) -> Any:
         given = (fixed or {}).get(name)
-        found[name] = _value(distribution, float(coordinates[name])) if name not in (fixed or {}) else given
+        found[name] = value_at(distribution, float(coordinates[name])) if name not in (fixed or {}) else given
         return found[name]
 
     resolved(data, at)
@@ -95,25 +136,6 @@ def _sobol(dimensions: int, seed: int, block: int) -> np.ndarray[Any, np.dtype[n
     if block:
         made.fast_forward(block * _SPREAD)
     return np.asarray(made.random(_SPREAD))
-
-
-def _value(distribution: BaseDistribution, share: float) -> Any:
-    """The value of a parameter below which `share` of its range lies."""
-    if isinstance(distribution, CategoricalDistribution):
-        return distribution.choices[min(int(share * len(distribution.choices)), len(distribution.choices) - 1)]
-    assert isinstance(distribution, FloatDistribution | IntDistribution)
-    low, high, step = distribution.low, distribution.high, distribution.step
-    if isinstance(distribution, IntDistribution) and distribution.log:
-        low, high = low - 0.5, high + 0.5
-    if distribution.log:
-        value = math.exp(math.log(low) + share * (math.log(high) - math.log(low)))
-    elif step is not None:
-        count = round((high - low) / step) + 1
-        value = low + min(int(share * count), count - 1) * step
-    else:
-        value = low + share * (high - low)
-    value = min(max(value, distribution.low), distribution.high)
-    return round(value) if isinstance(distribution, IntDistribution) else value
 
 
 def _on_grid(study: Study, place: int) -> dict[str, Any]:

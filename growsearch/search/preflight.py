@@ -78,7 +78,7 @@ def _structure(config: RunConfig) -> str:
     growth, training = config.growth, config.training
     strategies = [list(part or ()) for part in (growth.where, growth.how, growth.soft)]
     length = [training.epochs, training.steps, training.flops, training.batch_size]
-    parts = [config.data, config.network, length, growth.grows, growth.budget, growth.sites, strategies]
+    parts = [config.data, config.network, length, growth.grows, growth.budget, growth.limits, growth.sites, strategies]
     return json.dumps(parts, sort_keys=True, default=str)
 
 

@@ -10,10 +10,11 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import SearchBudget, SearchStop
 from growsearch.search.budget import account_of, stopped_by
+from growsearch.search.imports import Import, take_over
 from growsearch.search.journal import locked
 from growsearch.search.leases import orphans, queue_orphans
 from growsearch.search.space import parameters_of
-from growsearch.search.study import LEASE, ORDINAL, Study, counts
+from growsearch.search.study import IMPORTED, LEASE, ORDINAL, Study, counts
 
 Baselines = Mapping[str, Mapping[str, Any]]
 
@@ -24,12 +25,13 @@ def fill(
     baselines: Baselines,
     stop: SearchStop | None = None,
     starts: Callable[[], Baselines] = dict,
+    imports: Sequence[Import] = (),
 ) -> None:
     """Say how far the study is to go, what it has used by now included, and queue what comes first: starts, baselines.
 
-    A start is a trial like others, which samplers learn from. A baseline that the space holds is a point of it, one
-    that it does not hold has no parameters; samplers see neither. Where the study is further than that already, no
-    trial is begun any more.
+    What is imported is there before, as finished, and uses nothing of the budget. A start is a trial like others, which
+    samplers learn from. A baseline that the space holds is a point of it, one that it does not hold has no parameters;
+    samplers see neither. Where the study is further than that already, no trial is begun any more.
 
     Args:
         study: new, or to be gone on with.
@@ -37,14 +39,17 @@ def fill(
         baselines: plain files by name.
         stop: what ends it before.
         starts: makes points of the space by name; asked for once, as what they are read from may be gone later.
+        imports: what older searches give to a new study.
     """
     with locked(study.claims):
         study.end_by(budget, stop)
         queue_orphans(study, study.trials())
         if not study.trials():
-            for name, point in list(starts().items())[: budget.trials]:
+            take_over(study, imports)
+            first = {**starts(), **{name: point for one in imports for name, point in one.starts.items()}}
+            for name, point in list(first.items())[: budget.trials]:
                 _queue(study, point, {"start": name})
-        there = [trial for trial in study.trials() if counts(trial)]
+        there = [trial for trial in study.trials() if counts(trial) and IMPORTED not in trial.user_attrs]
         known = {trial.user_attrs.get("baseline") for trial in there}
         room = None if budget.trials is None else max(0, budget.trials - len(there))
         for name in [name for name in baselines if name not in known][:room]:

@@ -85,7 +85,7 @@ def _row(study: Study, trial: FrozenTrial) -> dict[str, Any]:
         "finished": _with_offset(trial.datetime_complete),
         "folder": str(study.trial_folder(trial.number).relative_to(study.folder)),
     }
-    beside = ("baseline", "start", "duplicate_of", "resume_of", "kind", "reason")
+    beside = ("baseline", "start", "prior", "imported", "duplicate_of", "resume_of", "kind", "reason")
     return row | {key: attributes[key] for key in beside if key in attributes}
 
 

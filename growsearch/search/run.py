@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import signal
-import threading
 import time
-from collections.abc import Callable, Generator
-from contextlib import ExitStack, contextmanager
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
 from dataclasses import asdict, dataclass, replace
 from functools import partial
 from pathlib import Path
@@ -17,19 +15,19 @@ import yaml
 
 from growsearch.config import SearchConfig, Space
 from growsearch.errors import InputError
-from growsearch.execution.environment import core_count, describe_environment
+from growsearch.execution.cluster import Cluster
+from growsearch.execution.executor import ground
 from growsearch.runs.environment import write_environment
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import CONFIG, JOURNAL, SEARCH
 from growsearch.runs.lock import held
 from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
-from growsearch.search.device_slots import device_slots
+from growsearch.search.crews import Here, OnNodes
 from growsearch.search.drawing import needs_of
-from growsearch.search.local import WorkerPool, run_workers, stopped_by_signals
+from growsearch.search.imports import Import, read_import
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill
-from growsearch.search.race import is_over
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
@@ -38,9 +36,6 @@ from growsearch.search.starts import starts
 from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
 from growsearch.search.trial import Train, train_for_search
-from growsearch.search.worker import work
-from growsearch.training.precision import resolve_device
-from growsearch.training.threads import threads
 
 _REFRESH = 0.5  # seconds between two looks of the watcher
 
@@ -57,12 +52,16 @@ def search(
     name: str | None = None,
     slots: int | None = None,
     train: Train = train_for_search,
+    cluster: Cluster | None = None,
+    imports: Sequence[Path] = (),
+    said: Callable[[str], None] = lambda sentence: None,
 ) -> dict[str, Any]:
     """Run a file's study in `folder` until it has as many trials as the file says; the content of `results.json`.
 
     A study that the folder holds is continued: finished trials are kept, interrupted ones go on from their
     checkpoints. On the CPU there are as many workers as cores unless `workers` says otherwise, on GPUs `slots` for
-    each; one worker means this process. `storage` is as `open_storage` takes it, by default a journal file in the
+    each; one worker means this process. On a `cluster` they are on its nodes, one for each core, or `slots` for each
+    GPU. `storage` is as `open_storage` takes it, by default a journal file in the
     folder, and `name` the study's name there, by default the file's. `watch` is given a snapshot of the study about
     twice a second. `train` trains one seed (for tests).
 
@@ -80,25 +79,40 @@ def search(
         name: of the study there.
         slots: workers for each GPU.
         train: trains one seed.
+        cluster: on whose nodes the workers are; None for this machine.
+        imports: folders of older searches, whose trials a new one takes over.
+        said: is told in a sentence what was taken over, of each.
     """
     settings = settings_of(space)
-    there = device_slots(device, workers, slots)[: settings.whole.trials]
     with ExitStack() as stack:
+        connection, where = stack.enter_context(ground(cluster, device))
+        crew = OnNodes(connection, where, workers, slots) if connection else Here(device, workers, slots, settings)
         study, reference = _open(space, settings, folder, storage, name, stack)
-        per_worker = max(1, core_count() // len(there))
-        fill(study, settings.whole, baselines_of(space, settings), settings.stop, partial(starts_of, space, settings))
-        write_environment(folder, describe_environment(there[0].device, len(there), per_worker, settings.seeds))
+        older = _imported(space, settings, study, imports)
+        for one in older:
+            said(one.sentence)
+        named, first = baselines_of(space, settings), partial(starts_of, space, settings)
+        fill(study, settings.whole, named, settings.stop, first, older)
+        write_environment(folder, crew.environment(settings.seeds))
         tell = _throttled(study, watch)
         tell(True)
         try:
-            if len(there) == 1:
-                _work_here(study, str(resolve_device(device)), per_worker, train, tell)
-            elif not is_over(study):
-                run_workers(WorkerPool(reference, there, per_worker, train), study, tell)
+            crew.run(study, reference, train, tell)
         finally:
             results = write_results(study)
             tell(True)
+        if crew.used:
+            write_environment(folder, crew.environment(settings.seeds))
         return results
+
+
+def _imported(space: Space, settings: SearchConfig, study: Study, folders: Sequence[Path]) -> list[Import]:
+    if folders and study.trials():
+        raise InputError(
+            f"--import: the search in {study.folder} has begun: older trials are taken over when a search is new: "
+            "leave --import out to go on, or choose another folder with --out"
+        )
+    return [read_import(study_plan(space, settings), folder) for folder in folders]
 
 
 def settings_of(space: Space) -> SearchConfig:
@@ -223,28 +237,6 @@ def starts_of(space: Space, settings: SearchConfig) -> dict[str, dict[str, Any]]
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:
     """The plain files that a search begins with; none where the file leaves them out."""
     return baselines(_sections(space), space.allow_import) if settings.baselines else {}
-
-
-def _work_here(study: Study, device: str, count: int, train: Train, tell: Callable[[bool], None]) -> None:
-    """Be the only worker, with `count` threads; an interrupt ends the trial at its next step, with a checkpoint."""
-    with threads(count), _interruptible() as stop:
-        work(study, device, stop, train, lambda: tell(False))
-        if stop.is_set():
-            raise KeyboardInterrupt
-
-
-@contextmanager
-def _interruptible() -> Generator[threading.Event]:
-    """An event that an interrupt sets, while inside; only the main thread hears of signals."""
-    if threading.current_thread() is not threading.main_thread():
-        yield threading.Event()
-        return
-    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
-    try:
-        yield stopped_by_signals()
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
 
 
 def _throttled(study: Study, watch: Watcher | None) -> Callable[..., None]:

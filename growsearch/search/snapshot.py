@@ -11,12 +11,13 @@ from growsearch.config import SearchBudget, SearchConfig
 from growsearch.search.budget import account_of
 from growsearch.search.race import standing
 from growsearch.search.ranking import best_trials
-from growsearch.search.study import LEASE, Study, counts
+from growsearch.search.study import IMPORTED, LEASE, Study, counts
 
 
 @dataclass(frozen=True)
 class Snapshot:
-    """A study's trials at a moment, without those that others go on with; `best` is one, or the Pareto front.
+    """A study's own trials at a moment, without those that others go on with; `best` is one, or the Pareto front, of
+    those that were taken over too.
 
     `wanted` is how many there are to be, None where the budget counts something else; `share` is how much of the
     budget is used; `race` is as `standing` has it, with the runs that were begun and that there may be at most.
@@ -54,8 +55,9 @@ class Snapshot:
 
 def snapshot(study: Study) -> Snapshot:
     """The study as it is now."""
-    trials = [trial for trial in study.trials() if counts(trial)]
-    best = best_trials(study, trials)
+    everything = [trial for trial in study.trials() if counts(trial)]
+    best = best_trials(study, everything)
+    trials = [trial for trial in everything if IMPORTED not in trial.user_attrs]
     account, race, race_now = account_of(study), study.race(), standing(study)
     wanted = None if account.budget.trials is None else max(account.search_trials(), len(trials))
     size = account.settled_race() if race_now else None

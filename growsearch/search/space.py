@@ -74,13 +74,15 @@ def plain_of(data: Mapping[str, Any], parameters: Mapping[str, Any]) -> dict[str
 
 
 def centre(data: Mapping[str, Any], preferred: Mapping[str, str] | None = None) -> dict[str, Any]:
-    """The plain file in the middle of every range (of its logarithm where it has `log`), at every first option.
+    """The plain file at every default; without one in the middle of a range (of its logarithm where it has `log`), and
+    at the first option of a choice.
 
     `preferred` names other options for some choices, by parameter; a scheduler that grows is preferred to `never`.
     """
+    known = {name: default for name, (default, _) in defaults(data).items()} | dict(preferred or {})
 
     def draw(name: str, distribution: BaseDistribution) -> Any:
-        return _middle(name, distribution, (preferred or {}).get(name))
+        return _middle(name, distribution, known.get(name))
 
     return resolved(data, draw)
 
@@ -93,14 +95,16 @@ def parameters_of(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str
 
 
 def point_with(data: Mapping[str, Any], given: Mapping[str, Any]) -> dict[str, Any]:
-    """Return the point with the given parameters and the others in the middle.
+    """Return the point with the given parameters, and the others at their defaults or in the middle.
 
     Raises `LookupError` with what is wrong where a value lies outside its range, or a name is none of the point's.
     """
     point: dict[str, Any] = {}
+    known = defaults(data)
 
     def draw(name: str, distribution: BaseDistribution) -> Any:
-        point[name] = given.get(name, _middle(name, distribution, None))
+        default, _ = known.get(name, (None, ""))
+        point[name] = given.get(name, _middle(name, distribution, default))
         if not _contains(distribution, point[name]):
             raise LookupError(f"{name}: {point[name]!r} is outside {_words(distribution)}")
         return point[name]
@@ -126,20 +130,61 @@ def point_from(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, A
 
 def distributions(data: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """All parameters with what they range over, those of every option included."""
-    found: dict[str, BaseDistribution] = {}
+    return {name: distribution_of(one) for name, one in _ranges(data).items()}
 
-    def visit(value: Any, path: KeyPath, name: KeyPath) -> None:
+
+def defaults(data: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:
+    """The parameters of which the file says where good values are expected, with that and the confidence in it."""
+    return {
+        name: (_label(one["default"]), one.get("confidence") or "medium")
+        for name, one in _ranges(data).items()
+        if one.get("default") is not None
+    }
+
+
+def _ranges(data: Mapping[str, Any]) -> dict[str, _Range]:
+    """All ranges by the names of their parameters."""
+    found: dict[str, _Range] = {}
+
+    def visit(value: Any, name: KeyPath) -> None:
         if is_range(value):
-            found[_dotted(name)] = distribution_of(value)
+            found[_dotted(name)] = value
             for option, parameters in (value.get("options") or {}).items():
-                visit(parameters or {}, path, (*name, option))
+                visit(parameters or {}, (*name, option))
         elif isinstance(value, Mapping | list):
             for key, child in _items(value):
-                visit(child, (*path, key), (*name, key))
+                visit(child, (*name, key))
 
     for key in SECTIONS:
-        visit(data.get(key), (key,), (key,))
+        visit(data.get(key), (key,))
     return found
+
+
+def value_at(distribution: BaseDistribution, place: float) -> Any:
+    """The value of a parameter below which so much of its range lies, 0 to 1; of its logarithm where it has `log`."""
+    if isinstance(distribution, CategoricalDistribution):
+        return distribution.choices[min(int(place * len(distribution.choices)), len(distribution.choices) - 1)]
+    assert isinstance(distribution, FloatDistribution | IntDistribution)
+    low, high, step = distribution.low, distribution.high, distribution.step
+    if isinstance(distribution, IntDistribution) and distribution.log:
+        low, high = low - 0.5, high + 0.5
+    if distribution.log:
+        value = math.exp(math.log(low) + place * (math.log(high) - math.log(low)))
+    elif step is not None:
+        count = round((high - low) / step) + 1
+        value = low + min(int(place * count), count - 1) * step
+    else:
+        value = low + place * (high - low)
+    value = min(max(value, distribution.low), distribution.high)
+    return round(value) if isinstance(distribution, IntDistribution) else value
+
+
+def place_in(distribution: FloatDistribution | IntDistribution, value: float) -> float:
+    """How much of a range lies below a value, 0 to 1; of its logarithm where it has `log`."""
+    low, high = distribution.low, distribution.high
+    if distribution.log:
+        low, high, value = math.log(low), math.log(high), math.log(value)
+    return (value - low) / (high - low) if high > low else 0.5
 
 
 def distribution_of(one: _Range) -> BaseDistribution:
@@ -188,10 +233,10 @@ def _resolve(value: Any, path: KeyPath, name: KeyPath, draw: Draw) -> Any:
     return {drawn: parameters} if path in KEYED else {"name": drawn, **parameters}
 
 
-def _middle(name: str, distribution: BaseDistribution, preferred: str | None) -> Any:
+def _middle(name: str, distribution: BaseDistribution, preferred: Any) -> Any:
+    if preferred is not None and _contains(distribution, preferred):
+        return preferred
     if isinstance(distribution, CategoricalDistribution):
-        if preferred in distribution.choices:
-            return preferred
         growing = [label for label in distribution.choices if (name, label) != ("growth.when", "never")]
         return (growing or distribution.choices)[0]
     assert isinstance(distribution, FloatDistribution | IntDistribution)

@@ -31,9 +31,12 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 COST = "cost"  # training FLOPs that a trial is going to have, all seeds
 ENDS = "ends"  # of a study: its budget and what stops it before, which may be changed
+IDENTITY = "identity"  # of the configuration of a trial
+IMPORTED = "imported"  # of a trial that was taken over: the folder of its search
 LEASE = "lease"  # what the worker of a trial said last
 LOST = "lost"  # of a trial whose worker died
 ORDINAL = "ordinal"  # how many trials had been drawn before this one
+PRIOR = "prior"  # of a trial in which the file's defaults had a part
 RACE = "race"  # which trial a run of the race is of, and its seed; the folder of the runs
 RACE_SUFFIX = "#race"
 USED = "flops"  # training FLOPs of a trial by now, all seeds; in its lease while it runs
@@ -193,7 +196,7 @@ def _around(reference: Reference) -> Path | None:
 def require_same(study: Study, plan: Plan) -> None:
     """See that a file is the one that a study was made from; `InputError` names what differs."""
     before, now = study.plan.to_json(), plan.to_json()
-    differing = [*_differences(before["data"], now["data"]), *_differences(before["search"], now["search"], "search.")]
+    differing = [*differences(before["data"], now["data"]), *differences(before["search"], now["search"], "search.")]
     if differing:
         raise InputError(
             f"{study.folder}: the study {study.name!r} is of another space: {', '.join(differing[:6])} differ"
@@ -202,11 +205,11 @@ def require_same(study: Study, plan: Plan) -> None:
         )
 
 
-def _differences(one: Any, other: Any, path: str = "") -> list[str]:
+def differences(one: Any, other: Any, path: str = "") -> list[str]:
     """Paths at which two plain trees differ."""
     if isinstance(one, dict) and isinstance(other, dict):
         keys = [*one, *(key for key in other if key not in one)]
-        return [found for key in keys for found in _differences(one.get(key), other.get(key), f"{path}{key}.")]
+        return [found for key in keys for found in differences(one.get(key), other.get(key), f"{path}{key}.")]
     return [] if one == other else [path.rstrip(".")]
 
 

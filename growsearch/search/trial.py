@@ -27,14 +27,14 @@ from growsearch.runs.records import RunResult
 from growsearch.search.allowance import Allowance
 from growsearch.search.budget import foreseen_flops
 from growsearch.search.claims import DIVERGED, LIMITS, MEMORY, REFUSED, claim
-from growsearch.search.drawing import draw, record, untried
+from growsearch.search.drawing import Drawn, draw, record, untried
 from growsearch.search.foreseen import BreaksLimits, require_within_limits
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
 from growsearch.search.monitor import Lost, Monitor
 from growsearch.search.patience import StorageLost
 from growsearch.search.space import plain_of
-from growsearch.search.study import COST, RACE, USED, Study, identity
+from growsearch.search.study import COST, PRIOR, RACE, USED, Study, identity
 from growsearch.training import Interrupted, TrainingDiverged, run_one
 from growsearch.training.checkpoint import remove_checkpoint
 from growsearch.writing import cannot_write, is_full, make_folder
@@ -128,15 +128,17 @@ class TrialRunner:
                 return self._written(trial, config), None
             return self._written(trial, config), self._duplicate_of(trial, config, lease)
         fixed = bool(frozen.params) or "fixed_params" in frozen.system_attrs
-        parameters = dict(frozen.params)
+        drawn = Drawn(dict(frozen.params))
         for attempt in range(_DRAWS + 1):
             if not frozen.params:
-                last = attempt == _DRAWS
-                parameters = (untried(self.study) if last else None) or draw(self.study, frozen, attempt)
-            config = plan.config(plain_of(plan.data, parameters))
+                left = untried(self.study) if attempt == _DRAWS else None
+                drawn = Drawn(left) if left else draw(self.study, frozen, attempt)
+            config = plan.config(plain_of(plan.data, drawn.parameters))
             if fixed or claim(self.study, trial._trial_id, identity(config)) is None:
                 break
-        record(self.study, frozen, parameters)
+        record(self.study, frozen, drawn.parameters)
+        if drawn.prior:
+            trial.set_user_attr(PRIOR, True)
         return self._written(trial, config), self._duplicate_of(trial, config, lease)
 
     def _require_paid(self, trial: optuna.Trial, config: RunConfig, allowance: Allowance) -> None:

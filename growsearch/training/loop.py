@@ -288,12 +288,18 @@ class TrainingRun:
 
     def save(self) -> None:
         """Write a checkpoint; the logs are forced to disk first, because it counts on their lengths."""
+        state = self.state()
+        if state is not None:
+            self._logs.sync()
+            save_checkpoint(self.folder / CHECKPOINT, state)
+
+    def state(self) -> dict[str, Any] | None:
+        """All that a checkpoint holds, tensors and plain data; None but in the first of several processes."""
         setup = self.setup
         rng, *others = setup.world.everywhere(rng_state(setup.device))
         if not setup.world.leads:
-            return
-        self._logs.sync()
-        state = {
+            return None
+        return {
             "config": self.fingerprint,
             "threads": self.threads,
             "devices": setup.world.size,
@@ -312,7 +318,6 @@ class TrainingRun:
             "rng": rng,
             "rng_of_others": others,
         }
-        save_checkpoint(self.folder / CHECKPOINT, state)
 
     def architecture(self) -> dict[str, Any]:
         """What is needed beside the tensors to rebuild the network from its seed."""

@@ -19,7 +19,9 @@ from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import RunResult
 from growsearch.runs.store import read_growth, read_rows
 from growsearch.training.architecture import Architecture
+from growsearch.training.beginnings import SharedBeginning
 from growsearch.training.checkpoint import remove_checkpoint
+from growsearch.training.hooks import TrainingHooks
 from growsearch.training.loop import TrainingRun
 from growsearch.training.precision import resolve_device
 from growsearch.training.result import fingerprint, finished_result
@@ -43,6 +45,7 @@ def run_one(
     loggers: Sequence[str] = (),
     architecture: Architecture | None = None,
     devices: int = 1,
+    shared: Path | None = None,
 ) -> RunResult:
     """Train to the end and return the run's result, which is also `folder/result.json`.
 
@@ -54,6 +57,8 @@ def run_one(
     Without `test` the result has the validation metrics of the network at the end, and the test set is not read.
     With `devices` that many processes train it together, each on its share of every batch and with its share of this
     process' CPU threads: within rounding as one does. A run may go on with another number of them.
+    With a `shared` folder, on one device, it goes on from what another run that is the same until it first grows has
+    left there, and leaves that itself: to the same bits, and as if it had trained that far.
 
     Raises `InputError` where the configuration cannot be run or another process trains in the folder,
     `TrainingDiverged`, and `GrowsearchError`; `RankFailed` where one of several processes dies.
@@ -68,6 +73,7 @@ def run_one(
         loggers: names.
         architecture: to begin with.
         devices: that train it together.
+        shared: folder of the runs that may have their beginnings in common.
     """
     report = progress or _silent
     result = finished_result(folder, config, seed, architecture)
@@ -75,7 +81,8 @@ def run_one(
         with held(folder, _PATIENCE):
             result = finished_result(folder, config, seed, architecture)
             if result is None:
-                work = _Work(config, seed, folder, test, tuple(loggers), architecture)
+                common = shared if devices == 1 and architecture is None else None
+                work = _Work(config, seed, folder, test, tuple(loggers), architecture, common)
                 result = _worked(work, device, devices, report)
     report(RunFinished(result))
     return result
@@ -101,14 +108,18 @@ class _Work:
     test: bool
     loggers: tuple[str, ...]
     architecture: Architecture | None
+    shared: Path | None
 
     def __call__(self, world: World, device: str, progress: Progress) -> RunResult:
         """Train to the end, from the folder's checkpoint if there is one."""
         logged = LoggedRun(
             self.folder, self.config.to_dict(), self.seed, fingerprint(self.config, self.seed, self.architecture)
         )
+        common = SharedBeginning(self.shared, self.config, self.seed) if self.shared is not None else None
+        if common is not None:
+            common.adopt(self.folder)
         with Observers(self.loggers if world.leads else (), logged, progress) as observers:
-            run = self._begun(world, device, observers)
+            run = self._begun(world, device, observers, common)
             try:
                 if world.leads:
                     observers.begin(read_rows(self.folder), read_growth(self.folder))
@@ -123,10 +134,10 @@ class _Work:
                 run.close()
         return result
 
-    def _begun(self, world: World, device: str, progress: Progress) -> TrainingRun:
+    def _begun(self, world: World, device: str, progress: Progress, hooks: TrainingHooks | None) -> TrainingRun:
         """The run as it stands in its folder; from the beginning, with a warning, where what it has left is damaged."""
         try:
-            run = self._run(world, device, progress)
+            run = self._run(world, device, progress, hooks)
             try:
                 world.first(self._require_readable)
             except DamagedFile:
@@ -135,11 +146,11 @@ class _Work:
         except DamagedFile as error:
             warnings.warn(f"{error}; this run begins anew", DamageWarning, stacklevel=4)
             world.first(lambda: remove_checkpoint(self.folder / CHECKPOINT))
-            run = self._run(world, device, progress)
+            run = self._run(world, device, progress, hooks)
         return run
 
-    def _run(self, world: World, device: str, progress: Progress) -> TrainingRun:
-        return TrainingRun(self.config, self.seed, self.folder, device, progress, self.architecture, world=world)
+    def _run(self, world: World, device: str, progress: Progress, hooks: TrainingHooks | None) -> TrainingRun:
+        return TrainingRun(self.config, self.seed, self.folder, device, progress, self.architecture, hooks, world=world)
 
     def _require_readable(self) -> None:
         read_rows(self.folder), read_growth(self.folder)

@@ -224,6 +224,7 @@ def _grower(setup: Setup) -> Grower:
         budget=growth.budget if width is None else {"width": width},
         amount=growth.amount,
         round_to=growth.round_to,
+        limits=growth.limits,
         sites=growth.sites,
         statistics_batches=growth.statistics.batches,
         new_units=_new_units(growth.new_units),

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from torch import nn
 
+from growsearch.growth.changed_parameters import runs_of
 from growsearch.surgery import AxisEdit, Edit
 from growsearch.surgery.edits import BlockInsertion
 from growsearch.surgery.moves import moves_of
@@ -85,7 +86,8 @@ def described(old: Old) -> dict[str, str | dict[str, list[list[int]]]]:
     """Return what is new: by parameter "all", or by axis the runs `[start, stop)` of its new positions."""
     found: dict[str, str | dict[str, list[list[int]]]] = {}
     for name, axes in old.items():
-        runs = {str(axis): _runs(positions) for axis, positions in enumerate(axes) if not all(positions)}
+        marked = {str(axis): [not was for was in positions] for axis, positions in enumerate(axes)}
+        runs = {axis: [list(run) for run in runs_of(new)] for axis, new in marked.items() if any(new)}
         if axes and not any(axes[0]):
             found[name] = "all"
         elif runs:
@@ -102,15 +104,3 @@ def count_new(old: Old) -> int:
             every, kept = every * len(axis), kept * sum(axis)
         total += every - kept
     return total
-
-
-def _runs(positions: Sequence[bool]) -> list[list[int]]:
-    runs: list[list[int]] = []
-    for place, was in enumerate(positions):
-        if was:
-            continue
-        if runs and runs[-1][1] == place:
-            runs[-1][1] = place + 1
-        else:
-            runs.append([place, place + 1])
-    return runs

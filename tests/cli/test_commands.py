@@ -144,3 +144,27 @@ def test_quiet_prints_nothing(growsearch: Run, file: Path, tmp_path: Path) -> No
     result = growsearch("run", file, "--policy", "still", "--seeds", "1", *QUICK, "--quiet", "--out", tmp_path / "out")
 
     assert (result.exit_code, result.stdout, result.stderr) == (0, "", "")
+
+
+def test_inspect_shows_one_site_with_all_that_changes_with_it(growsearch: Run) -> None:
+    network = ("--network", "{name: mlp, hidden: [3, 4]}", "--input", "5", "--outputs", "2")
+
+    shown = growsearch("inspect", *network, "--site", "*2*").stdout
+
+    assert "site 2, 4 wide" in shown and "4.weight" in shown and "site 0" not in shown
+    wrong = growsearch("inspect", *network, "--site", "3")
+    assert wrong.exit_code == 2 and "--site 3: none of 0, 2" in wrong.stderr
+
+
+def test_inspect_shows_what_a_run_made_of_its_network(growsearch: Run, file: Path, tmp_path: Path) -> None:
+    out = tmp_path / "out"
+    growsearch("run", file, "--policy", "grown", "--seeds", "1", *QUICK, "--quiet", "--out", out)
+
+    shown = growsearch("inspect", out)
+    found = json.loads(growsearch("inspect", out, "--json").stdout)
+
+    assert shown.exit_code == 0, shown.stderr
+    assert "before the first growth, and now" in shown.stdout
+    before, after = next(iter(found["changed_parameters"].values())).values()
+    assert before[0] < after[0] and before[1:] == after[1:]
+    assert growsearch("inspect", out, "--set", "seeds=1").exit_code == 2

@@ -13,6 +13,7 @@ SLOW = ("torch._dynamo", "sympy", "sklearn", "scipy", "networkx", "optuna", "plo
 _SCRIPT = """
 import json, sys
 from growsearch.cli import main
+sys.argv[0] = PROGRAM
 try:
     main()
 finally:
@@ -26,9 +27,9 @@ growth: {budget: {units: 12}, when: {interval: {every: 1, count: 2}}, where: uni
 """
 
 
-def imported_by(*arguments: str, folder: Path) -> set[str]:
+def imported_by(*arguments: str, folder: Path, program: str = "-c") -> set[str]:
     (folder / "file.yaml").write_text(FILE)
-    command = [sys.executable, "-c", _SCRIPT, *arguments]
+    command = [sys.executable, "-c", _SCRIPT.replace("PROGRAM", repr(program)), *arguments]
     done = subprocess.run(command, capture_output=True, text=True, cwd=folder)
     assert done.returncode == 0, done.stderr
     return set(json.loads(done.stderr.splitlines()[-1]))

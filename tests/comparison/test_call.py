@@ -27,6 +27,10 @@ def test_a_comparison_is_one_call_with_typed_results(tmp_path: Path) -> None:
     html = results._repr_html_()
     assert results.conclusions.advice.headline in html and html.count("<tr>") == 3
 
+    assert growsearch.read_results(str(tmp_path / "run")) == results
+    pytest.importorskip("pandas")
+    assert list(results.frame()["test_accuracy"]) == [one["test_accuracy"] for one in records]
+
     again = growsearch.compare(SPACE, tmp_path / "run", overrides=QUICK, device="cpu", quiet=True, seeds=3)
     assert [one for one in again.records() if one["seed"] < 2] == records  # the old runs, and a new seed
 

@@ -11,8 +11,9 @@ import pytest
 import yaml
 
 from growsearch.config import load_space
-from growsearch.config.space import find_file, shipped_names
+from growsearch.config.space import find_file
 from growsearch.errors import InputError
+from growsearch.shipped import shipped_names
 from tests.config.mutations import mutated
 
 PARTS, EACH = 8, 125

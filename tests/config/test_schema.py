@@ -7,9 +7,10 @@ from typing import Any
 import pytest
 from jsonschema import Draft202012Validator
 
-from growsearch.config import find_file, shipped_names
+from growsearch.config import find_file
 from growsearch.config.schema import file_schema
 from growsearch.registry import STRATEGY_GROUPS, names
+from growsearch.shipped import shipped_names
 from growsearch.yaml_source import parse_source, read_source
 from tests.config.conftest import PLAIN
 from tests.config.test_ranges import OPEN, OPTIMIZER

@@ -9,9 +9,10 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from growsearch.config import find_file, load_config, load_space, shipped_names
+from growsearch.config import find_file, load_config, load_space
 from growsearch.networks import build_network
 from growsearch.registry import names
+from growsearch.shipped import shipped_names
 
 COMPARISONS = [
     "all_policies",

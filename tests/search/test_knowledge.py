@@ -100,11 +100,11 @@ def test_what_is_drawn_depends_on_the_trials_before_and_not_on_the_worker(tmp_pa
     ids = [take(study, worker) for worker in ("one:1:a", "two:2:b", "three:3:c")]
     trials = [study.storage.get_trial(one) for one in ids if one is not None]
 
-    drawn = [draw(study, trial, 0)["training.optimizer.lr"] for trial in trials]
+    drawn = [draw(study, trial, 0).parameters["training.optimizer.lr"] for trial in trials]
 
     assert len(set(drawn)) == 3
     assert [trial.user_attrs["ordinal"] for trial in trials] == [0, 1, 2]
-    assert draw(study, trials[1], 0)["training.optimizer.lr"] == drawn[1]
+    assert draw(study, trials[1], 0).parameters["training.optimizer.lr"] == drawn[1]
 
 
 def test_any_seed_will_do(run_stub: RunStub) -> None:

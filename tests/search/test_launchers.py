@@ -22,6 +22,7 @@ from growsearch.cli import app
 LAUNCHERS = Path(__file__).resolve().parents[2] / "docs" / "launchers"
 SLURM = LAUNCHERS / "slurm.sh"
 LOCAL = LAUNCHERS / "local.sh"
+RAY_SLURM = LAUNCHERS / "ray-slurm.sh"
 PATIENCE = 10
 BASH = shutil.which("bash")
 
@@ -34,6 +35,13 @@ printf '%s\\n' "$@" > "$RECORD/arguments"
 touch "$RECORD/ready"
 [ -z "${WORKS:-}" ] || while true; do sleep 0.05; done
 exit "${CODE:-0}"
+"""
+SRUN = """#!/bin/bash
+echo "srun $*" >> "$RECORD/done"
+while [ "$1" != -- ]; do shift; done
+shift
+[ "$1" = growsearch ] && shift
+printf '%s\\n' "$@" > "$RECORD/arguments"
 """
 NOTE = """#!/bin/bash
 echo "$(basename "$0") $*" >> "$RECORD/done"
@@ -68,7 +76,7 @@ def start(tmp_path: Path, record: Path) -> Iterator[Start]:
     """Start a script where all programs that it needs are pretended ones."""
     programs = tmp_path / "bin"
     programs.mkdir()
-    for name, text in {"growsearch": PROGRAM, "scontrol": NOTE, "pg_ctl": NOTE, "initdb": INITDB}.items():
+    for name, text in {"growsearch": PROGRAM, "scontrol": NOTE, "pg_ctl": NOTE, "initdb": INITDB, "srun": SRUN}.items():
         (programs / name).write_text(text)
         (programs / name).chmod(0o755)
     begun: list[subprocess.Popen[str]] = []
@@ -116,7 +124,7 @@ def done(record: Path) -> list[str]:
 
 
 @needs_bash
-@pytest.mark.parametrize("script", [SLURM, LOCAL], ids=lambda script: script.name)
+@pytest.mark.parametrize("script", [SLURM, LOCAL, RAY_SLURM], ids=lambda script: script.name)
 def test_a_script_is_bash_and_can_be_run(script: Path) -> None:
     assert subprocess.run([str(BASH), "-n", script], capture_output=True, text=True).stderr == ""
     assert os.access(script, os.X_OK)
@@ -297,3 +305,32 @@ def test_kubernetes_keeps_the_password_out_of_command_lines() -> None:
     assert not [
         word for word in words if secret["stringData"]["password"] in word or re.search(r"://[^/@]*:[^/@]*@", word)
     ]
+
+
+@needs_bash
+def test_slurm_makes_a_cluster_of_its_nodes_and_starts_the_command_on_it(start: Start, record: Path) -> None:
+    words = ["growsearch", "compare", "cifar10_policies", "--out", "/shared/runs/c 10"]
+    process = start(RAY_SLURM, *words, SLURM_JOB_NODELIST="n[1-4]", SLURM_NNODES="4", SLURM_GPUS_PER_NODE="2")
+    _, said = process.communicate(timeout=PATIENCE)
+
+    assert (process.returncode, said) == (0, "")
+    [_, srun] = done(record)
+    assert "--nodes=4 --ntasks=4 ray symmetric-run" in srun
+    assert "--min-nodes 4 --num-cpus=3 --num-gpus=2" in srun
+    found = called(record)
+    assert (found["command"], found["file"], found["out"]) == ("compare", "cifar10_policies", Path("/shared/runs/c 10"))
+    assert found["executor"] == "ray" and found["address"].endswith(":6379")
+
+
+def test_the_ray_job_calls_the_program_as_it_is() -> None:
+    job = yaml.safe_load((LAUNCHERS / "rayjob.yaml").read_text())
+
+    program, *words = job["spec"]["entrypoint"].split()
+
+    assert job["kind"] == "RayJob" and program == "growsearch"
+    assert parse(words)["executor"] == "ray"
+    groups = [job["spec"]["rayClusterSpec"]["headGroupSpec"], *job["spec"]["rayClusterSpec"]["workerGroupSpecs"]]
+    for group in groups:
+        pod = group["template"]["spec"]
+        assert pod["volumes"][0]["name"] == pod["containers"][0]["volumeMounts"][0]["name"]
+        assert parse(words)["out"].is_relative_to(pod["containers"][0]["volumeMounts"][0]["mountPath"])

@@ -13,9 +13,9 @@ import pytest
 from optuna.trial import TrialState
 from rich.console import Console
 
-from growsearch.cli.search import _ranked
 from growsearch.cli.search_table import SearchProgress, share_done
 from growsearch.config import SearchBudget, SearchConfig
+from growsearch.report.search_page import ranked_numbers
 from growsearch.search.leases import LEASE
 from growsearch.search.snapshot import Snapshot
 from growsearch.search.study import RACE
@@ -34,7 +34,7 @@ def test_every_trial_is_in_the_final_table_the_best_first() -> None:
         trial(5, "complete", 0.85),
     ]
 
-    found = _ranked({"objectives": [{"maximize": "validation_accuracy"}], "best": [3], "trials": trials})
+    found = ranked_numbers({"objectives": [{"maximize": "validation_accuracy"}], "best": [3], "trials": trials})
 
     assert found == [3, 5, 1, 2, 0, 4]
 

@@ -1,0 +1,123 @@
+"""Models of a table: what they tell, what is searched on them, and what they say matters."""
+
+from __future__ import annotations
+
+from statistics import fmean
+
+import numpy as np
+import pytest
+from optuna.distributions import CategoricalDistribution, FloatDistribution
+
+from growsearch.search.drawing import quasi_random
+from growsearch.tables.encoding import rows
+from growsearch.tables.importance import Anova, groups_of
+from growsearch.tables.outcomes import Pool
+from growsearch.tables.replay import Arm, replay_modelled
+from growsearch.tables.rules import Rule
+from growsearch.tables.surrogate import Surrogate
+from tests.tables.conftest import SPACE, synthetic
+
+PLAIN = Rule(rungs=(), race="none")
+
+
+@pytest.fixture(scope="module")
+def surrogate() -> Surrogate:
+    return Surrogate(Pool(synthetic(configurations=120, noise=0.1)), trees=40)
+
+
+def truth_of(point: dict[str, float]) -> float:
+    return abs(float(np.log10(point["training.optimizer.lr"])) + 1.0)
+
+
+def test_a_model_tells_configurations_that_it_has_not_seen(surrogate: Surrogate) -> None:
+    points = [quasi_random(SPACE, 7, index) for index in range(30)]
+    told = [surrogate.truth(surrogate.settle(point)[0], "validation_accuracy") for point in points]
+    assert np.corrcoef(told, [truth_of(point) for point in points])[0, 1] > 0.95
+
+
+def test_what_a_model_is_worth_is_stated_by_configurations_left_out(surrogate: Surrogate) -> None:
+    found = surrogate.quality["validation_accuracy at the end"]
+    assert found.r2 > 0.8 and found.rank > 0.9
+    nothing = Surrogate(Pool(synthetic(configurations=40, noise=50.0)), trees=10)
+    assert nothing.quality["validation_accuracy at the end"].r2 < 0.2
+
+
+def test_the_noise_of_seeds_is_that_of_the_nearest_configuration(surrogate: Surrogate) -> None:
+    point = surrogate.pool.table.point(5)
+    outcomes = surrogate.outcomes(surrogate.settle(point)[0])
+    own = surrogate.pool.outcomes(5).measures["validation_accuracy"]
+    drawn = outcomes.measures["validation_accuracy"]
+    inside = ((drawn > 0) & (drawn < 1)).all(axis=0)
+    assert inside.any()
+    np.testing.assert_allclose((drawn - drawn.mean(0))[:, inside], (own - own.mean(0))[:, inside], atol=1e-9)
+    assert np.all(np.diff(outcomes.flops, axis=1) >= 0)
+
+
+def test_a_sampler_searches_the_model_the_same_way_every_time(surrogate: Surrogate) -> None:
+    arm = Arm(PLAIN, sampler="tpe")
+    one, again = replay_modelled(surrogate, arm, 20, 1), replay_modelled(surrogate, arm, 20, 1)
+    assert one == again and one.replayed.begun == 20
+    random = [replay_modelled(surrogate, Arm(PLAIN, sampler="random"), 20, repeat).truth for repeat in range(4)]
+    tpe = [replay_modelled(surrogate, arm, 20, repeat).truth for repeat in range(4)]
+    assert fmean(tpe) < fmean(random) + 0.05
+
+
+def test_where_and_how_count_only_in_networks_that_grow() -> None:
+    known = {
+        "growth.when": CategoricalDistribution(("never", "interval")),
+        "growth.how": CategoricalDistribution(("random", "split")),
+        "network.width": FloatDistribution(0.5, 1.0),
+    }
+    points = [
+        {"growth.when": when, "growth.how": how, "network.width": 0.75}
+        for when in ("never", "interval")
+        for how in ("random", "split")
+    ]
+    never, also, random, split = rows(known, points)
+    np.testing.assert_array_equal(never, also)
+    assert never[-1] == 0.5 and not np.array_equal(random, split)
+
+
+def test_parameters_are_grouped_by_what_they_decide() -> None:
+    names = ["network.width", "training.optimizer", "training.optimizer.sgd.lr", "training.optimizer.adamw.lr"]
+    names += ["growth.when", "growth.when.interval.every", "growth.where", "growth.how", "growth.how.random.scale"]
+    assert groups_of(names) == {
+        "seed network's size": ("network.width",),
+        "optimizer": ("training.optimizer",),
+        "learning rate": ("training.optimizer.sgd.lr", "training.optimizer.adamw.lr"),
+        "when": ("growth.when",),
+        "parameters of when": ("growth.when.interval.every",),
+        "where": ("growth.where",),
+        "how": ("growth.how",),
+        "parameters of how": ("growth.how.random.scale",),
+    }
+
+
+def test_what_decides_alone_is_said_to_explain_nearly_everything() -> None:
+    table = synthetic(configurations=100, noise=0.05)
+    target = table.ends("validation_loss").mean(axis=1)
+    found = Anova(table, points=256, trees=20).importances(target, repeats=10)
+    assert found["learning rate"].alone.value > 0.9
+    assert 0.85 < found["learning rate"].total.low < found["learning rate"].total.high
+    for group in ("when", "parameters of when", "seed network's size"):
+        assert found[group].total.high < 0.1
+
+
+def test_interactions_count_in_the_total_only() -> None:
+    table = synthetic(configurations=200, noise=0.0)
+    place = {name: table.parameters.index(name) for name in ("network.width", "training.optimizer.lr")}
+    width, lr = (
+        table.values[:, place["network.width"]] - 0.75,
+        np.log10(table.values[:, place["training.optimizer.lr"]]),
+    )
+    found = Anova(table, points=1024, trees=40).importances(width * (lr + 1.0), repeats=2)
+    for group in ("learning rate", "seed network's size"):
+        assert found[group].alone.value < 0.25 < 0.6 < found[group].total.value
+
+
+def test_the_mean_of_an_option_is_over_all_else() -> None:
+    table = synthetic(configurations=100, noise=0.0)
+    grows = table.values[:, table.parameters.index("growth.when")] == 1
+    found = Anova(table, points=128, trees=20).option_means(np.where(grows, 2.0, 1.0), "growth.when", repeats=3)
+    assert found["never"].value == pytest.approx(1.0, abs=0.05)
+    assert found["interval"].value == pytest.approx(2.0, abs=0.05)
