@@ -14,9 +14,9 @@ FINDINGS = {
 - **Judge by samples that the choice has not seen.** By *validation* accuracy of fresh seeds the order is another: who
   chooses by the accuracy on 300 images finds configurations that suit these images, and other seeds of the same
   configurations suit them too. Fresh seeds do not see through that, other images do; a race has the same limit.
-- **Good starts save most of a search, wrong ones cost little**: three configurations of the best tenth, tried first, give
-  at 6 runs' FLOPs what takes 24 without; three of the worse half cannot be told from none at 24, though the same
-  regret is reached a third later where the curve is flat.
+- **Good starts save most of a search, wrong ones cost little**: three configurations of the true best tenth, tried
+  first, give at 6 runs' FLOPs what takes 24 without; three of the worse half cannot be told from none at 24, though the
+  same regret is reached a third later where the curve is flat.
 - A small table runs out: rules that stop trials early have trained all of its configurations before 96. On the model of
   the table, below, they do not.
 """,
