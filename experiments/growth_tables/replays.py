@@ -58,9 +58,9 @@ MODELLED = (
     ("tpe", "rung", 24),
     ("random", "no rung", 24),
     ("tpe", "no rung", 24),
-    ("gp", "no rung", 24),  # with a rung, and at 96, there are more trials than it is quick enough for
     ("random", "rung", 96),
     ("tpe", "rung", 96),
+    ("gp", "no rung", 24),  # with a rung, and at 96, there are more trials than it is quick enough for
 )
 KINDS = {"rung": Rule(race="none"), "no rung": Rule(rungs=(), race="none")}
 
@@ -91,8 +91,8 @@ def main() -> None:
     if options.samplers:
         surrogate = Surrogate(pool, trees=100)
         record["key"] = modelled_key(surrogate, repeats, measure)
-        record |= samplers(surrogate, repeats, measure)
-        write_json(out, record)
+        print(record["key"], flush=True)
+        samplers(surrogate, repeats, measure, lambda found: write_json(out, record | found))
         return
 
     def run(arm: Arm, budget: float) -> list[Judged]:
@@ -258,8 +258,15 @@ def modelled_key(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, 
     return {measure: [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]}
 
 
-def samplers(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]:
-    """Samplers over the whole space on the model, with and without a rung, and how good the model is."""
+def samplers(surrogate: Surrogate, repeats: int, measure: str, tell: Callable[[dict[str, Any]], object]) -> None:
+    """Samplers over the whole space on the model, with and without a rung, and how good the model is.
+
+    Args:
+        surrogate: the model.
+        repeats: of every arm.
+        measure: that the choice is judged by.
+        tell: is given what there is after every arm.
+    """
     found: dict[str, Any] = {"quality": {name: asdict(one) for name, one in surrogate.quality.items()}, "arms": {}}
     by_arm: dict[str, Array] = {}
     for sampler, kind, budget in MODELLED:
@@ -274,8 +281,8 @@ def samplers(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]
             "trials": float(np.mean([one.replayed.begun for one in judged])),
             "gain over random": [float(gain.mean()), *(difference_interval(gain.tolist()) or ())],
         }
+        tell(found)
         print(key, found["arms"][key], f"{time.perf_counter() - began:.0f} s", flush=True)
-    return found
 
 
 def mean_of(costs: Array) -> dict[str, float]:

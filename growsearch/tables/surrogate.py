@@ -19,6 +19,8 @@ from growsearch.tables.outcomes import COSTS, Outcomes, Pool
 Array = NDArray[np.floating[Any]]
 _ABSENT = -1.0  # what a forest is given for a parameter that a configuration does not have
 _FOLDS = 5
+_DONORS = 10  # configurations that the noise of a point may be of
+_LEAST = 1e-3  # share of samples, so that all right and all wrong have odds
 
 
 def forest(trees: int = 200, seed: int = 0, leaf: int = 1) -> ExtraTreesRegressor:
@@ -41,11 +43,12 @@ class Quality:
 
 
 class Surrogate:
-    """Curves of any point of a table's space: the mean by a forest, noise of seeds from the nearest configuration.
+    """Curves of any point of a table's space: the mean by a forest, the noise of seeds from one of its configurations.
 
-    Losses, FLOPs and seconds are learned as logarithms. The noise of a seed is by how much its curves differ from the
-    mean of the nearest configuration's, and a run fails where it failed there. Numbers are given in the order in which
-    points come.
+    Losses, FLOPs and seconds are learned as logarithms, accuracies as log odds. The noise of a seed is by how much its
+    curves differ from their mean in a configuration that ends about as good as the point, one of ten, whose seeds are
+    shuffled; a run fails where it failed there. Noise depends far more on how good a configuration is than on where in
+    the space it lies. No value is beyond those of the table. Numbers are given in the order in which points come.
     """
 
     def __init__(self, pool: Pool, trees: int = 200) -> None:
@@ -72,8 +75,9 @@ class Surrogate:
         row = features(encoded).astype(np.float32)
         trees = [tree.tree_.predict(row) for tree in self._forest.estimators_]  # the forest's own way is far slower
         mean = np.mean(trees, axis=0).reshape(-1)
-        nearest = int(np.nansum((self._rows - encoded) ** 2, axis=1).argmin())
-        outcomes, truths = self._curves.outcomes(mean, nearest, self.pool.outcomes(nearest).succeeds)
+        random = np.random.default_rng(np.frombuffer(row.tobytes(), np.uint32))  # the point's own
+        donor, seeds = self._curves.donor(mean, random), random.permutation(self.seeds)
+        outcomes, truths = self._curves.outcomes(mean, donor, seeds, self.pool.outcomes(donor).succeeds)
         self._made.append(outcomes)
         self._truths.append(truths)
         return len(self._made) - 1, dict(point)
@@ -106,7 +110,7 @@ class Surrogate:
 
 @dataclass(frozen=True, eq=False)
 class _Curves:
-    """All curves of a pool by name, `[C, S, E]`, losses, FLOPs and seconds as logarithms."""
+    """All curves of a pool by name, `[C, S, E]`, losses, FLOPs and seconds as logarithms, accuracies as log odds."""
 
     by_name: dict[str, Array]
     final: frozenset[str]
@@ -135,23 +139,44 @@ class _Curves:
                     found[f"{name} at a fifth"] = array[:, max(0, array.shape[1] // 5 - 1)]
         return found
 
-    def outcomes(self, mean: Array, nearest: int, succeeds: NDArray[np.bool_]) -> tuple[Outcomes, dict[str, float]]:
-        parts = dict(zip(self.by_name, np.split(mean, len(self.by_name)), strict=True))
-        drawn = {
-            name: _outside(name, part + array[nearest] - array[nearest].mean(axis=0))
-            for (name, part), array in zip(parts.items(), self.by_name.values(), strict=True)
-        }
+    def donor(self, mean: Array, random: np.random.Generator) -> int:
+        """One of the configurations whose loss at the end is nearest to a predicted one."""
+        end = self._parts(mean)["validation_loss"][-1]
+        gaps = np.abs(self.by_name["validation_loss"][:, :, -1].mean(axis=1) - end)
+        return int(random.choice(gaps.argsort()[:_DONORS]))
+
+    def _parts(self, mean: Array) -> dict[str, Array]:
+        return dict(zip(self.by_name, np.split(mean, len(self.by_name)), strict=True))
+
+    def outcomes(
+        self, mean: Array, donor: int, seeds: NDArray[np.int64], succeeds: NDArray[np.bool_]
+    ) -> tuple[Outcomes, dict[str, float]]:
+        """A predicted mean with the noise of a configuration, and the measures at the end without it, as costs.
+
+        Args:
+            mean: of all curves, one behind the other.
+            donor: the configuration.
+            seeds: the order of its seeds.
+            succeeds: which of its runs do.
+        """
+        parts, drawn = self._parts(mean), {}
+        for name, array in self.by_name.items():
+            noisy = parts[name] + array[donor][seeds] - array[donor].mean(axis=0)
+            drawn[name] = _outside(name, np.clip(noisy, array.min(axis=(0, 1)), array.max(axis=(0, 1))))
         flops, seconds = (np.maximum.accumulate(drawn.pop(name), axis=1) for name in ("flops", "seconds"))
         truths = {name: COSTS[name] * float(_outside(name, parts[name])[-1]) for name in drawn}
-        return Outcomes(drawn, flops, seconds, succeeds), truths
+        return Outcomes(drawn, flops, seconds, succeeds[seeds]), truths
 
 
 def _inside(name: str, array: Array) -> Array:
-    return array if name.endswith("accuracy") else np.log(np.maximum(array, 1e-9))
+    if name.endswith("accuracy"):
+        kept = np.clip(array, _LEAST, 1 - _LEAST)
+        return np.asarray(np.log(kept / (1 - kept)))
+    return np.log(np.maximum(array, 1e-9))
 
 
 def _outside(name: str, array: Array) -> Array:
-    return np.clip(array, 0.0, 1.0) if name.endswith("accuracy") else np.exp(array)
+    return np.asarray(1 / (1 + np.exp(-array))) if name.endswith("accuracy") else np.exp(array)
 
 
 def _filled(name: str, array: Array) -> Array:
