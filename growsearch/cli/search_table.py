@@ -53,6 +53,8 @@ class SearchProgress:
             self._share = now.share
             if finished:
                 self._line(f"{_of_wanted(len(finished), now)} are finished already and kept")
+            if kept := _kept_for_the_race(now):
+                self._line(f"{kept} of the {now.budget.trials} trials of the budget are kept for the race at the end")
         if self._live is not None:
             self._live.update(self._screen(now), refresh=True)
             return
@@ -104,6 +106,11 @@ class SearchProgress:
         if done < _FIRST_SHARE:
             return None
         return (time.monotonic() - self._began) / done * max(0.0, now.wanted - len(now.finished) - begun)
+
+
+def _kept_for_the_race(now: Snapshot) -> int:
+    """How many of a budget's trials are not for the search itself."""
+    return (now.budget.trials or 0) - now.wanted if now.wanted is not None else 0
 
 
 def _of_wanted(finished: int, now: Snapshot) -> str:

@@ -14,6 +14,7 @@ from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath
 
 Model = TypeVar("Model", bound=BaseModel)
+_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
 
 
 @dataclass(frozen=True)
@@ -113,11 +114,11 @@ def _problem(detail: Any, model: type[BaseModel], local: KeyPath, value: Any, pa
 
 
 def _limits(model: type[BaseModel], local: KeyPath) -> str:
-    """What a missing field may be, in words: its type, as the class writes it."""
+    """What a missing field may be: plain types in words, others as the class writes them."""
     parent = _model_at(model, local[:-1])
     field = parent.model_fields.get(str(local[-1])) if parent else None
     annotation = field.annotation if field else None
-    text = annotation.__name__ if isinstance(annotation, type) else str(annotation)
+    text = _WORDS.get(annotation, annotation.__name__) if isinstance(annotation, type) else str(annotation)
     return text.replace("typing.", "").removesuffix("Config")
 
 

@@ -19,6 +19,7 @@ if TYPE_CHECKING:
 
 _RESAMPLED = 40  # times that the trials are drawn anew for an interval
 _AXES = 10  # parameters that are shown side by side, the most important ones
+_SMALL = 10  # pixels of a parameter's name, two of which stand side by side on a telephone
 _COLOUR = "#1f77b4"
 _COLOURS = "Viridis"  # from the worst to the best, readable without colours too
 
@@ -129,7 +130,8 @@ def slices(trials: Trials, measure: str, names: Sequence[str]) -> go.Figure | No
             row=row,
             col=column,
         )
-        figure.update_xaxes(title_text=name, type=_kind(there[0], name), nticks=6, row=row, col=column)
+        title = {"text": name, "font": {"size": _SMALL}}
+        figure.update_xaxes(title=title, type=_kind(there[0], name), nticks=6, row=row, col=column)
     figure.update_yaxes(title_text=measure, col=1)
     return figure.update_layout(height=220 * rows + 60)
 

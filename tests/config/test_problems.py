@@ -22,7 +22,7 @@ def problems_of(path: object, *overrides: str) -> list[str]:
         ("scale: 0.5", "scael: 0.5", "11:18: growth.how.random.scael: unknown key 'scael'", "did you mean 'scale'?"),
         ("scale: 0.5", "scale: -1", "11:18: growth.how.random.scale: must be greater than 0", "(found -1)"),
         ("every: 5", "every: '5'", "9:21: growth.when.interval.every: must be a valid integer", '(found "5")'),
-        ("{every: 5}", "{}", "9:10: growth.when.interval.every: missing", "allowed int"),
+        ("{every: 5}", "{}", "9:10: growth.when.interval.every: missing", "allowed a whole number"),
         ("every: 5", "every: 5, start: x", "9:31: growth.when.interval.start: must be a valid integer", '(found "x")'),
         ("where: uniform", "where: unform", "10:3: growth.where.unform: unknown selector", "did you mean 'uniform'?"),
         ("where: uniform", "where: {uniform: {}, random: {}}", "10:3: growth.where: name exactly one", "found"),
@@ -46,7 +46,7 @@ def problems_of(path: object, *overrides: str) -> list[str]:
             "6:15: training.optimizer.name: lbfgs cannot follow a growth",
             "its history",
         ),
-        ("lr: 0.1, ", "", "6:3: training.optimizer.lr: missing", "allowed float"),
+        ("lr: 0.1, ", "", "6:3: training.optimizer.lr: missing", "allowed a number"),
         ("lr: 0.1", "lr: .nan", "6:26: training.optimizer.lr: must be a finite number", "found NaN"),
         (
             "name: sgd",

@@ -57,7 +57,8 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
     search = SimpleNamespace(seeds=2)
 
     def now(*trials: Any) -> Any:
-        return SimpleNamespace(finished=[], running=list(trials), wanted=10, search=search, runs=(), share=0.0)
+        given = {"search": search, "budget": SearchBudget(trials=10)}
+        return SimpleNamespace(finished=[], running=list(trials), wanted=10, runs=(), share=0.0, **given)
 
     progress(now(running(0, 0, 100)))
     early = stream.getvalue()
@@ -68,6 +69,19 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
     # 0.2 and 0.6 of a trial in 60 seconds: 9.2 are left, at 75 seconds each.
     assert early == ""
     assert stream.getvalue() == "about 12 min left, by the first steps of the trials, less what is pruned or reused\n"
+
+
+def test_trials_that_the_race_takes_of_the_budget_are_said_first() -> None:
+    stream = io.StringIO()
+    progress = SearchProgress("search")
+    progress._console.file = stream
+    given = {"search": SimpleNamespace(seeds=1), "budget": SearchBudget(trials=16)}
+    now: Any = SimpleNamespace(finished=[], running=[], wanted=12, runs=(), share=0.0, **given)
+
+    progress(now)
+    progress(now)
+
+    assert stream.getvalue() == "4 of the 16 trials of the budget are kept for the race at the end\n"
 
 
 def raced(number: int, trial: int, seed: int, loss: float | None) -> Any:
@@ -106,7 +120,7 @@ def test_the_race_is_shown_as_it_goes() -> None:
     progress(now)
     Console(file=stream, width=200).print(progress._screen(now))
 
-    line, *screen = stream.getvalue().splitlines()
+    _, line, *screen = stream.getvalue().splitlines()
     assert line == "race [1, 4 at most] trial 4, seed 1000: validation_loss 0.31"
     shown = "\n".join(screen)
     assert "race: 1 run of 4 at most done; now trial 7, seed 1001" in shown
