@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from functools import cache
 from importlib.metadata import EntryPoint, entry_points
 
-from growsearch.errors import GrowsearchError, InputError
+from growsearch.errors import InputError
 
 GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers", "operations")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
@@ -43,8 +43,8 @@ def names(group: str) -> list[str]:
 def lookup(group: str, name: str) -> type:
     """The class registered as `name` in `group`.
 
-    Raises `InputError` with the allowed names and the nearest one where there is none, and `GrowsearchError` where
-    the package that registered it cannot be imported.
+    Raises `InputError` with the allowed names and the nearest one where there is none, and where the package that
+    registered it cannot be imported.
     """
     point = _installed(group).get(name)
     if point is None:
@@ -53,7 +53,10 @@ def lookup(group: str, name: str) -> type:
     try:
         loaded: type = point.load()
     except (ImportError, AttributeError) as error:
-        raise GrowsearchError(f"{NOUNS[group]} {name!r} is registered as {point.value}, but: {error}") from error
+        found = f"{NOUNS[group]} {name!r} is registered as {point.value}, but: {error}"
+        raise InputError(
+            f"{found}; install {point.dist.name if point.dist else 'its package'} again, or uninstall it"
+        ) from error
     return loaded
 
 

@@ -16,9 +16,15 @@ from growsearch.cli.output import emit, say
 File = Annotated[Path, typer.Argument(metavar="[FILE]", help="The file to write.", dir_okay=False)]
 Data = Annotated[
     str | None,
-    typer.Option(metavar="NAME", help="digits, cifar10, cifar100, image_folder, text.", show_default="asked"),
+    typer.Option(
+        metavar="NAME", help="digits, cifar10, cifar100, arrays (or a table), image_folder, text.", show_default="asked"
+    ),
 ]
-Where = Annotated[str | None, typer.Option("--path", metavar="PATH", help="The folder of images, or the file of text.")]
+Where = Annotated[
+    str | None,
+    typer.Option("--path", metavar="PATH", help="The folder of images, or the file: .npz, .pt or .csv; of text."),
+]
+Target = Annotated[str | None, typer.Option(metavar="COLUMN", help="The column of a .csv table that is learned.")]
 Network = Annotated[str | None, typer.Option(metavar="NAME", help="The network.", show_default="asked")]
 How = Annotated[str | None, typer.Option(metavar="NAME", help="How new parts start.", show_default="asked")]
 Count = Annotated[int, typer.Option("--seeds", min=1, metavar="N", help="Seeds of every policy.")]
@@ -29,6 +35,7 @@ def init(
     file: File = Path("growth.yaml"),
     data: Data = None,
     path: Where = None,
+    target: Target = None,
     network: Network = None,
     how: How = None,
     seeds: Count = 6,
@@ -38,16 +45,18 @@ def init(
 
     On a terminal it asks for what is not given; elsewhere it takes what is usual.
     """
-    from growsearch.config.starter import STARTS, Answers, initializers, write_starter
+    from growsearch.config.starter import STARTS, Answers, initializers, needs_target, write_starter
 
     data = data or _asked("data", list(STARTS))
     start = STARTS.get(data)
     if start is not None:
         if start.path and path is None and sys.stdin.isatty():
             path = typer.prompt(f"{start.path} of {data}", default="", err=True) or None
+        if target is None and needs_target(Answers(data, path)) and sys.stdin.isatty():
+            target = typer.prompt("column that is learned", default="", err=True) or None
         network = network or _asked("network", start.networks)
         how = how or _asked("how new parts start", initializers(data))
-    written = write_starter(file, Answers(data, path, network, how, seeds))
+    written = write_starter(file, Answers(data, path, target, network, how, seeds))
     if as_json:
         emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds})
         return

@@ -40,4 +40,4 @@ def new(what: What, name: Name, kind: Of = None, out: Out = None, as_json: Json 
         return
     for path in written:
         say(f"wrote {path}")
-    say(f"next: pip install -e {folder} && python -m pytest {folder}")
+    say(f"next: pip install -e '{folder}[test]' && python -m pytest {folder}")

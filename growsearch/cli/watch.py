@@ -73,9 +73,10 @@ def _table(run: LiveRun) -> Table:
     from rich.table import Table
     from rich.text import Text
 
+    from growsearch.runs.live import STATES
+
     who = f"process {run.holder.process} on {run.holder.host}" if run.holder else "nobody is at work on it"
-    states = ("running", "finished", "failed", "waiting")
-    counts = ", ".join(f"{run.count(state)} {state}" for state in states if run.count(state))
+    counts = ", ".join(f"{run.count(state)} {state}" for state in STATES if run.count(state))
     table = Table(title=f"{run.folder}: {who}", caption=counts or "nothing has been logged yet")
     for title in ("training", "state", "step", "training loss", "validation", "parameters", "grew", "seconds"):
         table.add_column(title, justify="left" if title in ("training", "state", "validation") else "right")

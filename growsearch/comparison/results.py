@@ -21,7 +21,7 @@ from growsearch.comparison.tuning import Tuning
 from growsearch.errors import InputError
 from growsearch.execution.job import Failure, Job
 from growsearch.runs.frames import frame_of
-from growsearch.runs.layout import RESULTS
+from growsearch.runs.layout import RESULTS, SEARCH
 from growsearch.runs.reading import DamagedFile, read_json
 from growsearch.runs.store import read_growth, read_rows
 
@@ -104,6 +104,8 @@ def read_results(folder: str | Path) -> ComparisonResults:
     Raises `DamagedFile` where the file does not hold the results of a comparison.
     """
     path = Path(folder) / RESULTS
+    if (Path(folder) / SEARCH).is_file():
+        raise InputError(f"{folder} holds a search and no comparison: read_search reads it")
     if not path.exists():
         raise InputError(f"{path} does not exist: name the folder of a comparison or a run (--out)")
     plain = read_json(path)

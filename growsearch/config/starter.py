@@ -18,10 +18,11 @@ from growsearch.writing import writing
 
 @dataclass(frozen=True)
 class Answers:
-    """What a first file needs to know: `path` is the folder or file of data that need one."""
+    """What a first file needs to know: the `path` of data that need one, and the `target` column of a table."""
 
     data: str = "digits"
     path: str | None = None
+    target: str | None = None
     network: str | None = None
     how: str | None = None
     seeds: int = 6
@@ -52,6 +53,12 @@ _TEXT: dict[str, Any] = {
     "clip": 1.0,
     "rows": 20,
 }
+_ARRAYS: dict[str, Any] = {
+    "epochs": 30,
+    "batch_size": 64,
+    "optimizer": {"name": "adamw", "lr": 0.003},
+    "schedule": {"name": "cosine"},
+}
 _VISION = ("resnet18_cifar", "vgg11", "wrn28", "mobilenet_v1", "small_cnn")
 STARTS: dict[str, Start] = {
     "digits": Start(
@@ -62,9 +69,11 @@ STARTS: dict[str, Start] = {
     ),
     "cifar10": Start({"name": "cifar10", "root": "data", "validation": 5000}, None, _VISION, _IMAGES),
     "cifar100": Start({"name": "cifar100", "root": "data", "validation": 5000}, None, _VISION, _IMAGES),
+    "arrays": Start({"name": "arrays", "test": 0.2, "validation": 0.1}, "file", ("mlp", "small_cnn"), _ARRAYS),
     "image_folder": Start({"name": "image_folder", "validation": 0.1}, "root", _VISION, _IMAGES),
     "text": Start({"name": "text", "context": 64, "validation": 0.05, "test": 0.05}, "files", ("gpt", "llama"), _TEXT),
 }
+_NEEDED = {"image_folder": "the folder of the images", "arrays": "an .npz, .pt or .csv file"}
 WIDTH = ("gradmax", "random", "split", "zero", "firefly")
 DEPTH = ("identity_blocks", "stack")
 _NETWORKS: dict[str, dict[str, Any]] = {
@@ -80,6 +89,11 @@ def initializers(data: str) -> Sequence[str]:
     return DEPTH if data == "text" else WIDTH
 
 
+def needs_target(answers: Answers) -> bool:
+    """Return whether the data are a table, of which one column is learned."""
+    return answers.data == "arrays" and Path(answers.path or "").suffix.lower() == ".csv"
+
+
 def starter(answers: Answers) -> str:
     """Return the text of a file that compares growing with both fixed sizes; raises `InputError` for unknown names."""
     start = STARTS[_known("data", answers.data, list(STARTS))]
@@ -87,11 +101,16 @@ def starter(answers: Answers) -> str:
     how = _known("how", answers.how or initializers(answers.data)[0], initializers(answers.data))
     if answers.path is not None and start.path is None:
         raise InputError(f"data {answers.data!r} has no path (found {answers.path})")
+    if answers.path is None and answers.data in _NEEDED:
+        raise InputError(f"data {answers.data!r} needs {_NEEDED[answers.data]}: --path")
     data: dict[str, Any] = dict(start.data)
     if start.path and answers.path:
         data[start.path] = [answers.path] if start.path == "files" else answers.path
-    elif start.path == "root":
-        raise InputError(f"data {answers.data!r} needs the folder of the images: --path")
+    if needs_target(answers) != (answers.target is not None):
+        found = f"found {answers.target}" if answers.target else "its first line names the columns"
+        raise InputError(f"the column that is learned, --target, belongs to a .csv table of data 'arrays' ({found})")
+    if answers.target is not None:
+        data["target"] = answers.target
     small, growth, big = _sizes(network, how)
     training = {key: value for key, value in start.training.items() if value is not None}
     return _TEXT_OF_FILE.format(

@@ -7,8 +7,9 @@ from dataclasses import dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
+from pydantic_core import ErrorDetails
 
-from growsearch.errors import InputError
+from growsearch.errors import GrowsearchError, InputError
 from growsearch.growth.candidate import Candidate, named
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
@@ -32,10 +33,7 @@ def strategy(kind: type[S], group: str, spec: Spec) -> S:
         made = found(**(parameters or {}))
     except ValidationError as error:
         fields = list(kind.model_fields if not issubclass(found, kind) else found.model_fields)
-        problems = "; ".join(
-            f"{'.'.join(map(str, e['loc']))}: {e['msg']}{nearest(str(e['loc'][0]), fields) if e['loc'] else ''}"
-            for e in error.errors()
-        )
+        problems = "; ".join(_problem(detail, fields) for detail in error.errors())
         raise InputError(f"{group} {name}: {problems} (parameters: {', '.join(fields) or 'none'})") from None
     if not isinstance(made, kind):
         raise InputError(
@@ -45,9 +43,26 @@ def strategy(kind: type[S], group: str, spec: Spec) -> S:
     return made
 
 
+def _problem(detail: ErrorDetails, fields: Sequence[str]) -> str:
+    name = ".".join(map(str, detail["loc"]))
+    if detail["type"] == "missing":
+        return f"{name}: missing"
+    if detail["type"] == "extra_forbidden":
+        return f"unknown parameter {name!r}{nearest(name, fields)}"
+    return f"{name}: {detail['msg']}" if name else detail["msg"]
+
+
 def strategy_name(group: str, strategy: Strategy) -> str:
     """The name under which a strategy's class is installed, or the class's own name."""
-    return next((n for n in names(group) if lookup(group, n) is type(strategy)), type(strategy).__name__)
+    return next((n for n in names(group) if _is(group, n, type(strategy))), type(strategy).__name__)
+
+
+def _is(group: str, name: str, kind: type[Strategy]) -> bool:
+    """Whether `kind` is registered as `name`; a class that runs is in no package that cannot be imported."""
+    try:
+        return lookup(group, name) is kind
+    except GrowsearchError:
+        return False
 
 
 @dataclass(frozen=True)

@@ -14,7 +14,7 @@ from growsearch.report.markup import chart, menu
 from growsearch.report.skeleton import PageSection, page
 from growsearch.runs.event_words import event_words
 from growsearch.runs.files import to_json
-from growsearch.runs.live import LiveTraining, live_run
+from growsearch.runs.live import STATES, LiveTraining, live_run
 
 HOST = "127.0.0.1"
 MOST = 24  # trainings that are shown, those that wrote last
@@ -25,11 +25,10 @@ _ROW = ("train_loss", "parameters", "lr")
 def live_state(folder: Path) -> dict[str, Any]:
     """Return what the page shows, as JSON has it; `InputError` where the folder is none of a run."""
     run = live_run(folder, MOST)
-    states = ("running", "finished", "failed", "waiting")
     return {
         "name": folder.resolve().name,
         "command": run.holder.command if run.holder else None,
-        "counts": {state: run.count(state) for state in states if run.count(state)},
+        "counts": {state: run.count(state) for state in STATES if run.count(state)},
         "trainings": [_plain(one) for one in run.trainings],
     }
 

@@ -44,7 +44,7 @@ CLAIMS = "claims"
 BEST = "best.yaml"
 PARETO = "pareto"
 
-_SEED, _TRIALS, _AUDIT, _EVENT = "seed-", "trials", "audit", "event-"
+_SEED, _TRIALS, _RACE, _AUDIT, _EVENT = "seed-", "trials", "race", "audit", "event-"
 _PILOTS, _BEGINNINGS = "pilot runs", "beginnings of runs"  # with a blank, which no policy's name has
 
 
@@ -117,6 +117,11 @@ def trial_results(folder: Path) -> list[Path]:
 def is_trial(home: Path) -> bool:
     """Return whether a seed's parent folder is that of a trial, and not of a policy."""
     return home.parent.name == _TRIALS
+
+
+def in_race(home: Path) -> bool:
+    """Return whether a trial's folder is that of a run of the race."""
+    return home.parent.parent.name == _RACE
 
 
 def is_pilot(run: Path) -> bool:

@@ -6,15 +6,17 @@ import time
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import Literal, get_args
 
 from growsearch.errors import InputError
-from growsearch.runs.layout import CONFIG, FAILURE, METRICS, RESULT, is_pilot, is_trial
+from growsearch.runs.layout import CONFIG, FAILURE, METRICS, RESULT, in_race, is_pilot, is_trial
 from growsearch.runs.lock import Holder, holder_of
 from growsearch.runs.reading import DamagedFile
 from growsearch.runs.records import GrowthLine, MetricsRow
 from growsearch.runs.store import read_growth, read_rows
 
+State = Literal["running", "finished", "failed", "stopped", "waiting"]
+STATES: tuple[State, ...] = get_args(State)
 _QUIET = (
     60.0  # seconds without a line, after which a training is no longer called running where nobody holds the folder
 )
@@ -22,11 +24,14 @@ _QUIET = (
 
 @dataclass(frozen=True)
 class LiveTraining:
-    """A training: its `arm` (policy or trial) and seed, its state, what it has logged, and its growth."""
+    """A training: its `arm` (policy or trial) and seed, its state, what it has logged, and its growth.
+
+    A trial that is not at work and has no result is `stopped`: it was pruned, or interrupted.
+    """
 
     arm: str
     seed: str
-    state: Literal["running", "finished", "failed", "waiting"]
+    state: State
     rows: tuple[MetricsRow, ...]
     events: tuple[GrowthLine, ...]
 
@@ -77,11 +82,13 @@ def _training(home: Path, written: float, held: bool) -> LiveTraining | None:
         rows, events = tuple(read_rows(home)), tuple(read_growth(home))
     except DamagedFile:
         return None
-    state: Literal["running", "finished", "failed", "waiting"] = "waiting"
+    state: State = "waiting"
     if (home / RESULT).is_file():
         state = "finished"
     elif (home / FAILURE).is_file():
         state = "failed"
+    elif is_trial(home.parent):
+        state = "running" if holder_of(home) is not None else "stopped"
     elif held or time.time() - written < _QUIET:
         state = "running"
     return LiveTraining(_arm(home), home.name.replace("-", " "), state, rows, events)
@@ -90,5 +97,5 @@ def _training(home: Path, written: float, held: bool) -> LiveTraining | None:
 def _arm(home: Path) -> str:
     """Policy or trial; of a pilot run its policy and learning rate."""
     if is_trial(home.parent):
-        return f"trial {home.parent.name}"
+        return f"{'race run' if in_race(home.parent) else 'trial'} {home.parent.name}"
     return f"{home.parent.parent.name}, {home.parent.name}" if is_pilot(home) else home.parent.name

@@ -14,17 +14,28 @@ from tests.cli.conftest import Run
 
 @pytest.mark.parametrize("data", STARTS)
 def test_every_network_and_initializer_of_every_kind_of_data_is_a_valid_file(data: str, tmp_path: Path) -> None:
-    needed = str(tmp_path) if STARTS[data].path == "root" else None
+    needed = {"root": str(tmp_path), "file": "mine.npz"}.get(STARTS[data].path or "")
     for network in STARTS[data].networks:
         for how in initializers(data):
             path = tmp_path / f"{network}-{how}.yaml"
-            config = load_config(write_starter(path, Answers(data, needed, network, how, 3)))
+            config = load_config(write_starter(path, Answers(data, needed, None, network, how, 3)))
 
             small, big, grown = config.policy_configs().values()
             assert config.seeds == 3
             assert (config.data["name"], config.network["name"], config.reference) == (data, network, "big")
             assert "#" in path.read_text()
             assert small.network == grown.network != big.network
+
+
+def test_a_table_of_your_own_trains_from_the_file_that_it_writes(growsearch: Run, tmp_path: Path) -> None:
+    table, path = tmp_path / "houses.csv", tmp_path / "mine.yaml"
+    table.write_text("rooms,price\n" + "".join(f"{i % 5},{i * 0.5}\n" for i in range(40)))
+
+    result = growsearch("init", path, "--data", "arrays", "--path", table, "--target", "price")
+
+    assert result.exit_code == 0, result.stderr
+    assert load_config(path).data["target"] == "price"
+    assert growsearch("validate", path).exit_code == 0
 
 
 def test_without_a_terminal_it_takes_what_is_usual(growsearch: Run, tmp_path: Path) -> None:
@@ -45,6 +56,9 @@ def test_without_a_terminal_it_takes_what_is_usual(growsearch: Run, tmp_path: Pa
         (("--data", "text", "--how", "gradmax"), "allowed here are identity_blocks, stack"),
         (("--data", "image_folder"), "needs the folder of the images: --path"),
         (("--path", "x"), "data 'digits' has no path (found x)"),
+        (("--data", "arrays"), "needs an .npz, .pt or .csv file: --path"),
+        (("--data", "arrays", "--path", "x.csv"), "--target, belongs to a .csv table"),
+        (("--data", "arrays", "--path", "x.npz", "--target", "y"), "of data 'arrays' (found y)"),
     ],
 )
 def test_a_bad_answer_is_one_message_and_no_file(

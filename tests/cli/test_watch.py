@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 import threading
 from collections.abc import Iterator
@@ -79,6 +80,19 @@ def test_it_says_how_every_training_stands(growsearch: Run, run: Path) -> None:
     assert "2 running, 1 finished, 1 failed" in table and "grown, seed 0" in table
 
 
+def test_a_trial_that_was_pruned_is_not_called_running(growsearch: Run, run: Path) -> None:
+    for name in ("trials/7/seed-0", "trials/8/seed-0", "race/trials/7/seed-1000"):
+        (run / name).mkdir(parents=True)
+        (run / name / "metrics.jsonl").write_text(row(10, 100))
+
+    with held(run), held(run / "trials/8/seed-0"):
+        found = json.loads(growsearch("watch", run, "--json").stdout)["trainings"]
+
+    states = {one["name"]: one["state"] for one in found}
+    assert states["trial 7, seed 0"] == "stopped" and states["trial 8, seed 0"] == "running"
+    assert states["race run 7, seed 1000"] == "stopped"
+
+
 def test_it_changes_nothing(growsearch: Run, run: Path) -> None:
     before = {path: path.stat().st_mtime_ns for path in run.rglob("*")}
 
@@ -137,3 +151,5 @@ def test_the_page_draws_curves_growth_and_the_network(run: Path, tmp_path: Path)
     # A line a training and the ticks of the one that grew, in each of two charts.
     assert page.count('class="trace scatter') == 2 * (4 + 1)
     assert "+3 units in first" in page and "4 to 7" in page
+    # In a box without a height plotly draws 450 pixels, over what is below it.
+    assert set(re.findall(r'<svg class="main-svg"[^>]* height="([0-9.]+)"', page)) == {"432", "288"}

@@ -39,11 +39,21 @@ def test_what_cannot_be_compared_is_an_input_error(tmp_path: Path) -> None:
     for space, message in (
         ({**SPACE, "policies": None}, "no policies to compare"),
         ({**SPACE, "seeds": 0}, "seeds: must be a whole number"),
+        ({**SPACE, "network": {"name": "mlp", "hiden": [3]}}, "^the mapping: network.hiden: unknown key"),
+        ({**SPACE, "data": {"name": "digits", "root": Path("x")}}, "the mapping holds what no file can .found .*Path"),
         ("nowhere", "nowhere"),
     ):
         with pytest.raises(InputError, match=message):
             growsearch.compare(space, tmp_path / "run", quiet=True)
     assert not (tmp_path / "run").exists()
+
+
+def test_the_folder_of_a_search_is_not_called_damaged(tmp_path: Path) -> None:
+    (tmp_path / "search.json").write_text("{}")
+    (tmp_path / "results.json").write_text("{}")
+
+    with pytest.raises(InputError, match="holds a search and no comparison: read_search reads it"):
+        growsearch.read_results(tmp_path)
 
 
 def test_graphs_and_events_show_themselves_in_notebooks() -> None:

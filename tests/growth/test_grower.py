@@ -5,6 +5,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Sequence
+from importlib.metadata import EntryPoint
 from typing import Any
 
 import pytest
@@ -13,7 +14,7 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
-from growsearch import Grower, GrowthRefused, InputError
+from growsearch import Grower, GrowthRefused, InputError, registry
 from growsearch.errors import GrowthFailed
 from growsearch.growth import Progress, Scheduler
 from growsearch.registry import names
@@ -273,14 +274,27 @@ def test_a_scheduler_of_the_users_own() -> None:
     assert events[0] is not None and events[0].when == "Odd"
 
 
+def test_a_package_that_cannot_be_imported_hinders_no_other(monkeypatch: pytest.MonkeyPatch) -> None:
+    broken = EntryPoint("aaa_broken", "no_such_package_of_a_test:Broken", "growsearch.how")
+    installed = registry._installed
+    added = {"how": {"aaa_broken": broken}}
+    monkeypatch.setattr(registry, "_installed", lambda group: {**installed(group), **added.get(group, {})})
+
+    event = grower_for(mlp(), how="zero", when={"interval": {"every": 1}}).step()
+
+    assert event is not None and event.how == "zero"
+    with pytest.raises(InputError, match="aaa_broken.*No module named.*install its package again, or uninstall it"):
+        grower_for(mlp(), how="aaa_broken")
+
+
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
         ({"when": "sometimes"}, r"unknown scheduler \(when\) 'sometimes'"),
         ({"where": "unifrom"}, "did you mean 'uniform'"),
         ({"how": "gradmx"}, "did you mean 'gradmax'"),
-        ({"when": "interval"}, "every: Field required"),
-        ({"when": {"interval": {"evry": 3}}}, "did you mean 'every'"),
+        ({"when": "interval"}, "interval: every: missing \\(parameters"),
+        ({"when": {"interval": {"evry": 3}}}, "unknown parameter 'evry' .did you mean 'every'"),
         ({"when": {"interval": {"every": 0}}}, "greater than or equal to 1"),
     ],
 )

@@ -30,7 +30,7 @@ def test_the_kind_of_a_strategy_is_chosen(kind: str) -> None:
     done = CliRunner().invoke(app, ["new", "strategy", "mine_alone", "--kind", kind, "--out", "there"])
 
     assert done.exit_code == 0 and f'"growsearch.{kind}"' in Path("there", "pyproject.toml").read_text()
-    assert "next: pip install -e there && python -m pytest there" in done.stderr
+    assert "next: pip install -e 'there[test]' && python -m pytest there" in done.stderr
 
 
 @pytest.mark.parametrize(
