@@ -21,5 +21,14 @@ FINDINGS = {
   the table, below, they do not.
 """,
     "cifar10_jpeg": "",
-    "language": "",
+    "language": """
+- **The size decides here, and after it when to grow**, not the learning rate: all runs have the same FLOPs, growth
+  included, and these are so few that the smallest networks win. The larger a network is on average over its run, the
+  worse it ends. Growing at intervals is worst, because most of the run is spent near the budget's size; growing never is
+  best on average.
+- **Where and how to grow explain nothing that can be seen by now.**
+- One run tells more than on digits: good configurations differ by more than the noise of a run.
+- This is one budget of FLOPs, before the point at which growth pays; [when to grow](when-to-grow.md) has longer ones.
+- How a search should spend its budget is not replayed here yet: a race leaves no seed of three to judge it by.
+""",
 }
