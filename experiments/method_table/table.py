@@ -26,7 +26,7 @@ page is made from there and from what `growsearch strategies` prints.
 
 The cost is by the clock. `gradmax`'s ascent behind batch normalisation and ReLU is 16 training steps by
 [counted FLOPs](../experiments/gradmax_batch_norm): its convolutions are small, and slower than their FLOPs.
-`gradmax_opt` optimises all sites of this event together, each step through the whole network.
+`gradmax_opt` optimises all sites of this event together.
 
 """
 

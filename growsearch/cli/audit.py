@@ -89,7 +89,7 @@ def audit(
         raise InputError("--how, --where, --seeds and --steps are for --event K: --all trains no branches")
     cluster = cluster_of(executor, address)
     variants = parse_variants(how or [], where or [])
-    target = find_run(run, policy, seed, allow_import)
+    target = find_run(run if cluster is None else run.resolve(), policy, seed, allow_import)
     if event is None:
         _summarize(target, device, as_json, quiet)
         return

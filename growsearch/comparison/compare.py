@@ -83,6 +83,8 @@ def compare(
     with ground(cluster, device, devices) as (connection, compute_device):
         if connection is None:
             require_devices(compute_device, devices)
+        else:
+            folder = folder.resolve()  # nodes may work elsewhere
         jobs = planned_jobs(config, folder, compute_device, loggers, devices)
         with held(folder):
             _claim(folder, config)

@@ -53,7 +53,14 @@ def _counted_by_name(packet: Any) -> bool:
 def _registered(packet: Any) -> Formula | None:
     from torch.utils.flop_counter import flop_registry
 
-    return flop_registry.get(packet)
+    return flop_registry.get(packet) or flop_registry.get(_elsewhere().get(packet))
+
+
+@cache
+def _elsewhere() -> dict[Any, Any]:
+    """Attention on the CPU, which torch counts from 2.8 on, and the same on GPUs."""
+    forward, backward = "_scaled_dot_product_flash_attention", "_backward"
+    return {getattr(_aten, f"{forward}_for_cpu{kind}"): getattr(_aten, f"{forward}{kind}") for kind in ("", backward)}
 
 
 @cache

@@ -155,6 +155,8 @@ def _shifts(kept: Sequence[int], adding: Sequence[NewUnit | Split]) -> dict[Fill
 
 def _joined(use: AxisUse, parts: Sequence[Tensor]) -> Tensor:
     """The units' values in the order of the axis: run after run, within a run unit after unit."""
+    if len(use.runs) == 1:
+        return torch.cat(list(parts), use.axis)
     runs = [torch.split(part, [run.repeat for run in use.runs], use.axis) for part in parts]
     return torch.cat([unit[run] for run in range(len(use.runs)) for unit in runs], use.axis)
 

@@ -34,6 +34,10 @@ def full_precision() -> Iterator[None]:
     """
     backends: Any = torch.backends  # some attributes are made when it is imported
     cudnn = backends.cudnn
+    if not hasattr(cudnn, "conv"):  # before torch 2.9
+        with _older_full_precision(cudnn):
+            yield
+        return
     off = (cudnn.conv, cudnn.rnn, backends.cuda.matmul)
     moved = (*off, backends.mkldnn.matmul)  # the last one follows `set_float32_matmul_precision`
     before = [each.fp32_precision for each in moved]
@@ -52,6 +56,19 @@ def full_precision() -> Iterator[None]:
             torch.set_float32_matmul_precision(older)
         for each, precision in zip(moved, before, strict=True):
             each.fp32_precision = precision
+
+
+@contextmanager
+def _older_full_precision(cudnn: Any) -> Iterator[None]:
+    """The same by the switches that there were before torch had one for each kind of operation."""
+    convolutions, products = cudnn.allow_tf32, torch.get_float32_matmul_precision()
+    try:
+        cudnn.allow_tf32 = False
+        torch.set_float32_matmul_precision("highest")
+        yield
+    finally:
+        cudnn.allow_tf32 = convolutions
+        torch.set_float32_matmul_precision(products)
 
 
 def _older_precision() -> str | None:

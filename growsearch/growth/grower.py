@@ -330,8 +330,8 @@ class Grower:
             return []
         rounding = self._room.rounding(self._growing.model, self.graph, len(self.progress.events))
         wide = plan if rounding is None else rounding.widened(plan)
-        if "gradient_matrix" in self.policy.where.needs | self.policy.how.needs and context.sites:
-            # One pass for both strategies.
+        if "gradient_matrix" in self.policy.where.needs & self.policy.how.needs and context.sites:
+            # One pass for both strategies; one alone asks for the sites that it needs.
             context.triplets(wide)
         proposed = self.policy.how.propose(wide, context)
         require_declared(self.policy, proposed)

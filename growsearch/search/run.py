@@ -86,6 +86,7 @@ def search(
     settings = settings_of(space)
     with ExitStack() as stack:
         connection, where = stack.enter_context(ground(cluster, device))
+        folder = folder if connection is None else folder.resolve()  # nodes may work elsewhere
         crew = OnNodes(connection, where, workers, slots) if connection else Here(device, workers, slots, settings)
         study, reference = _open(space, settings, folder, storage, name, stack)
         older = _imported(space, settings, study, imports)

@@ -324,7 +324,8 @@ def _shift(
         start = run.offset + grown
         for unit in units:
             positions += range(start + unit * run.repeat, start + (unit + 1) * run.repeat)
-            pieces.append(by_unit[unit].narrow(use.axis, taken, run.repeat))
+            own = by_unit[unit]
+            pieces.append(own if len(use.runs) == 1 else own.narrow(use.axis, taken, run.repeat))
         grown += span.length - (span.stop - span.start)
         taken += run.repeat
     return tuple(positions), torch.cat(pieces, use.axis)

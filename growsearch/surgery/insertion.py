@@ -8,9 +8,10 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.optim import Muon, Optimizer
+from torch.optim import Optimizer
 
 from growsearch.errors import GrowthRefused
+from growsearch.optimizers import record_of
 from growsearch.surgery.blocks import begin_state, check_blocks
 from growsearch.surgery.edits import BlockInsertion, Deepening, Insertion
 from growsearch.surgery.journal import Journal
@@ -205,7 +206,7 @@ def _group_for(
     groups = {
         id(held): group
         for optimizer in optimizers
-        if not isinstance(optimizer, Muon) or parameter.ndim == 2  # Muon takes matrices only
+        if parameter.ndim == 2 or not getattr(record_of(optimizer), "matrices_only", False)
         for group in optimizer.param_groups
         for held in group["params"]
     }

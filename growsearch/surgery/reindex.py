@@ -57,9 +57,35 @@ def like(old: Tensor, values: Tensor) -> Tensor:
 def move(tensor: Tensor, step: Move) -> Tensor:
     """`tensor` re-indexed along one axis, differentiable; the memory format is kept."""
     axis = step.axis
+    new = _picked(tensor, step) if _differentiable(tensor, step.fill) else _pieced(tensor, step)
+    if step.scale is not None:
+        new = new * _along(tensor, axis, step.scale)
+    if step.shift is not None:
+        places = torch.tensor(step.shifted, device=tensor.device)
+        new = new.index_add(axis, places, step.shift.to(tensor))
+    return new.contiguous(memory_format=memory_format(tensor))
+
+
+def _differentiable(*values: Tensor | float) -> bool:
+    return torch.is_grad_enabled() and any(isinstance(value, Tensor) and value.requires_grad for value in values)
+
+
+def _picked(tensor: Tensor, step: Move) -> Tensor:
+    """By one index: the way back through pieces would take a tensor of zeros for each of them."""
+    added = iter(range(tensor.shape[step.axis], tensor.shape[step.axis] + len(step.source)))
+    index = [old if old >= 0 else next(added) for old in step.source]
+    if filled := len(step.added):
+        sizes = [filled if i == step.axis else length for i, length in enumerate(tensor.shape)]
+        fill = step.fill.to(tensor) if isinstance(step.fill, Tensor) else tensor.new_full((), step.fill).expand(sizes)
+        tensor = torch.cat([tensor, fill], step.axis)
+    return tensor.index_select(step.axis, torch.tensor(index, device=tensor.device))
+
+
+def _pieced(tensor: Tensor, step: Move) -> Tensor:
+    """Segment by segment: an index would need a second copy of what is kept."""
+    axis = step.axis
     pieces: list[Tensor] = []
     filled = 0
-    # Segment by segment: an index would need a second copy of what is kept.
     for segment in step.segments:
         if segment.old >= 0:
             pieces.append(tensor.narrow(axis, segment.old, segment.length))
@@ -69,13 +95,7 @@ def move(tensor: Tensor, step: Move) -> Tensor:
         else:
             sizes = [segment.length if i == axis else size for i, size in enumerate(tensor.shape)]
             pieces.append(tensor.new_full((), step.fill).expand(sizes))
-    new = torch.cat(pieces, axis)
-    if step.scale is not None:
-        new = new * _along(tensor, axis, step.scale)
-    if step.shift is not None:
-        places = torch.tensor(step.shifted, device=tensor.device)
-        new = new.index_add(axis, places, step.shift.to(tensor))
-    return new.contiguous(memory_format=memory_format(tensor))
+    return torch.cat(pieces, axis)
 
 
 def _along(tensor: Tensor, axis: int, numbers: Sequence[float]) -> Tensor:

@@ -64,7 +64,7 @@ def test_products_of_stacks() -> None:
 
 def test_what_else_counts_is_torchs() -> None:
     attention = _aten._scaled_dot_product_flash_attention_for_cpu.default
-    assert formula_of(attention) is flop_registry[attention._overloadpacket]
+    assert formula_of(attention) is flop_registry[_aten._scaled_dot_product_flash_attention]  # one for both
     assert formula_of(_aten.relu.default) is None
     assert is_composite(_aten.linear.default)
     assert not is_composite(_aten.mm.default)

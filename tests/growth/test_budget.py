@@ -226,3 +226,11 @@ def test_removals_make_room_and_leave_a_unit() -> None:
     assert ledger.take(added)
     assert ledger.parameters == limit
     assert [ledger.take(removed) for _ in range(3)] == [True, True, False]
+
+
+def test_an_event_asks_for_its_part_of_the_parameters_in_proportion_to_the_seed() -> None:
+    """Half of the 400 that are left is 2.5 times what the seed's units cost (4 of 10 and 8 of 5)."""
+    grown = allowed({"parameters": 500}, None, 2)
+
+    assert grown.requests == {"a": 10, "b": 20} and grown.parameters == 300
+    assert allowed({"flops": 1160}, None, 1).requests == {"a": 8, "b": 16}

@@ -17,6 +17,7 @@ from growsearch.networks import build_network
 from growsearch.surgery import outputs_of, relative_difference
 from tests.growth.tasks import cnn, mlp, same
 from tests.laws.models import Branches, Residual, randomise
+from tests.muon import needs_muon
 
 STRATEGIES: dict[str, dict[str, Any]] = {
     "size_gate": {"size_gate": {"start": 0.83, "strength": 0.1, "lr": 0.3}},
@@ -364,17 +365,18 @@ def test_what_does_not_fit_is_an_input_error() -> None:
     with pytest.raises(InputError, match="parameters: target"):
         grower_of(mlp(), x, soft={"size_gate": {"width": 3}})
     model = mlp(bias=False)
-    with pytest.raises(InputError, match="Muon"):
-        SoftGrower(model, torch.optim.Muon(model.parameters()), x)
     with pytest.raises(InputError, match="cannot follow a growth"):
         SoftGrower(model, torch.optim.LBFGS(model.parameters()), x)
 
 
+@needs_muon
 def test_muon_trains_the_matrices_and_another_optimizer_the_sizes() -> None:
     model = mlp(bias=False)
     muon, adam = torch.optim.Muon(model.parameters()), torch.optim.Adam([torch.zeros(1, requires_grad=True)])
     grower = SoftGrower(model, [muon, adam], torch.randn(4, 4))
     assert len(muon.param_groups) == 1
+    with pytest.raises(InputError, match="Muon"):
+        SoftGrower(model, muon, torch.randn(4, 4))
     assert adam.param_groups[1]["params"] == [grower.learned.learner.get_parameter("size")]
 
 

@@ -6,7 +6,7 @@ import pickle
 import pytest
 import torch
 from torch import nn
-from torch.optim import SGD, Adagrad, AdamW, Muon
+from torch.optim import SGD, Adagrad, AdamW
 from torch.optim.lr_scheduler import LambdaLR
 from torch.optim.swa_utils import AveragedModel
 
@@ -20,6 +20,7 @@ from growsearch.surgery import (
     rename,
     site_edits,
 )
+from tests.muon import needs_muon
 
 
 def both(model: nn.Module, inputs: torch.Tensor) -> list:
@@ -131,10 +132,11 @@ def test_new_parameters_join_the_groups_of_their_kind(network, inputs):
     assert [group["lr"] for group in optimizer.param_groups] == [0.25e-3, 0.125]
 
 
+@needs_muon
 def test_an_insertion_joins_the_optimizer_that_can_take_it(vectors):
     matrices = [parameter for parameter in vectors.parameters() if parameter.ndim == 2]
     others = [parameter for parameter in vectors.parameters() if parameter.ndim == 1]
-    muon, adam = Muon(matrices), AdamW(others)
+    muon, adam = torch.optim.Muon(matrices), AdamW(others)
     apply_edits(vectors, [Insertion("1", "residual", 5, 0, 1)], [muon, adam])
     assert all(parameter.ndim == 2 for parameter in muon.param_groups[0]["params"])
     assert len(muon.param_groups[0]["params"]) == len(adam.param_groups[0]["params"]) == 4

@@ -11,6 +11,7 @@ from growsearch.errors import InputError
 from growsearch.runs.events import Grew, RowDone, RunEvent, RunFinished, RunStarted, StepDone
 from growsearch.runs.lines import read_lines
 from growsearch.training import TrainingDiverged, TrainingRun, load_network, run_one
+from tests.muon import needs_muon
 
 Make = Callable[..., RunConfig]
 
@@ -108,6 +109,7 @@ def test_what_a_scheduler_measures_without_growing_is_paid_for(student: Make, tm
     assert watched.training_flops - watched.growth_flops == plain.training_flops
 
 
+@needs_muon
 def test_bfloat16_and_muon_train(student: Make, tmp_path: Path) -> None:
     training = {"steps": 6, "batch_size": 20, "optimizer": {"name": "muon", "lr": 0.01}, "precision": "bfloat16"}
 

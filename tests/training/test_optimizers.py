@@ -14,6 +14,7 @@ from growsearch.training.optimizers import (
     restore_order,
     set_learning_rate,
 )
+from tests.muon import needs_muon
 
 
 @pytest.mark.parametrize("name", offered_names())
@@ -36,6 +37,7 @@ def test_options_reach_the_optimizer() -> None:
     assert (group["lr"], group["betas"], group["weight_decay"]) == (0.01, (0.8, 0.9), 0.3)
 
 
+@needs_muon
 def test_muon_refuses_what_is_no_matrix() -> None:
     with pytest.raises(InputError, match="muon trains matrices only, and bias has 1 dimension"):
         build_optimizer({"name": "muon", "lr": 0.1}, nn.Linear(2, 2))

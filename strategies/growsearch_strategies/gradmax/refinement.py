@@ -43,21 +43,24 @@ def refined(
         generator: that starts are drawn from.
     """
     sites: dict[str, list[_Units]] = {}
+    ranked: dict[str, list[tuple[Tensor, Tensor]]] = {}
     share = -(-steps // len(batches))
-    for batch in batches:
+    for number, batch in enumerate(batches, 1):
         found = gradients.on(batch)
-        if not sites:
-            sites = {
-                name: [
+        # The first sites' units take most memory: they come when what the other sites need is gone.
+        for name in reversed(list(shapes)):
+            own = found.pop(name)
+            if name not in sites:
+                sites[name] = [
                     _Units(_best_start(g, shape, norm, generator), norm)
-                    for g, shape, norm in zip(found[name], shapes[name], norms[name], strict=True)
+                    for g, shape, norm in zip(own, shapes[name], norms[name], strict=True)
                 ]
-                for name in shapes
-            }
-        for name, channels in sites.items():
-            for units, gradient in zip(channels, found[name], strict=True):
+            for units, gradient in zip(sites[name], own, strict=True):
                 units.climb(gradient, share)
-    return {name: [units.ranked(g) for units, g in zip(sites[name], found[name], strict=True)] for name in sites}
+            if number == len(batches):
+                ranked[name] = [units.ranked(gradient) for units, gradient in zip(sites[name], own, strict=True)]
+            del own, gradient
+    return {name: ranked[name] for name in shapes}
 
 
 class _Units:

@@ -175,8 +175,8 @@ class _Ball:
 
     def fills(self) -> list[dict[FillKey, Tensor]]:
         """Per candidate, this side as fills."""
-        stacked = self.ends.fills(self.end, self.vectors)
-        return [{key: value[i] for key, value in stacked.items()} for i in range(self.count)]
+        unbound = {key: value.unbind() for key, value in self.ends.fills(self.end, self.vectors).items()}
+        return [{key: values[i] for key, values in unbound.items()} for i in range(self.count)]
 
 
 class _NewUnits:
