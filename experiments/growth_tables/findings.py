@@ -4,8 +4,8 @@ FINDINGS = {
     "digits": """
 - **The learning rate decides, together with the optimizer that it belongs to**; the size that the network begins with
   comes next. **When, where and how to grow, and all their parameters, explain next to nothing**, neither over the whole
-  space nor among good configurations. Networks that never grow are among the best tenth about as often as among all. The
-  networks of this space learn digits whole; nothing here is about tasks on which size is scarce.
+  space nor among good configurations. Networks that never grow are among the best tenth about as often as among all.
+  The networks of this space learn digits whole; nothing here is about tasks on which size is scarce.
 - **One run's noise is twice, on the test images six times, what the best 30 % of the configurations differ by**: there
   is little to choose between them, and one run does not tell.
 - **The rule of choice matters.** By test accuracy the default (loss, one seed, a rung at a fifth, a race) at 24 runs'
@@ -28,8 +28,8 @@ FINDINGS = {
 - **The size that the network begins with decides here.** All runs have the same FLOPs, growth included, and these are
   so few that the smallest networks win: the larger a network is on average over its run, the worse it ends. Learning
   rate and *when* to grow explain some of the rest; **among good configurations when to grow comes next**, and the
-  learning rate no longer counts. Growing at intervals is worst, because most of the run is spent near the budget's size;
-  growing never is best on average.
+  learning rate no longer counts. Growing at intervals is worst, because most of the run is spent near the budget's
+  size; growing never is best on average.
 - **Where and how to grow explain nothing that can be seen by now.**
 - One run tells more than on digits: good configurations differ by more than the noise of a run.
 - This is one budget of FLOPs, before the point at which growth pays; [when to grow](when-to-grow.md) has longer ones.
