@@ -115,7 +115,10 @@ def _importance(name: str, found: Mapping[str, Any]) -> str:
         "\n*Alone* is the part that a group explains by itself, *total* with all interactions that it takes part in; "
     )
     text += "intervals of 95 % by the bootstrap over configurations. The better half has its losses capped at the "
-    text += "median, so that only differences among good configurations count. "
+    text += (
+        "median, so that only differences among good configurations count. A forest does not see what is far smaller "
+    )
+    text += "than the noise: 0 % means too little to be seen. "
     told = found["quality"]["validation_loss at the end"]
     text += (
         f"The forest behind it tells configurations that it has not seen with R² {told['r2']:.2f} and rank correlation "
@@ -228,7 +231,7 @@ def _samplers(found: Mapping[str, Any]) -> str:
     text = (
         "### Samplers\n\n"
         "Samplers choose anywhere in the space, so they are replayed on a model of the table: a forest for the curves, "
-        "the nearest configuration for the noise of the seeds. Of configurations left out it tells the "
+        "configurations that are about as good for the noise of the seeds. Of configurations left out it tells the "
         f"{measure.replace('_', ' ')} with R² {told['r2']:.2f} (rank correlation {told['rank']:.2f}), the validation "
         f"loss with {seen['r2']:.2f} ({seen['rank']:.2f}). No race; {found['repeats']} replays each; the truth is the "
         "model's.\n\n"

@@ -14,8 +14,8 @@ from optuna.storages import InMemoryStorage
 from optuna.trial import TrialState
 
 from growsearch.config import SearchConfig
-from growsearch.search.drawing import draw, record
-from growsearch.search.study import ORDINAL, Plan, Study, create_study
+from growsearch.search.drawing import Drawn, draw, record
+from growsearch.search.study import ORDINAL, PRIOR, Plan, Study, create_study
 from growsearch.tables.encoding import rows
 from growsearch.tables.outcomes import Pool
 
@@ -82,15 +82,17 @@ class Sampled:
 
     def propose(self) -> int | None:
         ordinal = len(self._trials)
-        begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={ORDINAL: ordinal})
+        begun = optuna.create_trial(state=TrialState.RUNNING, user_attrs={ORDINAL: ordinal, "measures": {}})
         id = self._study.storage.create_new_trial(self._study.id, begun)
         trial = self._study.storage.get_trial(id)
-        point = self._first.pop(0) if self._first else draw(self._study, trial, 0).parameters
-        settled = self._places.settle(point)
+        drawn = Drawn(self._first.pop(0)) if self._first else draw(self._study, trial, 0)
+        settled = self._places.settle(drawn.parameters)
         if settled is None:
             return None
         number, own = settled
         record(self._study, trial, own)
+        if drawn.prior:
+            self._study.storage.set_trial_user_attr(id, PRIOR, True)
         self._trials[number] = id
         return number
 

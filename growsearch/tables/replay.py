@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -71,7 +72,14 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
     return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
 
 
-def replay_modelled(surrogate: Surrogate, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
+def replay_modelled(
+    surrogate: Surrogate,
+    arm: Arm,
+    budget: float,
+    repeat: int,
+    truth: str = "test_accuracy",
+    space: Mapping[str, Any] | None = None,
+) -> Judged:
     """Replay a search over the whole space of a table, with a model's curves; the truth is the model's, without noise.
 
     Raises `InputError` where the table has too few seeds for the rule.
@@ -82,13 +90,14 @@ def replay_modelled(surrogate: Surrogate, arm: Arm, budget: float, repeat: int, 
         budget: in mean runs' training FLOPs.
         repeat: as in `replay`.
         truth: the measure by which the choice is judged.
+        space: the table's, with defaults in its ranges.
     """
     _require_seeds(surrogate.pool, arm.rule, budget)
     random = np.random.default_rng(repeat)
     source, pool = surrogate.fresh(), surrogate.pool
     seeds = [int(seed) for seed in random.permutation(pool.seeds)]
     first = tuple(pool.table.point(number) for number in _first(pool, arm.start, truth, random))
-    proposer = Sampled(pool.table.space, source, arm.sampler, repeat, first)
+    proposer = Sampled(space or pool.table.space, source, arm.sampler, repeat, first)
     replayed = Simulation(source, arm.rule, proposer, budget, seeds, arm.workers, pool.largest).run()
     anytime = tuple(source.truth(choice.number, truth) for choice in replayed.choices)
     return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
