@@ -26,7 +26,7 @@ class Classifier(pl.LightningModule):
         self.log("accuracy", (self.net(batch[0]).argmax(1) == batch[1]).float().mean(), prog_bar=True)
 
     def configure_optimizers(self) -> dict[str, object]:
-        optimizer = torch.optim.AdamW(self.parameters(), lr=3e-3)
+        optimizer = torch.optim.AdamW(self.parameters(), lr=1e-2)
         steps = int(self.trainer.estimated_stepping_batches)
         schedule = torch.optim.lr_scheduler.CosineAnnealingLR(optimizer, steps)
         return {"optimizer": optimizer, "lr_scheduler": {"scheduler": schedule, "interval": "step"}}
@@ -67,9 +67,8 @@ def train(folder: str = "lightning_callback") -> tuple[GrowthCallback, GrowthCal
     for event in first.events:
         print(f"step {event.step}: {event.sites}, {event.parameters_after:,} parameters")
 
-    second = (
-        growth()
-    )  # as after an interruption: a new, small module, made as large as the checkpoint before it goes on
+    # As after an interruption: a new, small module, made as large as the checkpoint before it goes on.
+    second = growth()
     average = pl.callbacks.EMAWeightAveraging(decay=0.9)
     trainer = pl.Trainer(
         max_epochs=5, callbacks=[second, average], enable_checkpointing=False, gradient_clip_val=1.0, **settings
