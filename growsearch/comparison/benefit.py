@@ -18,7 +18,7 @@ _SMALL_IS_ENOUGH = (
 )
 _LACKING = (
     f"the control that decides is not in this comparison: {CONTROLS[SMALL_COMPUTE]}, which may reach as much "
-    f"without growing. To have it, add to the file: controls: [{SMALL_COMPUTE}]"
+    f"without growing. To have it, add to the file: controls: [{SMALL_COMPUTE}]."
 )
 _CHEAPER = 0.95  # of the training FLOPs of the fixed network
 _SIZES = ("its final size", "the seed's size, with as many training FLOPs")

@@ -70,8 +70,8 @@ def test_the_advice_says_how_the_best_growth_stands_beside_the_big_network() -> 
     assert found.headline == "Of the policies that grow, use zero."
     assert (
         "Was growing worth it? Not known: the control that decides is not in this comparison: a fixed network of the "
-        "seed's size with the grown run's training FLOPs, which may reach as much without growing. The file asks for "
-        "it by controls: [small_equal_compute]." in found.reasons
+        "seed's size with the grown run's training FLOPs, which may reach as much without growing. To have it, add "
+        "to the file: controls: [small_equal_compute]." in found.reasons
     )
 
 
