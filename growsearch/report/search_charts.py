@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 import random
 from collections.abc import Callable, Mapping, Sequence
+from itertools import accumulate
+from statistics import quantiles
 from typing import TYPE_CHECKING, Any
-
-import numpy as np
 
 from growsearch.search.budget import used_flops
 from growsearch.search.rung_quality import RungQuality
@@ -38,7 +39,7 @@ def history(trials: Trials, measure: str, sign: int, race: Mapping[str, Any] | N
     import plotly.graph_objects as go
 
     over = sorted((one for one in trials if one.datetime_complete), key=lambda one: str(one.datetime_complete))
-    flops = np.cumsum([used_flops(one) for one in over])
+    flops = list(accumulate(used_flops(one) for one in over))
     done = [(at, one) for at, one in zip(flops, over, strict=True) if one.state.name == "COMPLETE" and one.values]
     if not done:
         return None
@@ -46,7 +47,7 @@ def history(trials: Trials, measure: str, sign: int, race: Mapping[str, Any] | N
     figure = go.Figure()
     _points(figure, "trials", done)
     if kept:
-        best = sign * np.minimum.accumulate([sign * one.values[0] for _, one in kept])
+        best = [sign * value for value in accumulate((sign * one.values[0] for _, one in kept), min)]
         figure.add_scatter(x=[at for at, _ in kept], y=best, mode="lines", line={"shape": "hv"}, name="best so far")
     raced = [one for one in (race or {}).get("candidates", []) if one["mean"] is not None]
     if raced:
@@ -88,9 +89,8 @@ def importance(study: optuna.Study, shares: Callable[[Trials], dict[str, float]]
     drawn = random.Random(0)
     again = [shares(drawn.choices(done, k=len(done))) for _ in range(_RESAMPLED)]
     names = sorted(whole, key=lambda name: whole[name])
-    low, high = (
-        [float(np.quantile([one.get(name, 0.0) for one in again], level)) for name in names] for level in (0.05, 0.95)
-    )
+    spread = [quantiles([one.get(name, 0.0) for one in again], n=20, method="inclusive") for name in names]
+    low, high = ([each[end] for each in spread] for end in (0, -1))
     middle = [whole[name] for name in names]
     figure = go.Figure()
     figure.add_bar(
@@ -153,7 +153,7 @@ def parallel(trials: Trials, measure: str, sign: int, names: Sequence[str]) -> g
     if len(done) < 2 or not shared:
         return None
     places = [_places([one.params[name] for one in done], _kind(done[0], name)) for name in shared]
-    order = np.argsort([-sign * one.values[0] for one in done], kind="stable")
+    order = sorted(range(len(done)), key=lambda index: -sign * done[index].values[0])
     figure = go.Figure()
     for rank, index in enumerate(order):
         one = done[index]
@@ -176,9 +176,9 @@ def _places(values: Sequence[Any], kind: str) -> list[float]:
     if kind == "category":
         names = sorted(map(str, set(values)))
         return [names.index(str(value)) / max(1, len(names) - 1) for value in values]
-    numbers = np.log(values) if kind == "log" else np.asarray(values, float)
-    low, high = float(numbers.min()), float(numbers.max())
-    return [float(one - low) / (high - low) if high > low else 0.5 for one in numbers]
+    numbers = [math.log(value) if kind == "log" else float(value) for value in values]
+    low, high = min(numbers), max(numbers)
+    return [(one - low) / (high - low) if high > low else 0.5 for one in numbers]
 
 
 def _kind(trial: FrozenTrial, name: str) -> str:
