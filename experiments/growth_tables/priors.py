@@ -29,7 +29,7 @@ from growsearch.tables.rules import Rule
 from growsearch.tables.surrogate import Surrogate
 
 HERE = Path(__file__).parent
-BUDGETS = (4, 6, 8, 12, 16, 20, 24, 26)
+BUDGETS = (4, 8, 12, 16, 24)
 OPTIMIZER, WIDTH = "training.optimizer", "network.width"
 
 
