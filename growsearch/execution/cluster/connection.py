@@ -142,6 +142,8 @@ def connected(cluster: Cluster) -> Generator[Connection]:
     """
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # what a run is about is its user's affair
     os.environ.setdefault("RAY_ACCEL_ENV_VAR_OVERRIDE_ON_ZERO", "0")
+    # Nodes have an environment of their own: under `uv run` Ray would have them build the driver's from a copy first.
+    os.environ.setdefault("RAY_ENABLE_UV_RUN_RUNTIME_ENV", "0")
     try:
         import ray
     except ImportError as error:
