@@ -7,8 +7,11 @@ to the same bits, with the same FLOPs and seconds booked.
 
 from __future__ import annotations
 
+import os
 import time
+import uuid
 from collections.abc import Iterable, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
@@ -97,8 +100,11 @@ class SharedBeginning(TrainingHooks):
         if state is None or state["lines"].get(GROWTH, 0) or row.step >= run.setup.total_steps:
             return
         rows = (run.folder / METRICS).read_bytes()[: state["lines"][METRICS]].decode()
-        self._path.parent.mkdir(exist_ok=True)
-        write_tensors(self._path, {**state, "rows": rows})
+        own = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")  # others may keep theirs at this moment
+        with suppress(OSError):  # it only saves time
+            self._path.parent.mkdir(exist_ok=True)
+            write_tensors(own, {**state, "rows": rows})
+            os.replace(own, self._path)
         now = time.perf_counter()
         self._next = now + _REST * (now - started)
 

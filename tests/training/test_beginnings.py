@@ -140,3 +140,24 @@ def test_a_comparison_says_what_was_spared_and_leaves_nothing_behind(tmp_path: P
     assert spared_sentence(found["spared"]).startswith("2 runs went on from a beginning")  # type: ignore[union-attr]
     assert not beginnings_folder(tmp_path).exists()
     assert spared_sentence(None) is None
+
+
+def test_runs_that_keep_their_beginning_at_the_same_moment_do_not_disturb_each_other(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """While one writes, another puts its own in place and the comparison ends: neither is an error."""
+    written = beginnings.write_tensors
+
+    def meanwhile(path: Path, content: dict[str, Any]) -> None:
+        written(beginnings_folder(tmp_path) / path.name.rpartition(".")[0], content)
+        written(path, content)
+
+    monkeypatch.setattr(beginnings, "write_tensors", meanwhile)
+    run_one(config_of(), 0, tmp_path / "one", "cpu", shared=tmp_path)
+    assert [path.suffix for path in beginnings_folder(tmp_path).iterdir()] == [".pt"]
+
+    def gone(path: Path, content: dict[str, Any]) -> None:
+        raise FileNotFoundError(path)
+
+    monkeypatch.setattr(beginnings, "write_tensors", gone)
+    assert run_one(config_of(), 1, tmp_path / "two", "cpu", shared=tmp_path).seed == 1
