@@ -94,10 +94,11 @@ class SharedBeginning(TrainingHooks):
     def on_row(self, run: TrainingRun, row: MetricsRow) -> None:
         """Keep the run as it is now for others, where it has not grown or tried to."""
         started = time.perf_counter()
-        if self._path is None or started < self._next:
+        grown = run.counters.growth_events > 0
+        if self._path is None or grown or started < self._next or row.step >= run.setup.total_steps:
             return
         state = run.state()
-        if state is None or state["lines"].get(GROWTH, 0) or row.step >= run.setup.total_steps:
+        if state is None or state["lines"].get(GROWTH, 0):  # a growth that was refused is there too
             return
         rows = (run.folder / METRICS).read_bytes()[: state["lines"][METRICS]].decode()
         own = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")  # others may keep theirs at this moment
