@@ -85,7 +85,7 @@ class OnCluster:
     def run(self, jobs: Sequence[Job], watch: Watcher) -> list[Failure]:
         """See `Executor.run`."""
         with surroundings(self.folder) as setting:
-            crew = Crew(self.connection, setting, self.need, self.threads, watch, self.most)
+            crew = Crew(self.connection, setting, self.need, watch, self.most)
             try:
                 return crew.run(jobs)
             finally:

@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 import threading
 import time
-import warnings
 from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import torch
 
-from growsearch.errors import ClusterWarning, GrowsearchError
+from growsearch.errors import GrowsearchError
 from growsearch.execution.cluster import Connection
 from growsearch.execution.cluster.connection import Need
 from growsearch.execution.cluster.guest import Outcome, Setting, arrived, surroundings
@@ -89,7 +88,6 @@ class _Staff:
         self._watching = Watch(study)
         self._losses, self._over = 0, 0
         self._wanted, self._looked = 0, -math.inf
-        self._told_of_lack = False
         self.used: dict[str, str] = {}
 
     def look(self) -> None:
@@ -125,10 +123,7 @@ class _Staff:
         self._looked = now
         slots = self._crew.connection.slots(self._crew.need)
         self._wanted = slots if self._crew.most is None else min(slots, self._crew.most)
-        if not slots and not self._told_of_lack:
-            self._told_of_lack = True
-            needed = self._crew.need.words
-            warnings.warn(f"no node of the cluster has {needed}: waiting for one", ClusterWarning, stacklevel=2)
+        self._crew.connection.warn_of_lack(self._crew.need)
 
     def _take(self, worker: Any) -> None:
         connection = self._crew.connection

@@ -99,7 +99,7 @@ def test_what_dies_is_tried_again_and_given_up_where_it_always_dies(
     ]
 
     with surroundings(tmp_path) as setting:
-        failures = Crew(connection, setting, Need(), 1, events.append).run(jobs)
+        failures = Crew(connection, setting, Need(), events.append).run(jobs)
 
     assert [(failure.policy, failure.reason) for failure in failures] == [
         ("always", f"its process died, {MOST_DEATHS} times")
@@ -118,7 +118,7 @@ def test_a_run_goes_on_elsewhere_when_its_node_dies_also_on_one_that_joins_late(
 
     def run() -> None:
         with surroundings(tmp_path) as setting:
-            failures.extend(Crew(connection, setting, Need(cpus=2), 1, events.append).run([job]))
+            failures.extend(Crew(connection, setting, Need(cpus=2), events.append).run([job]))
 
     running = threading.Thread(target=run)
     running.start()  # no node has two cores yet
@@ -141,7 +141,7 @@ def test_a_node_on_which_runs_fail_at_once_gets_none_any_more(
     jobs: list[Job] = [told_job(tmp_path, f"run-{index}", comparison(), picky=True) for index in range(3)]
 
     with surroundings(tmp_path) as setting:
-        failures = Crew(connection, setting, Need(), 1, lambda told: None, most=1).run(jobs)
+        failures = Crew(connection, setting, Need(), lambda told: None, most=1).run(jobs)
 
     assert failures == [] and all((job.folder / "done").exists() for job in jobs)
     bad = (tmp_path / "bad").read_text()
@@ -155,11 +155,11 @@ def test_nodes_with_other_versions_or_without_the_folder_are_named(
     with surroundings(tmp_path) as setting:
         other = replace(setting, versions=(*setting.versions[:-1], ("numpy", "1.0")))
         with pytest.raises(GrowsearchError, match=r"it has numpy .* \(the driver has 1.0\).*: it has numpy"):
-            Crew(connection, other, Need(), 1, lambda told: None).run(jobs)
+            Crew(connection, other, Need(), lambda told: None).run(jobs)
         connection.excluded.clear()
         away = replace(setting, folder=Path("/nowhere"))
         with pytest.raises(GrowsearchError, match="the run folder /nowhere is not there: put it on a file system"):
-            Crew(connection, away, Need(), 1, lambda told: None).run(jobs)
+            Crew(connection, away, Need(), lambda told: None).run(jobs)
     assert not (tmp_path / "run").exists()
 
 
@@ -172,7 +172,7 @@ def test_an_interrupt_ends_what_runs(
         raise KeyboardInterrupt
 
     with surroundings(tmp_path) as setting, pytest.raises(KeyboardInterrupt):
-        Crew(connection, setting, Need(), 1, interrupt).run([job])
+        Crew(connection, setting, Need(), interrupt).run([job])
 
     ray = connection.ray
     wait_for(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])
@@ -188,7 +188,7 @@ def test_a_full_disk_ends_all_with_one_message(
     ]
 
     with surroundings(tmp_path) as setting, pytest.raises(CannotWrite, match=f"{tmp_path / 'full'}: cannot be written"):
-        Crew(connection, setting, Need(), 1, lambda told: None).run(jobs)
+        Crew(connection, setting, Need(), lambda told: None).run(jobs)
 
     assert not (tmp_path / "long" / "done").exists()
 

@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any
 
-from growsearch.errors import ClusterWarning, DamageWarning
+from growsearch.errors import DamageWarning
 from growsearch.execution.cluster.connection import Connection, Need
 from growsearch.execution.cluster.guest import Began, Mailbox, Outcome, Setting, Told, Warned, attempt
 from growsearch.execution.job import Failure, Job, OfRun, Watcher, report_failures
@@ -40,7 +40,7 @@ class _Attempt:
 
 @dataclass
 class Crew:
-    """Runs jobs on a cluster, `most` at a time, where that is given, each with `threads` CPU threads.
+    """Runs jobs on a cluster, `most` at a time, where that is given, each with as many CPU threads as it has cores.
 
     `used` are the nodes on which runs have ended, by name, with their hardware in words.
     """
@@ -48,7 +48,6 @@ class Crew:
     connection: Connection
     setting: Setting
     need: Need
-    threads: int
     watch: Watcher
     most: int | None = None
     used: dict[str, str] = field(default_factory=dict)
@@ -62,7 +61,6 @@ class Crew:
         self._places: dict[int, str] = {}
         self._count = 0
         self._limit, self._looked = 0, -_NODES
-        self._told_of_lack = False
 
     def run(self, jobs: Sequence[Job]) -> list[Failure]:
         """Run all jobs in their order, those that others wait for before them; the failures are returned.
@@ -97,7 +95,9 @@ class Crew:
             self._count += 1
             coming = replace(coming, number=self._count)
             task = self._attempt.options(label_selector=self.connection.selector(coming.avoid))
-            reference = task.remote(coming.number, pickle.dumps(coming.job), self.setting, self.threads, self._mailbox)
+            reference = task.remote(
+                coming.number, pickle.dumps(coming.job), self.setting, self.need.cpus, self._mailbox
+            )
             self._running[reference] = coming
 
     def _look_at_nodes(self) -> None:
@@ -108,25 +108,21 @@ class Crew:
         self._looked = now
         self._limit = self.most or 2 * self.connection.slots(self.need) + _SPARE
         fits = self.connection.fits(self.need)
-        if not fits and not self._told_of_lack:
-            self._told_of_lack = True
-            warnings.warn(
-                f"no node of the cluster has {self.need.words}: waiting for one", ClusterWarning, stacklevel=2
-            )
+        self.connection.warn_of_lack(self.need)
         for reference, one in self._running.items():
             if one.number not in self._places and one.avoid and fits and fits <= one.avoid:
                 self.connection.ray.cancel(reference)
 
     def _relay(self) -> None:
         """Hand on what runs have told, but for attempts that are over."""
+        open_ = {one.number for one in self._running.values()}
         for message in self.connection.ray.get(self._mailbox.take.remote()):
-            open_ = any(one.number == message.attempt for one in self._running.values())
             match message:
-                case Began(number, node) if open_:
+                case Began(number, node) if number in open_:
                     self._places[number] = node
-                case Told(_, of_run) if open_:
+                case Told(number, of_run) if number in open_:
                     self.watch(of_run)
-                case Warned(_, words):
+                case Warned(words):
                     warnings.warn(words, DamageWarning, stacklevel=2)
 
     def _ended(self, reference: Any, waiting: Waiting, again: list[_Attempt]) -> list[Failure]:

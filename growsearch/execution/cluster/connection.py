@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import os
 import socket
+import warnings
 from collections import Counter
 from collections.abc import Generator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any
 
-from growsearch.errors import GrowsearchError, InputError
+from growsearch.errors import ClusterWarning, GrowsearchError, InputError
 
 _HOW = "start a cluster with `ray start --head`, join other machines with `ray start --address HOST:PORT`"
 _PATIENCE = 5.0  # seconds for a connection
@@ -57,6 +58,7 @@ class Connection:
     ray: Any
     excluded: dict[str, str] = field(default_factory=dict)
     strikes: Counter[str] = field(default_factory=Counter)
+    warned: bool = False
 
     def device(self, wanted: str) -> str:
         """Where runs compute: `auto` is CUDA where a node has a GPU; `InputError` where none has what is asked for."""
@@ -77,6 +79,12 @@ class Connection:
     def fits(self, need: Need) -> set[str]:
         """The nodes that take a process of a kind when they are free."""
         return {name for name, resources in self.nodes().items() if need.of(resources)}
+
+    def warn_of_lack(self, need: Need) -> None:
+        """Warn, once, where no node takes a process of a kind, however free it is."""
+        if not self.warned and not self.fits(need):
+            self.warned = True
+            warnings.warn(f"no node of the cluster has {need.words}: waiting for one", ClusterWarning, stacklevel=3)
 
     def cores(self, need: Need) -> tuple[int, int]:
         """CPU cores of all nodes that take a process of a kind, and of the smallest of these."""

@@ -61,7 +61,6 @@ class Told:
 class Warned:
     """A warning of an attempt."""
 
-    attempt: int
     words: str
 
 
@@ -194,4 +193,4 @@ class _Teller:
 
     def warn(self, message: Warning | str, *others: Any, **named: Any) -> None:
         """In the place of `warnings.showwarning`."""
-        self._mailbox.put.remote(Warned(self._number, str(message)))
+        self._mailbox.put.remote(Warned(str(message)))
