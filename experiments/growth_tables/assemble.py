@@ -2,7 +2,8 @@
 
 python -m experiments.growth_tables.assemble digits runs/growth_tables/digits experiments/growth_tables/digits.npz
 
-Only configurations of which every seed was run are taken, so that the table is whole however far the runs are.
+Only configurations of which every seed was run are taken, so that the table is whole however far the runs are. With
+`--after FILE.npz` they are put behind those of that table, which `make --after` left out.
 """
 
 from __future__ import annotations
@@ -10,6 +11,8 @@ from __future__ import annotations
 import argparse
 import json
 from collections import Counter
+from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -17,8 +20,9 @@ import numpy as np
 
 from experiments.growth_tables.make import HEAD, read_lines
 from experiments.growth_tables.run import COMPLETE, FINAL
+from growsearch.errors import InputError
 from growsearch.search.space import distributions
-from growsearch.tables import GrowthTable, save
+from growsearch.tables import GrowthTable, load, save
 from growsearch.tables.table import ABSENT
 
 LICENCES = {
@@ -36,21 +40,25 @@ def main() -> None:
     parser.add_argument("name")
     parser.add_argument("folder", type=Path)
     parser.add_argument("file", type=Path)
+    parser.add_argument("--after", type=Path, help="a table that the runs go on from")
     parser.add_argument("--wanted", type=int, default=0, help="configurations of the finished table")
     options = parser.parse_args()
-    table = assemble(options.name, options.folder, options.wanted)
+    before = load(options.after) if options.after else None
+    table = assemble(options.name, options.folder, options.wanted, len(before) if before else 0)
+    if before is not None:
+        table = joined(before, table)
     save(table, options.file)
     print(f"{len(table)} configurations x {len(table.seeds)} seeds x {len(table.shares)} evaluations")
     print(f"{dict(Counter(table.states.ravel().tolist()))}, {options.file.stat().st_size:,} bytes")
 
 
-def assemble(name: str, folder: Path, wanted: int = 0) -> GrowthTable:
-    """The table of what a folder has."""
+def assemble(name: str, folder: Path, wanted: int = 0, first: int = 0) -> GrowthTable:
+    """The table of what a folder has, from its first configuration, which has this place in the sequence."""
     head, lines = json.loads((folder / HEAD).read_text()), read_lines(folder)
     space = {key: part for key, part in head["space"].items() if part is not None}
     seeds = sorted({line["seed"] for line in lines})
     runs = {(line["configuration"], line["seed"]): line for line in lines}
-    count = next(c for c in range(len(lines) + 1) if any((c, seed) not in runs for seed in seeds))
+    count = next(c for c in range(len(lines) + 1) if any((first + c, seed) not in runs for seed in seeds))
     known = distributions(space)
     shape = (count, len(seeds))
     limit = None if (found := space["training"].get("flops")) is None else float(found)
@@ -61,10 +69,10 @@ def assemble(name: str, folder: Path, wanted: int = 0) -> GrowthTable:
     final = {one: np.full(shape, np.nan) for one in (*FINAL, *tested)}
     states, reasons = np.full(shape, ABSENT, dtype="<U8"), {}
     for c in range(count):
-        point = runs[c, seeds[0]]["parameters"]
+        point = runs[first + c, seeds[0]]["parameters"]
         values[c] = [known[one].to_internal_repr(point[one]) if one in point else np.nan for one in known]
         for s, seed in enumerate(seeds):
-            line = runs[c, seed]
+            line = runs[first + c, seed]
             states[c, s] = line["state"]
             if "reason" in line:
                 reasons[c, s] = line["reason"]
@@ -84,11 +92,39 @@ def assemble(name: str, folder: Path, wanted: int = 0) -> GrowthTable:
         states=states,
         reasons=reasons,
         about={
-            "configurations wanted": max(wanted, count),
+            "configurations wanted": max(wanted, first + count),
             "drawn": f"scrambled Sobol' sequence, seed {head['drawn']}",
             "licence of the data": LICENCES.get(name, "see the data's own"),
             "made": _once([{key: begun[key] for key in TOLD} for begun in head["begun"]]),
         },
+    )
+
+
+def joined(before: GrowthTable, after: GrowthTable) -> GrowthTable:
+    """Return the configurations of two tables of one space and the same seeds; `InputError` where they are not."""
+    for part in ("space", "parameters"):
+        if getattr(before, part) != getattr(after, part):
+            raise InputError(f"the runs go on with another {part} than the table has: {getattr(after, part)}")
+    for part in ("seeds", "shares"):
+        if not np.array_equal(getattr(before, part), getattr(after, part)):
+            raise InputError(f"the runs go on with other {part} than the table has: {getattr(after, part)}")
+
+    def put(one: Mapping[str, Any], other: Mapping[str, Any]) -> dict[str, Any]:
+        found = {}
+        for name in {**one, **other}:
+            shape = {**one, **other}[name].shape[1:]
+            parts = ((one, len(before)), (other, len(after)))
+            found[name] = np.concatenate([part.get(name, np.full((rows, *shape), np.nan)) for part, rows in parts])
+        return found
+
+    return replace(
+        after,
+        values=np.concatenate([before.values, after.values]),
+        states=np.concatenate([before.states, after.states]),
+        curves=put(before.curves, after.curves),
+        final=put(before.final, after.final),
+        reasons={**before.reasons, **{(len(before) + c, s): why for (c, s), why in after.reasons.items()}},
+        about={**after.about, "made": _once([*before.about["made"], *after.about["made"]])},
     )
 
 

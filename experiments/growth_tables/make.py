@@ -6,6 +6,7 @@ Every run is a line of `runs.jsonl`, written when it ends, so a kill costs the r
 on with what is missing, and more configurations or seeds may be asked for later. All seeds of a configuration come
 before the next configuration: an unfinished table is a smaller whole one, since the beginning of the sequence is spread
 over the space as all of it is, and every configuration in it has the seeds that a race and the truth beside it need.
+With `--after FILE.npz` what that table has is not trained again: `assemble --after` puts both together.
 """
 
 from __future__ import annotations
@@ -31,6 +32,7 @@ from growsearch.errors import InputError
 from growsearch.execution.environment import describe_environment
 from growsearch.runs.files import write_json
 from growsearch.runs.lock import held
+from growsearch.tables import load
 
 HERE = Path(__file__).parent
 RUNS, HEAD = "runs.jsonl", "table.json"
@@ -43,33 +45,42 @@ def main() -> None:
     parser.add_argument("--out", type=Path, required=True)
     parser.add_argument("--configurations", type=int, default=1000)
     parser.add_argument("--seeds", type=int, default=8)
+    parser.add_argument("--after", type=Path, help="a table, whose configurations are left out")
     parser.add_argument("--workers", type=int, default=1)
     parser.add_argument("--set", dest="overrides", action="append", default=[], help="path.in.file=value")
     parser.add_argument("--scratch", type=Path, help="folder for the files of a run while it runs")
     options = parser.parse_args()
     named = HERE / "spaces" / f"{options.space}.yaml"
     data = load_space(named if named.is_file() else options.space, options.overrides).data
-    make(data, options.out, options.configurations, options.seeds, options.workers, options.scratch)
+    first = len(load(options.after)) if options.after else 0
+    make(data, options.out, options.configurations, options.seeds, options.workers, options.scratch, first)
 
 
 def make(
-    data: dict[str, Any], folder: Path, configurations: int, seeds: int, workers: int = 1, scratch: Path | None = None
+    data: dict[str, Any],
+    folder: Path,
+    configurations: int,
+    seeds: int,
+    workers: int = 1,
+    scratch: Path | None = None,
+    first: int = 0,
 ) -> None:
     """Run what a table lacks; `InputError` where the folder has one of another space.
 
     Args:
         data: the space's file.
         folder: of the table.
-        configurations: how many, from the first.
+        configurations: how many of the sequence.
         seeds: how many, from 0.
         workers: processes; with 1, this one.
         scratch: see `line_of`.
+        first: the place in the sequence to begin at; those before it are not trained.
     """
     with held(folder):
         done = _begin(data, folder, workers)
-        wanted = ((c, s) for c in range(configurations) for s in range(seeds) if (c, s) not in done)
+        wanted = ((c, s) for c in range(first, configurations) for s in range(seeds) if (c, s) not in done)
         train = partial(line_of, data, scratch=scratch)
-        started, total = time.monotonic(), configurations * seeds
+        started, total = time.monotonic(), (configurations - first) * seeds
         with (folder / RUNS).open("a") as file:
             for count, line in enumerate(_lines(train, wanted, workers), start=1):
                 file.write(json.dumps(line) + "\n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,12 +11,13 @@ import numpy as np
 import pytest
 
 from experiments.growth_tables import make as making
-from experiments.growth_tables.assemble import assemble
+from experiments.growth_tables.assemble import assemble, joined
 from experiments.growth_tables.make import make, read_lines
 from experiments.growth_tables.run import line_of
 from growsearch.config import load_space
 from growsearch.errors import InputError
 from growsearch.search.drawing import quasi_random
+from growsearch.tables import load, save
 
 SPACES = Path(making.__file__).parent / "spaces"
 
@@ -98,6 +100,33 @@ def test_assembling_takes_whole_configurations_and_names_what_is_wanted(tmp_path
     losses = [line["rows"]["validation_loss"] for line in lines[:2]]
     np.testing.assert_allclose(table.curves["validation_loss"][0], losses, atol=1e-5)
     assert table.final["test_loss"].tolist() == [[line["final"]["test_loss"] for line in lines[:2]]]
+
+
+def test_a_table_is_gone_on_with_from_its_file_alone(tmp_path: Path) -> None:
+    data = space(tmp_path / "space.yaml")
+    make(data, tmp_path / "whole", configurations=3, seeds=2)
+    make(data, tmp_path / "first", configurations=1, seeds=2)
+    make(data, tmp_path / "rest", configurations=3, seeds=2, first=1)
+    save(assemble("small", tmp_path / "first"), tmp_path / "first.npz")
+
+    table = joined(load(tmp_path / "first.npz"), assemble("small", tmp_path / "rest", wanted=9, first=1))
+
+    whole = assemble("small", tmp_path / "whole", wanted=9)
+    assert [line["configuration"] for line in read_lines(tmp_path / "rest")] == [1, 1, 2, 2]
+    np.testing.assert_array_equal(table.values, whole.values)
+    np.testing.assert_array_equal(table.ends("validation_loss"), whole.ends("validation_loss"))
+    assert table.states.tolist() == whole.states.tolist()
+    assert table.about["configurations wanted"] == 9
+
+
+def test_a_table_is_not_gone_on_with_by_runs_of_another_space(tmp_path: Path) -> None:
+    make(space(tmp_path / "space.yaml"), tmp_path / "table", configurations=1, seeds=1)
+    make(space(tmp_path / "other.yaml", batch_size=256), tmp_path / "other", configurations=2, seeds=1, first=1)
+    before, after = assemble("small", tmp_path / "table"), assemble("small", tmp_path / "other", first=1)
+    with pytest.raises(InputError, match="go on with another space"):
+        joined(before, after)
+    with pytest.raises(InputError, match="go on with other seeds"):
+        joined(before, replace(after, space=before.space, seeds=after.seeds + 1))
 
 
 def test_rows_of_runs_that_flops_end_stand_at_their_share(tmp_path: Path) -> None:
