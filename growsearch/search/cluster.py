@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import os
 import threading
 import time
 from collections.abc import Callable
@@ -35,10 +36,18 @@ class Flag:
 
     def __init__(self) -> None:
         self._up = False
+        self._at_work: set[int] = set()
 
-    def raise_(self) -> None:
-        """Tell workers to stop."""
+    def enter(self, number: int) -> bool:
+        """Whether a worker may begin."""
+        if not self._up:
+            self._at_work.add(number)
+        return not self._up
+
+    def raise_(self) -> set[int]:
+        """Tell workers to stop, and no others to begin; those that had begun are returned."""
         self._up = True
+        return self._at_work
 
     def is_up(self) -> bool:
         """Whether workers are to stop."""
@@ -84,7 +93,8 @@ class _Staff:
         self._crew, self._setting, self._study = crew, setting, study
         self._flag = ray.remote(Flag).options(num_cpus=0, scheduling_strategy=crew.connection.beside_driver()).remote()
         self._task = ray.remote(**crew.need.options, max_retries=0, max_calls=1)(_be_worker)
-        self._workers: list[Any] = []
+        self._workers: dict[Any, int] = {}
+        self._count = 0
         self._watching = Watch(study)
         self._losses, self._over = 0, 0
         self._wanted, self._looked = 0, -math.inf
@@ -95,25 +105,26 @@ class _Staff:
         self._size_up()
         while len(self._workers) < self._wanted:
             task = self._task.options(label_selector=self._crew.connection.selector())
-            crew = self._crew
-            self._workers.append(
-                task.remote(crew.reference, self._setting, crew.need.cpus, crew.need.gpus, crew.train, self._flag)
+            self._count += 1
+            worker = task.remote(
+                self._count, self._crew.reference, self._setting, self._crew.need, self._crew.train, self._flag
             )
+            self._workers[worker] = self._count
         if not self._workers:
             time.sleep(_LOOK)
             return
-        ended, self._workers = self._crew.connection.ray.wait(self._workers, num_returns=1, timeout=_LOOK)
+        ended, _ = self._crew.connection.ray.wait(list(self._workers), num_returns=1, timeout=_LOOK)
         for one in ended:
+            del self._workers[one]
             self._take(one)
         self._watching.requeue_abandoned() if ended else self._watching.look_now_and_then()
 
     def end(self) -> None:
-        """Tell all to stop, give them time for a checkpoint, and end those that do not."""
+        """Tell all to stop, and give those at work time for a checkpoint; those that need longer end by themselves."""
         ray = self._crew.connection.ray
-        ray.get(self._flag.raise_.remote())
-        ray.wait(self._workers, num_returns=len(self._workers), timeout=_PATIENCE) if self._workers else None
-        for one in self._workers:
-            ray.cancel(one, force=True)
+        begun = ray.get(self._flag.raise_.remote())
+        if at_work := [worker for worker, number in self._workers.items() if number in begun]:
+            ray.wait(at_work, num_returns=len(at_work), timeout=_PATIENCE)
 
     def _size_up(self) -> None:
         """How many workers there are to be: as many as the nodes take that are there now."""
@@ -147,36 +158,41 @@ class _Staff:
             )
 
 
-def _be_worker(reference: Reference, setting: Setting, count: int, share: float, train: Train, flag: Any) -> Outcome:
+def _be_worker(number: int, reference: Reference, setting: Setting, need: Need, train: Train, flag: Any) -> Outcome:
     """Main function of a worker: it ends when there is nothing to do, or when told to.
 
     Args:
+        number: of the worker.
         reference: the study.
         setting: the driver's.
-        count: of CPU threads.
-        share: of a GPU, and of its memory; 0 for the CPU.
+        need: what it has of the node; less than a GPU is that share of its memory too.
         train: trains one seed.
         flag: tells when to stop.
     """
+    import ray
+
     outcome = arrived(setting)
-    if outcome.unfit is not None:
+    if outcome.unfit is not None or not ray.get(flag.enter.remote(number)):
         return outcome
     stop = threading.Event()
     threading.Thread(target=_heed, args=(flag, stop), daemon=True).start()
-    if 0 < share < 1:
-        torch.cuda.set_per_process_memory_fraction(share)
-    with threads(count):
-        work(open_study(reference), "cuda" if share else "cpu", stop, train)
+    if 0 < need.gpus < 1:
+        torch.cuda.set_per_process_memory_fraction(need.gpus)
+    with threads(need.cpus):
+        work(open_study(reference), "cuda" if need.gpus else "cpu", stop, train)
     return outcome
 
 
 def _heed(flag: Any, stop: threading.Event) -> None:
-    """Set `stop` when the flag is up, or cannot be seen any more."""
+    """Set `stop` when the flag is up, or cannot be seen any more; what does not heed that is ended."""
     import ray
 
-    while not stop.wait(_LOOK):
+    while not stop.is_set():
+        time.sleep(_LOOK)
         try:
             if ray.get(flag.is_up.remote(), timeout=_PATIENCE):
                 stop.set()
         except ray.exceptions.RayError:
             stop.set()
+    time.sleep(_PATIENCE)
+    os._exit(1)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import math
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -16,10 +17,11 @@ from growsearch.comparison.compare import compare
 from growsearch.config import RunConfig, load_space
 from growsearch.errors import CannotWrite, GrowsearchError, InputError
 from growsearch.execution.cluster import Cluster, Connection, connected
-from growsearch.execution.cluster.attempts import MOST_DEATHS, Crew
+from growsearch.execution.cluster.attempts import MOST_DEATHS, Crew, _Attempt
 from growsearch.execution.cluster.connection import Need
 from growsearch.execution.cluster.guest import surroundings
 from growsearch.execution.job import Failure, Job
+from growsearch.execution.waiting import Waiting
 from growsearch.runs.environment import read_environment
 from growsearch.runs.events import RunFailed, RunFinished, RunMoved
 from growsearch.search import search
@@ -146,6 +148,24 @@ def test_a_node_on_which_runs_fail_at_once_gets_none_any_more(
     assert failures == [] and all((job.folder / "done").exists() for job in jobs)
     bad = (tmp_path / "bad").read_text()
     assert connection.strikes[bad] + 3 * (bad in connection.excluded) > 0
+
+
+def test_an_attempt_goes_anywhere_where_the_nodes_that_it_may_go_to_are_gone(
+    connection: Connection, comparison: Callable[..., RunConfig], tmp_path: Path
+) -> None:
+    with surroundings(tmp_path) as setting:
+        crew = Crew(connection, setting, Need(), lambda told: None)
+        waiting = told_job(tmp_path, "run", comparison())
+        again = [_Attempt(0, waiting, avoid=frozenset(connection.fits(Need())))]
+        crew._look_at_nodes(again)
+        crew._submit(Waiting([]), again)
+        assert again == []
+
+        crew._looked = -math.inf
+        crew._look_at_nodes(again)
+
+    assert [one.avoid for one in again] == [frozenset()] and not crew._running
+    assert not (tmp_path / "run").exists()
 
 
 def test_nodes_with_other_versions_or_without_the_folder_are_named(

@@ -71,7 +71,7 @@ class Crew:
         ray, waiting, failures, again = self.connection.ray, Waiting(jobs), list[Failure](), list[_Attempt]()
         try:
             while waiting or again or self._running:
-                self._look_at_nodes()
+                self._look_at_nodes(again)
                 self._submit(waiting, again)
                 done, _ = ray.wait(list(self._running), num_returns=1, timeout=_LOOK)
                 if done:
@@ -80,8 +80,7 @@ class Crew:
                 for reference in done:
                     failures += self._ended(reference, waiting, again)
         finally:
-            for reference in self._running:
-                ray.cancel(reference, force=True)
+            ray.kill(self._mailbox)  # which ends what runs
         return failures
 
     def _submit(self, waiting: Waiting, again: list[_Attempt]) -> None:
@@ -100,8 +99,8 @@ class Crew:
             )
             self._running[reference] = coming
 
-    def _look_at_nodes(self) -> None:
-        """See how many attempts there may be, and take back those that no node is left for."""
+    def _look_at_nodes(self, again: list[_Attempt]) -> None:
+        """See how many attempts there may be, and let those that no node is left for go anywhere."""
         now = time.monotonic()
         if now - self._looked < _NODES and self._limit:
             return
@@ -109,9 +108,11 @@ class Crew:
         self._limit = self.most or 2 * self.connection.slots(self.need) + _SPARE
         fits = self.connection.fits(self.need)
         self.connection.warn_of_lack(self.need)
-        for reference, one in self._running.items():
-            if one.number not in self._places and one.avoid and fits and fits <= one.avoid:
-                self.connection.ray.cancel(reference)
+        for reference, one in list(self._running.items()):
+            stuck = one.number not in self._places and one.avoid and fits and fits <= one.avoid
+            if stuck and self.connection.ray.get(self._mailbox.withdraw.remote(one.number)):
+                del self._running[reference]
+                again.append(replace(one, avoid=frozenset()))
 
     def _relay(self) -> None:
         """Hand on what runs have told, but for attempts that are over."""
@@ -131,9 +132,6 @@ class Crew:
         place = self._places.pop(one.number, None)
         try:
             outcome: Outcome = self.connection.ray.get(reference)
-        except errors.TaskCancelledError:
-            again.append(replace(one, avoid=frozenset()))
-            return []
         except errors.RayError as error:
             return self._lost(one, error, waiting, again)
         if outcome.unfit is not None:

@@ -10,6 +10,7 @@ import pickle
 import platform
 import socket
 import sys
+import threading
 import time
 import warnings
 from collections.abc import Generator
@@ -28,6 +29,7 @@ from growsearch.training.threads import threads
 from growsearch.writing import make_folder, writing
 
 _SELDOM = 1.0  # seconds between two tellings of a step
+_LOOK = 1.0  # seconds between two looks at whether anybody waits for an attempt
 
 
 @dataclass(frozen=True)
@@ -83,10 +85,32 @@ class Outcome:
 
 
 class Mailbox:
-    """An actor beside the driver that keeps what attempts tell until it is fetched."""
+    """An actor beside the driver that keeps what attempts tell until it is fetched.
+
+    Attempts end where it is gone: with the driver, or because that waits for nothing any more. Ray's own `cancel` is
+    not used: where a task ends at the same moment, it brings the driver down ("Tried to complete task that was not
+    pending", Ray 2.60).
+    """
 
     def __init__(self) -> None:
         self._messages: list[Message] = []
+        self._begun: set[int] = set()
+        self._withdrawn: set[int] = set()
+
+    def begin(self, number: int, node: str) -> bool:
+        """Whether an attempt may begin: it has not been withdrawn."""
+        if number in self._withdrawn:
+            return False
+        self._begun.add(number)
+        self._messages.append(Began(number, node))
+        return True
+
+    def withdraw(self, number: int) -> bool:
+        """Whether an attempt will never begin: it had not begun yet."""
+        if number in self._begun:
+            return False
+        self._withdrawn.add(number)
+        return True
 
     def put(self, message: Message) -> None:
         """Keep a message."""
@@ -131,7 +155,9 @@ def attempt(number: int, pickled: bytes, setting: Setting, count: int, mailbox: 
     outcome = arrived(setting)
     if outcome.unfit is not None:
         return outcome
-    mailbox.put.remote(Began(number, outcome.node))
+    if not ray.get(mailbox.begin.remote(number, outcome.node)):
+        return outcome
+    threading.Thread(target=_end_without, args=(mailbox,), daemon=True).start()
     job: Job = pickle.loads(pickled)
     teller = _Teller(number, mailbox)
     with threads(count), warnings.catch_warnings():
@@ -140,6 +166,20 @@ def attempt(number: int, pickled: bytes, setting: Setting, count: int, mailbox: 
         failure = execute(job, teller)
     ray.get(mailbox.settle.remote())
     return Outcome(outcome.node, outcome.host, outcome.hardware, failure, stepped=teller.stepped)
+
+
+def _end_without(mailbox: Any) -> None:
+    """End this process when the mailbox is gone, in the middle of whatever it does: there are checkpoints."""
+    import ray
+
+    while True:
+        time.sleep(_LOOK)
+        try:
+            ray.get(mailbox.settle.remote())
+        except ray.exceptions.ActorDiedError:
+            os._exit(1)
+        except ray.exceptions.RayError:  # it does not answer just now
+            continue
 
 
 def arrived(setting: Setting) -> Outcome:
