@@ -25,13 +25,13 @@ def verdict_html(found: Conclusions) -> str:
 
 
 def verdict_lines(found: Conclusions) -> list[str]:
-    """Return the same as paragraphs of text: the headline first, and the verdict in full last."""
+    """Return the advice as paragraphs of text, the headline first; the verdict in full is in `results.json`."""
     advice = found.advice
     if not advice.reasons:
         return [advice.headline]
     sizes = "\n".join(f"- {one.text()}" for one in advice.sizes)
     listed = [f"{_sizes_title(found)}:\n\n{sizes}"] if sizes else []
-    return [advice.headline, *listed, *advice.reasons, f"In full: {found.sentence}"]
+    return [advice.headline, *listed, *advice.reasons]
 
 
 def control_lines(found: Conclusions) -> list[str]:

@@ -48,7 +48,7 @@ def test_terminal_and_page_say_the_same(comparison: Callable[..., Path]) -> None
     page = unescape(write_report(folder).read_text()).replace("\N{NO-BREAK SPACE}", " ")
 
     lines = verdict_lines(found)
-    assert lines[0] == found.advice.headline and lines[-1].endswith(found.sentence)
+    assert lines[0] == found.advice.headline and found.sentence not in " ".join(lines)  # which would say it twice
     assert all(reason in lines and reason in page for reason in found.advice.reasons)
     assert found.advice.headline in page and found.sentence in page
 
