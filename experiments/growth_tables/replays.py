@@ -5,8 +5,9 @@ python -m experiments.growth_tables.replays digits --samplers
 
 The second replays samplers, and writes samplers_NAME.json.
 
-Rules and starts are replayed with random sampling among the table's configurations, samplers on a model of the table.
-Equal repeats of two arms have equal seeds and equal random configurations, so differences are paired.
+Rules and starts are replayed with random sampling among the table's configurations; where a table has too few seeds for
+a race and one to judge it by, on a model of the table, as samplers are. Equal repeats of two arms have equal seeds and
+equal random configurations, so differences are paired.
 """
 
 from __future__ import annotations
@@ -15,7 +16,8 @@ import argparse
 import json
 import time
 from collections.abc import Callable, Mapping
-from dataclasses import asdict
+from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,10 +28,11 @@ from scipy.stats import rankdata, studentized_range
 from growsearch.config.search_config import RaceConfig
 from growsearch.execution.environment import describe_environment
 from growsearch.runs.files import write_json
+from growsearch.search.drawing import quasi_random
 from growsearch.statistics.paired import difference_interval
 from growsearch.tables import load
 from growsearch.tables.outcomes import COSTS, Pool
-from growsearch.tables.replay import Arm, Judged, best, replay, replay_modelled, truths
+from growsearch.tables.replay import Arm, Judged, best, replay, replay_modelled
 from growsearch.tables.rules import BEFORE, Rule
 from growsearch.tables.surrogate import Surrogate
 
@@ -50,7 +53,7 @@ RULES = {
     "default: loss, rung, race": Arm(Rule()),
     "loss, rung with promotion, race": Arm(Rule(promotion=True)),
 }
-DEFAULT, OLD = "default: loss, rung, race", "before: accuracy, rungs by FLOPs"
+DEFAULT, OLD = "default: loss, rung, race", "before: "  # the latter as it begins
 STARTS = {start: Arm(Rule(), start=start) for start in ("none", "good", "wrong")}
 MODELLED = (
     ("random", "rung", 24),
@@ -63,22 +66,25 @@ MODELLED = (
     ("gp", "no rung", 24),  # with a rung, and at 96, there are more trials than it is quick enough for
 )
 KINDS = {"rung": Rule(race="none"), "no rung": Rule(rungs=(), race="none")}
+POINTS = 4096  # at which the best of a model is looked for
 
 Array = NDArray[np.floating[Any]]
+Run = Callable[[Arm, float], list[Judged]]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("table", help="a name, or an .npz file")
     parser.add_argument("--samplers", action="store_true", help="these, on a model of the table")
-    parser.add_argument("--repeats", type=int, help="by default 500, of samplers 100")
+    parser.add_argument("--repeats", type=int, help="by default 500, on a model 100")
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
     table = load(options.table)
     measure = "test_accuracy" if "test_accuracy" in table.final else "test_loss"
-    pool = Pool(table)
-    kind, repeats = ("samplers", 100) if options.samplers else ("replays", 500)
-    repeats = options.repeats or repeats
+    pool, needed = Pool(table), 1 + RaceConfig().seeds + 1  # of the search, of its race, and to judge by
+    modelled = options.samplers or pool.seeds < needed
+    kind = "samplers" if options.samplers else "replays"
+    repeats = options.repeats or (100 if modelled else 500)
     out = options.out or HERE / f"{kind}_{table.name}.json"
     record: dict[str, Any] = {
         "command": f"python -m experiments.growth_tables.replays {table.name}" + " --samplers" * options.samplers,
@@ -87,31 +93,75 @@ def main() -> None:
         "wanted": table.about["configurations wanted"],
         "measure": measure,
         "repeats": repeats,
+        "modelled": modelled,
+        "unit_flops": pool.unit,
     }
-    if options.samplers:
+    run, floor = partial(on_table, pool, repeats, measure), best(pool, measure)
+    if modelled:
         surrogate = Surrogate(pool, trees=100)
-        record["key"] = modelled_key(surrogate, repeats, measure)
+        record["quality"] = {name: asdict(one) for name, one in surrogate.quality.items()}
+        run, floor = partial(on_model, surrogate, repeats, measure), best_modelled(surrogate, measure)
+    arms = RULES if pool.has("validation_accuracy") else by_loss()
+    old = next(name for name in arms if name.startswith(OLD))
+    record["best"] = COSTS[measure] * floor
+    if options.samplers:
+        record["key"] = gains(run(arms[old], 96), run(arms[DEFAULT], 24))
         print(record["key"], flush=True)
-        samplers(surrogate, repeats, measure, lambda found: write_json(out, record | found))
+        samplers(run, lambda found: write_json(out, record | {"arms": found}))
         return
-
-    def run(arm: Arm, budget: float) -> list[Judged]:
-        return [replay(pool, arm, budget, repeat, measure) for repeat in range(repeats)]
-
-    floor = best(pool, measure)
-    record |= {"unit_flops": pool.unit, "best": COSTS[measure] * floor, **rules(run, pool, floor)}
-    record |= {"starts": starts(run, floor), "workers": workers(run)}
+    record |= rules(run, arms, old, floor, lambda found: write_json(out, record | found))
+    record |= {"starts": starts(run, floor)}
+    write_json(out, record)
+    record |= {"workers": workers(run)}
     write_json(out, record)
     print(json.dumps(record["key"], indent=1))
 
 
-def rules(run: Callable[[Arm, float], list[Judged]], pool: Pool, regret_from: float) -> dict[str, Any]:
-    """All rules at all budgets, regret on the way of those at the largest one, ranks, and the check of the defaults."""
+def on_table(pool: Pool, repeats: int, measure: str, arm: Arm, budget: float) -> list[Judged]:
+    """Replay an arm among the configurations of a table."""
+    return [replay(pool, arm, budget, repeat, measure) for repeat in range(repeats)]
+
+
+def on_model(surrogate: Surrogate, repeats: int, measure: str, arm: Arm, budget: float) -> list[Judged]:
+    """Replay an arm on the model of a table."""
+    return [replay_modelled(surrogate, arm, budget, repeat, measure) for repeat in range(repeats)]
+
+
+def best_modelled(surrogate: Surrogate, measure: str) -> float:
+    """The lowest cost of a model, without noise, at some thousand points that are spread over the space."""
+    source, space = surrogate.fresh(), surrogate.pool.table.space
+    numbers = [source.settle(quasi_random(space, 0, number))[0] for number in range(POINTS)]
+    return min(source.truth(number, measure) for number in numbers)
+
+
+def by_loss() -> dict[str, Arm]:
+    """The rules where there is no accuracy to look at, each once."""
+    plain = {name: arm for name, arm in RULES.items() if "accuracy" not in name}
+    others = {
+        name.replace("accuracy", "loss"): replace(arm, rule=replace(arm.rule, measure="validation_loss"))
+        for name, arm in RULES.items()
+        if name not in plain
+    }
+    return {name: arm for name, arm in others.items() if arm not in plain.values()} | plain
+
+
+def rules(
+    run: Run, arms: Mapping[str, Arm], old: str, regret_from: float, tell: Callable[[dict[str, Any]], object]
+) -> dict[str, Any]:
+    """All rules at all budgets, regret on the way of those at the largest one, ranks, and the check of the defaults.
+
+    Args:
+        run: replays an arm with a budget.
+        arms: the rules by name.
+        old: the name of the default before.
+        regret_from: the lowest cost that there is.
+        tell: is given what there is after every rule.
+    """
     costs: dict[str, dict[int, Array]] = {}
     kept: dict[str, list[Judged]] = {}
     found: dict[str, Any] = {}
     anytime: dict[str, Any] = {}
-    for name, arm in RULES.items():
+    for name, arm in arms.items():
         costs[name], found[name] = {}, {}
         for budget in BUDGETS:
             race = arm.rule.race_within(budget)
@@ -119,46 +169,40 @@ def rules(run: Callable[[Arm, float], list[Judged]], pool: Pool, regret_from: fl
                 continue
             judged = run(arm, budget)
             costs[name][budget] = np.array([one.truth for one in judged])
-            if (name, budget) in ((DEFAULT, 24), (OLD, 96)):
+            if (name, budget) in ((DEFAULT, 24), (old, 96)):
                 kept[name] = judged
             found[name][budget] = {
                 **mean_of(costs[name][budget]),
                 "trials": float(np.mean([one.replayed.begun for one in judged])),
                 "flops": float(np.mean([one.replayed.flops for one in judged])),
                 "race": None if race is None else f"{race.top} x {race.seeds}",
-                "beside": {
-                    name: COSTS[name] * float(unseen_costs(judged, pool, name).mean())
-                    for name in COSTS
-                    if name in pool.table.curves or name in pool.table.final
-                },
+                "beside": {name: COSTS[name] * float(every.mean()) for name, every in beside(judged).items()},
             }
             if budget == BUDGETS[-1]:
                 anytime[name] = regret_on_the_way(judged, regret_from)
+        tell({"rules": found, "anytime": anytime})
         print(name, {b: round(-100 * r["mean"], 2) for b, r in found[name].items()}, flush=True)
     return {
         "rules": found,
         "anytime": anytime,
         "ranks": {b: ranks(costs, b) for b in BUDGETS},
-        "key": {"what": f"{DEFAULT} at 24 against {OLD} at 96", **gains(kept[OLD], kept[DEFAULT], pool)},
+        "key": {"what": f"{DEFAULT} at 24 against {old} at 96", **gains(kept[old], kept[DEFAULT])},
     }
 
 
-def gains(before: list[Judged], after: list[Judged], pool: Pool) -> dict[str, list[float]]:
+def gains(before: list[Judged], after: list[Judged]) -> dict[str, list[float]]:
     """By how much better a choice is than another, paired, with its interval, by measure."""
-    found = {}
-    for name in COSTS:
-        if name in pool.table.curves or name in pool.table.final:
-            gain = unseen_costs(before, pool, name) - unseen_costs(after, pool, name)
-            found[name] = [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]
-    return found
+    costs, others = beside(before), beside(after)
+    return {name: _paired(costs[name] - others[name]) for name in costs}
 
 
-def unseen_costs(judged: list[Judged], pool: Pool, measure: str) -> Array:
-    """What was chosen, as a cost, by seeds that the choice has not seen."""
-    every = truths(pool, measure)
-    places = [(one.replayed.chosen, one.replayed.seen) for one in judged]
-    unseen = [(chosen, [seed for seed in range(pool.seeds) if seed not in seen]) for chosen, seen in places]
-    return np.array([every[chosen, seeds].mean() for chosen, seeds in unseen])
+def beside(judged: list[Judged]) -> dict[str, Array]:
+    """The truth about what was chosen by all measures, as costs."""
+    return {name: np.array([one.beside[name] for one in judged]) for name in judged[0].beside}
+
+
+def _paired(gain: Array) -> list[float]:
+    return [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]
 
 
 def ranks(truths: Mapping[str, Mapping[int, Array]], budget: int) -> dict[str, Any]:
@@ -199,22 +243,19 @@ def regret_on_the_way(judged: list[Judged], regret_from: float) -> dict[str, lis
     return rows
 
 
-def starts(run: Callable[[Arm, float], list[Judged]], regret_from: float) -> dict[str, Any]:
+def starts(run: Run, regret_from: float) -> dict[str, Any]:
     """Searches that are told three good or three wrong configurations first, and what these cost or save."""
     costs = {
         start: {budget: np.array([one.truth for one in run(arm, budget)]) for budget in FINE}
         for start, arm in STARTS.items()
     }
     found = {start: {budget: mean_of(row) for budget, row in rows.items()} for start, rows in costs.items()}
-    gains = {start: costs["none"][24] - costs[start][24] for start in ("good", "wrong")}
     target = found["none"][24]["mean"]
     return {
         "by budget": found,
         "target": target,
         "regret at 24": target - regret_from,
-        "gain at 24": {
-            start: [float(gain.mean()), *(difference_interval(gain.tolist()) or ())] for start, gain in gains.items()
-        },
+        "gain at 24": {start: _paired(costs["none"][24] - costs[start][24]) for start in ("good", "wrong")},
         "flops to it": {
             start: _reached({b: row["mean"] for b, row in rows.items()}, target) for start, rows in found.items()
         },
@@ -234,7 +275,7 @@ def _reached(means: Mapping[int, float], target: float) -> float | None:
     return None
 
 
-def workers(run: Callable[[Arm, float], list[Judged]]) -> dict[str, Any]:
+def workers(run: Run) -> dict[str, Any]:
     """Searches of 96 runs' FLOPs with several workers: what they find, and by the clock."""
     found: dict[str, Any] = {}
     for name, rule in (("stopping", Rule()), ("promotion", Rule(promotion=True))):
@@ -248,41 +289,27 @@ def workers(run: Callable[[Arm, float], list[Judged]]) -> dict[str, Any]:
     return found
 
 
-def modelled_key(surrogate: Surrogate, repeats: int, measure: str) -> dict[str, Any]:
-    """The check of the defaults where configurations never run out: on the model, with random sampling."""
-    by_arm = {
-        name: np.array([replay_modelled(surrogate, RULES[name], b, r, measure).truth for r in range(repeats)])
-        for name, b in ((OLD, 96), (DEFAULT, 24))
-    }
-    gain = by_arm[OLD] - by_arm[DEFAULT]
-    return {measure: [float(gain.mean()), *(difference_interval(gain.tolist()) or ())]}
-
-
-def samplers(surrogate: Surrogate, repeats: int, measure: str, tell: Callable[[dict[str, Any]], object]) -> None:
-    """Samplers over the whole space on the model, with and without a rung, and how good the model is.
+def samplers(run: Run, tell: Callable[[dict[str, Any]], object]) -> None:
+    """Samplers over the whole space on the model, with and without a rung.
 
     Args:
-        surrogate: the model.
-        repeats: of every arm.
-        measure: that the choice is judged by.
+        run: replays an arm with a budget.
         tell: is given what there is after every arm.
     """
-    found: dict[str, Any] = {"quality": {name: asdict(one) for name, one in surrogate.quality.items()}, "arms": {}}
+    found: dict[str, Any] = {}
     by_arm: dict[str, Array] = {}
     for sampler, kind, budget in MODELLED:
         began = time.perf_counter()
-        arm = Arm(KINDS[kind], sampler=sampler)
-        judged = [replay_modelled(surrogate, arm, budget, repeat, measure) for repeat in range(repeats)]
+        judged = run(Arm(KINDS[kind], sampler=sampler), budget)
         key = f"{sampler}, {kind}, {budget}"
         by_arm[key] = np.array([one.truth for one in judged])
-        gain = by_arm[f"random, {kind}, {budget}"] - by_arm[key]
-        found["arms"][key] = {
+        found[key] = {
             **mean_of(by_arm[key]),
             "trials": float(np.mean([one.replayed.begun for one in judged])),
-            "gain over random": [float(gain.mean()), *(difference_interval(gain.tolist()) or ())],
+            "gain over random": _paired(by_arm[f"random, {kind}, {budget}"] - by_arm[key]),
         }
         tell(found)
-        print(key, found["arms"][key], f"{time.perf_counter() - began:.0f} s", flush=True)
+        print(key, found[key], f"{time.perf_counter() - began:.0f} s", flush=True)
 
 
 def mean_of(costs: Array) -> dict[str, float]:

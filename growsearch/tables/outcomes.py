@@ -93,6 +93,15 @@ class Pool:
             self._made[number] = Outcomes(measures, flops, seconds, self._succeeds[number])
         return self._made[number]
 
+    @property
+    def costs(self) -> list[str]:
+        """The measures that the table has of those that choices are judged by."""
+        return [name for name in COSTS if self.has(name)]
+
+    def has(self, measure: str) -> bool:
+        """Whether the table has a measure."""
+        return measure in self.table.curves or measure in self.table.final
+
     def truths(self, measure: str) -> Array:
         """Return a measure at the end of every run `[C, S]`, as a cost; infinity where it failed.
 

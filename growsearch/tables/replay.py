@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
@@ -39,12 +39,14 @@ class Arm:
 class Judged:
     """A replayed search with the truth about what it chose: by seeds that the choice has not seen, as a cost.
 
-    `truth` is infinite where nothing was chosen. `anytime` has the truth about each of its choices.
+    `truth` is infinite where nothing was chosen. `anytime` has the truth about each of its choices, `beside` that about
+    the last one by all measures that the table has.
     """
 
     replayed: Replayed
     truth: float
     anytime: tuple[float, ...]
+    beside: Mapping[str, float]
 
 
 def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_accuracy") -> Judged:
@@ -59,7 +61,7 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
         repeat: draws the order of the table's seeds, and everything that the search draws.
         truth: the measure by which the choice is judged.
     """
-    _require_seeds(pool, arm.rule, budget)
+    _require_seeds(pool.table.name, pool.seeds, arm.rule, budget)
     random = np.random.default_rng(repeat)
     seeds = [int(seed) for seed in random.permutation(pool.seeds)]
     first = _first(pool, arm.start, truth, random)
@@ -67,9 +69,7 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
         pool, arm.rule, _proposer(pool, arm, random, first, repeat), budget, seeds, arm.workers, pool.largest
     ).run()
     unseen = [seed for seed in seeds if seed not in replayed.seen]
-    costs = truths(pool, truth)[:, unseen].mean(axis=1)
-    anytime = tuple(float(costs[choice.number]) for choice in replayed.choices)
-    return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
+    return _judged(replayed, lambda number, name: truths(pool, name)[number, unseen].mean(), truth, pool)
 
 
 def replay_modelled(
@@ -92,15 +92,14 @@ def replay_modelled(
         truth: the measure by which the choice is judged.
         space: the table's, with defaults in its ranges.
     """
-    _require_seeds(surrogate.pool, arm.rule, budget)
+    _require_seeds(surrogate.pool.table.name, surrogate.seeds, arm.rule, budget)
     random = np.random.default_rng(repeat)
     source, pool = surrogate.fresh(), surrogate.pool
-    seeds = [int(seed) for seed in random.permutation(pool.seeds)]
+    seeds = [int(seed) for seed in random.permutation(source.seeds)]
     first = tuple(pool.table.point(number) for number in _first(pool, arm.start, truth, random))
     proposer = Sampled(space or pool.table.space, source, arm.sampler, repeat, first)
     replayed = Simulation(source, arm.rule, proposer, budget, seeds, arm.workers, pool.largest).run()
-    anytime = tuple(source.truth(choice.number, truth) for choice in replayed.choices)
-    return Judged(replayed, anytime[-1] if anytime else np.inf, anytime)
+    return _judged(replayed, source.truth, truth, pool)
 
 
 def truths(pool: Pool, measure: str) -> Array:
@@ -119,13 +118,20 @@ def as_measured(cost: float, measure: str) -> float:
     return COSTS[measure] * cost
 
 
-def _require_seeds(pool: Pool, rule: Rule, budget: float) -> None:
+def _judged(replayed: Replayed, truth_of: Callable[[int, str], float], measure: str, pool: Pool) -> Judged:
+    anytime = tuple(float(truth_of(choice.number, measure)) for choice in replayed.choices)
+    if not anytime or replayed.chosen is None:
+        return Judged(replayed, np.inf, anytime, {})
+    return Judged(replayed, anytime[-1], anytime, {name: float(truth_of(replayed.chosen, name)) for name in pool.costs})
+
+
+def _require_seeds(table: str, seeds: int, rule: Rule, budget: float) -> None:
     """See that the search and its race leave a seed that they do not see."""
     race = rule.race_within(budget)
     needed = rule.seeds + (race.seeds if race else 0) + 1
-    if needed > pool.seeds:
+    if needed > seeds:
         raise InputError(
-            f"table {pool.table.name!r} has {pool.seeds} seeds, and this rule needs {needed}: {rule.seeds} of the "
+            f"table {table!r} has {seeds} seeds, and this rule needs {needed}: {rule.seeds} of the "
             f"search, {race.seeds if race else 0} of its race, and one to judge the choice by: take a smaller race"
         )
 

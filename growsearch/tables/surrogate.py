@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -20,6 +21,7 @@ Array = NDArray[np.floating[Any]]
 _ABSENT = -1.0  # what a forest is given for a parameter that a configuration does not have
 _FOLDS = 5
 _DONORS = 10  # configurations that the noise of a point may be of
+SEEDS = 8  # that a point has at least: those of a search, of a race, and one to judge by
 _LEAST = 1e-3  # share of samples, so that all right and all wrong have odds
 
 
@@ -43,18 +45,21 @@ class Quality:
 
 
 class Surrogate:
-    """Curves of any point of a table's space: the mean by a forest, the noise of seeds from one of its configurations.
+    """Curves of any point of a table's space: the mean by a forest, the noise of seeds from its configurations.
 
     Losses, FLOPs and seconds are learned as logarithms, accuracies as log odds. The noise of a seed is by how much its
-    curves differ from their mean in a configuration that ends about as good as the point, one of ten, whose seeds are
-    shuffled; a run fails where it failed there. Noise depends far more on how good a configuration is than on where in
-    the space it lies. No value is beyond those of the table. Numbers are given in the order in which points come.
+    curves differ from their mean in a configuration that ends about as good as the point, one of ten, or as many of
+    these as it takes for `SEEDS` seeds; a run fails where it failed there. Differences from the mean of S seeds are
+    made larger by sqrt(S / (S - 1)), so that their variance is that of a run. Noise depends far more on how good a
+    configuration is than on where in the space it lies. No value is beyond those of the table. Numbers are given in the
+    order in which points come.
     """
 
     def __init__(self, pool: Pool, trees: int = 200) -> None:
         """Learn the curves of a pool."""
         self.pool = pool
-        self.shares, self.seeds, self.unit, self.largest = pool.shares, pool.seeds, pool.unit, pool.largest
+        self.shares, self.unit, self.largest = pool.shares, pool.unit, pool.largest
+        self.seeds = max(SEEDS, pool.seeds)
         self._known = pool.table.distributions
         self._rows = rows(self._known, map(pool.table.point, range(pool.count)))
         self._curves = _Curves.of(pool)
@@ -76,8 +81,10 @@ class Surrogate:
         trees = [tree.tree_.predict(row) for tree in self._forest.estimators_]  # the forest's own way is far slower
         mean = np.mean(trees, axis=0).reshape(-1)
         random = np.random.default_rng(np.frombuffer(row.tobytes(), np.uint32))  # the point's own
-        donor, seeds = self._curves.donor(mean, random), random.permutation(self.seeds)
-        outcomes, truths = self._curves.outcomes(mean, donor, seeds, self.pool.outcomes(donor).succeeds)
+        donors = self._curves.donors(mean, math.ceil(self.seeds / self.pool.seeds), random)
+        succeeds = np.concatenate([self.pool.outcomes(donor).succeeds for donor in donors])
+        seeds = random.permutation(len(succeeds))[: self.seeds]
+        outcomes, truths = self._curves.outcomes(mean, donors, seeds, succeeds)
         self._made.append(outcomes)
         self._truths.append(truths)
         return len(self._made) - 1, dict(point)
@@ -139,30 +146,42 @@ class _Curves:
                     found[f"{name} at a fifth"] = array[:, max(0, array.shape[1] // 5 - 1)]
         return found
 
-    def donor(self, mean: Array, random: np.random.Generator) -> int:
-        """One of the configurations whose loss at the end is nearest to a predicted one."""
+    def donors(self, mean: Array, count: int, random: np.random.Generator) -> list[int]:
+        """Some of the configurations whose loss at the end is nearest to a predicted one."""
         end = self._parts(mean)["validation_loss"][-1]
         gaps = np.abs(self.by_name["validation_loss"][:, :, -1].mean(axis=1) - end)
-        return int(random.choice(gaps.argsort()[:_DONORS]))
+        return [int(one) for one in random.choice(gaps.argsort()[:_DONORS], count, replace=False)]
+
+    @cached_property
+    def _widening(self) -> float:
+        """From differences to the mean of the seeds that there are to differences to that of all."""
+        count = next(iter(self.by_name.values())).shape[1]
+        return math.sqrt(count / (count - 1)) if count > 1 else 1.0
+
+    @cached_property
+    def _bounds(self) -> dict[str, tuple[Array, Array]]:
+        """The lowest and the highest value at every evaluation."""
+        return {name: (array.min(axis=(0, 1)), array.max(axis=(0, 1))) for name, array in self.by_name.items()}
 
     def _parts(self, mean: Array) -> dict[str, Array]:
         return dict(zip(self.by_name, np.split(mean, len(self.by_name)), strict=True))
 
     def outcomes(
-        self, mean: Array, donor: int, seeds: NDArray[np.int64], succeeds: NDArray[np.bool_]
+        self, mean: Array, donors: list[int], seeds: NDArray[np.int64], succeeds: NDArray[np.bool_]
     ) -> tuple[Outcomes, dict[str, float]]:
-        """A predicted mean with the noise of a configuration, and the measures at the end without it, as costs.
+        """A predicted mean with the noise of some configurations, and the measures at the end without it, as costs.
 
         Args:
             mean: of all curves, one behind the other.
-            donor: the configuration.
-            seeds: the order of its seeds.
-            succeeds: which of its runs do.
+            donors: the configurations.
+            seeds: places of the seeds that are taken, in their order, among those of all donors one after the other.
+            succeeds: which of the donors' runs do.
         """
         parts, drawn = self._parts(mean), {}
         for name, array in self.by_name.items():
-            noisy = parts[name] + array[donor][seeds] - array[donor].mean(axis=0)
-            drawn[name] = _outside(name, np.clip(noisy, array.min(axis=(0, 1)), array.max(axis=(0, 1))))
+            differences = array[donors] - array[donors].mean(axis=1, keepdims=True)
+            noise = differences.reshape(-1, array.shape[-1])[seeds] * self._widening
+            drawn[name] = _outside(name, np.clip(parts[name] + noise, *self._bounds[name]))
         flops, seconds = (np.maximum.accumulate(drawn.pop(name), axis=1) for name in ("flops", "seconds"))
         truths = {name: COSTS[name] * float(_outside(name, parts[name])[-1]) for name in drawn}
         return Outcomes(drawn, flops, seconds, succeeds[seeds]), truths

@@ -141,3 +141,17 @@ def test_the_mean_of_an_option_is_over_all_else() -> None:
     found = Anova(table, points=128, trees=20).option_means(np.where(grows, 2.0, 1.0), "growth.when", repeats=3)
     assert found["never"].value == pytest.approx(1.0, abs=0.05)
     assert found["interval"].value == pytest.approx(2.0, abs=0.05)
+
+
+def test_a_model_of_few_seeds_has_enough_for_a_race_with_as_much_noise_as_runs_have() -> None:
+    """The differences of three seeds from their mean have but two thirds of a run's variance."""
+    table = synthetic(configurations=200, seeds=3, noise=0.05, early_noise=0.05)
+    table = replace(table, curves={**table.curves, "validation_loss": table.curves["validation_loss"] + 1})
+    found = Surrogate(Pool(table), trees=20)
+
+    numbers = [found.settle(quasi_random(SPACE, 7, index))[0] for index in range(100)]
+    noise = [np.log(found.outcomes(one).measures["validation_loss"][:, -1]).var(ddof=1) for one in numbers]
+
+    assert found.seeds == 8 and all(len(found.outcomes(one).succeeds) == 8 for one in numbers)
+    truly = np.log(table.curves["validation_loss"][:, :, -1]).var(axis=1, ddof=1).mean()
+    assert fmean(noise) == pytest.approx(truly, rel=0.15)
