@@ -24,7 +24,9 @@ TASKS = {
 }
 SHOWN = (
     "accuracy, 2 seeds",
+    "loss, 2 seeds",
     "before: accuracy, rungs by FLOPs",
+    "before: loss, rungs by FLOPs",
     "loss",
     "loss, rung, race 3 x 3",
     "default: loss, rung, race",
@@ -153,29 +155,38 @@ def _replays(name: str, found: Mapping[str, Any]) -> str:
     scale, digits = _scale(found["measure"])
     measure, sign = found["measure"].replace("_", " "), COSTS[found["measure"]] * scale
     text = "### How a search should spend its budget\n\n"
-    text += f"The {measure} of what is chosen, by seeds that the choice has not seen; mean ± standard error over "
+    best = f"{scale * found['best']:.{digits}f}"
+    if found.get("modelled"):
+        text += (
+            f"A race leaves no seed of {found['table']['seeds']} to judge it by, so rules are replayed on a model of "
+            f"the table: {_model(found)} The {measure} of what is chosen, without noise; mean ± standard error over "
+            f"{found['repeats']:,} replays with random sampling (best of the model {best})."
+        )
+    else:
+        text += (
+            f"The {measure} of what is chosen, by seeds that the choice has not seen; mean ± standard error over "
+            f"{found['repeats']:,} replays with random sampling (best of the table {best})."
+        )
     text += (
-        f"{found['repeats']:,} replays with random sampling (best of the table {found['best'] * scale:.{digits}f}). "
-    )
-    text += (
-        "Searches look at validation samples only, so these are samples that they have not seen either. The unit is "
+        " Searches look at validation samples only, so these are samples that they have not seen either. The unit is "
     )
     text += "the FLOPs of one mean run.\n\n"
     budgets = ("12", "24", "48", "96")
-    other = next(one for one in ("validation_accuracy", "validation_loss") if one in found["key"])
-    heads = f"trials at 96 | mean rank | {other.replace('_', ' ')} | validation loss"
-    text += f"| rule | {' | '.join(budgets)} | {heads} |\n|---|{'---|' * 8}\n"
+    others = [one for one in ("validation_accuracy", "validation_loss") if one in found["key"]]
+    heads = ["trials at 96", "mean rank", *(one.replace("_", " ") for one in others)]
+    text += f"| rule | {' | '.join((*budgets, *heads))} |\n|---|{'---|' * (len(budgets) + len(heads))}\n"
     ranks = found["ranks"]["96"]
     for arm, rows in found["rules"].items():
         cells = [
             f"{sign * rows[b]['mean']:.{digits}f} ± {scale * rows[b]['error']:.{digits}f}" if b in rows else "–"
             for b in budgets
         ]
-        last, (factor, places) = rows["96"], _scale(other)
-        cells += [f"{last['trials']:.0f}", f"{ranks['mean'][arm]:.2f}"]
-        cells += [f"{factor * last['beside'][other]:.{places}f}", f"{last['beside']['validation_loss']:.4f}"]
+        cells += [f"{rows['96']['trials']:.0f}", f"{ranks['mean'][arm]:.2f}"]
+        for other in others:
+            factor, places = _scale(other)
+            cells.append(f"{factor * rows['96']['beside'][other]:.{places}f}")
         text += f"| {arm} | {' | '.join(cells)} |\n"
-    text += "\nThe last four columns are at 96. "
+    text += f"\nThe last {('three', 'four')[len(others) - 1]} columns are at 96. "
     text += (
         f"Mean ranks differ (Nemenyi, 5 %) from {ranks['critical difference']:.2f} on. Is the default at 24 above what "
     )
@@ -226,15 +237,11 @@ def _workers(found: Mapping[str, Any], sign: float, scale: float, digits: int) -
 
 def _samplers(found: Mapping[str, Any]) -> str:
     measure = found["measure"]
-    (scale, digits), told = _scale(measure), found["quality"][f"{measure} at the end"]
-    seen = found["quality"]["validation_loss at the end"]
+    scale, digits = _scale(measure)
     text = (
         "### Samplers\n\n"
-        "Samplers choose anywhere in the space, so they are replayed on a model of the table: a forest for the curves, "
-        "configurations that are about as good for the noise of the seeds. Of configurations left out it tells the "
-        f"{measure.replace('_', ' ')} with R² {told['r2']:.2f} (rank correlation {told['rank']:.2f}), the validation "
-        f"loss with {seen['r2']:.2f} ({seen['rank']:.2f}). No race; {found['repeats']} replays each; the truth is the "
-        "model's.\n\n"
+        f"Samplers choose anywhere in the space, so they are replayed on a model of the table: {_model(found)} "
+        f"No race; {found['repeats']} replays each; the truth is the model's.\n\n"
         "| sampler, rung, FLOPs | trials | found | gain over random, paired |\n|---|---|---|---|\n"
     )
     for arm, row in found["arms"].items():
@@ -246,6 +253,17 @@ def _samplers(found: Mapping[str, Any]) -> str:
     )
     text += f"96, with random sampling: {_signed(found['key'][measure], measure)}.\n\n"
     return text + _made(found)
+
+
+def _model(found: Mapping[str, Any]) -> str:
+    """What a model of a table is, and how good."""
+    measure = found["measure"]
+    told, seen = (found["quality"][f"{name} at the end"] for name in (measure, "validation_loss"))
+    return (
+        "a forest for the curves, configurations that are about as good for the noise of the seeds. Of configurations "
+        f"left out it tells the {measure.replace('_', ' ')} with R² {told['r2']:.2f} (rank correlation "
+        f"{told['rank']:.2f}), the validation loss with {seen['r2']:.2f} ({seen['rank']:.2f})."
+    )
 
 
 def _made(found: Mapping[str, Any]) -> str:
