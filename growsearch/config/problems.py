@@ -6,7 +6,7 @@ import json
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
-from typing import Annotated, Any, TypeVar, Union, get_args, get_origin
+from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
 
@@ -14,7 +14,13 @@ from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath
 
 Model = TypeVar("Model", bound=BaseModel)
-_WORDS: dict[Any, str] = {int: "a whole number", float: "a number", str: "text", bool: "true or false"}
+_WORDS: dict[Any, str] = {
+    int: "a whole number",
+    float: "a number",
+    str: "text",
+    bool: "true or false",
+    type(None): "null",
+}
 
 
 @dataclass(frozen=True)
@@ -114,12 +120,28 @@ def _problem(detail: Any, model: type[BaseModel], local: KeyPath, value: Any, pa
 
 
 def _limits(model: type[BaseModel], local: KeyPath) -> str:
-    """What a missing field may be: plain types in words, others as the class writes them."""
+    """What a missing field may be, in words, with what it is for where the class says so."""
     parent = _model_at(model, local[:-1])
     field = parent.model_fields.get(str(local[-1])) if parent else None
-    annotation = field.annotation if field else None
-    text = _WORDS.get(annotation, annotation.__name__) if isinstance(annotation, type) else str(annotation)
-    return text.replace("typing.", "").removesuffix("Config")
+    if field is None:
+        return "a value"
+    return f"{_kind(field.annotation)}: {field.description}" if field.description else _kind(field.annotation)
+
+
+def _kind(annotation: Any) -> str:
+    """A type in words."""
+    if annotation in _WORDS:
+        return _WORDS[annotation]
+    origin, parts = get_origin(annotation), get_args(annotation)
+    if origin is Annotated:
+        return _kind(parts[0])
+    if origin is Literal:
+        return ", ".join(map(str, parts))
+    if origin in (Union, types.UnionType):
+        return " or ".join(_kind(part) for part in parts)
+    if origin in (list, tuple):
+        return "a list"
+    return "a mapping"
 
 
 def _fields(model: type[BaseModel], local: KeyPath) -> list[str]:

@@ -69,6 +69,12 @@ def problems_of(path: object, *overrides: str) -> list[str]:
         ("growth:", "reference: 3\ngrowth:", "7:1: reference: must be the name of a policy", "(found 3)"),
         ("growth:", "grwoth:", "7:1: grwoth: unknown key 'grwoth'", "did you mean 'growth'?"),
         ("data: {name: digits}\n", "", "1:1: data: missing", "a mapping"),
+        (
+            "  optimizer: {name: sgd, lr: 0.1, momentum: 0.9}\n",
+            "",
+            "3:1: training.optimizer: missing",
+            "allowed a mapping: name, lr, and other options",
+        ),
     ],
 )
 def test_a_problem_has_its_place_what_was_found_and_what_is_allowed(
