@@ -27,17 +27,30 @@ NOUNS = {
 
 @cache
 def _installed(group: str) -> dict[str, EntryPoint]:
-    return {point.name: point for point in entry_points(group=f"growsearch.{group}")}
+    return {point.name: point for point in _every() if point.group == f"growsearch.{group}"}
+
+
+@cache
+def _every() -> tuple[EntryPoint, ...]:
+    """Those of all `GROUPS`: to ask for one group reads the files of all packages too."""
+    found = entry_points()
+    return tuple(point for group in GROUPS for point in found.select(group=f"growsearch.{group}"))
 
 
 def refresh() -> None:
     """Look again for what is installed, as after an installation in a running notebook."""
+    _every.cache_clear()
     _installed.cache_clear()
 
 
 def names(group: str) -> list[str]:
     """Names of everything installed in one of `GROUPS`, sorted."""
     return sorted(_installed(group))
+
+
+def registered(group: str, name: str) -> str:
+    """The import path, `package.module:Class`, behind a name that is installed."""
+    return _installed(group)[name].value
 
 
 def lookup(group: str, name: str) -> type:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from functools import partial
 
 from growsearch.cli.handling import handled
+from growsearch.cli.loading import loading
 from growsearch.cli.options import (
     Address,
     AllowImport,
@@ -44,7 +45,8 @@ def compare(
     allow_import: AllowImport = False,
 ) -> None:
     """Train every policy of FILE with every seed and say which did best, at what cost."""
-    from growsearch.config import load_config
+    with loading():
+        from growsearch.config import load_config
     from growsearch.errors import InputError
 
     cluster = cluster_of(executor, address)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from growsearch.cli.handling import handled
+from growsearch.cli.loading import loading
 from growsearch.cli.options import (
     AllowImport,
     Device,
@@ -49,7 +50,8 @@ def run(
     allow_import: AllowImport = False,
 ) -> None:
     """Train one network as FILE describes, growing it on the way."""
-    from growsearch.config import load_config
+    with loading():
+        from growsearch.config import load_config
 
     config = choose(load_config(file, set_ or [], seeds, allow_import), policy, file)
     if dry_run:

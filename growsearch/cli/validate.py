@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from growsearch.cli.handling import handled
+from growsearch.cli.loading import loading
 from growsearch.cli.options import AllowImport, File, Json, Quiet, Sets
 from growsearch.cli.output import emit, show
 
@@ -16,8 +17,9 @@ def validate(
     allow_import: AllowImport = False,
 ) -> None:
     """Check FILE without running anything: what is written, the data, every policy's first growth, its schedule."""
-    from growsearch.config import load_space
-    from growsearch.execution.readiness import check_ready
+    with loading():
+        from growsearch.config import load_space
+        from growsearch.execution.readiness import check_ready
 
     space = load_space(file, set_ or [], allow_import=allow_import)
     ready = check_ready(space.first().policy_configs())

@@ -25,7 +25,8 @@ CONTROL_KINDS: tuple[ControlKind, ...] = get_args(ControlKind)
 class Section(BaseModel):
     """Base of the sections: immutable, no unknown keys, no infinities."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+    # A section's validator is built when it is first used: what another section holds is part of that one's.
+    model_config = ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, defer_build=True)
 
 
 class EnvelopeConfig(Section):

@@ -11,10 +11,12 @@ Indices = npt.NDArray[np.int64]
 def stratified_split(targets: Indices, held_out: int, seed: int = 0) -> tuple[Indices, Indices]:
     """Return the positions `[N - held_out]` and `[held_out]` of the two parts, each in a random order.
 
-    They are those of scikit-learn's `train_test_split(..., stratify=targets, random_state=seed)`. `targets`: `[N]`.
+    They are those of scikit-learn's `train_test_split(..., stratify=targets, random_state=seed)`. `targets`: `[N]`, the
+    numbers of classes.
     """
     random = np.random.RandomState(seed)
-    _, counts = np.unique(targets, return_counts=True)
+    counts = np.bincount(targets)  # np.unique imports numpy's masked arrays
+    counts = counts[counts > 0]
     of_class = np.split(np.argsort(targets, kind="stable"), np.cumsum(counts)[:-1])
     kept = _shares(counts, len(targets) - held_out, random)
     taken = _shares(counts - kept, held_out, random)
@@ -32,7 +34,7 @@ def _shares(counts: Indices, draws: int, random: np.random.RandomState) -> Indic
     whole = np.floor(exact)
     remainders = exact - whole
     missing = int(draws - whole.sum())
-    for value in np.unique(remainders)[::-1]:
+    for value in sorted(set(remainders.tolist()), reverse=True):
         if not missing:
             break
         (tied,) = np.where(remainders == value)

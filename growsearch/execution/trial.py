@@ -6,7 +6,7 @@ from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from growsearch.errors import GrowthFailed
-from growsearch.growth import grow
+from growsearch.growth.grow import grow_traced
 from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.setup import Setup
@@ -36,12 +36,14 @@ def try_growth(setup: Setup) -> None:
         for name in chosen:
             require_gradient_matrix(setup.model, graph, graph.sites[name])
     with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
-        grow(
+        grow_traced(
             setup.model,
+            graph,
             setup.statistics.first(2)[0],
             dict.fromkeys(chosen, 1),
             how,
             objective=lambda model, batch: criterion(model(batch[0]), batch[1]),
             batches=[setup.statistics.first(_TRIAL_SAMPLES)],
             report=None,
+            metered=False,
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import replace
 from typing import Any
 
@@ -85,6 +86,7 @@ def grow_traced(
     companions: Sequence[nn.Module] = (),
     seed: int = 0,
     report: Report | None = on_terminal,
+    metered: bool = True,
 ) -> tuple[GrowthEvent, NetworkGraph]:
     """As `grow`, of a model whose `graph` is known; returns the graph of the grown one, too.
 
@@ -100,6 +102,7 @@ def grow_traced(
         companions: modules that follow.
         seed: of what is drawn.
         report: progress of long initializers.
+        metered: whether what the growth itself computes is counted, which makes small operations take longer.
     """
     initializer = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     deep = initializer.deepens()
@@ -134,7 +137,8 @@ def grow_traced(
         report=report or silent,
     )
     names = Names("now", "given", strategy_name("how", initializer))
-    with FlopMeter() as meter:
+    meter = FlopMeter()
+    with meter if metered else nullcontext():
         chosen = initializer.propose(plan, context)
         if not chosen:
             raise GrowthRefused(f"how: {names.how} found nothing to add at {', '.join(plan)}")

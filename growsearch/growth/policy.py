@@ -13,7 +13,7 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.growth.candidate import Candidate, named
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
-from growsearch.registry import lookup, names, nearest
+from growsearch.registry import lookup, names, nearest, registered
 
 S = TypeVar("S", bound=Strategy)
 Spec = str | Mapping[str, Any] | Strategy
@@ -54,7 +54,10 @@ def _problem(detail: ErrorDetails, fields: Sequence[str]) -> str:
 
 def strategy_name(group: str, strategy: Strategy) -> str:
     """The name under which a strategy's class is installed, or the class's own name."""
-    return next((n for n in names(group) if _is(group, n, type(strategy))), type(strategy).__name__)
+    kind = type(strategy)
+    # What is registered as this class first: to ask whether another name is one of it imports its strategy.
+    known = sorted(names(group), key=lambda name: registered(group, name) != f"{kind.__module__}:{kind.__qualname__}")
+    return next((name for name in known if _is(group, name, kind)), kind.__name__)
 
 
 def _is(group: str, name: str, kind: type[Strategy]) -> bool:

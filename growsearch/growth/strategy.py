@@ -33,7 +33,7 @@ class Strategy(BaseModel, ABC):
     becomes.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     group: ClassVar[str]
     summary: ClassVar[str]

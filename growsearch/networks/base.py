@@ -19,7 +19,7 @@ class Network(BaseModel, ABC):
     `width` multiplies every hidden width: that is how a seed smaller than the network one wants to grow is named.
     """
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     summary: ClassVar[str]
     source: ClassVar[str]

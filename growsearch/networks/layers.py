@@ -18,7 +18,7 @@ Padding = Count | Literal["same"]
 class Layer(BaseModel, ABC):
     """Base of the layers; `name` is the module's name, by default its kind and a number."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True)
+    model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)
 
     name: str | None = None
 

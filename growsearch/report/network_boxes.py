@@ -5,12 +5,15 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
-import networkx
 import torch
 
 from growsearch.graph import NetworkGraph, trace
 from growsearch.training.artifact import load_network, read_description
+
+if TYPE_CHECKING:
+    import networkx
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,8 @@ def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = 
     only carries units along are left out. Raises `GrowsearchError` where the network cannot be rebuilt, as one that the
     user's own package makes without `allow_import`.
     """
+    import networkx  # slow to import, and only networks that grew are drawn
+
     model = load_network(folder, allow_import)
     description = read_description(folder)
     dtype: torch.dtype = getattr(torch, description.input_dtype)
@@ -65,6 +70,8 @@ def network_boxes(folder: Path, before: Mapping[str, int], allow_import: bool = 
 
 def _contracted(graph: NetworkGraph) -> networkx.DiGraph[str]:
     """The calls that produce or consume a site's units, or join several, and how they feed each other."""
+    import networkx
+
     flow: networkx.DiGraph[str] = networkx.DiGraph()
     for name, call in graph.calls.items():
         if call.kind not in ("parameter", "constant"):

@@ -39,7 +39,7 @@ def imported_by(*arguments: str, folder: Path, program: str = "-c") -> set[str]:
     ("arguments", "but"),
     [
         (("--help",), {"torch", "numpy", "pydantic", "yaml"}),
-        (("validate", "file.yaml"), {"rich"}),
+        (("validate", "file.yaml"), {"rich", "numpy.ma", "growsearch_strategies.how.firefly"}),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",
 )
@@ -47,3 +47,28 @@ def test_a_command_imports_what_it_needs(arguments: tuple[str, ...], but: set[st
     modules = imported_by(*arguments, folder=tmp_path)
     assert not modules & {*SLOW, *but}
     assert ("torch" in modules) == (arguments[0] != "--help")
+
+
+def prints(program: str) -> list[str]:
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return done.stdout.split()
+
+
+def test_a_report_loads_what_lays_out_networks_when_one_is_drawn() -> None:
+    assert prints("import sys, growsearch.report; print('networkx' in sys.modules)") == ["False"]
+
+
+def test_the_garbage_collector_leaves_alone_what_is_loaded_to_stay() -> None:
+    program = """
+import gc
+from growsearch.cli.loading import loading
+runs = []
+gc.callbacks.append(lambda phase, facts: runs.append(phase))
+with loading():
+    import torch
+print(len(runs), gc.get_freeze_count() > 100_000, gc.isenabled())
+frozen = gc.get_freeze_count()
+with loading():
+    print(gc.isenabled(), gc.get_freeze_count() == frozen)
+"""
+    assert prints(program) == ["0", "True", "True", "True", "True"]

@@ -132,7 +132,7 @@ def test_the_plug_in_of_the_guide_is_found_by_its_entry_point(monkeypatch: pytes
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: plug-in\nVersion: 0.1\n")
     (installed / "entry_points.txt").write_text(f"[{group}]\n{name} = {target}\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry._installed.cache_clear()
+    registry.refresh()
 
     try:
         assert name in names("how")
@@ -142,4 +142,4 @@ def test_the_plug_in_of_the_guide_is_found_by_its_entry_point(monkeypatch: pytes
         )
         assert load_space(config).plain().growth.how == {name: {"std": 0.2}}
     finally:
-        registry._installed.cache_clear()
+        registry.refresh()

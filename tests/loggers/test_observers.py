@@ -157,13 +157,13 @@ def test_others_add_a_logger_by_an_entry_point(
     (installed / "METADATA").write_text("Metadata-Version: 2.1\nName: paper-log\nVersion: 0.1\n")
     (installed / "entry_points.txt").write_text("[growsearch.loggers]\npaper = paper_log:PaperLogger\n")
     monkeypatch.syspath_prepend(tmp_path)
-    registry._installed.cache_clear()
+    registry.refresh()
 
     try:
         check_loggers(["paper"])
         run_one(config, 3, tmp_path / "run", "cpu", loggers=["paper"])
     finally:
-        registry._installed.cache_clear()
+        registry.refresh()
     assert (tmp_path / "run" / "paper.txt").read_text() == "8\n9\n16\n18\n24\ndone 24\n"
 
 
