@@ -141,6 +141,7 @@ def main() -> None:
     (home / "often").mkdir(parents=True, exist_ok=True)
     (home / "often" / "sitecustomize.py").write_text(OFTEN)
     os.environ["PYTHONPATH"] = os.pathsep.join([str(home / "often"), os.getcwd()])
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # as the product sets it, before Ray is imported
     from ray.cluster_utils import Cluster
 
     cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})

@@ -10,6 +10,7 @@ time goes to, and the cluster of one node that is simulated here has but that ma
 from __future__ import annotations
 
 import argparse
+import os
 import tempfile
 import time
 from collections.abc import Iterator
@@ -64,6 +65,7 @@ def measured(executor: Executor, folder: Path, runs: int, config: RunConfig) -> 
 @contextmanager
 def on_ray(folder: Path, slots: int) -> Iterator[Executor]:
     """A cluster of one node with so many slots beside one for the driver."""
+    os.environ["RAY_ENABLE_UV_RUN_RUNTIME_ENV"] = "0"  # as the product sets it, before Ray is imported
     from ray.cluster_utils import Cluster as Simulated
 
     made = Simulated(initialize_head=True, head_node_args={"num_cpus": 0, "include_dashboard": False})
