@@ -13,7 +13,7 @@ from growsearch.shipped import shipped_names
 
 
 def files(incomplete: str) -> list[str]:
-    """Offer shipped search spaces, and YAML files of the folder that has been typed."""
+    """Offer shipped files, and YAML files of the folder that has been typed."""
     here = [path for path in _begun(incomplete) if path.endswith((".yaml", ".yml"))]
     return [*(name for name in shipped_names() if name.startswith(incomplete)), *here]
 

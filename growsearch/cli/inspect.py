@@ -26,7 +26,7 @@ File = Annotated[
     str | None,
     typer.Argument(
         metavar="[FILE]",
-        help="A YAML file, the name of a shipped search space, or a run folder: what its network has become.",
+        help="A YAML file, the name of a shipped file, or a run folder: what its network has become.",
         autocompletion=completing.files_and_runs,
     ),
 ]

@@ -33,7 +33,7 @@ File = Annotated[
     str,
     typer.Argument(
         metavar="FILE",
-        help="A YAML file, or the name of a shipped search space such as quickstart.",
+        help="A YAML file, or the name of a shipped file such as quickstart.",
         autocompletion=completing.files,
     ),
 ]

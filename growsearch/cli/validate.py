@@ -27,10 +27,17 @@ def validate(
     policies = list(space.data.get("policies") or {})
     unseen = [*ready.not_checked, *(["all but the first value of every range"] if ranges else [])]
     if as_json:
-        found = {"file": str(space.path), "valid": True, "policies": policies, "ranges": ranges}
+        found = {
+            "file": str(space.path),
+            "valid": True,
+            "data": list(ready.data),
+            "policies": policies,
+            "ranges": ranges,
+        }
         emit({**found, "warnings": list(ready.warnings), "not_checked": unseen})
     elif not quiet:
         but = f", but for what was not looked at: {'; '.join(unseen)}" if unseen else ""
         show(f"{space.path}: valid{but}", *([f"policies: {', '.join(policies)}"] if policies else []))
+        show(*(f"data: {data}" for data in ready.data))
         show(*([f"ranges: {', '.join(ranges)}"] if ranges else []))
         show(*(f"warning: {warning}" for warning in ready.warnings))

@@ -25,7 +25,7 @@ def compare(
 ) -> ComparisonResults:
     """Train every policy with every seed, as `growsearch compare` does, and return what came out.
 
-    `space` is a file, the name of a shipped search space, or the content of a file as a mapping. What the folder holds
+    `space` is a file, the name of a shipped file, or the content of a file as a mapping. What the folder holds
     of the same comparison is kept and gone on with. Progress goes to standard error. More `workers` than this process
     need the `if __name__ == "__main__":` guard in a script.
 

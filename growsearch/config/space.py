@@ -62,10 +62,10 @@ def load_config(
 ) -> RunConfig:
     """Load a file that leaves nothing open; `ConfigError` lists everything that is wrong with it.
 
-    `file` is a path or the name of a shipped search space; `overrides` are `path.in.file=value`.
+    `file` is a path or the name of a shipped file; `overrides` are `path.in.file=value`.
 
     Args:
-        file: a path, or the name of a shipped search space.
+        file: a path, or the name of a shipped file.
         overrides: `path.in.file=value`.
         seeds: number of seeds in place of the file's.
         allow_import: whether the network may be any importable callable.
@@ -79,7 +79,7 @@ def load_space(
     """Load a file that may have ranges; `ConfigError` lists everything that is wrong with it.
 
     Args:
-        file: a path, or the name of a shipped search space.
+        file: a path, or the name of a shipped file.
         overrides: `path.in.file=value`.
         seeds: number of seeds in place of the file's.
         allow_import: whether the network may be any importable callable.
@@ -95,18 +95,18 @@ def load_space(
 
 
 def find_file(file: str | Path) -> Path:
-    """The path of a file, or of the shipped search space of that name."""
+    """The path of a file, or of the shipped file of that name."""
     path = Path(file)
     if path.is_file():
         return path
     if path.is_dir():
-        raise ConfigError(f"{file}: is a folder (allowed: a YAML file, or a shipped search space: {_listed()})")
+        raise ConfigError(f"{file}: is a folder (allowed: a YAML file, or a shipped file: {_listed()})")
     shipped = SHIPPED / f"{file}.yaml"
     if path.name == str(file) and shipped.is_file():
         return shipped
     near = closest(path.stem, shipped_names())
     hint = f"; did you mean {near!r}?" if near else ""
-    raise ConfigError(f"{file}: no such file, nor a shipped search space (allowed {_listed()}{hint})")
+    raise ConfigError(f"{file}: no such file, nor a shipped file (allowed {_listed()}{hint})")
 
 
 def _listed() -> str:

@@ -106,9 +106,12 @@ def starter(answers: Answers) -> str:
     data: dict[str, Any] = dict(start.data)
     if start.path and answers.path:
         data[start.path] = [answers.path] if start.path == "files" else answers.path
-    if needs_target(answers) != (answers.target is not None):
-        found = f"found {answers.target}" if answers.target else "its first line names the columns"
-        raise InputError(f"the column that is learned, --target, belongs to a .csv table of data 'arrays' ({found})")
+    if needs_target(answers) and answers.target is None:
+        raise InputError(f"{answers.path} is a table: --target COLUMN names the column that is learned")
+    if answers.target is not None and not needs_target(answers):
+        raise InputError(
+            f"the column that is learned, --target, belongs to a .csv table of data 'arrays' (found {answers.target})"
+        )
     if answers.target is not None:
         data["target"] = answers.target
     small, growth, big = _sizes(network, how)

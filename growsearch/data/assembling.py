@@ -120,7 +120,10 @@ def _targets(name: str, parts: Mapping[str, Raw], kind: Predict) -> tuple[Task, 
     classes = np.unique(flat["train"])
     unseen = sorted(set(np.unique(np.concatenate(list(flat.values()))).tolist()) - set(classes.tolist()))
     if unseen:
-        raise DataError(f"data {name!r}: classes {unseen[:5]} have no training sample: give some, or leave them out")
+        hint = ", or predict: numbers" if classes.dtype.kind in "iuf" else ""
+        raise DataError(
+            f"data {name!r}: classes {unseen[:5]} have no training sample: give some, or leave them out{hint}"
+        )
     if len(classes) < 2 or 2 * len(classes) > len(flat["train"]):
         raise DataError(
             f"data {name!r}: {len(classes)} classes in {len(flat['train'])} training samples: give two classes or more "

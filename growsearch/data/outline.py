@@ -18,6 +18,15 @@ class Outline:
     data: DataSet
     unseen: tuple[str, ...] = ()
 
+    def __str__(self) -> str:
+        """`digits: 1,097 training, 300 validation and 400 test samples of 1x8x8, 10 outputs (classification)`."""
+        data = self.data
+        *first, last = [f"{count:,} {split}" for split, count in data.samples.items() if count]
+        task = type(data.task).__name__.lower()
+        outputs = "output" if data.outputs == 1 else "outputs"
+        shape = "x".join(map(str, data.input_shape))
+        return f"{data.name}: {', '.join(first)} and {last} samples of {shape}, {data.outputs:,} {outputs} ({task})"
+
 
 def blank_images(name: str, counts: dict[str, int], outputs: int, input_shape: tuple[int, ...]) -> DataSet:
     """A data set of black images, `counts` of them in `train`, `validation` (0: none) and `test`; it takes no memory.

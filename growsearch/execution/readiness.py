@@ -15,8 +15,9 @@ from growsearch.training.setup import set_up
 
 @dataclass(frozen=True)
 class Readiness:
-    """What a check before any run found: `warnings` of growth that would mislead, and what was `not_checked`."""
+    """What a check found: the `data` in words, `warnings` of growth that would mislead, what was `not_checked`."""
 
+    data: tuple[str, ...]
     warnings: tuple[str, ...]
     not_checked: tuple[str, ...]
 
@@ -39,4 +40,8 @@ def check_ready(policies: Mapping[str, RunConfig]) -> Readiness:
     for key, outline in outlines.items():
         own = {name: config for name, config in policies.items() if repr(config.data) == key}
         warnings += forecast_warnings(forecasts(own, outline.data))
-    return Readiness(tuple(warnings), tuple(part for outline in outlines.values() for part in outline.unseen))
+    return Readiness(
+        tuple(map(str, outlines.values())),
+        tuple(warnings),
+        tuple(part for outline in outlines.values() for part in outline.unseen),
+    )

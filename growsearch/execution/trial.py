@@ -7,7 +7,6 @@ from fnmatch import fnmatchcase
 
 from growsearch.errors import GrowthFailed
 from growsearch.growth.grow import grow_traced
-from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.setup import Setup
 
@@ -32,9 +31,6 @@ def try_growth(setup: Setup) -> None:
     named = [name for name in places if any(fnmatchcase(name, pattern) for pattern in patterns)]
     wide = [n for n, site in graph.sites.items() if site.kind == "exact" and site.takes_part(patterns)]
     chosen = named[:1] if deep else wide
-    if "gradient_matrix" in setup.grower.policy.where.needs and not deep:
-        for name in chosen:
-            require_gradient_matrix(setup.model, graph, graph.sites[name])
     with suppress(GrowthFailed):  # a growth that fails its checks on a few samples is the run's own affair
         grow_traced(
             setup.model,

@@ -10,16 +10,18 @@ from torch import nn
 from growsearch.errors import GrowthRefused, GrowthWarning
 from growsearch.graph import BlockSite, NetworkGraph, Site
 from growsearch.growth.context import GrowthContext
+from growsearch.growth.policy import Policy
+from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.growth.strategy import Initializer
 
 
 def refused_beforehand(
-    how: Initializer, model: nn.Module, graph: NetworkGraph, sites: Mapping[str, Site], trainable: frozenset[str] | None
+    policy: Policy, model: nn.Module, graph: NetworkGraph, sites: Mapping[str, Site], trainable: frozenset[str] | None
 ) -> dict[str, str]:
-    """By name, why `how` can make no units at a site, whatever the data.
+    """By name, why `how` can make no units at a site, or `where` not rank it, whatever the data.
 
     Args:
-        how: the initializer.
+        policy: its initializer and its selector.
         model: the network.
         graph: its graph.
         sites: those that may change.
@@ -28,7 +30,13 @@ def refused_beforehand(
     Raises:
         GrowthRefused: that is so at every site.
     """
-    found = _reasons(sites, lambda name: how.require(model, graph, sites[name], trainable))
+
+    def attempt(name: str) -> None:
+        policy.how.require(model, graph, sites[name], trainable)
+        if "gradient_matrix" in policy.where.needs:
+            require_gradient_matrix(model, graph, sites[name])
+
+    found = _reasons(sites, attempt)
     if found and len(found) == len(sites):
         raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
     return found

@@ -64,6 +64,7 @@ class Room:
         self.left_out: dict[str, str] = {}
         """Sites that growing leaves out since they failed a check or were refused, with the reason."""
         self.budget = budget
+        self._policy = policy
         self._how, self._moves = policy.how, Removal in policy.where.takes
         self._amount, self._patterns = amount, patterns
         self._seed_units = {name: site.units for name, site in graph.sites.items()}
@@ -103,7 +104,7 @@ class Room:
         if self._how.stacks():
             self.left_out |= refused_blocks(self._how, self.block_sites(graph), trainable)
         elif not self._how.deepens():
-            self.left_out |= refused_beforehand(self._how, model, graph, self.sites(graph), trainable)
+            self.left_out |= refused_beforehand(self._policy, model, graph, self.sites(graph), trainable)
         warn_of(self.left_out)
 
     def check(self, graph: NetworkGraph) -> None:

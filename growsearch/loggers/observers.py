@@ -15,7 +15,7 @@ from growsearch.registry import lookup
 from growsearch.runs.events import Grew, Progress, RowDone, RunEvent
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 
-_PATIENCE = 10.0  # seconds that a logger is waited for, at the beginning and at the end
+_PATIENCE = 30.0  # seconds that a logger is waited for, at the beginning and at the end
 
 
 def check_loggers(names: Sequence[str]) -> None:

@@ -26,7 +26,7 @@ def run_search(
 ) -> SearchResults:
     """Search the ranges of a file, as `growsearch search` does, and return what came out.
 
-    `space` is a file, the name of a shipped search space, or the content of a file as a mapping. What the folder holds
+    `space` is a file, the name of a shipped file, or the content of a file as a mapping. What the folder holds
     of the same search is kept and gone on with. Where no trial can be chosen, `best` is empty and `failures` say why.
     Progress goes to standard error. More workers than this process need the `if __name__ == "__main__":` guard in a
     script.

@@ -48,7 +48,7 @@ def test_a_bad_file_is_refused_by_every_command_that_reads_one(
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        (["run", "nowhere.yaml"], "nowhere.yaml: no such file, nor a shipped search space"),
+        (["run", "nowhere.yaml"], "nowhere.yaml: no such file, nor a shipped file"),
         (["compare", "quickstrat"], "did you mean 'quickstart'?"),
         (["validate", "."], ".: is a folder"),
         (["run", "quickstart"], "has the policies small, big, random, split, gradmax: choose one with --policy"),

@@ -33,12 +33,14 @@ def test_validate_lists_policies_and_ranges(growsearch: Run, tmp_path: Path) -> 
     assert json.loads(result.stdout) == {
         "file": str(path),
         "valid": True,
+        "data": ["digits: 1,097 training, 300 validation and 400 test samples of 1x8x8, 10 outputs (classification)"],
         "policies": ["a"],
         "ranges": ["training.optimizer.lr", "growth.when"],
         "warnings": [],
         "not_checked": ["all but the first value of every range"],
     }
-    assert "policies: a" in growsearch("validate", path).stdout
+    written = growsearch("validate", path).stdout
+    assert "policies: a" in written and "data: digits: 1,097 training" in written
 
 
 def test_strategies_describes_every_strategy_found_by_entry_point(growsearch: Run) -> None:

@@ -57,7 +57,7 @@ def test_without_a_terminal_it_takes_what_is_usual(growsearch: Run, tmp_path: Pa
         (("--data", "image_folder"), "needs the folder of the images: --path"),
         (("--path", "x"), "data 'digits' has no path (found x)"),
         (("--data", "arrays"), "needs an .npz, .pt or .csv file: --path"),
-        (("--data", "arrays", "--path", "x.csv"), "--target, belongs to a .csv table"),
+        (("--data", "arrays", "--path", "x.csv"), "x.csv is a table: --target COLUMN names the column that is learned"),
         (("--data", "arrays", "--path", "x.npz", "--target", "y"), "of data 'arrays' (found y)"),
     ],
 )

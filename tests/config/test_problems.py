@@ -123,7 +123,7 @@ def test_an_override_that_cannot_be_set_is_refused(write: Write, override: str, 
 def test_an_unknown_search_space_lists_the_shipped_ones_and_the_nearest() -> None:
     [line] = problems_of("quikstart")
 
-    assert "no such file, nor a shipped search space" in line
+    assert "no such file, nor a shipped file" in line
     assert "did you mean 'quickstart'?" in line
 
 

@@ -161,3 +161,34 @@ def test_what_the_initializer_refuses_whatever_the_data_is_known_before_anyone_t
     assert event is not None and set(event.sites) == {"b"}
     with pytest.raises(GrowthRefused, match="is 0.5 at 0"):
         grower_for(model, {"zero": {"side": "incoming"}}, sites=["a"])
+
+
+class Multiplied(nn.Module):
+    """A site whose units are multiplied by each other, so without a gradient matrix, and a plain one."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.a, self.b = nn.Linear(4, 6), nn.Linear(4, 6)
+        self.c, self.d = nn.Linear(6, 5), nn.Linear(5, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.d(self.c(self.a(x) * self.b(x)).relu())
+
+
+def ranked(**more: Any) -> Grower:
+    def objective(model: nn.Module, batch: Tensor) -> Tensor:
+        return model(batch).square().mean()
+
+    return grower_for(Multiplied(), where="singular_value", objective=objective, batches=[X], **more)
+
+
+def test_a_site_that_the_selector_cannot_rank_is_left_out_before_training() -> None:
+    with pytest.warns(GrowthWarning, match="leaves out 'a': .*and no where: singular_value"):
+        grower = ranked()
+
+    assert (event := grower.step()) is not None and set(event.sites) == {"c"}
+
+
+def test_a_selector_that_can_rank_no_site_is_refused_before_training() -> None:
+    with pytest.raises(GrowthRefused, match="'a': its units pass .*no linear form at zero"):
+        ranked(sites=["a"])

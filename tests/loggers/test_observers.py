@@ -53,6 +53,12 @@ class Fails(Logger):
             raise OSError("the server is gone\nand more")
 
 
+@pytest.fixture(autouse=True)
+def patient(monkeypatch: pytest.MonkeyPatch) -> None:
+    """MLflow makes its database first, which takes long on a busy machine."""
+    monkeypatch.setattr(observers, "_PATIENCE", 600.0)
+
+
 @pytest.fixture
 def failing(monkeypatch: pytest.MonkeyPatch) -> type[Fails]:
     fresh = type("Fresh", (Fails,), {"calls": []})

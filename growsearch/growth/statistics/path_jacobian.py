@@ -192,7 +192,7 @@ class PathJacobian:
             what = "multiply: by something that the input decides"
         return GrowthRefused(
             f"site {self.site.name!r}: its units pass {made.name!r} ({what}), which has no linear form at zero; use "
-            "how: zero, random, split or gradmax_opt"
+            "how: zero, random, split or gradmax_opt, and no where: singular_value"
         )
 
     def channel_axis(self, call: Call) -> int:
