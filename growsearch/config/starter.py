@@ -112,8 +112,10 @@ def starter(answers: Answers) -> str:
         raise InputError(
             f"the column that is learned, --target, belongs to a .csv table of data 'arrays' (found {answers.target})"
         )
-    if answers.target is not None:
-        data["target"] = answers.target
+    if answers.path is not None and answers.target is not None:
+        from growsearch.data.array_files import table_settings
+
+        data |= {"target": answers.target, **table_settings(Path(answers.path).expanduser(), answers.target)}
     small, growth, big = _sizes(network, how)
     training = {key: value for key, value in start.training.items() if value is not None}
     return _TEXT_OF_FILE.format(

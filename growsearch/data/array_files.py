@@ -18,8 +18,10 @@ from growsearch.data.raw import Array, Raw
 from growsearch.errors import DataError
 from growsearch.registry import nearest
 
+Line = tuple[int, list[str]]
 SUFFIXES = (".npz", ".pt", ".csv")
 _KERAS = {"x_train": "train_inputs", "y_train": "train_targets", "x_test": "test_inputs", "y_test": "test_targets"}
+_MOST_CLASSES = 20  # of a column of whole numbers, or a tenth of the samples
 _NEEDED = "needed are inputs and targets, or train_inputs, train_targets, test_inputs and test_targets"
 
 
@@ -56,6 +58,32 @@ def read_table(path: Path, target: Collection[str], ignore: Collection[str], del
     Raises:
         DataError: a column is missing or is named twice, a row has another number of values, or one is no number.
     """
+    columns, numbers = _columns(path, (*target, *ignore), delimiter)
+    inputs = {name: values for name, values in columns.items() if name not in (*target, *ignore)}
+    if not inputs:
+        raise DataError(f"{path} has no column beside {', '.join((*target, *ignore))}: nothing to learn from")
+    made = [_numeric(path, name, values, numbers) for name, values in inputs.items()]
+    wanted = [_target(path, name, columns[name], numbers, alone=len(target) == 1) for name in target]
+    return Raw(np.stack(made, axis=1), wanted[0] if len(wanted) == 1 else np.stack(wanted, axis=1), tuple(inputs))
+
+
+def table_settings(path: Path, target: str) -> dict[str, Any]:
+    """Return what a first `data` section says of a .csv file: columns of text to `ignore`, and what to `predict`.
+
+    Whole numbers are classes unless told otherwise; where they have very many values, they are rather numbers. Raises
+    `DataError` as `read_table` does.
+    """
+    columns, _ = _columns(path, (target,), ",")
+    text = [name for name, values in columns.items() if name != target and not all(map(_is_number, values))]
+    found: dict[str, Any] = {"ignore": text} if text else {}
+    values = columns[target]
+    if all(map(_is_whole, values)) and len(set(values)) > max(_MOST_CLASSES, len(values) // 10):
+        found["predict"] = "numbers"
+    return found
+
+
+def _columns(path: Path, needed: Collection[str], delimiter: str) -> tuple[dict[str, list[str]], list[Line]]:
+    """The values of all columns by name, and the lines that they come from, each with its number."""
     try:
         with path.open(newline="", encoding="utf-8-sig") as file:
             lines = [
@@ -69,23 +97,16 @@ def read_table(path: Path, target: Collection[str], ignore: Collection[str], del
     if len(set(header)) < len(header):
         twice = sorted({name for name in header if header.count(name) > 1})
         raise DataError(f"{path}: columns {twice} are named twice: give each a name of its own in the first line")
-    for name in (*target, *ignore):
+    for name in needed:
         if name not in header:
             raise DataError(f"{path} has no column {name!r}: it has {', '.join(header)}{nearest(name, header)}")
     for number, row in lines[1:]:
         if len(row) != len(header):
             raise DataError(f"{path}, line {number}: {len(row)} values for {len(header)} columns")
-    columns = {name: [row[i].strip() for _, row in lines[1:]] for i, name in enumerate(header)}
-    inputs = {name: columns[name] for name in header if name not in (*target, *ignore)}
-    if not inputs:
-        raise DataError(f"{path} has no column beside {', '.join((*target, *ignore))}: nothing to learn from")
-    numbers = lines[1:]
-    made = [_numeric(path, name, values, numbers) for name, values in inputs.items()]
-    wanted = [_target(path, name, columns[name], numbers, alone=len(target) == 1) for name in target]
-    return Raw(np.stack(made, axis=1), wanted[0] if len(wanted) == 1 else np.stack(wanted, axis=1), tuple(inputs))
+    return {name: [row[i].strip() for _, row in lines[1:]] for i, name in enumerate(header)}, lines[1:]
 
 
-def _numeric(path: Path, name: str, values: list[str], lines: list[tuple[int, list[str]]]) -> Array:
+def _numeric(path: Path, name: str, values: list[str], lines: list[Line]) -> Array:
     try:
         return np.array([float(value) for value in values])
     except ValueError:
@@ -97,16 +118,20 @@ def _numeric(path: Path, name: str, values: list[str], lines: list[tuple[int, li
         ) from None
 
 
-def _target(path: Path, name: str, values: list[str], lines: list[tuple[int, list[str]]], alone: bool) -> Array:
+def _target(path: Path, name: str, values: list[str], lines: list[Line], alone: bool) -> Array:
     """Integers or text (classes), or real numbers; several columns are numbers."""
     if not alone:
         return _numeric(path, name, values, lines)
     if "" in values:
         line = lines[values.index("")][0]
         raise DataError(f"{path}, line {line}: column {name!r} is empty: every sample needs a target")
-    if all(value.lstrip("+-").isdigit() for value in values):
+    if all(map(_is_whole, values)):
         return np.array([int(value) for value in values])
     return _numeric(path, name, values, lines) if all(map(_is_number, values)) else np.array(values)
+
+
+def _is_whole(value: str) -> bool:
+    return value.lstrip("+-").isdigit()
 
 
 def _is_number(value: str) -> bool:

@@ -38,6 +38,30 @@ def test_a_table_of_your_own_trains_from_the_file_that_it_writes(growsearch: Run
     assert growsearch("validate", path).exit_code == 0
 
 
+def test_a_table_with_text_and_whole_prices_trains_as_well(growsearch: Run, tmp_path: Path) -> None:
+    table, path = tmp_path / "houses.csv", tmp_path / "mine.yaml"
+    table.write_text("street,rooms,price\n" + "".join(f"Lane {i},{i % 5},{1000 * i}\n" for i in range(40)))
+
+    result = growsearch("init", path, "--data", "arrays", "--path", table, "--target", "price")
+
+    assert result.exit_code == 0, result.stderr
+    data = load_config(path).data
+    assert (data["ignore"], data["predict"]) == (["street"], "numbers")
+    assert growsearch("validate", path).exit_code == 0
+    rooms = growsearch("init", tmp_path / "rooms.yaml", "--data", "arrays", "--path", table, "--target", "rooms")
+    assert rooms.exit_code == 0, rooms.stderr
+    assert "predict" not in load_config(tmp_path / "rooms.yaml").data  # a few whole numbers are classes
+
+
+def test_a_table_that_is_not_there_or_lacks_the_column_is_refused(growsearch: Run, tmp_path: Path) -> None:
+    (tmp_path / "houses.csv").write_text("rooms,price\n1,2\n")
+    for name, target, message in (("none.csv", "price", "cannot be read"), ("houses.csv", "prise", "'price'")):
+        path = tmp_path / "mine.yaml"
+        result = growsearch("init", path, "--data", "arrays", "--path", tmp_path / name, "--target", target)
+        assert result.exit_code == 2 and message in result.stderr
+        assert not path.exists()
+
+
 def test_without_a_terminal_it_takes_what_is_usual(growsearch: Run, tmp_path: Path) -> None:
     path = tmp_path / "mine.yaml"
 
