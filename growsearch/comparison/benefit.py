@@ -117,10 +117,11 @@ def _answer(cases: Sequence[_Case]) -> Benefit:
 
 
 def _none_ahead(best: _Case, cases: Sequence[_Case], action: str) -> Benefit:
-    smaller = " and than one of the seed's size with as many training FLOPs" if best.small else ""
-    none = (
-        f"no policy that {doing([best.row], 'grows')} has a better mean than a fixed network of its final size{smaller}"
-    )
+    size = "a fixed network of its final size"
+    both = f"both {size} and one of the seed's size with as many training FLOPs" if best.small else size
+    behind = [one.control for one in best.controls if best.sign * (one.difference or 0.0) <= 0]
+    which = f" ({best.row.policy} is not ahead of {' and '.join(behind)})" if best.small else ""
+    none = f"no policy that {doing([best.row], 'grows')} has a better mean than {both}{which}"
     cheap = [case for case in cases if case.big.flops < _CHEAPER and not any(map(case.behind, case.controls))]
     if not cheap:
         return Benefit(action, "no", f"{none}.")

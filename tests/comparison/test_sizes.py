@@ -122,6 +122,7 @@ def test_whether_growing_was_worth_it() -> None:
     [ahead] = answer(big=BIG, long=LONG, grown=grown, other=grown._replace(mean=0.7))
     [even] = answer(big=BIG, long=LONG, grown=grown._replace(mean=0.801))
     [behind] = answer(big=BIG, long=LONG, grown=grown._replace(mean=0.79))
+    [between] = answer(big=BIG, long=LONG._replace(mean=0.95), grown=grown)
     [pruned] = answer(big=BIG, pruned=grown._replace(mean=0.79, first=200))
 
     assert ahead == (
@@ -131,9 +132,10 @@ def test_whether_growing_was_worth_it() -> None:
     )
     assert even.startswith("Was growing worth it? Not shown: grown is ahead of big")
     assert behind == (
-        "Was growing worth it? Not here: no policy that grows has a better mean than a fixed network of its final size "
-        "and than one of the seed's size with as many training FLOPs."
+        "Was growing worth it? Not here: no policy that grows has a better mean than both a fixed network of its final "
+        "size and one of the seed's size with as many training FLOPs (grown is not ahead of big)."
     )
+    assert between.endswith("(grown is not ahead of long).")
     assert pruned.startswith("Was pruning worth it? Not here: no policy that prunes has")
     assert answer(small=SMALL, grown=grown) == []
 
