@@ -192,7 +192,8 @@ def _replays(name: str, found: Mapping[str, Any]) -> str:
     )
     text += f"growsearch did by default before, at 96? {_gains(found)}\n\n"
     text += f"![Regret over FLOPs](figures/replays_{name}.svg)\n\n"
-    text += _starts(found, scale, digits) + _workers(found, sign, scale, digits)
+    text += _starts(found, scale, digits) if "starts" in found else ""
+    text += _workers(found, sign, scale, digits) if "workers" in found else ""
     return text + _made(found)
 
 

@@ -96,6 +96,7 @@ def main() -> None:
         local = Local(options.slots, 1)
         record["local"] = {"slots": options.slots, **measured(local, Path(home, "local"), options.runs, config)}
         print(record["local"], flush=True)
+        write_json(RECORD, record)
         slots = min(8, options.slots)
         with on_ray(Path(home, "ray"), slots) as executor:
             record["ray"] = {"slots": slots, **measured(executor, Path(home, "ray"), options.on_ray, config)}
