@@ -15,10 +15,11 @@ import tempfile
 import time
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from experiments.search_load.empty_job import EmptyJob
 from growsearch.config import RunConfig
 from growsearch.config.run_config import normalized
 from growsearch.execution.cluster import Cluster, connected
@@ -26,22 +27,9 @@ from growsearch.execution.cluster.connection import Need
 from growsearch.execution.environment import describe_environment
 from growsearch.execution.executor import Executor, Local, OnCluster
 from growsearch.execution.job import Job
-from growsearch.runs.events import Progress, RunStarted, StepDone
 from growsearch.runs.files import write_json
 
 RECORD = Path(__file__).with_suffix(".json")
-
-
-@dataclass(frozen=True, kw_only=True)
-class EmptyJob(Job):
-    """Tells as much as the shortest run, and leaves a note that it was begun."""
-
-    def run(self, progress: Progress) -> None:
-        self.folder.mkdir(parents=True, exist_ok=True)
-        with (self.folder / "begun").open("a") as note:
-            note.write("once\n")
-        progress(RunStarted(0, 1))
-        progress(StepDone(1, 1))
 
 
 def measured(executor: Executor, folder: Path, runs: int, config: RunConfig) -> dict[str, Any]:
