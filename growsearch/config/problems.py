@@ -6,6 +6,7 @@ import json
 import types
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
@@ -19,6 +20,7 @@ _WORDS: dict[Any, str] = {
     float: "a number",
     str: "text",
     bool: "true or false",
+    Path: "a path",
     type(None): "null",
 }
 
@@ -141,7 +143,9 @@ def _kind(annotation: Any) -> str:
         return " or ".join(_kind(part) for part in parts)
     if origin in (list, tuple):
         return "a list"
-    return "a mapping"
+    if origin is dict or isinstance(annotation, type) and issubclass(annotation, BaseModel):
+        return "a mapping"
+    return str(getattr(annotation, "__name__", annotation))
 
 
 def _fields(model: type[BaseModel], local: KeyPath) -> list[str]:

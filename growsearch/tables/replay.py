@@ -69,7 +69,8 @@ def replay(pool: Pool, arm: Arm, budget: float, repeat: int, truth: str = "test_
         pool, arm.rule, _proposer(pool, arm, random, first, repeat), budget, seeds, arm.workers, pool.largest
     ).run()
     unseen = [seed for seed in seeds if seed not in replayed.seen]
-    return _judged(replayed, lambda number, name: truths(pool, name)[number, unseen].mean(), truth, pool)
+    costs = {name: truths(pool, name)[:, unseen].mean(axis=1) for name in pool.costs}
+    return _judged(replayed, lambda number, name: costs[name][number], truth, pool)
 
 
 def replay_modelled(

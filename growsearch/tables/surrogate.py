@@ -150,7 +150,8 @@ class _Curves:
         """Some of the configurations whose loss at the end is nearest to a predicted one."""
         end = self._parts(mean)["validation_loss"][-1]
         gaps = np.abs(self.by_name["validation_loss"][:, :, -1].mean(axis=1) - end)
-        return [int(one) for one in random.choice(gaps.argsort()[:_DONORS], count, replace=False)]
+        near = gaps.argsort()[:_DONORS]
+        return [int(one) for one in random.choice(near, count, replace=count > len(near))]
 
     @cached_property
     def _widening(self) -> float:

@@ -69,6 +69,7 @@ def problems_of(path: object, *overrides: str) -> list[str]:
         ("growth:", "reference: 3\ngrowth:", "7:1: reference: must be the name of a policy", "(found 3)"),
         ("growth:", "grwoth:", "7:1: grwoth: unknown key 'grwoth'", "did you mean 'growth'?"),
         ("data: {name: digits}\n", "", "1:1: data: missing", "a mapping"),
+        ("{name: digits}", "{name: arrays}", "1:1: data.file: missing", "allowed a path"),
         (
             "  optimizer: {name: sgd, lr: 0.1, momentum: 0.9}\n",
             "",

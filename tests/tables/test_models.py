@@ -155,3 +155,9 @@ def test_a_model_of_few_seeds_has_enough_for_a_race_with_as_much_noise_as_runs_h
     assert found.seeds == 8 and all(len(found.outcomes(one).succeeds) == 8 for one in numbers)
     truly = np.log(table.curves["validation_loss"][:, :, -1]).var(axis=1, ddof=1).mean()
     assert fmean(noise) == pytest.approx(truly, rel=0.15)
+
+
+def test_a_model_of_a_tiny_table_has_as_many_seeds() -> None:
+    found = Surrogate(Pool(synthetic(configurations=2, seeds=3)), trees=2)
+    number, _ = found.settle(quasi_random(SPACE, 7, 0))
+    assert len(found.outcomes(number).succeeds) == found.seeds == 8
