@@ -65,7 +65,7 @@ class Room:
         """Sites that growing leaves out since they failed a check or were refused, with the reason."""
         self.budget = budget
         self._policy = policy
-        self._how, self._moves = policy.how, Removal in policy.where.takes
+        self._moves = Removal in policy.where.takes
         self._amount, self._patterns = amount, patterns
         self._seed_units = {name: site.units for name, site in graph.sites.items()}
         self._seed_blocks = {name: site.blocks for name, site in graph.block_sites.items()}
@@ -87,8 +87,8 @@ class Room:
 
     def tensors(self, graph: NetworkGraph, model: nn.Module) -> set[str]:
         """Names of all that an event may replace or copy: the tensors of the sites, or those of the blocks."""
-        if self._how.deepens():
-            sites = self.block_sites(graph).values() if self._how.stacks() else ()
+        if self._policy.how.deepens():
+            sites = self.block_sites(graph).values() if self._policy.how.stacks() else ()
             paths = [site.path(block) for site in sites for block in range(site.blocks)]
             return {f"{path}.{name}" for path in paths for name, _ in model.get_submodule(path).named_parameters()}
         return set[str]().union(*(site.tensors for site in self.sites(graph).values()))
@@ -101,15 +101,15 @@ class Room:
             graph: its graph.
             trainable: names of the parameters that train; None: all.
         """
-        if self._how.stacks():
-            self.left_out |= refused_blocks(self._how, self.block_sites(graph), trainable)
-        elif not self._how.deepens():
+        if self._policy.how.stacks():
+            self.left_out |= refused_blocks(self._policy.how, self.block_sites(graph), trainable)
+        elif not self._policy.how.deepens():
             self.left_out |= refused_beforehand(self._policy, model, graph, self.sites(graph), trainable)
         warn_of(self.left_out)
 
     def check(self, graph: NetworkGraph) -> None:
         """Raise `InputError` where the patterns match no site, `GrowthRefused` where there is none that can grow."""
-        how = self._how
+        how = self._policy.how
         every: Mapping[str, Any] = graph.block_sites if how.stacks() else graph.depth_sites
         growable = [name for name in every if self._named(name)] if how.deepens() else list(self.sites(graph))
         if growable:
@@ -135,13 +135,13 @@ class Room:
             events_left: of the scheduler, this one included; None where that is not known.
         """
         used = {"parameters": active_parameters(model), "flops": graph.flops}
-        if self._how.stacks():
+        if self._policy.how.stacks():
             used["blocks"] = sum(site.blocks for site in graph.block_sites.values())
             own = self.block_sites(graph)
             return block_allowance(
-                self._how, own, self._seed_blocks, self.budget, self._added, used, events, self._most
+                self._policy.how, own, self._seed_blocks, self.budget, self._added, used, events, self._most
             )
-        if self._how.deepens():
+        if self._policy.how.deepens():
             return layer_allowance(self.depth_sites(graph), self.budget, self._added, events)
         now = self._so_far(graph, used, events)
         found = allowance_for(self.budget, now, self._amount, events_left)
@@ -156,7 +156,7 @@ class Room:
             graph: of it.
             events: so far.
         """
-        if self._round_to == 1 or self._how.deepens():
+        if self._round_to == 1 or self._policy.how.deepens():
             return None
         sites = self.sites(graph)
         if self.budget is None:
