@@ -1,115 +1,111 @@
-"""What is a search worth? Five ways to spend the same training FLOPs on digits, five repeats; resumes where it was.
+"""What is a search worth? Four ways to spend the same FLOPs on a space of growing networks, ten repeats; resumes.
 
-uv run python experiments/search_value/run.py [--out FOLDER] [--workers N]
+    python -m experiments.search_value.run digits [--out FOLDER]
+    python -m experiments.search_value.run language --set 'data.files=[tinyshakespeare.txt]'
+    python -m experiments.search_value.run cifar10_jpeg --set data.file=cifar10_jpeg.npz
+
+The spaces are those of the tables of growth. Every search has the FLOPs of 24 runs, race included, one worker and
+another sampler seed each repeat; what it chose is trained with seeds of its own, and the test set is read then.
+What came out stands in `TASK.json` after every search.
 """
 
 from __future__ import annotations
 
 import argparse
-import json
-import statistics
-import subprocess
-import sys
+import tempfile
+from collections.abc import Mapping
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+from growsearch import SearchResults, run_search
+from growsearch.config import load_space
+from growsearch.config.run_config import normalized
+from growsearch.execution.environment import describe_environment
+from growsearch.runs.events import RunEvent
+from growsearch.runs.files import write_json
+from growsearch.training import run_one
+
 HERE = Path(__file__).parent
-GROWSEARCH = str(Path(sys.executable).with_name("growsearch"))
-FLOPS = 2e11  # training FLOPs of a search, all seeds of all trials together
-REPEATS = 5
-TRIALS = 40  # asked for at a time, until the FLOPs are spent
-PRUNED_TRIALS = 100  # the same where most trials end early
-SEEDS = 2  # of a trial
-CONFIRMED = 6  # seeds of the chosen trial, on the test set
-POLICIES = "digits_policies"
-BY_ACCURACY = ["search.objectives=[{maximize: validation_accuracy}]", "search.pruner=none", "search.race=none"]
-BY_ACCURACY += ["search.baselines=false"]
-ARMS: dict[str, tuple[str, list[str]]] = {
-    "tpe": (POLICIES, []),
-    "tpe, asha": (POLICIES, ["search.pruner=asha"]),
-    "random": (POLICIES, ["search.sampler=random"]),
-    "fixed width": (str(HERE / "fixed_width.yaml"), []),
-    "fixed channels": (str(HERE / "fixed_channels.yaml"), []),
+SPACES = HERE.parent / "growth_tables" / "spaces"
+RUNS = 24  # of a search, in FLOPs
+FLOPS = {"digits": 4.3e9, "cifar10_jpeg": 8.7e10, "language": 4.9e10}  # of a run, by the tables
+REPEATS = 10
+FIRST_SEED = 5000  # of what was chosen: seen by no trial and no race
+SEEDS = {"digits": 6, "cifar10_jpeg": 3, "language": 3}
+ARMS: dict[str, list[str]] = {
+    "defaults": [],
+    "random": ["search.sampler=random"],
+    "one run chooses": ["search.race=none"],
+    "fixed networks": ["growth.when={never: {}}"],
 }
+BY_ACCURACY = "search.objectives=[{maximize: validation_accuracy}]"  # what was the default, where there is one
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--out", type=Path, default=Path("runs/search_value"))
-    parser.add_argument("--workers", default="2")
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("task", choices=sorted(FLOPS))
+    parser.add_argument("--out", type=Path, help="by default runs/search_value/TASK")
+    parser.add_argument("--repeats", type=int, default=REPEATS)
+    parser.add_argument("--set", dest="overrides", action="append", default=[], help="path.in.file=value")
     options = parser.parse_args()
-    record: dict[str, Any] = {"command": "uv run python experiments/search_value/run.py", "flops": FLOPS, "arms": {}}
-    for repeat in range(REPEATS):
-        for arm in ARMS:
-            folder = options.out / f"{arm.replace(', ', '_').replace(' ', '_')}-{repeat}"
-            search(arm, repeat, folder, options.workers)
-            record["arms"].setdefault(arm, []).append(summary(folder, options.workers))
-            environment = json.loads((folder / "environment.json").read_text())
-            record["git"] = environment["git"]
-            record["environment"] = {k: environment.get(k) for k in ("packages", "processor", "cores", "device")}
-            (HERE / "results.json").write_text(json.dumps(record, indent=1) + "\n")
-
-
-def search(arm: str, repeat: int, folder: Path, workers: str) -> None:
-    """Ask for more and more trials until the FLOPs are spent."""
-    space, overrides = ARMS[arm]
-    step = trials = PRUNED_TRIALS if overrides == ["search.pruner=asha"] else TRIALS
-    while not folder.exists() or spent(folder)[-1][0] < FLOPS:
-        settings = [
-            *BY_ACCURACY,
-            *overrides,
-            f"search.seed={repeat}",
-            f"search.seeds={SEEDS}",
-            "search.baselines=false",
-        ]
-        sets = [part for one in settings for part in ("--set", one)]
-        command = [GROWSEARCH, "search", space, "--trials", str(trials), "--workers", workers, "--quiet"]
-        subprocess.run([*command, *sets, "--out", str(folder)], check=True)
-        trials += step
-
-
-def spent(folder: Path) -> list[tuple[float, float | None, int]]:
-    """FLOPs after each trial in the order in which they ended, its score (None: pruned, or too big), its number."""
-    trials = json.loads((folder / "results.json").read_text())["trials"]
-    used, found = 0.0, []
-    for trial in sorted((one for one in trials if one["finished"]), key=lambda one: one["finished"]):
-        used += 0 if "duplicate_of" in trial else flops_of(folder / trial["folder"])
-        kept = trial["state"] == "complete" and trial["feasible"]
-        found.append((used, trial["values"][0] if kept else None, trial["number"]))
-    return found
-
-
-def flops_of(trial: Path) -> float:
-    """Training FLOPs of all seeds of a trial, as far as they were trained."""
-    rows = [path.read_text().splitlines() for path in trial.glob("seed-*/metrics.jsonl")]
-    return sum(json.loads(lines[-1])["training_flops"] for lines in rows if lines)
-
-
-def summary(folder: Path, workers: str) -> dict[str, Any]:
-    """The best score over FLOPs, and the chosen trial on the test set."""
-    curve: list[list[float]] = []
-    chosen, trials = None, 0
-    for used, score, number in spent(folder):
-        if used > FLOPS:
-            break
-        trials += 1
-        if score is not None and (not curve or score > curve[-1][1]):
-            curve.append([used, score])
-            chosen = number
-    out = folder / f"confirmed-{chosen}"
-    command = [GROWSEARCH, "run", str(folder / "trials" / str(chosen) / "config.yaml"), "--seeds", str(CONFIRMED)]
-    if not (out / "results.json").exists():
-        subprocess.run([*command, "--workers", workers, "--quiet", "--out", str(out)], check=True)
-    runs = [json.loads(path.read_text()) for path in sorted(out.rglob("result.json"))]
-    tested = [run["test_accuracy"] for run in runs]
-    return {
-        "trials": trials,
-        "curve": curve,
-        "chosen": chosen,
-        "test_accuracy": tested,
-        "test_mean": statistics.mean(tested),
-        "parameters": statistics.mean(run["parameters"] for run in runs),
+    out = options.out or Path("runs/search_value") / options.task
+    environment = asdict(describe_environment("cpu", 1, 1, 1))
+    record: dict[str, Any] = {
+        "command": f"python -m experiments.search_value.run {options.task}",
+        "flops": RUNS * FLOPS[options.task],
+        "git": environment["git"],
+        "environment": {key: environment[key] for key in ("packages", "processor", "cores", "device")},
+        "arms": {arm: [] for arm in ARMS},
     }
+    for repeat in range(options.repeats):
+        for arm in ARMS:
+            found = searched(options.task, arm, repeat, out / f"{arm.replace(' ', '_')}-{repeat}", options.overrides)
+            record["arms"][arm].append(found)
+            write_json(HERE / f"{options.task}.json", record)
+            print(repeat, arm, found["test"], found["parameters"], flush=True)
+
+
+def searched(task: str, arm: str, repeat: int, folder: Path, overrides: list[str]) -> dict[str, Any]:
+    """Run one search, and what it chose."""
+    space = load_space(SPACES / f"{task}.yaml", overrides).data
+    settings = [*ARMS[arm], f"search.seed={repeat}"]
+    if arm == "one run chooses" and task != "language":
+        settings.append(BY_ACCURACY)
+    budget = {"flops": RUNS * FLOPS[task]}
+    found = run_search(space, folder, budget=budget, overrides=settings, device="cpu", workers=1, quiet=True)
+    chosen = load_space(folder / "best.yaml").data
+    tested = [tested_run(chosen, FIRST_SEED + place) for place in range(SEEDS[task])]
+    return told(found) | {
+        "network": chosen["network"],
+        "optimizer": chosen["training"]["optimizer"],
+        "growth": chosen["growth"],
+        "test": [one.get("test_accuracy", one["test_loss"]) for one in tested],
+        "parameters": [one["parameters"] for one in tested],
+    }
+
+
+def told(found: SearchResults) -> dict[str, Any]:
+    """What a search says of itself."""
+    plain = found.plain()
+    states = [trial.state for trial in found.trials]
+    return {
+        "trials": {state: states.count(state) for state in sorted(set(states))},
+        "spent": plain["spent"],
+        "race": plain["race"],
+        "baseline": next((trial.baseline for trial in found.best_trials()), None),
+    }
+
+
+def tested_run(chosen: Mapping[str, Any], seed: int) -> dict[str, float | int | None]:
+    """Train what was chosen, and read the test set."""
+
+    def unwatched(event: RunEvent) -> None:
+        del event
+
+    with tempfile.TemporaryDirectory() as folder:
+        result = run_one(normalized(chosen), seed, Path(folder), "cpu", unwatched)
+    return dict(result.metrics) | {"parameters": result.parameters}
 
 
 if __name__ == "__main__":
