@@ -16,11 +16,11 @@ among others: the papers score what they have trained.
 
 from __future__ import annotations
 
-import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 
 import torch
+from jaxtyping import Float
 from torch import Tensor, nn
 
 from growsearch.errors import GrowthRefused
@@ -164,6 +164,15 @@ def _removal(model: nn.Module, site: Site, c: Removal) -> Probe:
 
 def fill_norm(site: Site, fills: Mapping[FillKey, Tensor], role: Role) -> float:
     """Norm of a new unit's weights of one role, all layers together."""
-    keys = [(use.tensor, use.axis) for use in site.axes if use.role == role]
-    squares = [float(fills[key].detach().double().square().sum()) for key in keys if key in fills]
-    return math.sqrt(sum(squares))
+    return float(fill_norms(site, [fills], role)[0])
+
+
+def fill_norms(site: Site, units: Sequence[Mapping[FillKey, Tensor]], role: Role) -> Float[Tensor, " units"]:
+    """Norms of new units' weights of one role, all layers together, on the CPU."""
+    squares = torch.zeros(len(units), dtype=torch.float64)
+    for key in ((use.tensor, use.axis) for use in site.axes if use.role == role):
+        have = [place for place, fills in enumerate(units) if key in fills]
+        if have:
+            rows = torch.stack([units[place][key] for place in have]).detach()
+            squares[have] += rows.flatten(1).double().square().sum(1).cpu()
+    return squares.sqrt()

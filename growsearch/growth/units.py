@@ -125,13 +125,14 @@ class SiteEnds:
         fills = {**self._common_fills(), **self._fills(moving, vectors)}
         if zero == "incoming":
             fills.update(self._activation_epsilon(descent))
+        each = {key: value.unbind() for key, value in fills.items()}  # one operation, however many units
         return [
             NewUnit(
                 site=self.site.name,
                 index=i,
                 parameters=self.site.parameters_per_unit,
                 flops=self.site.flops_per_unit,
-                fills={key: value[i] if value.shape[0] > 1 else value[0] for key, value in fills.items()},
+                fills={key: values[i] if len(values) > 1 else values[0] for key, values in each.items()},
                 score=None if scores is None else scores[i],
             )
             for i in range(count)
