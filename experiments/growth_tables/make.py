@@ -77,7 +77,7 @@ def make(
         first: the place in the sequence to begin at; those before it are not trained.
     """
     with held(folder):
-        done = _begin(data, folder, workers)
+        done = {place for place in _begin(data, folder, workers) if place[0] >= first}
         wanted = ((c, s) for c in range(first, configurations) for s in range(seeds) if (c, s) not in done)
         train = partial(line_of, data, scratch=scratch)
         started, total = time.monotonic(), (configurations - first) * seeds
