@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
+from growsearch.arguments import path_of, require_whole
 from growsearch.comparison.compare import compare as run_policies
 from growsearch.comparison.results import ComparisonResults, read_results
 from growsearch.config import load_config
@@ -44,10 +45,12 @@ def compare(
     """
     from growsearch.cli.progress import RunProgress
 
+    require_whole("workers", workers, 1)
+    folder = path_of("folder", folder)
     with as_file(space) as path:
         config = load_config(path, overrides, seeds, allow_import)
     if not config.policies:
         raise InputError(f"{config.path}: there are no policies to compare: add `policies: {{name: {{overrides}}}}`")
     with RunProgress(quiet=quiet) as progress:
-        run_policies(config, Path(folder), device, workers, progress)
-    return read_results(Path(folder))
+        run_policies(config, folder, device, workers, progress)
+    return read_results(folder)

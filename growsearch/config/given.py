@@ -11,7 +11,7 @@ from typing import Any
 
 import yaml
 
-from growsearch.errors import ConfigError
+from growsearch.errors import ConfigError, InputError
 
 Given = str | Path | Mapping[str, Any]
 
@@ -21,9 +21,11 @@ def as_file(space: Given) -> Generator[str | Path]:
     """A file, or the name of one, for what was given; that of a mapping is there while inside.
 
     A `ConfigError` inside says that the mapping is wrong, and not that file. Raises one for a mapping of other values
-    than a file can hold.
+    than a file can hold, and an `InputError` for anything else than these.
     """
     if not isinstance(space, Mapping):
+        if not isinstance(space, str | Path):
+            raise InputError(f"{space!r} is no search space: give a file, the name of a shipped one, or a mapping")
         yield space
         return
     try:

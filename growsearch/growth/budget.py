@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
 
+from growsearch.arguments import require_mapping
 from growsearch.errors import InputError
 
 Measure = Literal["width", "depth", "units", "blocks", "parameters", "flops"]
@@ -33,12 +34,13 @@ class Budget:
         """
         if value is None or isinstance(value, Budget):
             return value
+        require_mapping("budget", value, "{'parameters': 100_000}")
         if len(value) != 1 or next(iter(value)) not in MEASURES:
             raise InputError(f"budget {dict(value)}: give exactly one of {', '.join(MEASURES)}")
         measure, given = next(iter(value.items()))
-        limits = tuple(given) if isinstance(given, Sequence) else (given,)
-        if not limits or not all(limit > 0 for limit in limits):
-            raise InputError(f"budget {measure}: {given} must be above 0")
+        limits = tuple(given) if isinstance(given, Sequence) and not isinstance(given, str) else (given,)
+        if not limits or not all(isinstance(limit, int | float) and limit > 0 for limit in limits):
+            raise InputError(f"budget {measure}: {given!r} is not allowed: give a number above 0")
         if measure not in ("parameters", "flops") and len(limits) > 1:
             raise InputError(
                 f"budget {measure}: {list(limits)}: give one limit; only parameters and flops take several"

@@ -11,6 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from growsearch.arguments import require_mapping, require_whole
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
@@ -108,6 +109,7 @@ def grow_traced(
     deep = initializer.deepens()
     stacks = initializer.stacks()
     known_sites: Mapping[str, Any] = graph.block_sites if stacks else graph.depth_sites if deep else graph.sites
+    require_mapping("units", units, "{'layer1.0': 8}")
     plan: dict[str, int] = {}
     for name, count in units.items():
         if name not in known_sites:
@@ -117,8 +119,7 @@ def grow_traced(
             raise GrowthRefused(
                 f"no {kind} {name!r}{nearest(name, list(known_sites))}: there are {', '.join(known_sites) or 'none'}"
             )
-        if count < 1:
-            raise GrowthRefused(f"site {name!r}: units must be at least 1, found {count}")
+        require_whole(f"units: {name!r}", count, 1)
         if not deep and graph.sites[name].kind == "frozen":
             raise GrowthRefused(f"site {name!r} is frozen: {graph.sites[name].reason}")
         plan[name] = count if deep else -(-count // graph.sites[name].granularity)

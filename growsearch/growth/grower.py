@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from growsearch.arguments import require_again, require_seed, require_whole
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
@@ -116,6 +117,9 @@ class Grower:
         steps_per_epoch: int | None = None,
         report: Report | None = on_terminal,
     ) -> None:
+        require_seed(seed)
+        require_whole("statistics_batches", statistics_batches, 1)
+        require_again("batches", batches)
         companions = [unwrapped(each) for each in companions]
         self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
         model = unwrapped(model) if self._replicas is None else self._replicas.model

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
+from growsearch.arguments import require_whole
 from growsearch.errors import InputError
 from growsearch.graph import NetworkGraph
 from growsearch.growth.allowance import UNLIMITED
@@ -28,8 +29,7 @@ def resolved_limits(limits: Mapping[str, int] | None, graph: NetworkGraph, polic
     names = list(graph.block_sites if how.stacks() else graph.sites)
     found: dict[str, int] = {}
     for pattern, most in limits.items():
-        if type(most) is not int or most < 1:
-            raise InputError(f"limits: {pattern!r}: {most!r} is not allowed: give a whole number of at least 1")
+        require_whole(f"limits: {pattern!r}", most, 1)
         matching = [name for name in names if fnmatchcase(name, pattern)]
         if not matching:
             known = ", ".join(names) or "none"

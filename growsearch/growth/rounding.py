@@ -8,6 +8,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any
 
+from growsearch.arguments import require_whole
 from growsearch.errors import InputError
 from growsearch.graph import Site
 from growsearch.growth.allowance import UNLIMITED, Allowance
@@ -18,8 +19,7 @@ from growsearch.growth.policy import Policy
 
 def require_rounding(round_to: int, policy: Policy) -> None:
     """`InputError` unless widths can be multiples of `round_to` under `policy`."""
-    if type(round_to) is not int or round_to < 1:
-        raise InputError(f"round_to: {round_to!r} is not allowed: give a whole number of at least 1, such as 64")
+    require_whole("round_to", round_to, 1, ", such as 64")
     taken = policy.where.takes & policy.how.made() & {Removal, Rewiring}
     if round_to > 1 and taken:
         raise InputError(

@@ -15,6 +15,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused, InputError
 from growsearch.graph import Role, Site
 from growsearch.registry import nearest
+from growsearch.surgery import optimizers_of
 
 
 def trainable_parameters(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None) -> frozenset[str] | None:
@@ -25,8 +26,7 @@ def trainable_parameters(model: nn.Module, optimizer: Optimizer | Sequence[Optim
     named = {n: p for n, p in model.named_parameters(remove_duplicate=False) if p.requires_grad}
     if optimizer is None:
         return frozenset(named) or None
-    optimizers = [optimizer] if isinstance(optimizer, Optimizer) else optimizer
-    held = {id(p) for each in optimizers for group in each.param_groups for p in group["params"]}
+    held = {id(p) for each in optimizers_of(optimizer) for group in each.param_groups for p in group["params"]}
     return frozenset(name for name, parameter in named.items() if id(parameter) in held)
 
 

@@ -6,6 +6,7 @@ import json
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 
+from growsearch.arguments import path_of, require_mapping, require_whole
 from growsearch.config import load_space
 from growsearch.config.given import Given, as_file
 from growsearch.search.records import SearchResults, read_search
@@ -48,7 +49,11 @@ def run_search(
     from growsearch.cli.search_table import SearchProgress
     from growsearch.report.search_page import write_search_report
 
-    folder = Path(folder)
+    folder = path_of("folder", folder)
+    if budget is not None:
+        require_mapping("budget", budget, "{'trials': 20}")
+    if workers is not None:
+        require_whole("workers", workers, 1)
     given = [f"search.budget={json.dumps(dict(budget))}", "search.trials=null"] if budget is not None else []
     with as_file(space) as path:
         loaded = load_space(path, [*overrides, *given], allow_import=allow_import)

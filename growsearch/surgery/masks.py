@@ -19,7 +19,7 @@ from growsearch.errors import GrowthRefused
 from growsearch.surgery.edits import AxisEdit, MaskEdit
 from growsearch.surgery.journal import Journal
 from growsearch.surgery.moves import Move, moves_of
-from growsearch.surgery.optimizer import fills_of
+from growsearch.surgery.optimizer import fills_of, optimizers_of
 from growsearch.surgery.reindex import move
 from growsearch.surgery.slots import Slot
 
@@ -44,7 +44,7 @@ def apply_masks(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | N
 
     Second moments are kept: they tell how large the gradient of a connection has been, should it regrow.
     """
-    optimizers = () if optimizer is None else (optimizer,) if isinstance(optimizer, Optimizer) else optimizer
+    optimizers = optimizers_of(optimizer)
     with torch.no_grad():
         for parameter, mask in _masked(model):
             dormant = ~mask

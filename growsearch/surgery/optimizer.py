@@ -15,6 +15,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from growsearch.errors import InputError
 from growsearch.optimizers import Fill, offered_names, record_of
 from growsearch.surgery.edits import AxisEdit
 from growsearch.surgery.journal import Journal
@@ -23,10 +24,13 @@ from growsearch.surgery.reindex import move
 
 
 def optimizers_of(optimizer: Optimizer | Sequence[Optimizer] | None) -> tuple[Optimizer, ...]:
-    """None, one or several optimizers as a tuple."""
+    """None, one or several optimizers as a tuple; `InputError` for anything else."""
     if optimizer is None:
         return ()
-    return (optimizer,) if isinstance(optimizer, Optimizer) else tuple(optimizer)
+    several = (optimizer,) if isinstance(optimizer, Optimizer) else optimizer
+    if not isinstance(several, Sequence) or not all(isinstance(each, Optimizer) for each in several):
+        raise InputError(f"optimizer: {optimizer!r} is not allowed: give a torch.optim.Optimizer, or a list of them")
+    return tuple(several)
 
 
 def fills_of(optimizer: Optimizer) -> Mapping[str, Fill]:

@@ -10,11 +10,13 @@ import torch
 from torch import nn
 from torch.optim import Optimizer
 
+from growsearch.arguments import path_of
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.graph.wrapping import unwrapped
 from growsearch.growth import Grower, SoftGrower
 from growsearch.runs.reading import DamagedFile
+from growsearch.surgery import optimizers_of
 from growsearch.training.artifact import load_network
 from growsearch.training.checkpoint import restore_rng, rng_state
 from growsearch.training.optimizers import parameter_order, restore_order
@@ -57,18 +59,23 @@ def save(
         optimizer: one or several.
         grower: a `Grower` or `SoftGrower`.
     """
+    if not isinstance(model, nn.Module):
+        raise InputError(f"model: {type(model).__name__} is no torch.nn.Module: the order is save(path, model, ...)")
+    path = path_of("path", path)
     model = unwrapped(model)
     learned = grower.learned if isinstance(grower, SoftGrower) else None
     content = {
         "format": FORMAT,
         "model": model.state_dict(),
         "architecture": _architecture(model, grower),
-        "optimizer": None if optimizer is None else [_packed(each, model, learned) for each in _several(optimizer)],
+        "optimizer": None
+        if optimizer is None
+        else [_packed(each, model, learned) for each in optimizers_of(optimizer)],
         "grower": None if grower is None else {"kind": type(grower).__name__, "state": grower.state_dict()},
         "others": {name: other.state_dict() for name, other in others.items()},
         "rng": rng_state(_device(model)),
     }
-    write_tensors(Path(path), content)
+    write_tensors(path, content)
 
 
 def load(
@@ -108,7 +115,7 @@ def load(
         return load_network(path, allow_import)
     given, model = model, unwrapped(model)
     saved = _read(Path(path))
-    optimizers = [] if optimizer is None else _several(optimizer)
+    optimizers = optimizers_of(optimizer)
     _check(Path(path), saved, optimizers, grower, others)
     architecture = saved["architecture"]
     if isinstance(grower, SoftGrower) and not fits(model, saved["model"]):
@@ -128,10 +135,6 @@ def load(
     if optimizers:
         restore_rng(saved["rng"], _device(model))
     return given
-
-
-def _several(optimizer: Optimizers) -> list[Optimizer]:
-    return [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
 
 
 def _packed(optimizer: Optimizer, model: nn.Module, learned: nn.Module | None) -> dict[str, Any]:

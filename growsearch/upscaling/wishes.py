@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from growsearch.arguments import require_whole
 from growsearch.errors import InputError
 
 Wish = int | float
@@ -24,10 +25,7 @@ class Wishes:
     round_to: int = 1
 
     def __post_init__(self) -> None:
-        if type(self.round_to) is not int or self.round_to < 1:
-            raise InputError(
-                f"round_to: {self.round_to!r} is not allowed: give a whole number of at least 1, such as 64"
-            )
+        require_whole("round_to", self.round_to, 1, ", such as 64")
 
     @property
     def given(self) -> dict[str, Wish]:

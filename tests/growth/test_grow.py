@@ -39,9 +39,9 @@ def test_an_unknown_site_is_refused_with_the_nearest_name() -> None:
         growsearch.grow(mlp(), torch.randn(2, 4), {"act": 1}, "identity")
 
 
-@pytest.mark.parametrize("units", [0, -3])
-def test_no_units_are_refused(units: int) -> None:
-    with pytest.raises(GrowthRefused, match="units must be at least 1"):
+@pytest.mark.parametrize("units", [0, -3, 1.5, "2"])
+def test_no_whole_number_of_units_is_refused(units: Any) -> None:
+    with pytest.raises(InputError, match="units: 'first': .* is not allowed: give a whole number of at least 1"):
         growsearch.grow(mlp(), torch.randn(2, 4), {"first": units})
 
 

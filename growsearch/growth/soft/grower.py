@@ -13,6 +13,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
+from growsearch.arguments import require_seed
 from growsearch.errors import GrowthFailed, GrowthRefused, InputError, TraceError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
@@ -30,7 +31,7 @@ from growsearch.growth.soft.sizes import Sizes
 from growsearch.growth.soft.strategy import SoftSize
 from growsearch.growth.step import Names, facts
 from growsearch.growth.trainable import require_held
-from growsearch.surgery import Edit, Offset, Transaction, site_edits
+from growsearch.surgery import Edit, Offset, Transaction, optimizers_of, site_edits
 
 
 class SoftGrower:
@@ -69,7 +70,8 @@ class SoftGrower:
         self.soft = strategy(SoftSize, "soft", soft)  # type: ignore[type-abstract]  # only used for isinstance
         model = unwrapped(model)
         self._model, self._example_inputs = model, example_inputs
-        self._optimizers = [optimizer] if isinstance(optimizer, Optimizer) else list(optimizer)
+        require_seed(seed)
+        self._optimizers = list(optimizers_of(optimizer))
         home = home_of(self._optimizers)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.steps = 0
