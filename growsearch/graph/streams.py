@@ -22,7 +22,7 @@ from growsearch.graph.sites import Layout
 
 Held = Literal["written", "zero", "other"]
 
-_ALIKE = {"reshape", "permute", "expand", "getitem", "split", "item", "concat", "stack", "interpolate"}
+_ALIKE = {"reshape", "mean", "permute", "expand", "getitem", "split", "item", "concat", "stack", "interpolate"}
 """Operations that do the same to every channel, and nothing but move or average its values."""
 _SAME_VALUES = frozenset(["clone", "contiguous", "cpu", "cuda", "data", "detach", "neg"]) | CASTS
 
@@ -176,8 +176,6 @@ class _Search:
         match call.rule:
             case "pointwise":
                 return isinstance(module, nn.Identity) or (module is None and call.target in _SAME_VALUES)
-            case "reduce":
-                return call.target in ("mean", "sum")
             case "index":
                 return call.target == "index_select"
             case "pool":

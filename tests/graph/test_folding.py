@@ -36,3 +36,22 @@ def test_a_channel_is_a_whole_window_before_and_behind() -> None:
     assert (model.first.out_channels, model.middle.in_channels) == (7, 28)
     assert (model.middle.out_channels, model.last.in_channels) == (16, 4)
     assert event.refused is None and event.output_change is not None and event.output_change < 1e-6
+
+
+class Placed(nn.Module):
+    """What a layer computes are windows that are put together, not channels."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.windows = nn.Linear(3, 2)
+        self.join = nn.Fold((4, 2), 2, stride=2)
+        self.read = nn.Conv2d(1, 2, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.read(self.join(torch.relu(self.windows(x))))
+        return out
+
+
+def test_windows_do_not_grow() -> None:
+    site = growsearch.trace(Placed(), torch.randn(2, 4, 3)).sites["windows"]
+    assert (site.kind, site.reason) == ("frozen", "put together by join at 'join'")

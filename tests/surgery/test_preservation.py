@@ -81,6 +81,11 @@ def test_the_difference_is_relative_to_the_largest_entry():
     assert relative_difference({"a": zero, "b": before.logits}, {"a": zero + 1e-3, "b": before.logits}) == 1.0
 
 
+def test_outputs_without_tensors_do_not_differ():
+    assert relative_difference([], []) == 0
+    assert relative_difference({}, {}) == 0
+
+
 def test_what_cannot_be_compared_is_infinitely_different():
     one = torch.ones(2)
     pairs = [

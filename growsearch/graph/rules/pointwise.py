@@ -53,9 +53,9 @@ def respond(path: Path, call: Call, values: list[Tensor]) -> Tensor:
     abs alpha_dropout bernoulli bool ceil celu clamp_max clamp_min cos cosh deg2rad dropout dropout1d
     dropout2d dropout3d elu empty_like erf erfc exp exp2 expm1 feature_alpha_dropout feature_dropout fill floor frac
     full_like gelu hardshrink hardsigmoid hardswish hardtanh int isfinite isinf isnan leaky_relu log log10 log1p log2
-    logical_not logsigmoid logit long mish nan_to_num neg normal ones_like positive rand_like randn_like reciprocal relu
-    relu6 requires_grad round rrelu rsqrt selu sigmoid sign silu sin sinh softplus softshrink softsign sqrt square tan
-    tanh tanhshrink threshold trunc uniform zero zeros_like
+    logical_not logsigmoid log_sigmoid logit long mish nan_to_num neg normal ones_like positive rand_like randn_like
+    reciprocal relu relu6 requires_grad round rrelu rsqrt selu sigmoid sign silu sin sinh softplus softshrink softsign
+    sqrt square tan tanh tanhshrink threshold trunc uniform zero zeros_like
     """,
 )
 def _of_one(step: Step) -> list[Value]:

@@ -2,11 +2,9 @@
 
 from __future__ import annotations
 
-from torch import Tensor, nn
+from torch import nn
 
-from growsearch.graph.call import Call
-from growsearch.graph.path import Path
-from growsearch.graph.replay import replay
+from growsearch.graph.replay import replayed
 from growsearch.graph.rules.pointwise import elementwise
 from growsearch.graph.rules.registry import rule
 from growsearch.graph.rules.step import Step, Value, dimensions
@@ -26,19 +24,13 @@ _DIM_AT = {
 }
 
 
-def _replay(path: Path, call: Call, values: list[Tensor]) -> Tensor:
-    if call.target not in ("mean", "sum"):
-        raise path.refusal(call)
-    return replay(path.model, call, values[0])
-
-
+@rule("mean", linearise=replayed, per_unit=True, functions="mean sum")
 @rule(
     "reduce",
-    linearise=_replay,
     per_unit=True,
     functions="""
-    all amax amin any argmax argmin count_nonzero logsumexp max mean median min nanmean nansum norm prod std std_mean
-    sum var var_mean vector_norm linalg_norm linalg_vector_norm special_logsumexp aminmax mode nanmedian quantile
+    all amax amin any argmax argmin count_nonzero logsumexp max median min nanmean nansum norm prod std std_mean
+    var var_mean vector_norm linalg_norm linalg_vector_norm special_logsumexp aminmax mode nanmedian quantile
     nanquantile
     """,
 )
