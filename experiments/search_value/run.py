@@ -76,11 +76,12 @@ def searched(task: str, arm: str, repeat: int, folder: Path, overrides: list[str
     found = run_search(space, folder, budget=budget, overrides=settings, device="cpu", workers=1, quiet=True)
     chosen = load_space(folder / "best.yaml").data
     tested = [tested_run(chosen, FIRST_SEED + place) for place in range(SEEDS[task])]
+    measure = "test_loss" if task == "language" else "test_accuracy"
     return told(found) | {
         "network": chosen["network"],
         "optimizer": chosen["training"]["optimizer"],
         "growth": chosen["growth"],
-        "test": [one.get("test_accuracy", one["test_loss"]) for one in tested],
+        "test": [one[measure] for one in tested],
         "parameters": [one["parameters"] for one in tested],
     }
 

@@ -21,8 +21,9 @@ class MetricsRow:
     """A line of `metrics.jsonl`: how a run stands after `step` optimizer steps.
 
     `train_loss` is the mean since the row before, `metrics` what the task measures on the validation split, by names
-    such as `validation_loss`; `parameters`, `training_flops` and `seconds` count from the beginning. `sizes` are those
-    that gradient descent chooses, by site; None where there are none.
+    such as `validation_loss`; `parameters`, `training_flops` and `seconds` count from the beginning, and `growth_flops`
+    are the part of `training_flops` that growing took. `sizes` are those that gradient descent chooses, by site; None
+    where there are none.
     """
 
     step: int
@@ -34,6 +35,7 @@ class MetricsRow:
     seconds: float
     metrics: Mapping[str, float | None] = field(default_factory=dict)
     sizes: Mapping[str, float] | None = None
+    growth_flops: int = 0
 
     def value(self, name: str) -> float | None:
         """Return a metric, or a number of the row itself; None where it has none of that name."""
@@ -44,7 +46,7 @@ class MetricsRow:
         head = {"step": self.step, "epoch": self.epoch, "train_loss": self.train_loss, **self.metrics}
         tail = {"lr": self.lr, "parameters": self.parameters, "training_flops": self.training_flops}
         sizes = {} if self.sizes is None else {"sizes": dict(self.sizes)}
-        return {**head, **tail, "seconds": self.seconds, **sizes}
+        return {**head, **tail, "growth_flops": self.growth_flops, "seconds": self.seconds, **sizes}
 
     @classmethod
     def of(cls, plain: Mapping[str, Any], where: str) -> Self:

@@ -65,7 +65,7 @@ class Account:
         if self.budget.flops is not None:
             if waiting is not None and COST in waiting.user_attrs:
                 return self.affords(waiting)
-            return self._committed() + self._raced() + self._kept_back(self._run_costs()) < self.budget.flops
+            return self._committed() + self._raced() + self._kept_back() < self.budget.flops
         return self.hours_left() > self._mean_seconds() * self.search.seeds / _HOUR
 
     def affords(self, trial: FrozenTrial) -> bool:
@@ -74,7 +74,7 @@ class Account:
             return True
         cost = float(trial.user_attrs[COST])
         others = self._committed(but=trial.number) + self._raced()
-        return others + cost + self._kept_back(self._run_costs(trial)) <= self.budget.flops
+        return others + cost + self._kept_back(trial) <= self.budget.flops
 
     def search_trials(self) -> int:
         """How many trials the search itself has, where trials are counted; runs of an earlier race stay booked."""
@@ -105,7 +105,7 @@ class Account:
         before = [run for run in self.race if run.user_attrs[RACE]["trial"] not in candidates]
         if self.budget.flops is not None:
             used = self._committed() + sum(map(_committed_flops, before))
-            return used + self._flops_of(race, self._run_costs()) <= self.budget.flops
+            return used + self._flops_of(race) <= self.budget.flops
         assert self.budget.hours is not None
         return _seconds([*self.trials, *before]) / _HOUR + self._hours_of(race) <= self.budget.hours
 
@@ -120,27 +120,32 @@ class Account:
         """Hours until the race has to end."""
         return math.inf if self.budget.hours is None else self.budget.hours - self.spent().hours
 
-    def _kept_back(self, costs: Sequence[float]) -> float:
-        assert self.budget.flops is not None
-        race = self.search.planned_race(self.budget.flops, lambda race: self._flops_of(race, costs))
-        return self._flops_of(race, costs) if race else 0.0
+    def _kept_back(self, coming: FrozenTrial | None = None) -> float:
+        """FLOPs for the race that may follow, also when a trial that is coming gets into it.
 
-    def _run_costs(self, coming: FrozenTrial | None = None) -> list[float]:
-        """FLOPs of a run of every trial that may still get into the race, the highest first.
+        It is the race that was asked for. Otherwise it is the one that is planned, or where that is out of reach by
+        now, as what was trained cost more than was foreseen, the most thorough one that is not. Where all are, nothing
+        is kept back, and trials have the rest.
+        """
+        assert self.budget.flops is not None
+        planned = self.search.planned_race(self.budget.flops, self._flops_of)
+        if planned is None or self.search.race is not None:
+            return self._flops_of(planned, coming) if planned else 0.0
+        races = [race for race in self.search.races if self._flops_of(race) <= self._flops_of(planned)]
+        race = next((race for race in races if self._is_paid(race)), None)
+        return self._flops_of(race, coming) if race else 0.0
+
+    def _flops_of(self, race: RaceConfig, coming: FrozenTrial | None = None) -> float:
+        """FLOPs of a race at most: none of its candidates is dropped, and they are the most expensive ones that may be.
 
         Those are the best by now, those that run, and the one that is coming: no other can get better.
         """
-        seeds = self.search.seeds
         open_ = [one for one in self.trials if one.state == TrialState.RUNNING and COST in one.user_attrs]
         numbers = {one.number for one in open_}
         open_ += [coming] if coming is not None and coming.number not in numbers else []
-        costs = [run_flops(one) for one in self.ranked[: max((race.top for race in self.search.races), default=0)]]
-        return sorted([*costs, *(one.user_attrs[COST] / seeds for one in open_)], reverse=True)
-
-    @staticmethod
-    def _flops_of(race: RaceConfig, costs: Sequence[float]) -> float:
-        """FLOPs of a race at most: none of its candidates is dropped, and they are the most expensive ones."""
-        return race.seeds * sum(costs[: race.top])
+        costs = [run_flops(one) for one in self.ranked[: race.top]]
+        costs += [one.user_attrs[COST] / self.search.seeds for one in open_]
+        return race.seeds * sum(sorted(costs, reverse=True)[: race.top])
 
     def _hours_of(self, race: RaceConfig) -> float:
         """Hours of a race on as many workers as there were on average, by the mean run."""

@@ -106,13 +106,14 @@ class Monitor:
     def _is_paid(self, row: MetricsRow, total_steps: int) -> bool:
         """Whether the budget has room for the rest of the trial, where it turns out to cost more than was foreseen.
 
-        The network costs at least as much to the end of the run as it did since the row before, and other seeds as much
-        as this one.
+        The network costs at least as much to the end of the run as it did since the row before, growing left out, and
+        other seeds as much as this one.
         """
         before, self._latest = self._latest, row
         if self._allowance is None or before is None or self._flops is not None or row.step <= before.step:
             return True
-        pace = (row.training_flops - before.training_flops) / (row.step - before.step)
+        grown = row.growth_flops - before.growth_flops
+        pace = (row.training_flops - before.training_flops - grown) / (row.step - before.step)
         run = row.training_flops + pace * (total_steps - row.step)
         to_come = 0 if RACE in self._trial.user_attrs else self._runner.study.plan.search.seeds - 1 - self._seed
         return self._allowance.covers(self._before + run * (1 + to_come))

@@ -255,6 +255,7 @@ class TrainingRun:
             lr=setup.optimizer.param_groups[0]["lr"],
             parameters=self._parameters,
             training_flops=counters.training_flops,
+            growth_flops=counters.growth_flops,
             seconds=counters.seconds,
             sizes=setup.soft.sizes if setup.soft is not None else None,
         )

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -14,6 +15,7 @@ from growsearch.cli.search import _why_none
 from growsearch.config import RunConfig, SearchBudget
 from growsearch.errors import ConfigError, InputError
 from growsearch.report.search_page import write_search_report
+from growsearch.runs.events import RowDone
 from growsearch.runs.records import RunResult
 from growsearch.search import search
 from growsearch.search.run import open_folder
@@ -134,6 +136,51 @@ def test_a_trial_that_costs_more_than_foreseen_is_set_aside_before_it_overdraws(
     assert results["spent"]["flops"] <= 7e6
     assert results["ended_by"] == "budget"
     assert list((tmp_path / "run").rglob("checkpoint.pt"))  # it goes on where the budget is raised
+
+
+def growing(run: int, row: int, flops: int) -> Callable[..., RunResult]:
+    """Training of which the run of this number, from 1, grows before this row, which takes so many FLOPs."""
+    begun: list[int] = []
+
+    def train(config: RunConfig, seed: int, folder: Path, device: str, progress: Any) -> RunResult:
+        begun.append(seed)
+        number = len(begun)
+
+        def grown(event: Any) -> None:
+            if isinstance(event, RowDone) and number == run and event.row.step >= row:
+                told = replace(event.row, training_flops=event.row.training_flops + flops, growth_flops=flops)
+                event = RowDone(told, event.total_steps)
+            progress(event)
+
+        return stub.train(config, seed, folder, device, grown)
+
+    return train
+
+
+def test_what_growing_took_once_is_not_expected_again(
+    space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (RUN, RUN))
+
+    file = space(settings("flops: 2.7e6", ", race: none"))
+    results = search(file, tmp_path / "run", "cpu", 1, train=growing(run=1, row=2, flops=600_000))
+
+    assert results["trials"][0]["state"] == "complete"
+    assert results["spent"]["flops"] == 2.6e6
+
+
+def test_where_no_race_can_be_paid_any_more_trials_have_the_rest(
+    space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (RUN, RUN))
+
+    # Sixteen trials leave the 8e6 of a race; the last of them takes 6e6 more than foreseen, and tells it at its end.
+    file = space(settings("flops: 40e6"))
+    results = search(file, tmp_path / "run", "cpu", 1, train=growing(run=16, row=stub.ROWS, flops=6_000_000))
+
+    assert [trial["state"] for trial in results["trials"]].count("complete") == 17
+    assert results["race"] is None
+    assert results["spent"]["flops"] == 40e6
 
 
 def test_a_budget_without_room_for_one_trial_is_refused_or_said(run_stub: RunStub, tmp_path: Path) -> None:

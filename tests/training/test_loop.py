@@ -96,6 +96,7 @@ def test_growth_is_logged_and_paid_for(student: Make, tmp_path: Path) -> None:
     assert min(growing) > 0 and result.growth_flops == sum(growing)
     assert result.training_flops == 100 * cost[3] + 100 * cost[4] + 200 * cost[5] + sum(growing)
     assert [event.line.step for event in events if isinstance(event, Grew)] == [6, 12]
+    assert read_lines(tmp_path / "metrics.jsonl")[-1]["growth_flops"] == result.growth_flops
 
 
 def test_what_a_scheduler_measures_without_growing_is_paid_for(student: Make, tmp_path: Path) -> None:

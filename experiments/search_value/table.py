@@ -1,0 +1,53 @@
+"""The tables of README.md from what the searches came to.
+
+python -m experiments.search_value.table
+"""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from statistics import fmean, stdev
+from typing import Any
+
+from growsearch.statistics import difference_interval, holm, permutation_p_value
+
+HERE = Path(__file__).parent
+OURS = "defaults"
+
+
+def main() -> None:
+    for path in sorted(HERE.glob("*.json")):
+        record = json.loads(path.read_text())
+        print(f"\n{path.stem}\n\n{table(record['arms'], 1 if path.stem == 'language' else 100)}")
+
+
+def table(arms: dict[str, list[dict[str, Any]]], scale: int) -> str:
+    """One row an arm: trials, what was found on the test set, and how the defaults differ, repeat by repeat."""
+    digits = 2 if scale == 100 else 3
+    found = {arm: [scale * fmean(one["test"]) for one in repeats] for arm, repeats in arms.items()}
+    count = min(len(values) for values in found.values())
+    others = [arm for arm in arms if arm != OURS]
+    gaps = {arm: [a - b for a, b in zip(found[OURS][:count], found[arm][:count], strict=True)] for arm in others}
+    adjusted = dict(zip(others, holm([permutation_p_value(gaps[arm]) for arm in others]), strict=True))
+    lines = [
+        "| search | trials: whole, pruned | test | winners that grow | their parameters | defaults minus this | p (Holm) |",
+        "|---|---|---|---|---|---|---|",
+    ]
+    for arm, repeats in arms.items():
+        values = found[arm][:count]
+        test = f"{fmean(values):.{digits}f} ± {stdev(values) / count**0.5:.{digits}f}"
+        states = [fmean(one["trials"].get(state, 0) for one in repeats[:count]) for state in ("complete", "pruned")]
+        grown = sum("never" not in one["growth"]["when"] for one in repeats[:count])  # a name, or a mapping
+        parameters = fmean(fmean(one["parameters"]) for one in repeats[:count])
+        gap = "|"
+        if arm in gaps:
+            low, high = difference_interval(gaps[arm]) or (float("nan"),) * 2
+            gap = f"{fmean(gaps[arm]):+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}) | {adjusted[arm]:.2f}"
+        found_by = f"{states[0]:.0f}, {states[1]:.0f} | {test} | {grown} of {count} | {parameters:,.0f}"
+        lines.append(f"| {arm} | {found_by} | {gap} |")
+    return "\n".join(lines)
+
+
+if __name__ == "__main__":
+    main()
