@@ -11,6 +11,7 @@ import typer
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
+from growsearch.number_format import show_measure
 
 if TYPE_CHECKING:
     from growsearch.runs.overview import RunSummary
@@ -40,7 +41,9 @@ def list_runs(folder: Folder = Path("runs"), as_json: Json = False) -> None:
 
 
 def _value(one: RunSummary) -> str:
-    return "" if one.value is None else f"{(one.metric or '').replace('_', ' ')} {one.value:.4g}"
+    if one.value is None or one.metric is None:
+        return ""
+    return f"{one.metric.replace('_', ' ')} {show_measure(one.metric, one.value)}"
 
 
 def _ends(one: RunSummary) -> tuple[str, str]:

@@ -12,7 +12,8 @@ from growsearch.comparison.outcome import GrowthOutcome
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.sizes import SizeChoice, doing
 from growsearch.comparison.table import TableRow
-from growsearch.comparison.wording import human, listed, plural
+from growsearch.comparison.wording import listed, plural
+from growsearch.number_format import human
 from growsearch.statistics import detectable_difference
 
 

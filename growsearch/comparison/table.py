@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from growsearch.comparison.metric import Metric, Policies, metric_of, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human
+from growsearch.number_format import counted, human
 from growsearch.statistics import standard_deviation
 
 
@@ -45,11 +45,9 @@ class TableRow:
         difference = () if self.reference is None else (self.difference(),)
         if self.seeds == 0:
             return (self.policy, "failed", *("" for _ in difference), "", "", "", "", "0")
-        scale, unit = (100, " %") if self.metric.percent else (1, "")
-        digits = 2 if self.metric.percent else 4
         return (
             self.policy,
-            f"{scale * self.mean:.{digits}f} ± {scale * self.std:.{digits}f}{unit}",
+            self.metric.show_mean(self.mean, self.std),
             *difference,
             self.size(),
             self.compute(),
@@ -60,8 +58,8 @@ class TableRow:
 
     def size(self) -> str:
         """Parameters, and how many of them are active where that differs."""
-        active = "" if self.active == self.parameters else f"{human(self.active)} active of "
-        return active + human(self.parameters) + (", did not grow" if self.still else "")
+        active = "" if self.active == self.parameters else f"{counted(self.active)} active of "
+        return active + counted(self.parameters) + (", did not grow" if self.still else "")
 
     def compute(self) -> str:
         """Training FLOPs, and the share of growth steps from half a percent on."""

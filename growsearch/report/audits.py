@@ -12,7 +12,8 @@ from growsearch.audit.sentence import signed
 from growsearch.audit.verdict import METRICS
 from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human, plural
+from growsearch.comparison.wording import plural
+from growsearch.number_format import counted, human
 from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
 
@@ -110,8 +111,8 @@ def _end(branch: Branch, metric: str) -> tuple[str, str, str]:
     """Parameters, training FLOPs and the metric at the end."""
     if not branch.rows:
         return "", "", "failed"
-    final = f"{fmean(rows[-1][metric] for rows in branch.rows):.4g}"
-    return human(fmean(branch.parameters)), human(fmean(branch.training_flops)), final
+    final = METRICS[metric].show(fmean(rows[-1][metric] for rows in branch.rows))
+    return counted(fmean(branch.parameters)), human(fmean(branch.training_flops)), final
 
 
 def _difference(pair: Pair | None) -> tuple[str, str, str]:

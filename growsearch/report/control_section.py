@@ -11,7 +11,7 @@ from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
 from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human
+from growsearch.number_format import human
 from growsearch.report.differences import difference_cells
 from growsearch.report.markup import details, note, table
 from growsearch.report.tables import Table

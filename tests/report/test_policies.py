@@ -44,8 +44,8 @@ def test_each_policy_is_told_by_what_is_its_own() -> None:
     page = policy_section(CONFIG, RESULTS)
 
     same = "interval (every 16, count 6)"
-    assert cells(page, "random (reference)") == ["small_cnn (width 0.25)", same, "uniform", "random", "1 k"]
-    assert cells(page, "big") == ["small_cnn (width 1.0)", "does not grow", "", "", "1 k"]
+    assert cells(page, "random (reference)") == ["small_cnn (width 0.25)", same, "uniform", "random", "1,000"]
+    assert cells(page, "big") == ["small_cnn (width 1.0)", "does not grow", "", "", "1,000"]
     assert cells(page, "small")[:2] == ["small_cnn (width 0.25)", "does not grow"]
     assert cells(page, "listed")[1:4] == ["schedule (steps 1, 2, … 5)", "uniform", "nobody_s (scale 0.5)"]
     assert cells(page, "soft")[1:] == ["by gradient descent", "", "size_gate", "10 to 20"]
