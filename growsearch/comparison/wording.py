@@ -4,6 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
+# What stands where several seeds have a standard deviation, an interval or a test.
+ONE_SEED = "one seed: no spread can be told"
+NOTHING_TESTED = "One seed: no spread can be told, and nothing is tested"
+
 
 def plural(count: int, word: str) -> str:
     """Return `1 seed`, `2 seeds`."""
