@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from typing import Any
 
 from growsearch.comparison import ComparisonResults, results_from
@@ -36,8 +37,8 @@ RESULTS = results_of({**dict.fromkeys(CONFIG["policies"], [1000, 1000]), "soft":
 
 
 def cells(page: str, name: str) -> list[str]:
-    row = next(row for row in page.split("<tr>") if f">{name}<" in row)
-    return [cell.partition("</td>")[0] for cell in row.split("<td>")[1:]]
+    row = next(row for row in page.split('<tr role="row">') if f">{name}<" in row)
+    return [cell.partition("</td>")[0] for cell in re.split("<td[^>]*>", row)[1:]]
 
 
 def test_each_policy_is_told_by_what_is_its_own() -> None:
