@@ -10,7 +10,7 @@ from growsearch.audit.records import Branch, Comparison, Effect, FirstStep
 from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import plural
+from growsearch.comparison.wording import ONE_SEED, plural
 from growsearch.runs.event_words import change_words
 from growsearch.statistics import seeds_needed
 
@@ -59,6 +59,8 @@ def _benefit(metric: Metric, steps: int, pair: Pair, comparisons: int) -> str:
         did = "lowered" if pair.mean_difference < 0 else "raised"
         return f"{did} {after} by {size}{error} against no growth ({show_p(pair.adjusted_p_value)}, {seeds})"
     change = f"changed {after} by {signed(pair.mean_difference)}{error} against no growth"
+    if pair.alone:
+        return f"{change} ({ONE_SEED}; it takes {seeds_needed(comparisons)} seeds)"
     if pair.seeds < seeds_needed(comparisons):
         number = plural(comparisons, "comparison")
         return (
@@ -118,7 +120,8 @@ def _first_step(first: Sequence[FirstStep]) -> str:
 
 def _others(metric: Metric, pairs: Sequence[Pair]) -> str:
     """What the other strategies would have brought, seen from the event as it was."""
-    words = {"better": "better than", "worse": "worse than", None: "not told apart from"}
+    untold = "not tested against" if all(pair.alone for pair in pairs) else "not told apart from"
+    words = {"better": "better than", "worse": "worse than", None: untold}
     parts = []
     for direction, start in words.items():
         listed = [f"{pair.against} ({signed(pair.mean_difference)})" for pair in pairs if pair.direction == direction]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import asdict
 from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -17,7 +18,7 @@ from growsearch.errors import InputError
 from growsearch.registry import nearest
 
 if TYPE_CHECKING:
-    from torch import Tensor
+    from torch import Tensor, nn
 
     from growsearch.graph import NetworkGraph
     from growsearch.growth.changed_parameters import ChangedParameter
@@ -76,29 +77,35 @@ def inspect(
     if file is not None and Path(file).is_dir():
         if set_:
             raise InputError(f"{file} is a run folder, whose network is what it is: leave out --set")
-        graph, changed = _of_run(Path(file), policy, seed, allow_import)
+        model, graph, changed = _of_run(Path(file), policy, seed, allow_import)
     else:
-        graph = _built(file, network, policy, input_, outputs, set_ or [], allow_import)
+        model, graph = _built(file, network, policy, input_, outputs, set_ or [], allow_import)
     if svg is not None:
         from growsearch.drawing.svg import graph_svg
 
         _write(svg, graph_svg(graph))
     if as_json:
         from growsearch.graph import to_json
+        from growsearch.growth.refusals import refused_by
 
+        refused = {
+            name: {how: asdict(one) for how, one in own.items()} for name, own in refused_by(model, graph).items()
+        }
         shapes = {name: {"before": one.before, "after": one.after} for name, one in changed.items()}
-        emit({**to_json(graph), **({"changed_parameters": shapes} if changed else {})})
+        emit({**to_json(graph), "refused_by": refused, **({"changed_parameters": shapes} if changed else {})})
     elif site:
         _show_sites(graph, site)
     else:
-        _show(graph, changed)
+        _show(model, graph, changed)
 
 
-def _show(graph: NetworkGraph, changed: Mapping[str, ChangedParameter]) -> None:
+def _show(model: nn.Module, graph: NetworkGraph, changed: Mapping[str, ChangedParameter]) -> None:
     from growsearch.drawing.plain import parameter_table
-    from growsearch.drawing.terminal import block_table, network_tree, site_table
+    from growsearch.drawing.terminal import block_table, network_tree, refusal_lines, site_table
+    from growsearch.growth.refusals import refused_by
 
-    show(network_tree(graph), site_table(graph))
+    refused = refused_by(model, graph)
+    show(network_tree(graph), site_table(graph, refused), *refusal_lines(graph, refused))
     if graph.block_sites or graph.no_block_sites:
         show(block_table(graph))
     if changed:
@@ -116,11 +123,13 @@ def _show_sites(graph: NetworkGraph, patterns: list[str]) -> None:
 
 def _of_run(
     run: Path, policy: str | None, seed: int | None, allow_import: bool
-) -> tuple[NetworkGraph, dict[str, ChangedParameter]]:
+) -> tuple[nn.Module, NetworkGraph, dict[str, ChangedParameter]]:
     from growsearch.export.finished import find_network
+    from growsearch.training.artifact import load_network
     from growsearch.training.before_and_after import before_and_after
 
-    return before_and_after(find_network(run, policy, seed), allow_import)
+    folder = find_network(run, policy, seed)
+    return load_network(folder, allow_import), *before_and_after(folder, allow_import)
 
 
 def _built(
@@ -131,8 +140,8 @@ def _built(
     outputs: int,
     overrides: list[str],
     allow_import: bool,
-) -> NetworkGraph:
-    """The graph of what a file, or the flag, describes."""
+) -> tuple[nn.Module, NetworkGraph]:
+    """What a file, or the flag, describes, and its graph."""
     from growsearch.graph import trace
     from growsearch.networks import build_network
 
@@ -140,7 +149,8 @@ def _built(
         spec, example, outputs = _from_file(file, overrides, policy, allow_import)
     else:
         spec, example = _parse_network(str(network)), _example(shape)
-    return trace(build_network(spec, tuple(example.shape[1:]), outputs, allow_import), example)
+    model = build_network(spec, tuple(example.shape[1:]), outputs, allow_import)
+    return model, trace(model, example)
 
 
 def _from_file(

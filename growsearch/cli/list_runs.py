@@ -11,6 +11,7 @@ import typer
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
+from growsearch.number_format import show_measure
 
 if TYPE_CHECKING:
     from growsearch.runs.overview import RunSummary
@@ -20,7 +21,7 @@ Folder = Annotated[Path, typer.Argument(metavar="[DIR]", help="A folder of run f
 
 @handled
 def list_runs(folder: Folder = Path("runs"), as_json: Json = False) -> None:
-    """List the runs in a folder: their state, the best policy or trial, when they last wrote, their size on disk."""
+    """List the runs in a folder: what each is, its state, what was best, when it last wrote, its size on disk."""
     from growsearch.runs.overview import run_folders, summarise
 
     found = [summarise(each) for each in run_folders(folder)]
@@ -35,12 +36,19 @@ def list_runs(folder: Folder = Path("runs"), as_json: Json = False) -> None:
     table = Table("run", "kind", "state", "trained", "best", "", "last written", "on disk")
     for one in sorted(found, key=lambda one: one.changed):
         trained = f"{one.finished:,}"
-        table.add_row(one.folder.name, one.kind, one.state, trained, one.best or "", _value(one), *_ends(one))
+        table.add_row(one.folder.name, _kind(one), one.state, trained, one.best or "", _value(one), *_ends(one))
     show(table)
 
 
+def _kind(one: RunSummary) -> str:
+    """What it is, and how often growth events in it were audited."""
+    return f"{one.kind}, {one.audits} {'audit' if one.audits == 1 else 'audits'}" if one.audits else one.kind
+
+
 def _value(one: RunSummary) -> str:
-    return "" if one.value is None else f"{(one.metric or '').replace('_', ' ')} {one.value:.4g}"
+    if one.value is None or one.metric is None:
+        return ""
+    return f"{one.metric.replace('_', ' ')} {show_measure(one.metric, one.value)}"
 
 
 def _ends(one: RunSummary) -> tuple[str, str]:

@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeElapsedColumn
 
 from growsearch.execution.job import OfRun
+from growsearch.number_format import show_measure
 from growsearch.runs.event_words import event_words
 from growsearch.runs.events import (
     BranchFinished,
@@ -86,7 +87,9 @@ class RunProgress:
                 self._line(f"{run[0]} seed {run[1]}: {reason}; it goes on elsewhere")
             case BranchFinished(metrics, seconds):
                 [(name, value), *_] = metrics.items()
-                self._end(run, f"{_words(name)} {value:.4g}, {seconds:.1f} s")
+                self._end(
+                    run, f"{_words(name)} {'no value' if value is None else show_measure(name, value)}, {seconds:.1f} s"
+                )
             case RepetitionFinished(step, equal):
                 same = ", as it was recorded" if equal else ", which is not quite as it was recorded"
                 self._remove(run)

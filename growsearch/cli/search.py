@@ -30,6 +30,7 @@ from growsearch.cli.options import (
     cluster_of,
 )
 from growsearch.cli.output import as_rich, emit, say, show
+from growsearch.number_format import show_measure
 
 if TYPE_CHECKING:
     from growsearch.config import Space
@@ -182,7 +183,7 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
         words += ["taken over"] if "imported" in trial else []
         words += ["breaks a constraint"] if trial["feasible"] is False else []
         columns = [*measures, *(one for one in ("parameters", "training_flops") if one not in measures)]
-        cells = [f"{measured[column]:,.5g}" if column in measured else trial["state"] for column in columns]
+        cells = [show_measure(column, measured[column]) if column in measured else trial["state"] for column in columns]
         table.add_row(str(number), ", ".join(words), *cells)
     states = [trial["state"] for trial in results["trials"]]
     counts = [f"{states.count(state)} {word}" for state, word in (("pruned", "pruned"), ("fail", "failed"))]

@@ -14,6 +14,7 @@ from growsearch.cli.dry_run import plan_of
 from growsearch.cli.output import emit, show
 from growsearch.cli.search_table import duration
 from growsearch.execution.forecast import forecasts
+from growsearch.number_format import human
 
 if TYPE_CHECKING:
     from optuna.distributions import BaseDistribution
@@ -210,7 +211,7 @@ def _budget(settings: SearchConfig) -> str:
         race = settings.planned_race(budget.trials, settings.trials_of)
         part = f", {settings.trials_of(race)} of them for the race" if race else ""
         return f"{budget.trials} trials{part}"
-    return f"{budget.flops:.3g} training FLOPs" if budget.flops is not None else f"{budget.hours:g} hours"
+    return f"{human(budget.flops)} training FLOPs" if budget.flops is not None else f"{budget.hours:g} hours"
 
 
 def _whole_time(whole: dict[str, Any], settings: SearchConfig) -> str:

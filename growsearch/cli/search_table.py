@@ -10,6 +10,8 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
+from growsearch.number_format import show_measure
+
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
 
@@ -163,7 +165,7 @@ def _running_table(now: Snapshot) -> Table:
     for trial in now.running[:_SHOWN]:
         heartbeat = last_heartbeat(trial)
         steps = f"{heartbeat['step']} of {heartbeat['total_steps']}" if "step" in heartbeat else ""
-        value = f"{heartbeat[measure]:.4g}" if measure in heartbeat else ""
+        value = show_measure(measure, heartbeat[measure]) if measure in heartbeat else ""
         machine, _, process = str(heartbeat.get("worker", "")).rpartition(":")[0].partition("/")
         worker = f"{machine} {process.rpartition(':')[2]}"
         table.add_row(f"trial {trial.number}", str(heartbeat.get("seed", "")), steps, value, worker)
@@ -177,18 +179,19 @@ def outcome(now: Snapshot, trial: FrozenTrial) -> str:
     if "reason" in trial.user_attrs:
         return f"failed: {trial.user_attrs['reason']}"
     if trial.state.name == "PRUNED":
-        values = list(trial.intermediate_values.values())
-        return f"pruned at {now.search.aims[0][1]} {values[-1]:.4g}" if values else "pruned"
+        values, measure = list(trial.intermediate_values.values()), now.search.aims[0][1]
+        return f"pruned at {measure} {show_measure(measure, values[-1])}" if values else "pruned"
     reused = f" (as trial {trial.user_attrs['duplicate_of']})" if "duplicate_of" in trial.user_attrs else ""
     return f"{describe(now, trial)}{reused}"
 
 
 def describe(now: Snapshot, trial: FrozenTrial) -> str:
     """A finished trial's values, size, and parameters."""
-    parts = [f"{measure} {value:.4g}" for (_, measure), value in zip(now.search.aims, trial.values or [], strict=False)]
+    aims = zip(now.search.aims, trial.values or [], strict=False)
+    parts = [f"{measure} {show_measure(measure, value)}" for (_, measure), value in aims]
     measures: dict[str, Any] = trial.user_attrs.get("measures") or {}
     if "parameters" in measures and "parameters" not in dict(now.search.aims).values():
-        parts.append(f"{measures['parameters']:,.0f} parameters")
+        parts.append(f"{show_measure('parameters', measures['parameters'])} parameters")
     if any(excess > 0 for excess in trial.constraints.values()):
         parts.append("breaks a constraint")
     if "baseline" in trial.user_attrs:

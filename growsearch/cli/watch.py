@@ -14,6 +14,7 @@ from growsearch.cli import completing
 from growsearch.cli.handling import handled
 from growsearch.cli.options import Json
 from growsearch.cli.output import emit, say, show
+from growsearch.number_format import counted, decimal, show_measure
 
 if TYPE_CHECKING:
     from rich.table import Table
@@ -90,7 +91,11 @@ def _cells(one: LiveTraining) -> tuple[str, ...]:
     if not one.rows:
         return (one.name, one.state, "", "", "", "", grew, "")
     row = one.rows[-1]
-    loss = "" if row.train_loss is None else f"{row.train_loss:.4g}"
-    measured = [f"{name.removeprefix('validation_')} {value:.4g}" for name, value in row.metrics.items() if value]
+    loss = "" if row.train_loss is None else decimal(row.train_loss)
+    measured = [
+        f"{name.removeprefix('validation_')} {show_measure(name, value)}"
+        for name, value in row.metrics.items()
+        if value
+    ]
     seconds = f"{row.seconds:,.0f}"
-    return (one.name, one.state, f"{row.step:,}", loss, ", ".join(measured), f"{row.parameters:,}", grew, seconds)
+    return (one.name, one.state, f"{row.step:,}", loss, ", ".join(measured), counted(row.parameters), grew, seconds)

@@ -12,7 +12,8 @@ from growsearch.comparison.outcome import GrowthOutcome
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.sizes import SizeChoice, doing
 from growsearch.comparison.table import TableRow
-from growsearch.comparison.wording import human, listed, plural
+from growsearch.comparison.wording import NOTHING_TESTED, listed, plural
+from growsearch.number_format import human
 from growsearch.statistics import detectable_difference
 
 
@@ -101,7 +102,8 @@ def _nothing(found: Evidence, better: Sequence[TableRow]) -> Advice:
     answers = tuple(one.text() for one in found.benefits)
     if found.seeds_needed is None or most < found.seeds_needed:
         needed = "" if found.seeds_needed is None else f"; it takes at least {found.seeds_needed}"
-        why = f"{start}, but {plural(most, 'seed')} cannot tell a difference from chance, however large{needed}."
+        few = f", but {plural(most, 'seed')} cannot tell a difference from chance, however large"
+        why = f"{start}{f'. {NOTHING_TESTED}' if most == 1 else few}{needed}."
         return Advice("Too few seeds to say which policy to use.", (why, *answers), undecided=True)
     headline, growing = "No policy stands out.", doing(found.rows, "growing")
     if found.benefits and all(one.answer == "no" for one in found.benefits):

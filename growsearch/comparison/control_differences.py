@@ -10,6 +10,7 @@ from growsearch.comparison.controls import Control, in_envelope
 from growsearch.comparison.found_controls import lacking_controls, lacking_sentence
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair, by_seed, paired, tested_together
+from growsearch.comparison.wording import ONE_SEED
 
 Found = dict[str, dict[str, str | None]]  # the policy or control that is a kind of control, by growing policy and kind
 
@@ -129,6 +130,7 @@ def _sentence(metric: Metric, control: Control, rows: Mapping[str, dict[str, lis
     error = "" if pair.standard_error is None else metric.show_change(pair.standard_error, unit=False)
     unit = " points" if metric.percent else ""
     sure = show_p(pair.adjusted_p_value) if pair.direction and pair.adjusted_p_value is not None else "not significant"
+    sure = ONE_SEED if pair.alone else sure
     return (
         f"{control.of} reaches {metric.show(fmean(ours[seed] for seed in seeds))}; {control.words} "
         f"{metric.show(fmean(theirs[seed] for seed in seeds))} ({change}{error.replace('+', ' ± ')}{unit}, {sure})."

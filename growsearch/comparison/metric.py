@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from growsearch import tasks
+from growsearch.number_format import decimal, percentage
 
 Policies = dict[str, dict[str, list[Any]]]
 
@@ -32,7 +33,12 @@ class Metric:
 
     def show(self, value: float) -> str:
         """A value as the reader sees it."""
-        return f"{100 * value:.2f} %" if self.percent else f"{value:.4g}"
+        return self.show_mean(value, None)
+
+    def show_mean(self, mean: float, std: float | None) -> str:
+        """A mean with the standard deviation around it, None where one value has none."""
+        number, unit = (percentage, " %") if self.percent else (decimal, "")
+        return f"{number(mean)}{'' if std is None else f' ± {number(std)}'}{unit}"
 
     def show_change(self, value: float, unit: bool = True) -> str:
         """A difference between two values, with its sign."""

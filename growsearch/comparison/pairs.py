@@ -39,6 +39,11 @@ class Pair:
     losses: int
     direction: Literal["better", "worse"] | None
 
+    @property
+    def alone(self) -> bool:
+        """Whether there is one difference only, which has no spread and cannot be tested."""
+        return self.seeds == 1
+
     def turned(self) -> Pair:
         """Return the same pair, seen from the other side."""
         turned: dict[str | None, Literal["better", "worse"] | None] = {"better": "worse", "worse": "better"}

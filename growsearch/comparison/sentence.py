@@ -7,7 +7,7 @@ from statistics import fmean
 
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import plural
+from growsearch.comparison.wording import NOTHING_TESTED, ONE_SEED, plural
 from growsearch.statistics import LEVEL, seeds_needed, smallest_p_value
 
 
@@ -26,7 +26,7 @@ def verdict_sentence(metric: Metric, policies: Policies, reference: str, pairs: 
     ranked = sorted(means, key=lambda name: means[name], reverse=metric.higher_is_better)
     if len(policies) == 1:
         [only] = ranked
-        return f"{only} reaches a {metric.words} of {metric.show(means[only])} (mean of {_seeds(policies[only])})."
+        return f"{only} reaches a {metric.words} of {metric.show(means[only])} ({_over(policies[only])})."
     against = [pair for pair in pairs if pair.against == reference]
     parts = [_first(metric, policies, ranked, means), _directions(metric, reference, against), _gaps(policies)]
     return " ".join(part for part in parts if part)
@@ -46,6 +46,8 @@ def _directions(metric: Metric, reference: str, against: Sequence[Pair]) -> str:
     number = f"{plural(len(against), 'comparison')} with {reference}"
     most, needed = max(pair.seeds for pair in against), seeds_needed(len(against))
     significant = [pair for pair in against if pair.direction]
+    if not significant and most == 1:
+        return f"No winner is called. {NOTHING_TESTED}; that takes at least {needed} seeds."
     if not significant and most < needed:
         least = smallest_p_value(most, len(against))
         return (
@@ -86,6 +88,10 @@ def _gaps(policies: Policies) -> str:
     missing = {name: len(every) - len(rows["seeds"]) for name, rows in policies.items()}
     gaps = [f"{name} lacks {count} of {len(every)} seeds" for name, count in missing.items() if count]
     return f"Beware: {', '.join(gaps)}; the runs that failed may not be like those that finished." if gaps else ""
+
+
+def _over(rows: dict[str, list[object]]) -> str:
+    return ONE_SEED if len(rows["seeds"]) == 1 else f"mean of {_seeds(rows)}"
 
 
 def _seeds(rows: dict[str, list[object]]) -> str:

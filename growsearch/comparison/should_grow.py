@@ -9,7 +9,8 @@ from typing import get_args
 from growsearch.comparison.advice import Advice
 from growsearch.comparison.envelope import Answer, Envelope, FixedSize
 from growsearch.comparison.metric import Metric
-from growsearch.comparison.wording import human, listed, plural
+from growsearch.comparison.wording import listed, plural
+from growsearch.number_format import counted
 from growsearch.statistics import ENOUGH_SEEDS
 
 _ORDER: tuple[Answer, ...] = get_args(Answer)
@@ -76,8 +77,8 @@ def _unknown(one: Envelope) -> str:
         return f"no run of {listed(one.lacking)} has finished"
     if len(one.seeds) >= ENOUGH_SEEDS and final is not None and one.parameters:
         return (
-            f"{one.policy} is not better than every fixed size, and ended with {human(one.parameters)} parameters "
-            f"where the network of its final size, {final.words}, has {human(final.parameters)}"
+            f"{one.policy} is not better than every fixed size, and ended with {counted(one.parameters)} parameters "
+            f"where the network of its final size, {final.words}, has {counted(final.parameters)}"
         )
     return f"it takes {ENOUGH_SEEDS} seeds or more, and {one.policy} and its fixed sizes share {len(one.seeds)}"
 
@@ -94,8 +95,8 @@ def _sentence(metric: Metric, one: Envelope) -> str:
     parts = [f"{start}; {' and '.join(beside)}, all with as many training FLOPs.", _saved(one), _on_the_way(one)]
     if final is not None and one.elsewhere and one.answer != "unknown":
         parts.append(
-            f"Beware: it ends with {human(one.parameters or 0)} parameters, and the network of its final size has "
-            f"{human(final.parameters)}."
+            f"Beware: it ends with {counted(one.parameters or 0)} parameters, and the network of its final size has "
+            f"{counted(final.parameters)}."
         )
     return " ".join(part for part in parts if part)
 

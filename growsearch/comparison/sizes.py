@@ -9,7 +9,7 @@ from typing import Literal
 from growsearch.comparison.control_differences import ControlDifference, Differences
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import TableRow
-from growsearch.comparison.wording import human
+from growsearch.number_format import counted, human
 
 _MOST = 4  # sizes that a reader can hold
 _FACTORS = (1.25, 1.6, 2.5, 4.0)
@@ -147,7 +147,7 @@ def doing(rows: Sequence[TableRow], form: Literal["grow", "grows", "growing"] = 
 
 
 def _size(group: Sequence[TableRow], masked: bool) -> str:
-    """`6.2 k to 7.1 k parameters`."""
-    least, most = (human(end(row.active for row in group)) for end in (min, max))
+    """`6,218 to 7,102 parameters`."""
+    least, most = (counted(end(row.active for row in group)) for end in (min, max))
     span = least if least == most else f"{least} to {most}"
     return f"{span}{' active' if masked else ''} parameters"

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from growsearch.comparison.metric import Metric, Policies, metric_of, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human
+from growsearch.number_format import counted, human
 from growsearch.statistics import standard_deviation
 
 
@@ -45,11 +45,9 @@ class TableRow:
         difference = () if self.reference is None else (self.difference(),)
         if self.seeds == 0:
             return (self.policy, "failed", *("" for _ in difference), "", "", "", "", "0")
-        scale, unit = (100, " %") if self.metric.percent else (1, "")
-        digits = 2 if self.metric.percent else 4
         return (
             self.policy,
-            f"{scale * self.mean:.{digits}f} ± {scale * self.std:.{digits}f}{unit}",
+            self.metric.show_mean(self.mean, self.std if self.seeds > 1 else None),
             *difference,
             self.size(),
             self.compute(),
@@ -60,8 +58,8 @@ class TableRow:
 
     def size(self) -> str:
         """Parameters, and how many of them are active where that differs."""
-        active = "" if self.active == self.parameters else f"{human(self.active)} active of "
-        return active + human(self.parameters) + (", did not grow" if self.still else "")
+        active = "" if self.active == self.parameters else f"{counted(self.active)} active of "
+        return active + counted(self.parameters) + (", did not grow" if self.still else "")
 
     def compute(self) -> str:
         """Training FLOPs, and the share of growth steps from half a percent on."""
@@ -69,19 +67,25 @@ class TableRow:
         return human(self.training_flops) + (f" ({100 * share:.0f} % growing)" if share >= 0.005 else "")
 
     def difference(self) -> str:
-        """Mean paired difference from the reference, with its adjusted p-value."""
+        """Mean paired difference from the reference, with its adjusted p-value where it can be tested."""
         if self.pair is None:
             return "reference" if self.policy == self.reference else ""
         change = self.metric.show_change(self.pair.mean_difference, unit=False)
+        if self.pair.alone:
+            return change
         p_value = self.pair.p_value if self.pair.adjusted_p_value is None else self.pair.adjusted_p_value
         return f"{change} ({show_p(p_value)})"
 
 
-def table_header(row: TableRow) -> tuple[str, ...]:
-    """Titles of the columns of a table that has this row."""
-    against = () if row.reference is None else (f"against {row.reference}",)
-    score = f"{row.metric.words} (mean ± std)"
-    return ("policy", score, *against, "parameters", "training FLOPs", "seconds", "growth", "seeds")
+def table_header(rows: Sequence[TableRow]) -> tuple[str, ...]:
+    """Titles of the columns of a table that has these rows."""
+    against = () if rows[0].reference is None else (f"against {rows[0].reference}",)
+    return ("policy", score_title(rows), *against, "parameters", "training FLOPs", "seconds", "growth", "seeds")
+
+
+def score_title(rows: Sequence[TableRow]) -> str:
+    """Title of the column of the metric: a spread is named where a row has one."""
+    return f"{rows[0].metric.words}{' (mean ± std)' if any(row.seeds > 1 for row in rows) else ''}"
 
 
 def policy_rows(

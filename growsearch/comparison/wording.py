@@ -1,18 +1,12 @@
-"""Words and numbers as every sentence and table about a comparison has them."""
+"""Words as every sentence and table about a comparison has them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 
-_UNITS = ((1e18, "E"), (1e15, "P"), (1e12, "T"), (1e9, "G"), (1e6, "M"), (1e3, "k"))
-
-
-def human(number: float) -> str:
-    """Return a count with three digits and a unit: 1234567 is `1.23 M`."""
-    for size, unit in _UNITS:
-        if number >= size:
-            return f"{number / size:.3g} {unit}"
-    return f"{number:.3g}"
+# What stands where several seeds have a standard deviation, an interval or a test.
+ONE_SEED = "one seed: no spread can be told"
+NOTHING_TESTED = "One seed: no spread can be told, and nothing is tested"
 
 
 def plural(count: int, word: str) -> str:

@@ -16,9 +16,10 @@ from growsearch.config.models import (
     TrainingConfig,
     TuneConfig,
 )
-from growsearch.config.problems import Problem, check_model, problem, show
+from growsearch.config.problems import Problem, check_model, problem
 from growsearch.config.search_config import SearchConfig
 from growsearch.errors import InputError
+from growsearch.pydantic_words import show
 from growsearch.registry import NOUNS, STRATEGY_GROUPS, lookup, names
 from growsearch.yaml_source import KeyPath
 

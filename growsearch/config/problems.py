@@ -4,13 +4,15 @@ from __future__ import annotations
 
 import json
 import types
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Annotated, Any, Literal, TypeVar, Union, get_args, get_origin
 
 from pydantic import BaseModel, ValidationError
+from pydantic_core import ErrorDetails
 
+from growsearch.pydantic_words import UNKNOWN, Refusal, refusal, show
 from growsearch.registry import closest
 from growsearch.yaml_source import KeyPath
 
@@ -58,12 +60,6 @@ def problem(
     return Problem(path, f"{message} ({'; '.join(details)})" if details else message)
 
 
-def show(value: Any) -> str:
-    """A value as short text for a message."""
-    text = json.dumps(value, default=str)
-    return text if len(text) <= 60 else text[:57] + "..."
-
-
 def check_model(model: type[Model], value: Any, path: KeyPath) -> tuple[Model | None, list[Problem]]:
     """Validate a section strictly (no string becomes a number); the model, or the problems with it.
 
@@ -78,15 +74,17 @@ def check_model(model: type[Model], value: Any, path: KeyPath) -> tuple[Model | 
 
 
 def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: KeyPath) -> list[Problem]:
-    """One problem a path: the members of a union that all refused a value are joined by "or"."""
-    messages: dict[KeyPath, list[Problem]] = {}
+    """One problem a path: what the members of a union that all refused a value allow is joined by "or"."""
+    refused: dict[KeyPath, tuple[Any, list[Refusal], bool]] = {}
     for detail in error.errors(include_url=False):
         local, found = _locate(value, detail["loc"])
-        made = _problem(detail, model, local, found, path)
-        same = messages.setdefault(made.path, [])
-        if made.message not in [other.message for other in same]:
-            same.append(made)
-    return [replace(same[0], message=" or ".join(one.message for one in same)) for same in messages.values()]
+        _, same, _ = refused.setdefault(local, (found, [], detail["type"] == "extra_forbidden"))
+        if (one := _refusal(detail, model, local)) not in same:
+            same.append(one)
+    return [
+        replace(_problem((*path, *local), found, same, about_key), about_key=about_key)
+        for local, (found, same, about_key) in refused.items()
+    ]
 
 
 def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
@@ -104,21 +102,28 @@ def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
     return tuple(path), value
 
 
-def _problem(detail: Any, model: type[BaseModel], local: KeyPath, value: Any, path: KeyPath) -> Problem:
-    kind, where = detail["type"], (*path, *local)
-    if kind == "extra_forbidden":
-        key = str(local[-1])
-        unknown = problem(where, f"unknown key {key!r}", allowed=_fields(model, local[:-1]), name=key)
-        return replace(unknown, about_key=True)
-    if kind == "missing":
-        return problem(where, "missing", found=show(value), allowed=[_limits(model, local)])
-    if kind == "literal_error":
-        allowed = [part.strip("'") for part in detail["ctx"]["expected"].replace(" or ", ", ").split(", ")]
-        return problem(where, "unknown value", found=show(value), allowed=allowed, name=str(value))
-    message = detail["msg"].removeprefix("Value error, ").replace("Input should be", "must be")
-    if kind == "value_error":
-        return Problem(where, message)
-    return problem(where, message[0].lower() + message[1:], found=show(value))
+def _refusal(detail: ErrorDetails, model: type[BaseModel], local: KeyPath) -> Refusal:
+    """One error, with the names of the fields, or what a missing one may be, where the model knows it."""
+    if detail["type"] == "extra_forbidden":
+        return Refusal(f"unknown key {str(local[-1])!r}", tuple(_fields(model, local[:-1])))
+    if detail["type"] == "missing":
+        return Refusal("missing", (_limits(model, local),))
+    return refusal(detail)
+
+
+def _problem(path: KeyPath, found: Any, refused: Sequence[Refusal], about_key: bool) -> Problem:
+    """What all members of a union say of one value; a validator's own words stand as they are."""
+    said = [one for one in refused if one.allowed]
+    if not said:
+        return Problem(path, " or ".join(one.message for one in refused))
+    [first, *others] = said
+    if about_key:
+        return problem(path, first.message, allowed=first.allowed, name=str(path[-1]))
+    if not others:
+        name = str(found) if first.message == UNKNOWN else None
+        return problem(path, first.message, found=show(found), allowed=first.allowed, name=name)
+    allowed = " or ".join(", ".join(one.allowed) for one in said)
+    return problem(path, first.message, found=show(found), allowed=[allowed])
 
 
 def _limits(model: type[BaseModel], local: KeyPath) -> str:

@@ -15,7 +15,8 @@ from typing import Any, Literal, Self
 from pydantic import Field, model_validator
 
 from growsearch.config.models import Section
-from growsearch.config.problems import Problem, check_model, problem, show
+from growsearch.config.problems import Problem, check_model, problem
+from growsearch.pydantic_words import show
 from growsearch.yaml_source import KeyPath
 
 KEYED = {("growth", part) for part in ("when", "where", "how", "soft")}

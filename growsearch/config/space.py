@@ -10,10 +10,11 @@ from typing import Any
 from growsearch.config.check import KEYS, POLICY_KEYS, POLICY_NAME
 from growsearch.config.merge import merge, origin
 from growsearch.config.overrides import Overridden, apply_overrides
-from growsearch.config.problems import Problem, problem, show
+from growsearch.config.problems import Problem, problem
 from growsearch.config.ranges import Variant, check_range, find_ranges, first_variant, variants
 from growsearch.config.run_config import RunConfig, check, normalized
 from growsearch.errors import ConfigError
+from growsearch.pydantic_words import WHOLE, show
 from growsearch.registry import closest
 from growsearch.shipped import SHIPPED, shipped_names
 from growsearch.yaml_source import KeyPath, read_source
@@ -172,7 +173,7 @@ def _for_range(one: Problem, data: dict[str, Any]) -> Problem:
     """A problem with an end of a real range that stands where a whole number is needed, in words for the range."""
     where = one.path[:-1]
     value = next((found for path, found in _all_ranges(data) if path == where), None)
-    if value is None or value.get("type") != "float" or "valid integer" not in one.message:
+    if value is None or value.get("type") != "float" or WHOLE not in one.message:
         return one
     right = f"{{type: int, low: {round(value['low'])}, high: {round(value['high'])}}}"
     return problem(where, "a whole number is needed here", found="type float", allowed=[right])

@@ -118,10 +118,18 @@ def starter(answers: Answers) -> str:
         data |= {"target": answers.target, **table_settings(Path(answers.path).expanduser(), answers.target)}
     small, growth, big = _sizes(network, how)
     training = {key: value for key, value in start.training.items() if value is not None}
+    length = ""
+    if answers.data == "text" and answers.path is not None:
+        from growsearch.config.text_training import text_training
+
+        largest = {"name": network, **_NETWORKS.get(network, {}), **small, **big}
+        if (found := text_training(Path(answers.path), data, largest, training)) is not None:
+            training |= found.changes
+            length = _LENGTH.format(passes=f"{found.passes:.2g}")
     return _TEXT_OF_FILE.format(
         data=_section("data", data),
         network=_section("network", {"name": network, **_NETWORKS.get(network, {}), **small}),
-        training=_block("training", training),
+        training=length + _block("training", training),
         growth=_block("growth", growth),
         big=_flow({"network": big, "growth": {"when": "never"}}),
         controls=_CONTROLS if "epochs" in start.training else "",
@@ -172,6 +180,9 @@ def _flow(value: Any) -> str:
     return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000).removesuffix("...\n").strip()
 
 
+_LENGTH = """\
+# By these FLOPs, the same for all policies, the final size sees the text about {passes} times, the seed more often.
+"""
 _CONTROLS = """\
 # Both sizes once more, each for as many FLOPs as the grown network took: epochs of a larger network cost more.
 controls: [equal_compute, small_equal_compute]

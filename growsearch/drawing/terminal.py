@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Mapping
+from typing import TYPE_CHECKING
+
 from rich.box import SIMPLE_HEAD
 from rich.table import Table
 from rich.text import Text
@@ -9,11 +12,17 @@ from rich.tree import Tree
 
 from growsearch.graph import Call, NetworkGraph, Site
 
+if TYPE_CHECKING:
+    from growsearch.growth.refusals import SiteRefusal
+
 _STYLES = {"exact": "green", "mixing": "yellow", "frozen": "red"}
 
 
-def site_table(graph: NetworkGraph) -> Table:
-    """Return one row for every site: how wide it is, whether it can grow, and what a unit costs."""
+def site_table(graph: NetworkGraph, marked: Collection[str] = ()) -> Table:
+    """Return one row for every site: how wide it is, whether it can grow, and what a unit costs.
+
+    The kind of the `marked` ones has a star.
+    """
     table = Table(title=f"{len(graph.sites)} sites", box=SIMPLE_HEAD, pad_edge=False, padding=(0, 1, 0, 0))
     table.add_column("site", overflow="fold")
     table.add_column("width", justify="right", no_wrap=True)
@@ -28,7 +37,7 @@ def site_table(graph: NetworkGraph) -> Table:
             Text(site.name),
             str(site.width),
             str(site.granularity),
-            _kind(site),
+            _kind(site, "*" if site.name in marked else ""),
             Text(_shortened(site.producers)),
             Text(_shortened(site.consumers)),
             f"{site.parameters_per_unit:,}",
@@ -85,8 +94,40 @@ def _line(graph: NetworkGraph, call: Call) -> Text:
     return line
 
 
-def _kind(site: Site) -> Text:
-    text = Text(site.kind, style=_STYLES[site.kind])
+def refusal_lines(graph: NetworkGraph, refused: Mapping[str, Mapping[str, SiteRefusal]]) -> list[str]:
+    """Return what stands below a table with marked sites: which initializers leave these out.
+
+    Sites that are alike but for numbers in their names, all of them, are one pattern.
+    """
+    if not refused:
+        return []
+    said = {name: _leaving_out(refused.get(name, {})) for name, site in graph.sites.items() if site.kind == "exact"}
+    alike: dict[str, set[str]] = {}
+    for name, words in said.items():
+        alike.setdefault(_pattern(name), set()).add(words)
+    shown = {_pattern(name) if len(alike[_pattern(name)]) == 1 else name: said[name] for name in refused}
+    return ["* grows, but not by every initializer (how):", *(f"  {name}: {words}" for name, words in shown.items())]
+
+
+def _leaving_out(refused: Mapping[str, SiteRefusal]) -> str:
+    """`not by tiny, gradmax (but with norm: fixed), nor with side: incoming by random, zero`."""
+    always = [
+        how + (f" (but with {one.unless})" if one.unless else "") for how, one in refused.items() if not one.given
+    ]
+    given: dict[str, list[str]] = {}
+    for how, one in refused.items():
+        if one.given:
+            given.setdefault(one.given, []).append(how)
+    nor = [f"nor with {option} by {', '.join(names)}" for option, names in given.items()]
+    return "; ".join([f"not by {', '.join(always)}", *nor])
+
+
+def _pattern(name: str) -> str:
+    return ".".join("*" if part.isdigit() else part for part in name.split("."))
+
+
+def _kind(site: Site, mark: str) -> Text:
+    text = Text(f"{site.kind}{mark}", style=_STYLES[site.kind])
     if site.reason:
         text.append(f": {site.reason}", style="default")
     if site.stream is not None:

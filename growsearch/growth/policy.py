@@ -13,6 +13,7 @@ from growsearch.errors import GrowsearchError, InputError
 from growsearch.growth.candidate import Candidate, named
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
+from growsearch.pydantic_words import refusal
 from growsearch.registry import lookup, names, nearest, registered
 
 S = TypeVar("S", bound=Strategy)
@@ -49,7 +50,8 @@ def _problem(detail: ErrorDetails, fields: Sequence[str]) -> str:
         return f"{name}: missing"
     if detail["type"] == "extra_forbidden":
         return f"unknown parameter {name!r}{nearest(name, fields)}"
-    return f"{name}: {detail['msg']}" if name else detail["msg"]
+    said = refusal(detail).line(detail["input"])
+    return f"{name}: {said}" if name else said
 
 
 def strategy_name(group: str, strategy: Strategy) -> str:

@@ -4,15 +4,20 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, replace
+from typing import Literal, get_args, get_origin
 
+from pydantic import ValidationError
 from torch import nn
 
-from growsearch.errors import GrowthRefused, GrowthWarning
+from growsearch.errors import GrowsearchError, GrowthRefused, GrowthWarning
 from growsearch.graph import BlockSite, NetworkGraph, Site
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.policy import Policy
 from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.growth.strategy import Initializer
+from growsearch.registry import lookup, names
 
 
 def refused_beforehand(
@@ -50,6 +55,72 @@ def refused_blocks(
     if found and len(found) == len(sites):
         raise GrowthRefused("; ".join(dict.fromkeys(found.values())))
     return found
+
+
+@dataclass(frozen=True)
+class SiteRefusal:
+    """Why an initializer can make no units at a site: as it is by default, or only `given` an option.
+
+    `unless` is an option with which it can, where it cannot by default.
+    """
+
+    reason: str
+    given: str = ""
+    unless: str = ""
+
+
+def refused_by(model: nn.Module, graph: NetworkGraph) -> dict[str, dict[str, SiteRefusal]]:
+    """By exact site and installed initializer, what a `Grower` with that initializer would leave out and say.
+
+    Sites are those that an initializer refuses by default; there, what the others refuse given an option is told too.
+    """
+    exact = {name: site for name, site in graph.sites.items() if site.kind == "exact"}
+    kinds = _initializers()
+    by_default = {how: _refusing(kind, {}, model, graph, exact) for how, kind in kinds.items()}
+    asked = {name: site for name, site in exact.items() if any(name in own for own in by_default.values())}
+    found: dict[str, dict[str, SiteRefusal]] = {name: {} for name in asked}
+    for how, kind in kinds.items():
+        for name, reason in by_default[how].items():
+            found[name][how] = SiteRefusal(reason)
+        for key, value in _choices(kind):
+            option, refused = f"{key}: {value}", _refusing(kind, {key: value}, model, graph, asked)
+            for name in asked:
+                if name in by_default[how] and name not in refused:
+                    found[name][how] = replace(found[name][how], unless=option)
+                elif name in refused and name not in by_default[how]:
+                    found[name][how] = SiteRefusal(refused[name], given=option)
+    return found
+
+
+def _initializers() -> dict[str, type[Initializer]]:
+    """Those that make units and need no parameter, but for what cannot be imported here."""
+    found: dict[str, type[Initializer]] = {}
+    for name in names("how"):
+        with suppress(GrowsearchError):
+            kind = lookup("how", name)
+            if issubclass(kind, Initializer) and not kind.deepens():
+                found[name] = kind
+    return {name: kind for name, kind in found.items() if not any(f.is_required() for f in kind.model_fields.values())}
+
+
+def _choices(kind: type[Initializer]) -> list[tuple[str, str]]:
+    """The options that are one of some words, and each of the words but the default."""
+    fields = {name: field for name, field in kind.model_fields.items() if get_origin(field.annotation) is Literal}
+    return [(name, word) for name, one in fields.items() for word in get_args(one.annotation) if word != one.default]
+
+
+def _refusing(
+    kind: type[Initializer],
+    options: Mapping[str, str],
+    model: nn.Module,
+    graph: NetworkGraph,
+    sites: Mapping[str, Site],
+) -> dict[str, str]:
+    try:
+        how = kind(**options)
+    except ValidationError as error:
+        return dict.fromkeys(sites, str(error))
+    return _reasons(sites, lambda name: how.require(model, graph, sites[name]))
 
 
 def refused_now(how: Initializer, context: GrowthContext) -> dict[str, str]:

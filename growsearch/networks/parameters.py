@@ -8,6 +8,7 @@ from typing import Any, TypeVar
 from pydantic import BaseModel, ValidationError
 
 from growsearch.errors import InputError
+from growsearch.pydantic_words import refusal
 from growsearch.registry import nearest
 
 Model = TypeVar("Model", bound=BaseModel)
@@ -33,5 +34,6 @@ def problems(error: ValidationError, model: type[BaseModel], owner: str) -> list
         elif item["type"] == "missing":
             lines.append(f"{owner}: parameter {where!r} is missing")
         else:
-            lines.append(f"{owner}: {where}: {item['msg']}, found {item['input']!r}")
+            said = refusal(item).line(item["input"])
+            lines.append(f"{owner}: {where}: {said}" if where else f"{owner}: {said}")
     return lines

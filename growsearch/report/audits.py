@@ -12,7 +12,8 @@ from growsearch.audit.sentence import signed
 from growsearch.audit.verdict import METRICS
 from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human, plural
+from growsearch.comparison.wording import ONE_SEED, plural
+from growsearch.number_format import counted, human
 from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
 
@@ -41,7 +42,7 @@ def audit_table(found: Audit) -> Table:
     titles = ["branch", "seeds", "parameters", "training FLOPs", METRICS[found.metric].words, "difference"]
     titles += ["95 % interval", "p, corrected", "difference at equal FLOPs"]
     titles += [*(["difference in accuracy"] if accuracy else []), "at once", "promised"]
-    rows = []
+    rows, several = [], any(len(branch.seeds) > 1 for branch in found.branches)
     for branch in found.branches:
         cells = [branch.name, str(len(branch.seeds)), *_end(branch, found.metric)]
         cells += _difference(_pair(found, found.metric, "steps", branch))
@@ -53,9 +54,10 @@ def audit_table(found: Audit) -> Table:
         rows.append((*cells, *_effects([effect for effect in branch.effects if effect is not None])))
     caption = (
         f"Event {found.event} of {found.policy}, seed {found.seed}: branches of {plural(found.steps, 'step')} from "
-        "just before it, means over the seeds. Differences are the event as it was minus the branch, on the same seeds "
-        "(± standard error); of a loss, less is better. At once: change of the loss by the growth itself, in brackets "
-        "what was predicted. Promised: change of the loss by the first gradient step of the new weights."
+        f"just before it, {'means over the seeds' if several else ONE_SEED}. Differences are the event as it was minus "
+        f"the branch, on the same seeds{' (± standard error)' if several else ''}; of a loss, less is better. At once: "
+        "change of the loss by the growth itself, in brackets what was predicted. Promised: change of the loss by the "
+        "first gradient step of the new weights."
     )
     name = f"audit-{found.policy}-{found.seed}-{found.event}"
     return Table(name, "Audit", caption, tuple(titles), tuple(rows))
@@ -110,8 +112,8 @@ def _end(branch: Branch, metric: str) -> tuple[str, str, str]:
     """Parameters, training FLOPs and the metric at the end."""
     if not branch.rows:
         return "", "", "failed"
-    final = f"{fmean(rows[-1][metric] for rows in branch.rows):.4g}"
-    return human(fmean(branch.parameters)), human(fmean(branch.training_flops)), final
+    final = METRICS[metric].show(fmean(rows[-1][metric] for rows in branch.rows))
+    return counted(fmean(branch.parameters)), human(fmean(branch.training_flops)), final
 
 
 def _difference(pair: Pair | None) -> tuple[str, str, str]:
@@ -124,7 +126,7 @@ def _difference(pair: Pair | None) -> tuple[str, str, str]:
     return (
         f"{signed(pair.mean_difference)}{error}",
         interval,
-        f"{p_value:.2g}{f', {pair.direction}' if pair.direction else ''}",
+        "" if pair.alone else f"{p_value:.2g}{f', {pair.direction}' if pair.direction else ''}",
     )
 
 

@@ -11,8 +11,10 @@ from growsearch.comparison.controls import RETRAINED, SMALL_COMPUTE
 from growsearch.comparison.found_controls import BIG, CONTROLS, RANDOM, SMALL
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import human
-from growsearch.report.differences import difference_cells
+from growsearch.comparison.table import score_title
+from growsearch.comparison.wording import NOTHING_TESTED
+from growsearch.number_format import human
+from growsearch.report.differences import difference_cells, verdict_word
 from growsearch.report.markup import details, note, table
 from growsearch.report.tables import Table
 
@@ -75,12 +77,14 @@ def controls_table(results: ComparisonResults) -> Table:
     of = {name: str(one["of"]) for name, one in results.controls.items() if name not in sizes}
     shown = [row for row in results.control_rows() if row.policy in of]
     rows = tuple(_row(found, row, of[row.policy], pairs.get(row.policy)) for row in shown)
-    caption = (
-        "Each growing policy minus its control, on the same seeds. p is corrected for all comparisons with controls "
-        "by Holm's method, apart from those with the reference. The verdict is on the policy, better or worse than its "
-        "control."
+    tested = (
+        "p is corrected for all comparisons with controls by Holm's method, apart from those with the reference. The "
+        "verdict is on the policy, better or worse than its control."
     )
-    score = f"{found.ranked_by.words} (mean ± std)"
+    if pairs and all(pair.alone for pair in pairs.values()):
+        tested = f"{NOTHING_TESTED}."
+    caption = f"Each growing policy minus its control, on the same seeds. {tested}"
+    score = score_title(shown) if shown else found.ranked_by.words
     titles = ("control", score, "parameters", "training FLOPs", *_TITLES)
     return Table("controls", "Controls", caption, titles, rows)
 
@@ -88,5 +92,5 @@ def controls_table(results: ComparisonResults) -> Table:
 def _row(found: Conclusions, row: TableRow, policy: str, pair: Pair | None) -> tuple[str, ...]:
     name, score, *_ = row.cells()
     cost = (row.size(), human(row.training_flops)) if row.seeds else ("", "")
-    compared = (*difference_cells(found.ranked_by, pair), pair.direction or "not told apart") if pair else ("",) * 6
+    compared = (*difference_cells(found.ranked_by, pair), verdict_word(pair)) if pair else ("",) * 6
     return (name, score, *cost, policy, *compared)

@@ -5,7 +5,7 @@ from __future__ import annotations
 from growsearch.comparison import ComparisonResults
 from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.trajectory import target_costs
-from growsearch.comparison.wording import human
+from growsearch.number_format import human
 from growsearch.report.tables import Table
 
 

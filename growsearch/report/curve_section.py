@@ -7,17 +7,18 @@ from html import escape
 from typing import Any
 
 from growsearch.comparison.table import TableRow
+from growsearch.comparison.wording import ONE_SEED
 from growsearch.report.curves import AXES, shown
 from growsearch.report.markup import chart, controls
 from growsearch.report.style import style_of
 
 _ALL = 8  # policies that are all shown at first
 _FIRST = 5  # of more, so many of the best
-_NOTE = (
+_SEVERAL = (
     "Mean over the seeds, at the steps that all of them logged; the band is one standard deviation, within what the "
-    "seeds reached. Upright ticks on a line are growth events of the median seed. Drag to zoom, double-click to see "
-    "all."
+    "seeds reached."
 )
+_NOTE = "Upright ticks on a line are growth events of the median seed. Drag to zoom, double-click to see all."
 
 
 def curve_section(policies: Mapping[str, dict[str, Any]], rows: Sequence[TableRow]) -> str:
@@ -26,9 +27,10 @@ def curve_section(policies: Mapping[str, dict[str, Any]], rows: Sequence[TableRo
     axes = {key: words for key, words in AXES.items() if any(key in one["x"] for one in policies.values())}
     if not metrics or not axes:
         return ""
+    over = _SEVERAL if any(row.seeds > 1 for row in rows) else f"{ONE_SEED.capitalize()}."
     return (
         f'<div class="controls">{controls("metric", "Show", metrics)}{controls("axis", "against", axes)}</div>\n'
-        f"{_legend(rows)}\n{chart('curves', 'Learning curves of the policies', _NOTE)}"
+        f"{_legend(rows)}\n{chart('curves', 'Learning curves of the policies', f'{over} {_NOTE}')}"
     )
 
 

@@ -8,6 +8,7 @@ from html import escape
 from growsearch.comparison import Conclusions
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
+from growsearch.comparison.wording import NOTHING_TESTED
 from growsearch.report.markup import frame, head
 from growsearch.report.tables import Table
 
@@ -18,11 +19,16 @@ _DRAWN = (220, 22)  # width and height of an interval
 def differences_table(found: Conclusions) -> Table:
     """Show every policy against the reference: how far apart, how sure, and the significant direction."""
     reference, pairs = found.reference, _furthest_first(found)
-    caption = (
-        f"Each policy minus {reference} on the same seeds. p is of the exact paired permutation test; corrected for "
+    tested = (
+        f"p is of the exact paired permutation test; corrected for "
         f"all {len(pairs)} by Holm's method, a difference is significant where it is {found.level:g} or less. The "
-        "interval is of each difference alone, not corrected: among many, some exclude 0 by chance. Better on: the "
-        f"seeds on which the policy is better than {reference}."
+        "interval is of each difference alone, not corrected: among many, some exclude 0 by chance."
+    )
+    if pairs and all(pair.alone for pair in pairs):
+        tested = f"{NOTHING_TESTED}."
+    caption = (
+        f"Each policy minus {reference} on the same seeds. {tested} Better on: the seeds on which the policy is better "
+        f"than {reference}."
     )
     rows = tuple((pair.policy, *difference_cells(found.ranked_by, pair), pair.direction or "") for pair in pairs)
     return Table("differences", f"Differences from {reference}", caption, ("policy", *_TITLES, "verdict"), rows)
@@ -35,20 +41,24 @@ def differences_html(found: Conclusions) -> str:
     ends += [end for pair in pairs for end in pair.interval or ()]
     body = ""
     for pair, (name, *cells) in zip(pairs, shown.rows, strict=True):
-        verdict = f'<td class="{pair.direction}">{cells[-1]}</td>' if pair.direction else "<td>not told apart</td>"
+        verdict = (
+            f'<td class="{pair.direction}">{cells[-1]}</td>' if pair.direction else f"<td>{verdict_word(pair)}</td>"
+        )
         plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:-1])
         drawn = _interval_svg(pair, min(ends), max(ends))
         body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{verdict}</tr>\n'
-    caption = f"{shown.caption} Drawn: the mean as a dot, its interval as a bar; the upright line is no difference."
+    bar = "" if all(pair.alone for pair in pairs) else ", its interval as a bar"
+    caption = f"{shown.caption} Drawn: the mean as a dot{bar}; the upright line is no difference."
     return frame(caption, head((shown.titles[0], "mean and interval", *shown.titles[1:])), body)
 
 
 def pairs_table(found: Conclusions) -> Table:
     """Show the policies other than the reference among each other."""
     others = [pair for pair in found.pairs if pair.against != found.reference]
+    chance = ", and among so many some p below 0.05 come by chance" if any(not pair.alone for pair in others) else ""
     caption = (
-        "For orientation only: these pairs are not tested, and among so many some p below 0.05 come by chance. "
-        "The first policy minus the second, on the same seeds."
+        f"For orientation only: these pairs are not tested{chance}. The first policy minus the second, on the same "
+        "seeds."
     )
     rows = tuple((f"{pair.policy} − {pair.against}", *difference_cells(found.ranked_by, pair)) for pair in others)
     return Table("pairs", "All other pairs", caption, ("policies", *_TITLES), rows)
@@ -60,10 +70,15 @@ def difference_cells(metric: Metric, pair: Pair) -> tuple[str, ...]:
     return (
         metric.show_change(pair.mean_difference),
         metric.show_interval(pair.interval) if pair.interval else "",
-        f"{pair.p_value:.2g}",
-        "" if adjusted is None else f"{adjusted:.2g}",
+        "" if pair.alone else f"{pair.p_value:.2g}",
+        "" if pair.alone or adjusted is None else f"{adjusted:.2g}",
         f"{pair.wins} of {pair.seeds}{_ties(pair)}",
     )
+
+
+def verdict_word(pair: Pair) -> str:
+    """Return the significant direction, or why there is none."""
+    return pair.direction or ("not tested" if pair.alone else "not told apart")
 
 
 def _furthest_first(found: Conclusions) -> Sequence[Pair]:

@@ -8,7 +8,7 @@ from typing import Any
 from growsearch.comparison import Conclusions
 from growsearch.comparison.envelope import Envelope, FixedSize
 from growsearch.comparison.metric import Metric
-from growsearch.comparison.wording import human
+from growsearch.number_format import counted, decimal
 from growsearch.report.curves import rounded
 from growsearch.report.markup import chart, menu, note, table
 from growsearch.report.style import style_of
@@ -88,7 +88,7 @@ def envelope_table(found: Conclusions) -> Table:
 def _row(metric: Metric, one: Envelope, size: FixedSize) -> tuple[str, ...]:
     interval = metric.show_interval(size.interval) if size.interval else ""
     shown = [metric.show(size.mean), metric.show(one.mean or 0.0), metric.show_change(size.difference), interval]
-    return (one.policy, _size_words(size), human(size.parameters), *shown, size.direction(metric))
+    return (one.policy, _size_words(size), counted(size.parameters), *shown, size.direction(metric))
 
 
 def _size_words(size: FixedSize) -> str:
@@ -108,7 +108,7 @@ def tuning_table(found: Conclusions) -> Table:
     rows = tuple(
         (
             name,
-            *("" if loss is None else f"{loss:.4g}" for loss in one.losses),
+            *("" if loss is None else decimal(loss) for loss in one.losses),
             "" if one.learning_rate is None else f"{one.learning_rate:.4g}" + (f" ({one.edge})" if one.edge else ""),
         )
         for name, one in tuned.arms.items()

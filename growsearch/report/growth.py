@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from statistics import fmean, quantiles
 from typing import Any
 
-from growsearch.comparison.wording import human
+from growsearch.number_format import counted
 from growsearch.report.curves import thinned
 from growsearch.report.logs import RunLog
 from growsearch.report.tables import Table
@@ -112,7 +112,7 @@ def growth_words(policy: str, run: RunLog) -> str:
     parts = [f"{added:,} units added", *lost_words(removed, regrown, pruned)]
     text = f"{policy}, seed {run.seed} (the median one): {len(run.events)} events, {', '.join(parts)}"
     if "parameters_before" in first and "parameters_after" in last:
-        text += f"; {human(first['parameters_before'])} parameters became {human(last['parameters_after'])}"
+        text += f"; {counted(first['parameters_before'])} parameters became {counted(last['parameters_after'])}"
     return f"{text}."
 
 

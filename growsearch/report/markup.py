@@ -18,6 +18,23 @@ def table(shown: Table, best: str | None = None) -> str:
     return frame(shown.caption, head(shown.titles), "".join(body))
 
 
+def stacked_table(shown: Table) -> str:
+    """A table of text that becomes a list where the screen is narrow: a cell below the other, each with its title.
+
+    The roles keep it a table for who hears it: browsers take that away from cells that are shown otherwise.
+    """
+    body = []
+    for row in shown.rows:
+        cells = "".join(
+            f'<td role="cell" data-title="{escape(title)}">{escape(cell)}</td>'
+            for title, cell in zip(shown.titles[1:], row[1:], strict=True)
+        )
+        body.append(f'<tr role="row"><th role="rowheader" scope="row">{escape(row[0])}</th>{cells}</tr>\n')
+    titles = "".join(f'<th role="columnheader" scope="col">{escape(title)}</th>' for title in shown.titles)
+    made = frame(shown.caption, f'<tr role="row">{titles}</tr>', "".join(body))
+    return '<div class="stack">' + made.replace("<table>", '<table role="table">') + "</div>"
+
+
 def head(titles: Iterable[str]) -> str:
     """The row of the columns' titles."""
     cells = "".join(f'<th scope="col">{escape(title)}</th>' for title in titles)

@@ -7,12 +7,12 @@ from html import escape
 from typing import Any
 
 from growsearch.comparison import ComparisonResults
-from growsearch.comparison.wording import human
 from growsearch.config.merge import merge
 from growsearch.config.run_config import normalized
 from growsearch.errors import GrowsearchError
+from growsearch.number_format import counted
 from growsearch.registry import lookup
-from growsearch.report.markup import details, table
+from growsearch.report.markup import details, stacked_table
 from growsearch.report.tables import Table
 
 _GROUPS = ("when", "where", "how", "soft")
@@ -41,7 +41,7 @@ def policy_section(config: dict[str, Any], results: ComparisonResults) -> str:
     summaries = _summaries([policies[name]["growth"] for name in shown])
     listed = "".join(f"<li><strong>{escape(name)}</strong>: {escape(said)}</li>" for name, said in summaries)
     glossary = details("What the strategies do", f"<ul>{listed}</ul>") if listed else ""
-    return f'<div class="words">{table(Table("policies", "Policies", caption, titles, rows))}</div>{glossary}'
+    return f'<div class="words">{stacked_table(Table("policies", "Policies", caption, titles, rows))}</div>{glossary}'
 
 
 def _merged(config: dict[str, Any]) -> dict[str, dict[str, Any]]:
@@ -101,7 +101,7 @@ def _differing(networks: Sequence[dict[str, Any]]) -> list[str]:
 
 def _row(name: str, network: str, growth: dict[str, Any], rows: dict[str, Any], reference: bool) -> tuple[str, ...]:
     sizes = sorted(set(rows["parameters"]))
-    size = human(sizes[0]) if len(sizes) == 1 else f"{human(sizes[0])} to {human(sizes[-1])}" if sizes else ""
+    size = " to ".join(counted(each) for each in dict.fromkeys((*sizes[:1], *sizes[-1:])))
     title = f"{name} (reference)" if reference else name
     if growth.get("soft"):
         parts = ("by gradient descent", "", _words(growth["soft"]))

@@ -8,6 +8,7 @@ from typing import Any
 
 from growsearch.comparison import ComparisonResults
 from growsearch.comparison.wording import plural
+from growsearch.number_format import human
 from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
 
@@ -51,11 +52,11 @@ def _samples(samples: dict[str, int] | None) -> str:
 
 
 def length_of(training: dict[str, Any]) -> str:
-    """`30 epochs`, `500 steps` or `1e+12 training FLOPs`."""
+    """`30 epochs`, `500 steps` or `1 T training FLOPs`."""
     for key, one in (("epochs", "epoch"), ("steps", "step")):
         if training.get(key):
             return plural(training[key], one)
-    return f"{training['flops']:.3g} training FLOPs"
+    return f"{human(training['flops'])} training FLOPs"
 
 
 def where(environment: dict[str, Any]) -> str:

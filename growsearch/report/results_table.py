@@ -8,6 +8,7 @@ from html import escape
 from growsearch.comparison import ComparisonResults, TableRow
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import table_header
+from growsearch.comparison.wording import ONE_SEED, plural
 from growsearch.report.markup import frame, head, table
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table
@@ -18,7 +19,7 @@ _STRIP = (144, 22)  # width and height of a strip of dots
 def results_table(results: ComparisonResults) -> Table:
     """Show quality, size and cost of every policy."""
     rows = results.rows()
-    return Table("results", "Results", _caption(rows), table_header(rows[0]), tuple(row.cells() for row in rows))
+    return Table("results", "Results", _caption(rows), table_header(rows), tuple(row.cells() for row in rows))
 
 
 def results_html(results: ComparisonResults) -> str:
@@ -36,7 +37,7 @@ def results_html(results: ComparisonResults) -> str:
             f'<tr{mark}><th scope="row">{style_of(rank).swatch()}{name}</th>'
             f"<td>{mean}</td><td>{strip}</td>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
         )
-    policy_title, metric_title, *titles = table_header(rows[0])
+    policy_title, metric_title, *titles = table_header(rows)
     return frame(_caption(rows), head((policy_title, metric_title, _scale(values, metric), *titles)), body)
 
 
@@ -48,14 +49,20 @@ def notebook_html(results: ComparisonResults) -> str:
 
 def _caption(rows: Sequence[TableRow]) -> str:
     metric = rows[0].metric
+    several, alone = any(row.seeds > 1 for row in rows), any(row.seeds == 1 for row in rows)
     text = f"Means over the seeds, {'the best first' if len(rows) > 1 else 'of one policy'}. "
+    if alone and not several:
+        text = f"{ONE_SEED.capitalize()}. {'The best is first. ' if len(rows) > 1 else ''}"
     text += f"The {metric.words} is from the test set, which was read once, after training. "
     if rows[0].reference is not None:
         unit = " in points" if metric.percent else ""
+        tested = ", with p corrected for all these comparisons" if several else ", not tested"
         text += (
-            f"Against {rows[0].reference}: mean difference on the same seeds{unit}, with p corrected for all these "
-            "comparisons; means are rounded after they are compared. "
+            f"Against {rows[0].reference}: mean difference on the same seeds{unit}{tested}; means are rounded after "
+            "they are compared. "
         )
+    if several and alone:
+        text += f"A policy without a spread has {ONE_SEED}. "
     if any(row.active != row.parameters for row in rows):
         text += "Active are the parameters that no mask holds at zero. "
     return text + "Growth: share of the seconds spent in steps that grow or prune."
@@ -80,7 +87,7 @@ def _strip(seeds: list[float], values: list[float], row: TableRow, metric: Metri
         return 6 + (width - 12) * ((value - low) / (high - low) if high > low else 0.5)
 
     dots = "".join(f'<circle cx="{position(value):.1f}" cy="{height / 2}" r="4"/>' for value in seeds)
-    label = f"{len(seeds)} seeds from {metric.show(min(seeds))} to {metric.show(max(seeds))}"
+    label = f"{plural(len(seeds), 'seed')} from {metric.show(min(seeds))} to {metric.show(max(seeds))}"
     mean = position(row.mean)
     return (
         f'<svg class="strip" viewBox="0 0 {width} {height}" role="img" aria-label="{escape(label)}" '

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.comparison.wording import plural
+from growsearch.number_format import human, show_measure
 from growsearch.report.markup import note, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
@@ -107,7 +108,8 @@ def _sentence(results: dict[str, Any]) -> str:
         return f"{plural(len(results['best']), 'trial')} on the Pareto front of {', '.join(measures)}."
     best = trials[results["best"][0]]
     baselines = [
-        f"{trial['baseline']} {trial['values'][0]:.4g}{' (breaks a limit)' if broken_limits(trial) else ''}"
+        f"{trial['baseline']} {show_measure(measures[0], trial['values'][0])}"
+        f"{' (breaks a limit)' if broken_limits(trial) else ''}"
         for trial in trials.values()
         if "baseline" in trial and trial["values"] and trial["state"] == "complete"
     ]
@@ -117,8 +119,9 @@ def _sentence(results: dict[str, Any]) -> str:
     if (race := race_sentence(results)) is not None:
         return f"{race}{beside}"
     return (
-        f"Best is trial {best['number']} with {measures[0]} {best['values'][0]:.4g}.{beside} All on validation data, "
-        "where the best of many trials looks a little too good: confirm it on the test set with several seeds."
+        f"Best is trial {best['number']} with {measures[0]} {show_measure(measures[0], best['values'][0])}.{beside} "
+        "All on validation data, where the best of many trials looks a little too good: confirm it on the test set "
+        "with several seeds."
     )
 
 
@@ -128,11 +131,11 @@ def race_sentence(results: dict[str, Any]) -> str | None:
     if not race or not race["finished"] or race["winner"] is None:
         return None
     won = next(one for one in race["candidates"] if one["trial"] == race["winner"])
-    error = f" ± {won['error']:.2g}" if won["error"] is not None else ""
+    mean, searched = show_measure(measure, won["mean"], won["error"]), show_measure(measure, won["searched"])
     seeds = plural(len(won["values"]), "fresh seed")
     return (
-        f"Trial {won['trial']} won the race of the best {len(race['candidates'])}: {measure} {won['mean']:.4g}{error} "
-        f"by {seeds}, where the search had {won['searched']:.4g}, in which luck has a part. With "
+        f"Trial {won['trial']} won the race of the best {len(race['candidates'])}: {measure} {mean} "
+        f"by {seeds}, where the search had {searched}, in which luck has a part. With "
         f"{won['probability']:.0%} it is the best of them. All on validation data."
     )
 
@@ -144,9 +147,9 @@ def race_table(results: dict[str, Any]) -> Table:
     rows = tuple(
         (
             str(one["trial"]),
-            f"{one['searched']:.4g}",
-            f"{one['mean']:.4g}" if one["mean"] is not None else "failed" if None in one["values"] else "",
-            "" if one["error"] is None else f"{one['error']:.2g}",
+            show_measure(measure, one["searched"]),
+            _mean(measure, one),
+            "" if one["error"] is None else show_measure(measure, one["error"]),
             str(len(one["values"])),
             f"{one['probability']:.0%}",
         )
@@ -161,6 +164,13 @@ def race_table(results: dict[str, Any]) -> Table:
     return Table("race", "Race", caption, titles, rows)
 
 
+def _mean(measure: str, one: dict[str, Any]) -> str:
+    """What a candidate reached with fresh seeds, or that it failed; empty before that."""
+    if one["mean"] is None:
+        return "failed" if None in one["values"] else ""
+    return show_measure(measure, one["mean"])
+
+
 _WHY = {
     "budget": "the budget is used",
     "target": "the target was reached",
@@ -173,9 +183,10 @@ def ending(results: dict[str, Any]) -> str:
     """What was used of the budget, and what ended the search."""
     [(name, whole)] = results["budget"].items()
     spent = results["spent"]
-    words = {"trials": f"{spent['trials']} of {whole:g} trials", "flops": f"{spent['flops']:.4g} of {whole:.4g} FLOPs"}
+    words = {"trials": f"{spent['trials']} of {whole:g} trials"}
+    words["flops"] = f"{human(spent['flops'])} of {human(whole)} FLOPs"
     words["hours"] = f"{spent['hours']:.2f} of {whole:g} hours"
-    also = [f"{spent['flops']:.4g} training FLOPs"] if name != "flops" else []
+    also = [f"{human(spent['flops'])} training FLOPs"] if name != "flops" else []
     also += [f"{spent['hours']:.2f} hours"] if name != "hours" else []
     why = f"Ended: {_WHY[results['ended_by']]}." if results["ended_by"] else "It is not over."
     return f"Used: {words[name]}, race included ({', '.join(also)}). {why}"
@@ -214,9 +225,9 @@ def _figure(one: SearchFigure) -> str:
 def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
     measured = trial["measures"] or {}
     values = trial["values"] or []
-    cells = [f"{values[index]:.4g}" if index < len(values) else "" for index in range(len(measures))]
-    cells += [f"{measured[key]:,.5g}" if key in measured else "" for key in ("parameters", "training_flops")]
-    cells.append(f"{trial['seconds']:.1f}" if trial["seconds"] is not None else "")
+    cells = [show_measure(name, values[index]) if index < len(values) else "" for index, name in enumerate(measures)]
+    cells += [show_measure(key, measured[key]) if key in measured else "" for key in ("parameters", "training_flops")]
+    cells.append(show_measure("seconds", trial["seconds"]) if trial["seconds"] is not None else "")
     named = [f"baseline {trial['baseline']}"] if "baseline" in trial else []
     named += [trial["start"]] if "start" in trial else []
     named += ["taken over"] if "imported" in trial else []

@@ -6,7 +6,7 @@ from html import escape
 
 from growsearch.comparison import Conclusions
 from growsearch.comparison.sizes import SizeChoice
-from growsearch.report.markup import details, table
+from growsearch.report.markup import details, stacked_table
 from growsearch.report.tables import Table
 
 
@@ -16,7 +16,7 @@ def verdict_html(found: Conclusions) -> str:
     headline = f'<p class="headline">{escape(advice.headline)}</p>' if advice.reasons else escape(advice.headline)
     reasons = "".join(f"<li>{_unbroken(reason)}</li>" for reason in advice.reasons)
     why = f"<ul>{reasons}</ul>" if reasons else ""
-    shown = table(_sizes_table(found)) if advice.sizes else ""
+    shown = stacked_table(_sizes_table(found)) if advice.sizes else ""
     if advice.policy is None:
         closed = details("The verdict in full", f"<p>{escape(found.sentence)}</p>") if reasons else ""
         return f'<div class="verdict">{headline}{why}</div>{shown}{closed}'

@@ -42,6 +42,7 @@ SEARCH = "search.json"
 JOURNAL = "study.journal"
 CLAIMS = "claims"
 BEST = "best.yaml"
+SINGLE = "run"  # in the place of a policy, where the file has none
 PARETO = "pareto"
 
 _SEED, _TRIALS, _RACE, _AUDIT, _EVENT = "seed-", "trials", "race", "audit", "event-"

@@ -10,20 +10,34 @@ from statistics import fmean
 from typing import Any, Literal
 
 from growsearch.errors import InputError
-from growsearch.runs.layout import RESULTS, SEARCH, is_run_folder, results_below, trial_results
+from growsearch.runs.layout import (
+    CONFIG,
+    RESULTS,
+    SEARCH,
+    SINGLE,
+    audit_summaries,
+    event_audits,
+    is_run_folder,
+    results_below,
+    trial_results,
+)
 from growsearch.runs.lock import holder_of
-from growsearch.runs.reading import DamagedFile, read_json
+from growsearch.runs.reading import DamagedFile, read_json, read_yaml
+
+Kind = Literal["run", "comparison", "search"]
 
 
 @dataclass(frozen=True)
 class RunSummary:
     """A run folder: `best` is a policy or a trial, `value` its mean by `metric`, `bytes` what the folder takes on disk.
 
-    `finished` counts trainings that ended, `changed` is when something was last written.
+    `audits` counts growth events that were audited in it, and runs of which all were. `finished` counts trainings that
+    ended, `changed` is when something was last written.
     """
 
     folder: Path
-    kind: Literal["comparison", "search"]
+    kind: Kind
+    audits: int
     state: str
     finished: int
     best: str | None
@@ -45,12 +59,13 @@ def run_folders(folder: Path) -> list[Path]:
 def summarise(folder: Path) -> RunSummary:
     """Return what is to be said of a run folder; what is damaged in it is a state like another."""
     files = [each.stat() for each in folder.rglob("*") if each.is_file()]
-    kind: Literal["comparison", "search"] = "search" if (folder / SEARCH).is_file() else "comparison"
+    kind = _kind(folder)
     finished = len((trial_results if kind == "search" else results_below)(folder))
     state, best, metric, value = _standing(folder, kind)
     return RunSummary(
         folder=folder,
         kind=kind,
+        audits=len(event_audits(folder)) + len(audit_summaries(folder)),
         state=state,
         finished=finished,
         best=best,
@@ -59,6 +74,17 @@ def summarise(folder: Path) -> RunSummary:
         changed=datetime.fromtimestamp(max((each.st_mtime for each in files), default=0.0), UTC).astimezone(),
         bytes=sum(each.st_size for each in files),
     )
+
+
+def _kind(folder: Path) -> Kind:
+    """By what the folder holds: the file of a single run has no policies, and trains as one that is called run."""
+    if (folder / SEARCH).is_file():
+        return "search"
+    try:
+        compared = bool(read_yaml(folder / CONFIG).get("policies"))
+    except DamagedFile:
+        compared = not (folder / SINGLE).is_dir()
+    return "comparison" if compared else "run"
 
 
 def _standing(folder: Path, kind: str) -> tuple[str, str | None, str | None, float | None]:

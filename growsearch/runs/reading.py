@@ -11,6 +11,7 @@ import yaml
 from pydantic import TypeAdapter, ValidationError
 
 from growsearch.errors import InputError
+from growsearch.pydantic_words import refusal
 
 Record = TypeVar("Record")
 
@@ -78,7 +79,7 @@ def record_of(kind: type[Record], plain: Mapping[str, Any], where: str) -> Recor
         record: Record = _adapter(kind).validate_json(json.dumps(plain), strict=True)
     except ValidationError as error:
         found = error.errors(include_url=False)
-        named = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {one['msg'].lower()}" for one in found[:3]]
+        named = [f"{'.'.join(map(str, one['loc'])) or 'it'}: {refusal(one).line(one['input'])}" for one in found[:3]]
         more = f" and {len(found) - 3} more" if len(found) > 3 else ""
         raise DamagedFile(f"{where}: is damaged: {'; '.join(named)}{more}") from error
     return record

@@ -19,6 +19,7 @@ import torch
 
 from growsearch.config import RunConfig
 from growsearch.growth.strategy import Scheduler
+from growsearch.number_format import human
 from growsearch.registry import lookup
 from growsearch.runs.files import write_atomically, write_json
 from growsearch.runs.layout import BEGINNING, CHECKPOINT, GROWTH, METRICS, RESULT, beginning_file
@@ -125,6 +126,6 @@ def spared_sentence(saved: Mapping[str, float] | None) -> str | None:
         return None
     count = f"{saved['runs']:.0f} run{'s' if saved['runs'] > 1 else ''}"
     return (
-        f"{count} went on from a beginning that another had trained: {saved['training_flops']:.3g} training FLOPs and "
-        f"{saved['seconds']:.3g} s were not spent again, and are counted as if they were."
+        f"{count} went on from a beginning that another had trained: {human(saved['training_flops'])} training FLOPs "
+        f"and {saved['seconds']:.3g} s were not spent again, and are counted as if they were."
     )

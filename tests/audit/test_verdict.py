@@ -68,6 +68,14 @@ def test_nothing_is_called_below_six_seeds() -> None:
     assert "it takes 6 seeds" in said(two(10.0, 5))
 
 
+def test_one_seed_has_neither_an_error_nor_a_test() -> None:
+    sentence = said([*two(0.1, 1), branch("how random", [[2.0, 0.95]], 20)])
+
+    assert "by −0.10 against no growth (one seed: no spread can be told; it takes 7 seeds)." in sentence
+    assert "not tested against how random (−0.050)" in sentence
+    assert "±" not in sentence and "p = " not in sentence and "told apart" not in sentence
+
+
 def test_further_branches_are_corrected_for() -> None:
     branches = [*two(0.1, 6), branch("how random", [[2.0, 0.9]] * 6, 20)]
 

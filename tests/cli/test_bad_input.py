@@ -22,7 +22,7 @@ from tests.config.test_ranges import OPEN
         (
             "lr: 0.1",
             "lr: {type: float, low: 0, high: 1}",
-            "training.optimizer.lr.low: must be greater than 0 (found 0.0)",
+            "training.optimizer.lr.low: out of range (found 0.0; allowed more than 0)",
         ),
         ("budget: {width: 1.0}", "budget: {width: 0.1}", "budget below the seed network (found width 0.1; allowed 0.5"),
         ("growth:", "data: {}\ngrowth:", "data: duplicate key (first on line 1)"),
@@ -118,4 +118,4 @@ def test_the_program_itself_exits_with_two_and_one_message(tmp_path: Path) -> No
 
     assert result.returncode == 2
     assert result.stdout == ""
-    assert result.stderr == (f"error: {path}:4:3: training.epochs: must be greater than or equal to 1 (found 0)\n")
+    assert result.stderr == (f"error: {path}:4:3: training.epochs: out of range (found 0; allowed 1 or more)\n")

@@ -8,7 +8,10 @@ import pytest
 
 from growsearch.config import load_config
 from growsearch.config.starter import STARTS, Answers, initializers, write_starter
+from growsearch.data import load_data
 from growsearch.errors import InputError
+from growsearch.networks import build_network
+from growsearch.training.length import total_steps
 from tests.cli.conftest import Run
 
 
@@ -114,3 +117,33 @@ def test_a_file_that_cannot_be_checked_is_taken_away(tmp_path: Path, monkeypatch
     with pytest.raises(InputError, match="no"):
         write_starter(tmp_path / "mine.yaml", Answers())
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("network", ["gpt", "llama"])
+@pytest.mark.parametrize(
+    ("size", "least", "most", "steps"), [(20_000, 35, 45, 1000), (350_000, 10, 20, 2000), (1_000_000, 4, 10, 2000)]
+)
+def test_a_text_is_seen_a_sensible_number_of_times_in_about_a_minute(
+    tmp_path: Path, network: str, size: int, least: float, most: float, steps: int
+) -> None:
+    text, path = tmp_path / "mine.txt", tmp_path / "mine.yaml"
+    text.write_text("a word. " * (size // 8))
+
+    config = load_config(write_starter(path, Answers("text", str(text), None, network)))
+
+    big = config.policy_configs()["big"]
+    data = load_data(big.data, 0)
+    model, samples = build_network(big.network, data.input_shape, data.outputs), len(data.train)
+    done = total_steps(big.training, model, data.example(), samples)
+    assert least <= done * big.training.batch_size / samples <= most
+    assert done >= steps
+    assert (big.training.flops or 0) <= 2e12  # some 15 GFLOPs a second: a minute or two
+    assert "the final size sees the text about" in path.read_text()
+
+
+def test_a_text_that_is_not_there_yet_has_the_usual_length(tmp_path: Path) -> None:
+    path = tmp_path / "mine.yaml"
+
+    config = load_config(write_starter(path, Answers("text", str(tmp_path / "later.txt"))))
+
+    assert (config.training.flops, config.training.batch_size) == (2e12, 32)

@@ -71,6 +71,33 @@ def test_list_says_what_every_run_is_and_how_far_it_is(growsearch: Run, runs: Pa
     assert growsearch("list", runs / "done").stdout.count("finished") == 1
 
 
+def test_list_says_whether_it_is_a_run_a_comparison_or_a_search_and_what_was_audited(
+    growsearch: Run, runs: Path
+) -> None:
+    compared = "policies: {a: {}, b: {}}\n"
+    for name, config in {"done": compared, "failed": compared, "cut": "policies: {"}.items():
+        (runs / name / "config.yaml").write_text(config)
+    (runs / "begun" / "run").mkdir()
+    for place in ("event-1/results.json", "event-3/results.json"):
+        path = runs / "done" / "a" / "seed-0" / "audit" / place
+        path.parent.mkdir(parents=True)
+        path.write_text("{}")
+
+    found = {Path(one["folder"]).name: one for one in json.loads(growsearch("list", runs, "--json").stdout)}
+
+    assert {name: one["kind"] for name, one in found.items()} == {
+        "done": "comparison",
+        "failed": "comparison",
+        "begun": "run",
+        "cut": "comparison",
+        "searched": "search",
+        "searching": "search",
+    }
+    assert {name: one["audits"] for name, one in found.items() if one["audits"]} == {"done": 2}
+    assert "comparison, 2 audits" in growsearch("list", runs / "done").stdout
+    assert " run " in growsearch("list", runs / "begun").stdout
+
+
 def test_a_lock_that_nobody_holds_is_no_running_run(growsearch: Run, runs: Path) -> None:
     gone = subprocess.Popen([sys.executable, "-c", ""])
     gone.wait()

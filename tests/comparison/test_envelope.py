@@ -175,10 +175,10 @@ def test_the_answer_in_words() -> None:
         "its final size, but not every other fixed size, with as many training FLOPs."
     )
     assert answer.sentences == (
-        "grown ends at 1.001 test loss (mean of 6 seeds); the network of its final size, width 1, at 1.301 (−0.3, 95 % "
-        "interval −0.3 to −0.3: better) and the best fixed size, the seed's size, at 0.9008 (+0.1, 95 % interval +0.1 "
-        "to +0.1: worse), all with as many training FLOPs. It first reaches the final validation loss of the network "
-        "of its final size at 70 % of that one's FLOPs (95 % interval 70 to 70 %).",
+        "grown ends at 1.0008 test loss (mean of 6 seeds); the network of its final size, width 1, at 1.3008 (−0.3, 95 "
+        "% interval −0.3 to −0.3: better) and the best fixed size, the seed's size, at 0.9008 (+0.1, 95 % interval "
+        "+0.1 to +0.1: worse), all with as many training FLOPs. It first reaches the final validation loss of the "
+        "network of its final size at 70 % of that one's FLOPs (95 % interval 70 to 70 %).",
     )
 
 

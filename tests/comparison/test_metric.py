@@ -16,7 +16,7 @@ def test_policies_of_different_tasks_are_ranked_by_their_loss() -> None:
 def test_a_share_is_shown_in_percent_and_any_other_number_as_it_is() -> None:
     score = {"name": "score", "words": "score", "higher_is_better": True, "percent": False}
     metric = metric_of_result({"metric": score, "test_score": 0.5, "test_accuracy": None})
-    assert (metric.key, metric.show(0.5), metric.show_change(-0.25)) == ("test_score", "0.5", "−0.25")
+    assert (metric.key, metric.show(0.5), metric.show_change(-0.25)) == ("test_score", "0.5000", "−0.25")
     assert metric.better(2.0, 1.0)
     assert (ACCURACY.show(0.5), ACCURACY.show_change(-0.25)) == ("50.00 %", "−25.00 points")
 

@@ -72,7 +72,7 @@ def test_a_value_takes_a_ranges_place(write: Write) -> None:
             OPEN,
             "low: 1e-3, high: 1, log: true",
             "low: 0, high: 1",
-            "6:44: training.optimizer.lr.low: must be greater",
+            "6:44: training.optimizer.lr.low: out of range",
             "0",
         ),
         (OPEN, "high: 1,", "high: 1e-4,", "6:26: training.optimizer.lr: low must not be above high", "high 0.0001"),
@@ -94,7 +94,7 @@ def test_a_value_takes_a_ranges_place(write: Write) -> None:
         (OPEN, "patience:", "patient:", "13:17: growth.when.options.plateau.patient: unknown key", "'patience'?"),
         (OPEN, "type: float", "type: flaot", "6:31: training.optimizer.lr.type: unknown type of range", "'float'?"),
         (OPEN, "low: 1e-3, high", "lo: 1e-3, high", "6:44: training.optimizer.lr.lo: unknown key 'lo'", "'low'?"),
-        (OPTIMIZER, "high: 1e-2", "high: x", "6:91", "must be a valid number"),
+        (OPTIMIZER, "high: 1e-2", "high: x", "6:91", "allowed a number"),
         (
             OPTIMIZER,
             "sgd: {lr: 0.1}",
@@ -137,4 +137,6 @@ def test_a_range_in_a_policy_replaces_the_files_range(write: Write) -> None:
         load_space(path)
 
     [line] = str(caught.value).splitlines()
-    assert line.startswith(f"{path}:16:57: policies.a.training.optimizer.lr.low: must be greater than 0 (found 0.0)")
+    assert line.startswith(
+        f"{path}:16:57: policies.a.training.optimizer.lr.low: out of range (found 0.0; allowed more than 0)"
+    )

@@ -123,8 +123,8 @@ def test_a_problem_of_a_policy_is_placed_in_the_policy_and_one_of_the_file_is_li
 
     lines = str(caught.value).splitlines()
     assert [line.removeprefix(f"{path}:") for line in lines] == [
-        "6:26: training.optimizer.lr: must be greater than 0 (found 0)",
-        "15:68: policies.other.growth.budget.units: must be greater than or equal to 1 (found 0)",
+        "6:26: training.optimizer.lr: out of range (found 0; allowed more than 0)",
+        "15:68: policies.other.growth.budget.units: out of range (found 0; allowed 1 or more)",
     ]
 
 

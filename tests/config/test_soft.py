@@ -49,7 +49,7 @@ def test_never_and_the_defaults_beside_it_mean_nothing(write: Write) -> None:
     [
         ("size_gat", "did you mean 'size_gate'?"),
         ("{size_gate: {targt: 2}}", "unknown key 'targt'"),
-        ("{size_gate: {target: 0}}", "greater than 0"),
+        ("{size_gate: {target: 0}}", "allowed more than 0"),
         ("{controller_mask: {start: 0.9, target: 0.5}}", "start 0.9 is above target 0.5"),
         ("{size_gate: {}, controller_mask: {}}", "name exactly one"),
     ],

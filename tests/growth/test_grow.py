@@ -77,7 +77,7 @@ def test_a_missing_objective_is_refused(how: str) -> None:
     [
         ("gradmx", "did you mean 'gradmax'"),
         ({"random": {"scal": 2}}, "did you mean 'scale'"),
-        ({"random": {"scale": 0}}, "greater than 0"),
+        ({"random": {"scale": 0}}, "found 0; allowed more than 0"),
         ({"random": {"distribution": "cauchy"}}, "signed"),
         ({"zero": {}, "random": {}}, "give a name"),
         (3, "give a name"),

@@ -295,7 +295,7 @@ def test_a_package_that_cannot_be_imported_hinders_no_other(monkeypatch: pytest.
         ({"how": "gradmx"}, "did you mean 'gradmax'"),
         ({"when": "interval"}, "interval: every: missing \\(parameters"),
         ({"when": {"interval": {"evry": 3}}}, "unknown parameter 'evry' .did you mean 'every'"),
-        ({"when": {"interval": {"every": 0}}}, "greater than or equal to 1"),
+        ({"when": {"interval": {"every": 0}}}, "allowed 1 or more"),
     ],
 )
 def test_bad_policies_are_explained(policy: dict[str, Any], message: str) -> None:

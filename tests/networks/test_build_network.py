@@ -56,8 +56,8 @@ def test_own_code_runs_only_when_allowed(tmp_path: Path, monkeypatch: pytest.Mon
     [
         ({"name": "vg11"}, "did you mean 'vgg11'"),
         ({"name": "vgg11", "widht": 2}, "unknown parameter 'widht'.*did you mean 'width'"),
-        ({"name": "vgg11", "width": 0}, "width: Input should be greater than 0, found 0"),
-        ({"name": "mlp", "hidden": [0]}, r"hidden\.0: .* found 0"),
+        ({"name": "vgg11", "width": 0}, "width: out of range .found 0; allowed more than 0"),
+        ({"name": "mlp", "hidden": [0]}, r"hidden\.0: .*found 0; allowed 1 or more"),
         ({"name": "torchvision:resnt18"}, "did you mean 'resnet18'"),
         ({"name": 3}, "needs a name or layers"),
         ({"width": 1.0}, "needs a name or layers"),

@@ -80,7 +80,7 @@ def test_all_problems_of_a_list_are_reported_at_once() -> None:
     lines = str(caught.value).splitlines()
     assert len(lines) == 5
     assert lines[0].startswith("layers[0] (convv): unknown layer") and "did you mean 'conv'" in lines[0]
-    assert "greater than or equal to 1" in lines[1] and "found 0" in lines[1]
+    assert "(found 0; allowed 1 or more)" in lines[1]
     assert "did you mean 'kernel'" in lines[2]
     assert lines[3].startswith("layers[2] (add)[0][0] (rel): unknown layer")
     assert "found 3" in lines[4]

@@ -94,6 +94,23 @@ def test_choices_change_the_charts(opened: Open) -> None:
     assert '<div class="per-policy" data-policy="other" hidden="">' in page
 
 
+def test_on_a_telephone_what_to_take_and_the_policies_are_lists_that_do_not_scroll_sideways(opened: Open) -> None:
+    def with_policies(folder: Path) -> None:
+        file, own = folder / "config.yaml", "{when: {interval: {every: 5}}, how: random, budget: {width: 2}}"
+        file.write_text(f"{file.read_text()}policies: {{small: {{}}, grown: {{growth: {own}}}, other: {{}}}}\n")
+
+    measure = (
+        "document.body.style.width = '390px';"  # a window of Chromium is no narrower than 500
+        "const wide = [...document.querySelectorAll('.stack .wide')];"
+        "const beyond = wide.map(one => one.scrollWidth - one.clientWidth);"
+        "document.body.dataset.stacked = [document.body.offsetWidth, wide.length, ...beyond];"
+    )
+
+    page = opened(measure, "--window-size=500,1600", prepare=with_policies)
+
+    assert re.findall(r"data-stacked=\"([\d,]+)\"", page) == ["390,2,0,0"]
+
+
 def test_fixed_sizes_and_their_envelope_are_drawn_with_a_table(opened: Open) -> None:
     page = opened(prepare=add_envelope)
 

@@ -62,7 +62,7 @@ def test_the_curves_reach_the_script_with_their_caveat(folder: Path) -> None:
 def test_learning_rates_are_shown_with_the_warning(folder: Path) -> None:
     text = own_part(folder)
 
-    assert re.search(r"grown</th><td>0.4</td><td></td><td>0.05 \(lowest\)</td>", text)
+    assert re.search(r"grown</th><td>0.4000</td><td></td><td>0.05 \(lowest\)</td>", text)
     assert text.count("Widen &lt;the grid&gt;.") == 2  # among the reasons, and below the table
 
 
@@ -72,7 +72,7 @@ def test_text_formats_have_both_tables(folder: Path) -> None:
     text = path.read_text()
     assert "**Should I grow? Yes, outright" in text
     assert "| grown | width 1 (final) | 1 | 52.50 % | 62.50 % | +10.00 points |" in text
-    assert "| grown | 0.4 |" in text
+    assert "| grown | 0.4000 |" in text
 
 
 def test_without_an_envelope_there_is_no_such_section(comparison: Make) -> None:

@@ -12,7 +12,7 @@ from growsearch.report.provenance import length_of
     [
         ({"epochs": 30}, "30 epochs"),
         ({"epochs": None, "steps": 1}, "1 step"),
-        ({"epochs": None, "steps": None, "flops": 2e10}, "2e+10 training FLOPs"),
+        ({"epochs": None, "steps": None, "flops": 2e10}, "20 G training FLOPs"),
     ],
 )
 def test_every_kind_of_length_has_words(training: dict[str, float | None], words: str) -> None:

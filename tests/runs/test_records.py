@@ -82,11 +82,11 @@ def test_what_a_newer_version_adds_is_passed_over() -> None:
 @pytest.mark.parametrize(
     ("changed", "message"),
     [
-        ({"step": "5"}, "step: input should be a valid integer"),
-        ({"step": 5.5}, "step: input should be a valid integer"),
-        ({"lr": None}, "lr: input should be a valid number"),
-        ({"validation_loss": "low"}, "metrics.validation_loss: input should be a valid number"),
-        ({"parameters": True}, "parameters: input should be a valid integer"),
+        ({"step": "5"}, "step: wrong kind of value (found "),
+        ({"step": 5.5}, "step: wrong kind of value (found "),
+        ({"lr": None}, "lr: wrong kind of value (found null; allowed a number)"),
+        ({"validation_loss": "low"}, 'metrics.validation_loss: wrong kind of value (found "low"; allowed a number)'),
+        ({"parameters": True}, "parameters: wrong kind of value (found true; allowed a whole number)"),
     ],
 )
 def test_a_row_of_the_wrong_type_is_named_by_file_and_line(
@@ -103,7 +103,7 @@ def test_a_row_of_the_wrong_type_is_named_by_file_and_line(
 def test_what_is_missing_is_named(tmp_path: Path) -> None:
     write(tmp_path / "growth.jsonl", {"step": 3})
 
-    with pytest.raises(DamagedFile, match=r"line 1: is damaged: sites: field required; widths: .* and 10 more"):
+    with pytest.raises(DamagedFile, match=r"line 1: is damaged: sites: missing; widths: .* and 10 more"):
         read_growth(tmp_path)
 
 

@@ -145,10 +145,10 @@ def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStu
             "several objectives are never pruned: leave pruner out (found median)",
         ),
         ("{objectives: [{maximize: accuracy}]}", "unknown value"),
-        ("{objectives: []}", "at least 1 item"),
+        ("{objectives: []}", "too short (found []; allowed 1 or more entries)"),
         ("{constraints: [{parameters: {}}]}", "a constraint has min, max or both"),
         ("{constraints: [{paramters: {max: 3}}]}", "search.constraints.0.paramters"),
-        ("{budget: {trials: 0}}", "greater than or equal to 1"),
+        ("{budget: {trials: 0}}", "allowed 1 or more"),
     ],
 )
 def test_settings_that_cannot_be_are_refused(space: MakeSpace, settings: str, words: str) -> None:

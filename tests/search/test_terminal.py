@@ -121,7 +121,7 @@ def test_the_race_is_shown_as_it_goes() -> None:
     Console(file=stream, width=200).print(progress._screen(now))
 
     _, line, *screen = stream.getvalue().splitlines()
-    assert line == "race [1, 4 at most] trial 4, seed 1000: validation_loss 0.31"
+    assert line == "race [1, 4 at most] trial 4, seed 1000: validation_loss 0.3100"
     shown = "\n".join(screen)
     assert "race: 1 run of 4 at most done; now trial 7, seed 1001" in shown
     assert "0.31" in shown and "75%" in shown and "The race is not over." in shown
