@@ -31,7 +31,7 @@ def table(arms: dict[str, list[dict[str, Any]]], scale: int) -> str:
     gaps = {arm: [a - b for a, b in zip(found[OURS][:count], found[arm][:count], strict=True)] for arm in others}
     adjusted = dict(zip(others, holm([permutation_p_value(gaps[arm]) for arm in others]), strict=True))
     lines = [
-        "| search | trials: whole, pruned | test | winners that grow | their parameters | defaults minus this | p (Holm) |",
+        "| search | trials: whole, pruned | test | winners that grow | parameters | defaults minus this | p (Holm) |",
         "|---|---|---|---|---|---|---|",
     ]
     for arm, repeats in arms.items():
