@@ -4,7 +4,7 @@
 
 Each mutant gets a process, forked from one that has imported torch, and the test files of its package and those that
 speak most of its module, those first that have its name, until one fails or their time is used up. A mutant that is not
-noticed by them counts as a survivor, though a later test may notice it. Results are in `mutation.json` after every
+noticed by them counts as a survivor, though a later test may notice it. Results are in `mutation_SEED.json` after every
 mutant; the same command again goes on. `notes` there say of survivors that were read what became of them.
 """
 
@@ -26,7 +26,7 @@ from typing import Any
 
 from experiments.reliability.mutants import ROOT, Mutant, drawn
 
-RECORD = Path(__file__).with_suffix(".json")
+HERE = Path(__file__).parent
 FOLDERS = ("graph", "surgery", "growth", "laws", "strategies")
 BUDGET, MOST = 60, 120  # CPU seconds: of all tests of a mutant, and of what hangs
 LIBRARIES = (
@@ -156,7 +156,8 @@ def main() -> None:
     parser.add_argument("--mutants", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
     options = parser.parse_args()
-    record = json.loads(RECORD.read_text()) if RECORD.exists() else {"seed": options.seed, "mutants": [], "notes": {}}
+    path = HERE / f"mutation_{options.seed}.json"
+    record = json.loads(path.read_text()) if path.exists() else {"seed": options.seed, "mutants": [], "notes": {}}
     sample = drawn(options.mutants, options.seed)
     os.chdir(ROOT)
     os.environ["OMP_NUM_THREADS"] = "1"
@@ -169,7 +170,7 @@ def main() -> None:
         count, killed = len(record["mutants"]), sum(one["result"] != SURVIVED for one in record["mutants"])
         low, high = interval(killed, count)
         record["total"] = {"mutants": count, "killed": killed, "share": killed / count, "interval": [low, high]}
-        RECORD.write_text(json.dumps(record, indent=1) + "\n")
+        path.write_text(json.dumps(record, indent=1) + "\n")
         print(
             f"{time.monotonic() - started:.0f} s, {killed} of {count}: {result}: {mutant.path}: {mutant.shown()}",
             flush=True,
