@@ -143,12 +143,13 @@ def _built(
 ) -> tuple[nn.Module, NetworkGraph]:
     """What a file, or the flag, describes, and its graph."""
     from growsearch.graph import trace
-    from growsearch.networks import build_network
+    from growsearch.networks import build_network, reads_tokens
 
     if file is not None:
         spec, example, outputs = _from_file(file, overrides, policy, allow_import)
     else:
-        spec, example = _parse_network(str(network)), _example(shape)
+        spec = _parse_network(str(network))
+        example = _example(shape, reads_tokens(spec))
     model = build_network(spec, tuple(example.shape[1:]), outputs, allow_import)
     return model, trace(model, example)
 
@@ -176,13 +177,13 @@ def _parse_network(text: str) -> dict[str, Any]:
     return {"name": value} if isinstance(value, str) else dict(value)
 
 
-def _example(text: str) -> Tensor:
+def _example(text: str, tokens: bool) -> Tensor:
     import torch
 
     parts = text.lower().split("x")
     if not all(part.isdigit() and int(part) > 0 for part in parts):
         raise InputError(f"--input {text}: not a shape (allowed: sizes joined by x, such as 3x32x32 or 20)")
-    return torch.zeros(2, *map(int, parts))
+    return torch.zeros(2, *map(int, parts), dtype=torch.long if tokens else torch.get_default_dtype())
 
 
 def _write(path: Path, text: str) -> None:

@@ -16,6 +16,7 @@ Width = Annotated[int, Field(ge=1)]
 class Network(BaseModel, ABC):
     """Base of the seed networks; `summary` and `source` are shown in the docs.
 
+    `reads_tokens`: whether a sample is a row of whole numbers below the number of outputs, and not of real numbers.
     `width` multiplies every hidden width: that is how a seed smaller than the network one wants to grow is named.
     """
 
@@ -23,6 +24,7 @@ class Network(BaseModel, ABC):
 
     summary: ClassVar[str]
     source: ClassVar[str]
+    reads_tokens: ClassVar[bool] = False
 
     width: float = Field(default=1.0, gt=0, allow_inf_nan=False)
 

@@ -40,6 +40,12 @@ def build_network(
     return _named(name, values).build(input_shape, outputs)
 
 
+def reads_tokens(spec: Mapping[str, Any]) -> bool:
+    """Whether samples of the network that `spec` describes are rows of whole numbers, as far as it is known."""
+    name, values = _split(spec)
+    return name is not None and ":" not in name and _named(name, values).reads_tokens
+
+
 def initialise_network(spec: Mapping[str, Any], network: nn.Module) -> None:
     """Do to the weights of `network`, in place, what building from `spec` does after the layers have drawn theirs."""
     name, values = _split(spec)

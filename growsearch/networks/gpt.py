@@ -20,6 +20,7 @@ class GPT(Transformer):
     summary: ClassVar[str] = "transformer for text: pre-norm, GELU, learned positions; its heads and MLPs can grow"
     source: ClassVar[str] = "Radford et al., Language Models are Unsupervised Multitask Learners (GPT-2), 2019"
     kind: ClassVar[str] = "gpt"
+    reads_tokens: ClassVar[bool] = True
 
     dropout: float = Field(default=0.0, ge=0, lt=1)
     bias: bool = True

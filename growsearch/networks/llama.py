@@ -27,6 +27,7 @@ class Llama(Transformer):
         "positions: Su et al., RoFormer, Neurocomputing 568, 2024; SwiGLU: Shazeer, arXiv 2002.05202, 2020"
     )
     kind: ClassVar[str] = "llama"
+    reads_tokens: ClassVar[bool] = True
 
     mlp_ratio: float = Field(default=8 / 3, gt=0, allow_inf_nan=False)
     key_value_heads: int | None = Field(

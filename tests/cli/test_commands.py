@@ -88,6 +88,16 @@ def test_inspect_shows_sites_and_writes_a_drawing(growsearch: Run, file: Path, t
     assert "<svg" in drawing.read_text()
 
 
+@pytest.mark.parametrize("name", ["gpt", "llama"])
+def test_a_network_that_reads_text_is_inspected_by_its_name(growsearch: Run, name: str) -> None:
+    network = f"{{name: {name}, embedding: 8, depth: 1, heads: 2}}"
+
+    result = growsearch("inspect", "--network", network, "--input", "6", "--outputs", "11", "--json")
+
+    assert result.exit_code == 0, result.stderr
+    assert len(json.loads(result.stdout)["sites"]) == 3  # the stream, heads and an MLP
+
+
 def test_inspect_gives_json(growsearch: Run) -> None:
     result = growsearch("inspect", "--network", "{name: mlp, hidden: [3]}", "--input", "5", "--outputs", "2", "--json")
 
