@@ -30,17 +30,18 @@ shift 3
 
 # Here: module load ..., source /shared/venv/bin/activate
 
-export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
-growsearch worker --storage "$storage" --study "$study" --out "$folder" "$@" &
-worker=$!
-
-near_limit='' signalled=yes
+worker='' near_limit='' told='' signalled=yes
 pass_on() {
-  signalled=yes
-  kill -TERM "$worker" 2>/dev/null || true
+  told=yes signalled=yes
+  [[ -z $worker ]] || kill -TERM "$worker" 2>/dev/null || true
 }
 trap 'near_limit=yes; pass_on' USR1
 trap pass_on TERM
+
+export OMP_NUM_THREADS=${SLURM_CPUS_PER_TASK:-1}
+growsearch worker --storage "$storage" --study "$study" --out "$folder" "$@" &
+worker=$!
+[[ -z $told ]] || pass_on # what came before there was a worker
 
 while [[ $signalled ]]; do # a signal cuts the waiting short
   signalled=''

@@ -33,6 +33,7 @@ trap 'sleep 0.2; echo checkpoint >> "$RECORD/done"; exit "${ENDS:-130}"' TERM
 echo "${PGPASSWORD:-}" > "$RECORD/password"
 printf '%s\\n' "$@" > "$RECORD/arguments"
 touch "$RECORD/ready"
+[ -z "${EARLY:-}" ] || kill -s "$EARLY" "$PPID"
 [ -z "${WORKS:-}" ] || while true; do sleep 0.05; done
 exit "${CODE:-0}"
 """
@@ -162,6 +163,21 @@ def test_slurm_lets_a_worker_hand_its_trial_on(
     assert said == ""
     assert done(record) == after
     assert process.returncode == int(ends)
+
+
+@needs_bash
+@pytest.mark.parametrize(("sent", "more"), [("TERM", []), ("USR1", ["scontrol requeue 17"])])
+def test_slurm_hands_on_what_comes_while_its_worker_starts(
+    start: Start, record: Path, tmp_path: Path, sent: str, more: list[str]
+) -> None:
+    slowly = tmp_path / "slowly"  # every command of the script takes longer than its worker needs to get ready
+    slowly.write_text("case $0 in *slurm.sh) trap 'sleep 0.2' DEBUG ;; esac\n")
+
+    process = start(SLURM, "s", "n", "d", WORKS="yes", EARLY=sent, BASH_ENV=str(slowly))
+    process.communicate(timeout=3 * PATIENCE)
+
+    assert done(record) == ["checkpoint", *more]
+    assert process.returncode == 130
 
 
 @needs_bash
