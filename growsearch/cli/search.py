@@ -180,6 +180,7 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
         trial = trials[number]
         measured = trial["measures"] or {}
         words = [*(["best"] if number in results["best"] else []), *([trial["baseline"]] if number in named else [])]
+        words += [trial["start"]] if "start" in trial else []
         words += ["taken over"] if "imported" in trial else []
         words += ["breaks a constraint"] if trial["feasible"] is False else []
         columns = [*measures, *(one for one in ("parameters", "training_flops") if one not in measures)]

@@ -229,10 +229,11 @@ def _same_folder(one: Path, other: Path) -> bool:
 
 def starts_of(space: Space, settings: SearchConfig) -> dict[str, dict[str, Any]]:
     """What the file's search tries first, by name; `InputError` where an entry cannot be had."""
-    try:
-        return starts(_sections(space), settings.start, space.allow_import)
-    except InputError as error:
-        raise InputError(f"{space.path}: {error}") from error
+
+    def where(number: int) -> str:
+        return f"{space.overridden.where(('search', 'start', number))}: search.start.{number}"
+
+    return starts(_sections(space), settings.start, space.allow_import, where)
 
 
 def baselines_of(space: Space, settings: SearchConfig) -> Baselines:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -14,7 +14,10 @@ _BEST = 5  # trials of an older search
 
 
 def starts(
-    data: Mapping[str, Any], entries: Sequence[str | Mapping[str, Any]], allow_import: bool = False
+    data: Mapping[str, Any],
+    entries: Sequence[str | Mapping[str, Any]],
+    allow_import: bool = False,
+    where: Callable[[int], str] = "search.start.{}".format,
 ) -> dict[str, dict[str, Any]]:
     """Return the points of the space that `search.start` names, each by a name, without those that come again.
 
@@ -25,26 +28,28 @@ def starts(
         data: with its ranges.
         entries: mappings, files, and run folders.
         allow_import: whether the network of a file may be any importable callable.
+        where: how messages name an entry, by its number.
 
     Raises:
-        InputError: an entry cannot be read, or nothing of it lies in the space.
+        InputError: entries cannot be read, or nothing of them lies in the space; a line for each.
     """
     found: dict[str, dict[str, Any]] = {}
+    problems = []
     for number, entry in enumerate(entries):
-        where = f"search.start.{number}"
         try:
-            points = list(_points(data, entry, where, allow_import))
+            points = list(_points(data, entry, allow_import))
         except LookupError as error:
-            raise InputError(f"{where}: {error.args[0]}") from error
+            problems.append(f"{where(number)}: {error.args[0]}")
+            continue
         for place, point in enumerate(points):
             if point not in found.values():
                 found[f"start {number}" + (f".{place}" if len(points) > 1 else "")] = point
+    if problems:
+        raise InputError("\n".join(problems))
     return found
 
 
-def _points(
-    data: Mapping[str, Any], entry: str | Mapping[str, Any], where: str, allow_import: bool
-) -> Iterator[dict[str, Any]]:
+def _points(data: Mapping[str, Any], entry: str | Mapping[str, Any], allow_import: bool) -> Iterator[dict[str, Any]]:
     if isinstance(entry, Mapping):
         yield point_with(data, entry)
     elif (Path(entry) / SEARCH).is_file():
@@ -54,7 +59,7 @@ def _points(
 
         yield point_from(data, load_config(entry, allow_import=allow_import).to_dict())
     else:
-        raise InputError(f"{where}: {entry} is neither a file nor the folder of a search")
+        raise LookupError(f"{entry} is neither a file nor the folder of a search")
 
 
 def _best_of(data: Mapping[str, Any], folder: Path) -> list[dict[str, Any]]:

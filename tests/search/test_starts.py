@@ -9,8 +9,9 @@ from typing import Any
 import pytest
 import yaml
 
+from growsearch.config import SearchConfig
 from growsearch.errors import InputError
-from growsearch.search.run import open_folder
+from growsearch.search.run import open_folder, starts_of
 from growsearch.search.space import point_from, point_with
 from growsearch.search.starts import starts
 from tests.search.conftest import TEXT, MakeSpace, RunStub
@@ -49,6 +50,20 @@ def test_a_mapping_names_some_parameters_and_the_others_stand_in_the_middle(spac
 def test_what_is_no_point_of_the_space_is_refused(space: MakeSpace, entry: Any, message: str) -> None:
     with pytest.raises(InputError, match=message):
         starts(data_of(space), [entry])
+
+
+def test_every_wrong_start_is_named_where_it_stands(space: MakeSpace) -> None:
+    wrong = f"search:\n  start:\n    - {{lr: 0.1}}\n    - {{{RATE}: 0.1}}\n    - nowhere.yaml\n"
+    text = TEXT[: TEXT.index("search:")] + wrong
+    file = space(text=text)
+
+    with pytest.raises(InputError) as refused:
+        starts_of(file, SearchConfig(start=({"lr": 0.1}, {RATE: 0.1}, "nowhere.yaml")))
+
+    last = text.count("\n")
+    first, second = str(refused.value).splitlines()
+    assert first.startswith(f"{file.path}:{last - 2}:7: search.start.0: lr: is no parameter (allowed")
+    assert second == f"{file.path}:{last}:7: search.start.2: nowhere.yaml is neither a file nor the folder of a search"
 
 
 def test_a_file_gives_what_the_space_leaves_open(space: MakeSpace, tmp_path: Path) -> None:
@@ -113,7 +128,7 @@ def test_a_start_is_read_once_and_a_resumed_search_goes_on_without_it(
 
     assert len(results["trials"]) == 6 and results["trials"][0]["start"] == "start 0"
     (tmp_path / "run").rename(tmp_path / "before")
-    with pytest.raises(InputError, match=r"space.yaml: search.start.0: .*mine.yaml is neither a file"):
+    with pytest.raises(InputError, match=r"search.start.0: .*mine.yaml is neither a file"):
         run_stub(start)
     assert not (tmp_path / "run").exists()
 
