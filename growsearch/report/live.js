@@ -29,7 +29,7 @@ function lines(metric) {
 
 function drawChart(anchor, metric) {
   const shape = layout(theme(), { title: { text: "steps" } }, { title: { text: words(metric) }, exponentformat: "SI" });
-  shape.legend = { orientation: "h", y: -0.2, font: { color: theme()("text") } };
+  shape.legend = { orientation: "h", y: 1.02, yanchor: "bottom", font: { color: theme()("text") } };
   shape.showlegend = true;
   shape.uirevision = metric; // a zoom stays while data come in
   Plotly.react(anchor, lines(metric), shape, settings);
