@@ -40,7 +40,8 @@ class Mutant:
     def shown(self) -> str:
         """The changed line, before and after."""
         before, after = (ROOT / self.path).read_text().splitlines(), self.text().splitlines()
-        return f"{before[self.line - 1].strip()}  ->  {after[self.line - 1].strip()}"
+        changed = after[self.line - 1].strip() if self.line <= len(after) else ""  # the last line may be gone
+        return f"{before[self.line - 1].strip()}  ->  {changed}"
 
 
 def drawn(count: int, seed: int) -> list[Mutant]:
