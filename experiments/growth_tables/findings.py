@@ -26,8 +26,8 @@ FINDINGS = {
     "cifar10_jpeg": """
 - **The width that the network begins with decides here too**: twelve epochs are short, and all end within one budget of
   parameters; the wider the start, the better. **When to grow comes second, as much as the learning rate.** Much of that
-  is one option: networks that never grow stay at the width that they began with, and are among the best tenth a sixth as
-  often as among all. Among those that grow, intervals, geometric and singular-value schedules are ahead of plateaus.
+  is one option: networks that never grow stay at the width that they began with, and are among the best tenth a sixth
+  as often as among all. Among those that grow, intervals, geometric and singular-value schedules are ahead of plateaus.
 - **Where and how explain nothing that can be told from zero**, over the whole space and among good configurations.
 - The best 30 % of the configurations differ by a tenth of one run's noise on the test images: one run does not tell.
 - By the loss, rules with a race are ahead of those without; stopping and promotion come to the same. Rules that look at
