@@ -12,7 +12,14 @@ _SEEDS = 2**63  # torch's and numpy's generators take what fits in 64 bits with 
 
 
 def require_whole(name: str, value: Any, least: int, example: str = "") -> None:
-    """`InputError` unless `value` is a whole number of at least `least`; `example` ends the message."""
+    """`InputError` unless `value` is a whole number of at least `least`.
+
+    Args:
+        name: of the argument, which begins the message.
+        value: that was given.
+        least: that is allowed.
+        example: ends the message.
+    """
     if type(value) is not int or value < least:
         raise InputError(f"{name}: {value!r} is not allowed: give a whole number of at least {least}{example}")
 

@@ -152,7 +152,8 @@ def growing(run: int, row: int, flops: int) -> Callable[..., RunResult]:
                 event = RowDone(told, event.total_steps)
             progress(event)
 
-        return stub.train(config, seed, folder, device, grown)
+        result = stub.train(config, seed, folder, device, grown)
+        return replace(result, training_flops=result.training_flops + flops) if number == run else result
 
     return train
 
