@@ -36,6 +36,18 @@ def decimal(value: float) -> str:
     return f"{value:.4f}" if size >= 0.001 or size == 0 else f"{value:.3g}"
 
 
+def with_error(number: Callable[[float], str], value: float, error: float | None, unit: str) -> str:
+    """Return a number, the error around it where it has one, and the unit of both.
+
+    Args:
+        number: how both are written.
+        value: the number.
+        error: around it; None where there is none.
+        unit: behind both.
+    """
+    return f"{number(value)}{'' if error is None else f' ± {number(error)}'}{unit}"
+
+
 # How each measure is written, and the unit behind it; what is not here is a loss.
 _FORMATS: dict[str, tuple[Callable[[float], str], str]] = {
     "accuracy": (percentage, " %"),
@@ -50,4 +62,4 @@ _FORMATS: dict[str, tuple[Callable[[float], str], str]] = {
 def show_measure(name: str, value: float, error: float | None = None) -> str:
     """Return a measure by its name, with its error where it has one: `96.72 ± 0.35 %`, `23,946`, `1.23 G`."""
     number, unit = _FORMATS.get(name.removeprefix("validation_").removeprefix("test_"), (decimal, ""))
-    return f"{number(value)}{'' if error is None else f' ± {number(error)}'}{unit}"
+    return with_error(number, value, error, unit)

@@ -52,6 +52,7 @@ def grow(units: Any, **given: Any) -> growsearch.GrowthEvent:
             "optimizer: .* is not allowed: give a torch.optim.Optimizer",
         ),
         (lambda: grow({"0": 1}, optimizer=["sgd"]), "optimizer: .* is not allowed: give a torch.optim.Optimizer"),
+        (lambda: grow({"0": 1}, seed="a"), "seed: 'a' is not allowed: give a whole number"),
         (lambda: grower(budget=100), "budget: 100 is not allowed: give a mapping, such as"),
         (lambda: grower(budget={"parameters": "many"}), "budget parameters: 'many' is not allowed: give a number"),
         (lambda: grower(budget={"parameters": 0}), "budget parameters: 0 is not allowed: give a number above 0"),

@@ -125,11 +125,9 @@ def _of_run(
     run: Path, policy: str | None, seed: int | None, allow_import: bool
 ) -> tuple[nn.Module, NetworkGraph, dict[str, ChangedParameter]]:
     from growsearch.export.finished import find_network
-    from growsearch.training.artifact import load_network
     from growsearch.training.before_and_after import before_and_after
 
-    folder = find_network(run, policy, seed)
-    return load_network(folder, allow_import), *before_and_after(folder, allow_import)
+    return before_and_after(find_network(run, policy, seed), allow_import)
 
 
 def _built(

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from growsearch import tasks
-from growsearch.number_format import decimal, percentage
+from growsearch.number_format import decimal, percentage, with_error
 
 Policies = dict[str, dict[str, list[Any]]]
 
@@ -38,7 +38,7 @@ class Metric:
     def show_mean(self, mean: float, std: float | None) -> str:
         """A mean with the standard deviation around it, None where one value has none."""
         number, unit = (percentage, " %") if self.percent else (decimal, "")
-        return f"{number(mean)}{'' if std is None else f' ± {number(std)}'}{unit}"
+        return with_error(number, mean, std, unit)
 
     def show_change(self, value: float, unit: bool = True) -> str:
         """A difference between two values, with its sign."""

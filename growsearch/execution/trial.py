@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
 from contextlib import suppress
 from fnmatch import fnmatchcase
 
 from growsearch.errors import GrowthFailed
+from growsearch.graph import NetworkGraph
+from growsearch.growth.budget import Budget
 from growsearch.growth.grow import grow_traced
-from growsearch.training.compute import forward_flops_per_sample, training_flops_per_sample
+from growsearch.training.compute import training_flops_per_sample
 from growsearch.training.setup import Setup
 
 _TRIAL_SAMPLES = 8
@@ -18,18 +19,15 @@ _TRIAL_SAMPLES = 8
 def estimated_flops(setup: Setup) -> float:
     """Training FLOPs of a run, roughly: a network that grows k-fold in size costs the root of k times its seed."""
     samples = setup.total_steps * len(setup.data.train) / setup.steps_per_epoch
-    growth = math.sqrt(_grown_size(setup)) if setup.grower is not None else 1.0
+    growth = math.sqrt(_grown_size(setup, setup.grower.graph)) if setup.grower is not None else 1.0
     return training_flops_per_sample(setup.model, setup.data.example()) * samples * growth
 
 
-def _grown_size(setup: Setup) -> float:
+def _grown_size(setup: Setup, seed: NetworkGraph) -> float:
     """The size that a budget allows at the end, as a multiple of the seed network's; 1 where it is in other units."""
-    (measure, limits) = next(iter((setup.config.growth.budget or {"none": 1.0}).items()))
-    limit = float(max(limits) if isinstance(limits, Sequence) else limits)
-    if measure == "parameters":
-        return max(1.0, limit / sum(parameter.numel() for parameter in setup.model.parameters()))
-    if measure == "flops":
-        return max(1.0, limit / forward_flops_per_sample(setup.model, setup.data.example()))
+    budget = Budget.of(setup.config.growth.budget)
+    if budget is not None and budget.measure in ("parameters", "flops"):
+        return max(1.0, max(budget.limits) / (seed.parameters if budget.measure == "parameters" else seed.flops))
     return (setup.config.grown_width() or 1.0) ** 2
 
 

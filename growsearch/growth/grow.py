@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.arguments import require_mapping, require_whole
+from growsearch.arguments import require_mapping, require_seed, require_whole
 from growsearch.errors import GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
@@ -110,6 +110,7 @@ def grow_traced(
     stacks = initializer.stacks()
     known_sites: Mapping[str, Any] = graph.block_sites if stacks else graph.depth_sites if deep else graph.sites
     require_mapping("units", units, "{'layer1.0': 8}")
+    require_seed(seed)
     plan: dict[str, int] = {}
     for name, count in units.items():
         if name not in known_sites:

@@ -131,8 +131,8 @@ class Account:
         planned = self.search.planned_race(self.budget.flops, self._flops_of)
         if planned is None or self.search.race is not None:
             return self._flops_of(planned, coming) if planned else 0.0
-        races = [race for race in self.search.races if self._flops_of(race) <= self._flops_of(planned)]
-        race = next((race for race in races if self._is_paid(race)), None)
+        races = self.search.races
+        race = next((race for race in races[races.index(planned) :] if self._is_paid(race)), None)
         return self._flops_of(race, coming) if race else 0.0
 
     def _flops_of(self, race: RaceConfig, coming: FrozenTrial | None = None) -> float:

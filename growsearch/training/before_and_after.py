@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import torch
+from torch import nn
 
 from growsearch.graph import NetworkGraph, trace
 from growsearch.growth.births import parameter_shapes
@@ -14,8 +15,10 @@ from growsearch.surgery import rename
 from growsearch.training.artifact import load_network, read_description
 
 
-def before_and_after(folder: Path, allow_import: bool = False) -> tuple[NetworkGraph, dict[str, ChangedParameter]]:
-    """Return the graph of the network in `folder`, and the parameters whose shape is not the seed network's.
+def before_and_after(
+    folder: Path, allow_import: bool = False
+) -> tuple[nn.Module, NetworkGraph, dict[str, ChangedParameter]]:
+    """Return the network in `folder`, its graph, and the parameters whose shape is not the seed network's.
 
     Which positions are new is not known any more. Raises `InputError` where `folder` holds no finished run, or a
     network from the user's own package without `allow_import`.
@@ -30,4 +33,4 @@ def before_and_after(folder: Path, allow_import: bool = False) -> tuple[NetworkG
         for name, after in parameter_shapes(model).items()
         if before.get(name) != after
     }
-    return trace(model, torch.zeros(2, *shape, dtype=getattr(torch, found.input_dtype))), changed
+    return model, trace(model, torch.zeros(2, *shape, dtype=getattr(torch, found.input_dtype))), changed

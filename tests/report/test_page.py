@@ -3,6 +3,7 @@ from __future__ import annotations
 import json
 import re
 from collections.abc import Callable
+from importlib import resources
 from pathlib import Path
 
 import pytest
@@ -44,6 +45,14 @@ def test_the_verdict_comes_first_and_says_which_policy_to_use(comparison: Make) 
 
     assert text.index("Use grown.") < text.index("<table")
     assert "grown reaches a test accuracy of 62.50&nbsp;%, 10.00 points higher than small on the same 6 seeds" in text
+
+
+def test_every_rule_of_the_style_sheet_is_whole() -> None:
+    """A browser passes over a rule that it cannot read, without a word."""
+    sheet = re.sub(r"/\*.*?\*/", "", resources.files("growsearch.report").joinpath("style.css").read_text(), flags=re.S)
+
+    assert sheet.count("{") == sheet.count("}")
+    assert not re.findall(r"[^\s{};]+@\w+", sheet)
 
 
 def test_the_best_policy_is_the_first_row(comparison: Make) -> None:
