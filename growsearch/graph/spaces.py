@@ -64,10 +64,9 @@ def is_frozen(pieces: Iterable[Piece]) -> bool:
 
 
 def freeze(pieces: Iterable[Piece], reason: str, stopper: str = "") -> None:
-    """Forbid changes; the first reason stays, with the call that stopped the space, if any."""
+    """Forbid changes; the first reason stays, and the first call that stopped the space, if any."""
     for block, _ in resolve(pieces):
-        if not block.reason:
-            block.reason, block.stopper = reason, stopper
+        block.reason, block.stopper = block.reason or reason, block.stopper or stopper
 
 
 def mark_mixing(pieces: Iterable[Piece], reason: str) -> None:
@@ -104,6 +103,8 @@ def unify(first: Iterable[Piece], second: Iterable[Piece]) -> None:
             b, rest = _cut(b, units * factor)
             b_pieces.append((rest, fine))
         _bind(b, a, factor)
+    if left or right:
+        raise Unsupported("two axes of different size are said to be one")
 
 
 def take(pieces: Iterable[Piece], start: int, stop: int) -> Space:
@@ -158,7 +159,6 @@ def _cut(block: Block, units: int) -> tuple[Block, Block]:
 def _bind(block: Block, target: Block, factor: int) -> None:
     """From now on `block` is `target` with every unit repeated `factor` times."""
     block.pieces = [(target, factor)]
-    if not target.reason:
-        target.reason, target.stopper = block.reason, block.stopper
+    target.reason, target.stopper = target.reason or block.reason, target.stopper or block.stopper
     target.mixing = target.mixing or block.mixing
     target.counted = target.counted or block.counted

@@ -99,12 +99,12 @@ class Account:
             return next(iter(self.search.races), None)
         return next((one for one in self.search.races if self._is_paid(one)), None)
 
-    def _is_paid(self, race: RaceConfig) -> bool:
-        """Whether what the search and runs of other trials have left pays a race, however far it is."""
+    def _is_paid(self, race: RaceConfig, but: int | None = None) -> bool:
+        """Whether what the search, without trial `but`, and runs of other trials leave pays a race, however far it is."""
         candidates = {one.number for one in self.ranked[: race.top]}
         before = [run for run in self.race if run.user_attrs[RACE]["trial"] not in candidates]
         if self.budget.flops is not None:
-            used = self._committed() + sum(map(_committed_flops, before))
+            used = self._committed(but) + sum(map(_committed_flops, before))
             return used + self._flops_of(race) <= self.budget.flops
         assert self.budget.hours is not None
         return _seconds([*self.trials, *before]) / _HOUR + self._hours_of(race) <= self.budget.hours
@@ -125,14 +125,15 @@ class Account:
 
         It is the race that was asked for. Otherwise it is the one that is planned, or where that is out of reach by
         now, as what was trained cost more than was foreseen, the most thorough one that is not. Where all are, nothing
-        is kept back, and trials have the rest.
+        is kept back, and trials have the rest. The trial that is coming puts none out of reach: it may not begin then.
         """
         assert self.budget.flops is not None
         planned = self.search.planned_race(self.budget.flops, self._flops_of)
         if planned is None or self.search.race is not None:
             return self._flops_of(planned, coming) if planned else 0.0
         races = self.search.races
-        race = next((race for race in races[races.index(planned) :] if self._is_paid(race)), None)
+        but = None if coming is None else coming.number
+        race = next((race for race in races[races.index(planned) :] if self._is_paid(race, but)), None)
         return self._flops_of(race, coming) if race else 0.0
 
     def _flops_of(self, race: RaceConfig, coming: FrozenTrial | None = None) -> float:

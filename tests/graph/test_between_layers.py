@@ -174,6 +174,12 @@ FROZEN: dict[str, tuple[str, Operation]] = {
     "var": ("rows", lambda x: x.var(-1)),
     "vector_norm": ("rows", lambda x: torch.linalg.vector_norm(x, dim=-1)),
     "fft": ("rows", lambda x: torch.fft.fft(x, dim=-1).real),
+    "fft2": ("rows", lambda x: torch.fft.fft2(x).real),
+    "fixed matrix": ("rows", lambda x: torch.ones(2, 6) @ x.mT),
+    "attention to units": (
+        "rows",
+        lambda x: F.scaled_dot_product_attention(torch.ones(4, 2, 5), torch.ones(4, 6, 5), x.mT),
+    ),
     "local_response_norm": ("images", lambda x: F.local_response_norm(x, 3)),
     "pixel_shuffle of two": ("images", lambda x: F.pixel_shuffle(torch.cat([x, x], 1), 2)),
 }

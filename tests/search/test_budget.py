@@ -89,6 +89,16 @@ def test_flops_are_kept_back_for_the_race_and_never_exceeded(run_stub: RunStub, 
         (tmp_path / "run").rename(tmp_path / f"run {number}")
 
 
+def test_flops_are_kept_back_for_the_race_that_there_is_by_default(run_stub: RunStub) -> None:
+    # The 17th trial has no room beside the race, though the search had some when it was drawn.
+    results = run_stub(settings("flops: 41e6"), raced=True)
+
+    assert [trial["state"] for trial in results["trials"]].count("complete") == 16
+    assert results["race"]["finished"]
+    assert (len(results["race"]["candidates"]), len(results["race"]["seeds"])) == (2, 2)
+    assert results["spent"]["flops"] == 40e6
+
+
 def test_a_budget_that_is_raised_goes_on_as_if_it_had_been_so_from_the_start(run_stub: RunStub, tmp_path: Path) -> None:
     width = "network.width={type: float, low: 0.5, high: 2.0}"
     for whole in (10e6, 30e6):

@@ -261,6 +261,13 @@ def test_unknown_state_is_refused():
     assert "of shape (3,) for a parameter of shape (8, 6)" in str(supported_optimizer(optimizer))
 
 
+def test_a_count_of_steps_does_not_hide_what_comes_behind_it():
+    model = make_network()
+    optimizer = AdamW(model.parameters())
+    optimizer.state[model[0].weight] = {"step": torch.tensor(1.0), "exp_avg": torch.ones(3)}
+    assert "'exp_avg' of shape (3,) for a parameter of shape (8, 6)" in str(supported_optimizer(optimizer))
+
+
 def test_growth_between_backward_and_step_is_refused():
     model = make_network()
     optimizer = SGD(model.parameters(), 0.1)
