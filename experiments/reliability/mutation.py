@@ -1,11 +1,12 @@
 """How many changes of growsearch's mathematics do the tests notice? A random sample, and the tests near it.
 
-    uv run --with cosmic-ray python -m experiments.reliability.mutation [--mutants 200] [--seed 0]
+    uv run --with cosmic-ray python -m experiments.reliability.mutation [--mutants 200] [--seed 0] [--thorough]
 
 Each mutant gets a process, forked from one that has imported torch, and the test files of its package and those that
-speak most of its module, those first that have its name, until one fails or their time is used up. A mutant that is not
-noticed by them counts as a survivor, though a later test may notice it. Results are in `mutation_SEED.json` after every
-mutant; the same command again goes on. `notes` there say of survivors that were read what became of them.
+speak most of its module, those first that have its name, until one fails or a minute of CPU time is used up. A mutant
+that is not noticed by them counts as a survivor, though a later test may notice it: with `--thorough` those that
+survived and have no note are tried again, on all tests of those folders. Results are in `mutation_SEED.json` after
+every mutant; the same command again goes on. `notes` there say of survivors that were read what became of them.
 """
 
 from __future__ import annotations
@@ -28,7 +29,9 @@ from experiments.reliability.mutants import ROOT, Mutant, drawn
 
 HERE = Path(__file__).parent
 FOLDERS = ("graph", "surgery", "growth", "laws", "strategies")
-BUDGET, MOST = 60, 120  # CPU seconds: of all tests of a mutant, and of what hangs
+BUDGET, THOROUGH = 60, 900  # CPU seconds of all tests of a mutant
+HANGING = 60  # more, and it hangs
+MOST_FILES = 40  # where a minute has to do
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -41,7 +44,6 @@ LIBRARIES = (
     "sklearn",
     "beartype",
 )
-MOST_FILES = 40
 KILLED, SURVIVED, HANGS = "killed", "survived", "hangs"
 
 
@@ -67,12 +69,12 @@ def _words(test: Path) -> frozenset[str]:
     return frozenset(re.findall(r"\w+", test.read_text()))
 
 
-def outcome(mutant: Mutant) -> tuple[str, str]:
-    """Whether the tests notice a mutant, and which does first."""
+def outcome(mutant: Mutant, seconds: float) -> tuple[str, str]:
+    """Whether the tests notice a mutant within so much CPU time, and which does first."""
     here, there = os.pipe()
     process = os.fork()
     if process == 0:
-        _be(mutant, there)
+        _be(mutant, seconds, there)
     os.close(there)
     with os.fdopen(here) as told:
         first = told.read()
@@ -83,7 +85,7 @@ def outcome(mutant: Mutant) -> tuple[str, str]:
     return (SURVIVED if code == 0 else KILLED), first
 
 
-def _be(mutant: Mutant, told: int) -> None:
+def _be(mutant: Mutant, seconds: float, told: int) -> None:
     """Be the process of a mutant: 0 where no test failed."""
     code = 1
     try:
@@ -91,14 +93,13 @@ def _be(mutant: Mutant, told: int) -> None:
         silent = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(silent, number)
-        resource.setrlimit(resource.RLIMIT_CPU, (MOST, MOST + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + HANGING, int(seconds) + HANGING + 5))
         _install(mutant)
         import pytest
 
-        watcher = _Watcher()
-        found = pytest.main(
-            ["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *tests_of(mutant.path)[:MOST_FILES]], plugins=[watcher]
-        )
+        watcher = _Watcher(seconds)
+        files = tests_of(mutant.path)[: MOST_FILES if seconds < THOROUGH else None]
+        found = pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *files], plugins=[watcher])
         os.write(told, watcher.failed.encode())
         code = int(found not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
     finally:
@@ -108,7 +109,8 @@ def _be(mutant: Mutant, told: int) -> None:
 class _Watcher:
     """Ends the tests where the time is used up, and keeps which failed first."""
 
-    def __init__(self) -> None:
+    def __init__(self, seconds: float) -> None:
+        self.seconds = seconds
         self.failed = ""
 
     def pytest_runtest_logreport(self, report: Any) -> None:
@@ -120,7 +122,7 @@ class _Watcher:
             self.failed = str(report.nodeid)
 
     def pytest_runtest_setup(self, item: Any) -> None:
-        if time.process_time() > BUDGET:
+        if time.process_time() > self.seconds:
             import pytest
 
             pytest.skip("the time is used up")
@@ -151,10 +153,11 @@ def interval(killed: int, count: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Try the mutants that are not in the record, one after the other."""
-    parser = argparse.ArgumentParser(description=__doc__)
+    """Try the mutants that are not in the record, one after the other, or those again that survived."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--mutants", type=int, default=200)
     parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--thorough", action="store_true", help="those that survived again, on all tests")
     options = parser.parse_args()
     path = HERE / f"mutation_{options.seed}.json"
     record = json.loads(path.read_text()) if path.exists() else {"seed": options.seed, "mutants": [], "notes": {}}
@@ -163,18 +166,33 @@ def main() -> None:
     os.environ["OMP_NUM_THREADS"] = "1"
     for name in LIBRARIES:
         __import__(name)
-    for mutant in sample[len(record["mutants"]) :]:
+    tried = record["mutants"]
+    places = range(len(tried), len(sample))
+    if options.thorough:
+        places = [place for place, one in enumerate(tried) if _is_open(one, record["notes"])]
+    for place in places:
+        mutant, seconds = sample[place], THOROUGH if options.thorough else BUDGET
         started = time.monotonic()
-        result, by = outcome(mutant)
-        record["mutants"].append({**asdict(mutant), "shown": mutant.shown(), "result": result, "by": by})
-        count, killed = len(record["mutants"]), sum(one["result"] != SURVIVED for one in record["mutants"])
-        low, high = interval(killed, count)
-        record["total"] = {"mutants": count, "killed": killed, "share": killed / count, "interval": [low, high]}
+        result, by = outcome(mutant, seconds)
+        tried[place : place + 1] = [
+            {**asdict(mutant), "shown": mutant.shown(), "result": result, "by": by, "seconds": seconds}
+        ]
+        killed = sum(one["result"] != SURVIVED for one in tried)
+        low, high = interval(killed, len(tried))
+        record["total"] = {
+            "mutants": len(tried),
+            "killed": killed,
+            "share": killed / len(tried),
+            "interval": [low, high],
+        }
         path.write_text(json.dumps(record, indent=1) + "\n")
-        print(
-            f"{time.monotonic() - started:.0f} s, {killed} of {count}: {result}: {mutant.path}: {mutant.shown()}",
-            flush=True,
-        )
+        told = f"{killed} of {len(tried)}: {result}: {mutant.path}: {mutant.shown()}"
+        print(f"{time.monotonic() - started:.0f} s, {told}", flush=True)
+
+
+def _is_open(tried: dict[str, Any], notes: dict[str, str]) -> bool:
+    survived = tried["result"] == SURVIVED and tried.get("seconds", BUDGET) < THOROUGH
+    return survived and f"{tried['path']}:{tried['line']}" not in notes
 
 
 if __name__ == "__main__":

@@ -100,7 +100,7 @@ class Account:
         return next((one for one in self.search.races if self._is_paid(one)), None)
 
     def _is_paid(self, race: RaceConfig, but: int | None = None) -> bool:
-        """Whether what the search, without trial `but`, and runs of other trials leave pays a race, however far it is."""
+        """Whether what the search, without trial `but`, and other trials' runs leave pays a race, however far it is."""
         candidates = {one.number for one in self.ranked[: race.top]}
         before = [run for run in self.race if run.user_attrs[RACE]["trial"] not in candidates]
         if self.budget.flops is not None:

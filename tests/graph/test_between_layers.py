@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from operator import attrgetter
 
 import pytest
 import torch
@@ -13,6 +14,11 @@ from torch import Tensor, nn
 import growsearch
 
 Operation = Callable[[Tensor], Tensor]
+CONVOLUTIONS: dict[str, tuple[type[nn.Module], int]] = {
+    "signals": (nn.Conv1d, 1),
+    "images": (nn.Conv2d, 2),
+    "volumes": (nn.Conv3d, 3),
+}
 UNITS = 6
 ROWS = torch.zeros(4, 6, dtype=torch.long)
 BOXES = torch.tensor([[0.0, 0, 0, 4, 4], [1, 0, 0, 3, 3]])
@@ -21,14 +27,20 @@ BOXES = torch.tensor([[0.0, 0, 0, 4, 4], [1, 0, 0, 3, 3]])
 class Between(nn.Module):
     """A layer of `UNITS` units, the operation, and a layer that reads what it gives."""
 
-    def __init__(self, operation: Operation, positions: int, images: bool = False) -> None:
+    def __init__(self, operation: Operation, kind: str) -> None:
         super().__init__()
         self.operation = operation
-        shape = (4, *[6] * 2) if images else (4, *[5] * positions)
-        self.example = torch.randn(shape[0], 3, *shape[1:]) if images else torch.randn(*shape, 3)
-        self.first: nn.Module = nn.Conv2d(3, UNITS, 3, padding=1) if images else nn.Linear(3, UNITS)
-        made = operation(self.first(self.example))
-        self.last: nn.Module = nn.Conv2d(made.shape[1], 2, 1) if images else nn.Linear(made.shape[-1], 2)
+        self.first: nn.Module
+        self.last: nn.Module
+        if kind in CONVOLUTIONS:
+            convolution, dimensions = CONVOLUTIONS[kind]
+            self.example = torch.randn(4, 3, *[6] * dimensions)
+            self.first = convolution(3, UNITS, 3, padding=1)
+            self.last = convolution(operation(self.first(self.example)).shape[1], 2, 1)
+        else:
+            self.example = torch.randn(4, 5, 3) if kind == "rows" else torch.randn(4, 3)
+            self.first = nn.Linear(3, UNITS)
+            self.last = nn.Linear(operation(self.first(self.example)).shape[-1], 2)
 
     def forward(self, x: Tensor) -> Tensor:
         out: Tensor = self.last(self.operation(self.first(x)))
@@ -37,7 +49,7 @@ class Between(nn.Module):
 
 def between(operation: Operation, kind: str) -> Between:
     torch.manual_seed(0)
-    return Between(operation, positions=1 if kind == "rows" else 0, images=kind == "images")
+    return Between(operation, kind)
 
 
 POINTWISE = """
@@ -50,6 +62,44 @@ logsigmoid mish nan_to_num neg rad2deg relu6 selu signbit sinc sinh softshrink s
 def test_a_network_grows_through_a_function_of_each_number(name: str) -> None:
     function = getattr(torch, name, None) or getattr(F, name.replace("log_s", "logs"))
     grows(between(lambda x: function(x).to(x), "vectors"))
+
+
+OF_SHARES = """
+acos acosh arccos arccosh arcsin arcsinh arctan arctanh asin atanh conj conj_physical digamma erfinv isinf lgamma log1p
+log2 logical_not logit reciprocal resolve_conj resolve_neg isneginf isposinf isreal
+"""
+SPECIAL = """
+airy_ai bessel_j0 bessel_j1 bessel_y0 bessel_y1 digamma entr erfcx erfinv expit gammaln i0e i1 i1e log1p log_ndtr logit
+modified_bessel_i0 modified_bessel_i1 modified_bessel_k0 modified_bessel_k1 ndtr ndtri spherical_bessel_j0
+"""
+
+
+@pytest.mark.parametrize("name", [*OF_SHARES.split(), *(f"special.{name}" for name in SPECIAL.split())])
+def test_a_network_grows_through_a_function_of_shares(name: str) -> None:
+    """Shares lie between 0 and 1, where these are defined, or `acosh` is of what lies above."""
+    function, above = attrgetter(name)(torch), name.endswith("cosh")
+    grows(between(lambda x: function(torch.sigmoid(x) + above).nan_to_num().to(x), "vectors"))
+
+
+OF_TWO = """
+arctan2 float_power floor_divide fmin heaviside igamma igammac ldexp logaddexp2 logical_or logical_xor nextafter
+special.gammainc special.gammaincc special.xlog1py special.zeta
+"""
+OF_INTEGERS = """
+bitwise_and bitwise_left_shift bitwise_or bitwise_right_shift bitwise_xor gcd lcm
+"""
+
+
+@pytest.mark.parametrize("name", OF_TWO.split())
+def test_a_network_grows_through_a_function_of_two_numbers(name: str) -> None:
+    function = attrgetter(name)(torch)
+    grows(between(lambda x: function(torch.sigmoid(x) + 1, torch.sigmoid(-x) + 1).to(x), "vectors"))
+
+
+@pytest.mark.parametrize("name", OF_INTEGERS.split())
+def test_a_network_grows_through_a_function_of_two_integers(name: str) -> None:
+    function = getattr(torch, name)
+    grows(between(lambda x: function((9 * x).int() + 9, (x > 0).int()).to(x) * x, "vectors"))
 
 
 GROWS: dict[str, tuple[str, Operation]] = {
@@ -114,6 +164,43 @@ GROWS: dict[str, tuple[str, Operation]] = {
     "var_mean": ("rows", lambda x: torch.var_mean(x, 1)[1]),
     "vector_norm": ("rows", lambda x: torch.linalg.vector_norm(x, dim=1)),
     "fft": ("rows", lambda x: torch.fft.fft(x, dim=1).real),
+    "cummin": ("rows", lambda x: x.cummin(1)[0]),
+    "conj of a transposed one": ("rows", lambda x: x.mH.mH),
+    "dropout2d": ("images", lambda x: F.dropout2d(x, 0.0)),
+    "dropout3d": ("volumes", lambda x: F.dropout3d(x, 0.0)),
+    "fake_quantize": ("vectors", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
+    "feature_dropout": ("images", lambda x: torch.feature_dropout(x, 0.0, False)),
+    "fftn": ("rows", lambda x: torch.fft.fftn(x, dim=(1,)).real),
+    "hfft": ("rows", lambda x: torch.fft.hfft(x, dim=1)),
+    "ifft": ("rows", lambda x: torch.fft.ifft(x, dim=1).real),
+    "ifft2": ("images", lambda x: torch.fft.ifft2(torch.fft.fft2(x)).real),
+    "ifftshift": ("rows", lambda x: torch.fft.ifftshift(x, dim=1)),
+    "irfft": ("rows", lambda x: torch.fft.irfft(torch.fft.rfft(x, dim=1), dim=1)),
+    "irfft2": ("images", lambda x: torch.fft.irfft2(torch.fft.rfft2(x))),
+    "irfftn": ("images", lambda x: torch.fft.irfftn(torch.fft.rfftn(x, dim=(2, 3)), dim=(2, 3))),
+    "mvlgamma": ("vectors", lambda x: torch.mvlgamma(x.abs() + 2, 2)),
+    "nanmedian": ("rows", lambda x: x.nanmedian(1)[0]),
+    "nanquantile": ("rows", lambda x: x.nanquantile(0.5, dim=1)),
+    "nansum": ("rows", lambda x: x.nansum(1)),
+    "polygamma": ("vectors", lambda x: torch.polygamma(1, x.abs() + 1)),
+    "row_stack": ("vectors", lambda x: torch.row_stack([x, 2 * x])),
+    "split_with_sizes": ("rows", lambda x: x.split_with_sizes([2, 3], 1)[0]),
+    "vsplit": ("vectors", lambda x: torch.vsplit(x, 2)[0]),
+    "dsplit": ("images", lambda x: torch.dsplit(x.transpose(1, 2), 2)[0].transpose(1, 2)),
+    "dstack": ("images", lambda x: torch.dstack([x, x])),
+    "adaptive_avg_pool1d": ("signals", lambda x: F.adaptive_avg_pool1d(x, 2)),
+    "adaptive_avg_pool3d": ("volumes", lambda x: F.adaptive_avg_pool3d(x, 2)),
+    "adaptive_max_pool1d": ("signals", lambda x: F.adaptive_max_pool1d(x, 2)),
+    "adaptive_max_pool2d": ("images", lambda x: F.adaptive_max_pool2d(x, 2)),
+    "adaptive_max_pool3d": ("volumes", lambda x: F.adaptive_max_pool3d(x, 2)),
+    "avg_pool1d": ("signals", lambda x: F.avg_pool1d(x, 2)),
+    "avg_pool3d": ("volumes", lambda x: F.avg_pool3d(x, 2)),
+    "lp_pool1d": ("signals", lambda x: F.lp_pool1d(x, 2, 2)),
+    "lp_pool3d": ("volumes", lambda x: F.lp_pool3d(x, 2, 2)),
+    "max_pool1d": ("signals", lambda x: F.max_pool1d(x, 2)),
+    "max_pool3d": ("volumes", lambda x: F.max_pool3d(x, 2, return_indices=True)[0]),
+    "max_unpool1d": ("signals", lambda x: F.max_unpool1d(*F.max_pool1d(x, 2, return_indices=True), 2)),
+    "max_unpool3d": ("volumes", lambda x: F.max_unpool3d(*F.max_pool3d(x, 2, return_indices=True), 2)),
     "channel_shuffle": ("images", lambda x: F.channel_shuffle(x, 2)),
     "fftshift": ("images", lambda x: torch.fft.fftshift(x, dim=(2, 3))),
     "fold": ("images", lambda x: F.fold(F.unfold(x, 2, stride=2), (6, 6), 2, stride=2)),
@@ -175,6 +262,18 @@ FROZEN: dict[str, tuple[str, Operation]] = {
     "vector_norm": ("rows", lambda x: torch.linalg.vector_norm(x, dim=-1)),
     "fft": ("rows", lambda x: torch.fft.fft(x, dim=-1).real),
     "fft2": ("rows", lambda x: torch.fft.fft2(x).real),
+    "fftn": ("rows", lambda x: torch.fft.fftn(x).real),
+    "rfft": ("rows", lambda x: torch.fft.rfft(x).real),
+    "hfft2": ("rows", lambda x: torch.fft.hfft2(x)),
+    "ihfft": ("rows", lambda x: torch.fft.ihfft(x).real),
+    "cummin": ("vectors", lambda x: x.cummin(1)[0]),
+    "ifftshift": ("vectors", lambda x: torch.fft.ifftshift(x)),
+    "nansum": ("rows", lambda x: x.nansum(-1)),
+    "scatter_reduce": ("vectors", lambda x: x.scatter_reduce(1, ROWS[:, :2], x[:, :2], "amax")),
+    "dstack": ("vectors", lambda x: torch.dstack([x, x]).mean(-1)),
+    "dsplit": ("rows", lambda x: torch.dsplit(x, [2])[1]),
+    "adaptive_avg_pool1d over units": ("rows", lambda x: F.adaptive_avg_pool1d(x, 3)),
+    "max_pool1d over units": ("rows", lambda x: F.max_pool1d(x, 2)),
     "fixed matrix": ("rows", lambda x: torch.ones(2, 6) @ x.mT),
     "attention to units": (
         "rows",

@@ -51,6 +51,11 @@ def test_contradictions_freeze() -> None:
     assert is_frozen(channels)
 
 
+def test_axes_of_different_size_are_not_one() -> None:
+    with pytest.raises(Unsupported, match="different size"):
+        unify(space(4), space(6))
+
+
 def test_slices_cut_blocks() -> None:
     axis = space(10)
 
