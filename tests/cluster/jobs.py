@@ -55,6 +55,13 @@ class ToldJob(Job):
         return note.read_text()
 
 
+def hungry_train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
+    """The pretended training of the tests of searches, but the second trial needs more memory than there is."""
+    if folder.parent.name == "1":
+        raise MemoryError("cannot allocate 8 GB")
+    return train(config, seed, folder, device, progress)
+
+
 def deadly_train(config: RunConfig, seed: int, folder: Path, device: str, progress: Progress) -> RunResult:
     """The pretended training of the tests of searches; the first worker that begins one is killed."""
     note = folder.parents[2] / "killed"

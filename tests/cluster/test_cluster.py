@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import math
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Generator
@@ -14,7 +16,7 @@ from typing import Any
 import pytest
 
 from growsearch.comparison.compare import compare
-from growsearch.config import RunConfig, load_space
+from growsearch.config import RunConfig, load_config, load_space
 from growsearch.errors import CannotWrite, GrowsearchError, InputError
 from growsearch.execution.cluster import Cluster, Connection, connected
 from growsearch.execution.cluster.attempts import MOST_DEATHS, Crew, _Attempt
@@ -25,7 +27,7 @@ from growsearch.execution.waiting import Waiting
 from growsearch.runs.environment import read_environment
 from growsearch.runs.events import RunFailed, RunFinished, RunMoved
 from growsearch.search import search
-from tests.cluster.jobs import ToldJob, deadly_train
+from tests.cluster.jobs import ToldJob, deadly_train, hungry_train
 from tests.watching import Told, of_kind
 
 ray = pytest.importorskip("ray", reason="needs the extra cluster")
@@ -223,6 +225,53 @@ def test_a_search_has_its_trials_on_the_nodes_and_goes_on_when_a_worker_is_kille
 
     assert [trial["state"] for trial in found["trials"]] == ["complete"] * 4
     assert found["ended_by"] == "budget" and read_environment(tmp_path / "run").nodes
+
+
+def test_a_trial_that_runs_out_of_memory_on_its_node_is_told_so_and_the_search_goes_on(
+    nodes: Any, tmp_path: Path
+) -> None:
+    space = load_space(
+        "digits_policies",
+        ["search.budget={trials: 4}", "search.race=none", "search.baselines=false", "search.pruner=none"],
+    )
+
+    found = search(space, tmp_path / "run", "cpu", train=hungry_train, cluster=Cluster(nodes.address))
+
+    assert [trial["state"] for trial in found["trials"]].count("complete") == 3
+    [failure] = found["failures"]
+    assert failure["trial"] == 1 and "out of memory: cannot allocate 8 GB" in failure["reason"]
+
+
+LONG = """
+data: {name: teacher_student, inputs: 4, hidden: 6, outputs: 3, samples: 50}
+network: {name: mlp, hidden: [3], bias: false}
+training: {steps: 6000, batch_size: 0, optimizer: {name: sgd, lr: 0.01}, rows: 200}
+growth: {when: {interval: {every: 2000, count: 2}}, how: {zero: {}}, budget: {units: 2}}
+policies: {small: {growth: {when: {never: {}}}}, zero: {}}
+controls: []
+"""
+
+
+def test_what_a_killed_driver_left_behind_ends_and_the_comparison_goes_on_to_the_same_bits(
+    nodes: Any, connection: Connection, tmp_path: Path
+) -> None:
+    file, there = tmp_path / "long.yaml", tmp_path / "there"
+    file.write_text(LONG)
+    command = ["compare", str(file), "--out", str(there), "--quiet", "--executor", "ray", "--address", nodes.address]
+    driver = subprocess.Popen([sys.executable, "-m", "growsearch", *command])
+    wait_for(lambda: any(path.stat().st_size for path in there.rglob("metrics.jsonl")))
+    driver.kill()
+    driver.wait()
+
+    ray = connection.ray
+    wait_for(lambda: ray.available_resources().get("CPU") == ray.cluster_resources()["CPU"])
+    assert not list(there.rglob("results.json"))
+    config = load_config(file)
+    found = compare(config, there, "cpu", cluster=Cluster(nodes.address))
+
+    compare(config, tmp_path / "here", "cpu", workers=1)
+    assert found["failures"] == []
+    assert results(there) == results(tmp_path / "here")
 
 
 def test_a_cluster_that_is_not_there_and_a_gpu_that_it_has_not_are_the_users_affair(
