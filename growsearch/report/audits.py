@@ -14,7 +14,7 @@ from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.wording import ONE_SEED, plural
 from growsearch.number_format import counted, human
-from growsearch.report.markup import details, table
+from growsearch.report.markup import details, stacked_table, table
 from growsearch.report.tables import Table
 
 _ACCURACY = "validation_accuracy"
@@ -24,13 +24,13 @@ def audit_section(folder: Path) -> str:
     """Show every audited event, and the calibration of every summarised run; empty where nothing was audited."""
     parts = [
         f"<h3>{escape(f'{one.policy}, seed {one.seed}: all {one.events} events')}</h3>\n<p>{escape(one.sentence)}</p>\n"
-        f"{table(calibration_table(one)) if one.calibrations else ''}"
+        f"{stacked_table(calibration_table(one)) if one.calibrations else ''}"
         f"{details('Every event', table(events_table(one)))}"
         for one in read_summaries(folder)
     ]
     parts += [
         f"<h3>{escape(f'{one.policy}, seed {one.seed}: event {one.event}')}</h3>\n<p>{escape(one.sentence)}</p>\n"
-        f"{table(audit_table(one))}"
+        f"{stacked_table(audit_table(one))}"
         for one in read_audits(folder)
     ]
     return "\n".join(parts)

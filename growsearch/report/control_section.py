@@ -15,7 +15,7 @@ from growsearch.comparison.table import score_title
 from growsearch.comparison.wording import NOTHING_TESTED
 from growsearch.number_format import human
 from growsearch.report.differences import difference_cells, verdict_word
-from growsearch.report.markup import details, note, table
+from growsearch.report.markup import details, note, stacked_table
 from growsearch.report.tables import Table
 
 _LISTED = 8  # sentences that are all shown at first
@@ -31,9 +31,9 @@ def control_section(results: ComparisonResults) -> str:
     if len(found.sentences) > _LISTED:
         words = details("In words", words)
     every, asked = control_differences_table(results), controls_table(results)
-    compared = f'<div class="words">{table(every)}</div>' if every.rows else ""
+    compared = f'<div class="words">{stacked_table(every)}</div>' if every.rows else ""
     lacking = note(found.lacking_sentence) if found.lacking_sentence else ""
-    return f"{compared}{words}{table(asked) if asked.rows else ''}{lacking}"
+    return f"{compared}{words}{stacked_table(asked) if asked.rows else ''}{lacking}"
 
 
 def control_differences_table(results: ComparisonResults) -> Table:

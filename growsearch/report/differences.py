@@ -9,7 +9,7 @@ from growsearch.comparison import Conclusions
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.wording import NOTHING_TESTED
-from growsearch.report.markup import frame, head
+from growsearch.report.markup import stacked
 from growsearch.report.tables import Table
 
 _TITLES = ("mean difference", "95 % interval", "p", "p, corrected", "better on")
@@ -39,17 +39,14 @@ def differences_html(found: Conclusions) -> str:
     shown, pairs = differences_table(found), _furthest_first(found)
     ends = [0.0, *(pair.mean_difference for pair in pairs)]
     ends += [end for pair in pairs for end in pair.interval or ()]
-    body = ""
+    rows = []
     for pair, (name, *cells) in zip(pairs, shown.rows, strict=True):
-        verdict = (
-            f'<td class="{pair.direction}">{cells[-1]}</td>' if pair.direction else f"<td>{verdict_word(pair)}</td>"
-        )
-        plain = "".join(f"<td>{escape(cell)}</td>" for cell in cells[:-1])
+        verdict = f'<span class="{pair.direction}">{cells[-1]}</span>' if pair.direction else verdict_word(pair)
         drawn = _interval_svg(pair, min(ends), max(ends))
-        body += f'<tr><th scope="row">{escape(name)}</th><td>{drawn}</td>{plain}{verdict}</tr>\n'
+        rows.append((escape(name), (drawn, *map(escape, cells[:-1]), verdict), False))
     bar = "" if all(pair.alone for pair in pairs) else ", its interval as a bar"
     caption = f"{shown.caption} Drawn: the mean as a dot{bar}; the upright line is no difference."
-    return frame(caption, head((shown.titles[0], "mean and interval", *shown.titles[1:])), body)
+    return stacked(caption, (shown.titles[0], "mean and interval", *shown.titles[1:]), rows)
 
 
 def pairs_table(found: Conclusions) -> Table:

@@ -10,7 +10,7 @@ from growsearch.comparison.envelope import Envelope, FixedSize
 from growsearch.comparison.metric import Metric
 from growsearch.number_format import counted, decimal
 from growsearch.report.curves import rounded
-from growsearch.report.markup import chart, menu, note, table
+from growsearch.report.markup import chart, menu, note, stacked_table
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table
 
@@ -33,7 +33,7 @@ def envelope_section(found: Conclusions) -> str:
     """The answer, the chart and the tables; empty where the file asked for none of it."""
     tuned = tuning_table(found)
     warning = found.tuning.warning if found.tuning else None
-    rates = (table(tuned) if tuned.rows else "") + (note(warning) if warning else "")
+    rates = (stacked_table(tuned) if tuned.rows else "") + (note(warning) if warning else "")
     if found.should_grow is None:
         return rates
     drawn = [one for one in found.envelopes if one.anytime]
@@ -44,7 +44,7 @@ def envelope_section(found: Conclusions) -> str:
         if drawn
         else note(_NO_CURVES)
     )
-    return f"{choice}{picture}{table(envelope_table(found))}{rates}"
+    return f"{choice}{picture}{stacked_table(envelope_table(found))}{rates}"
 
 
 def envelope_content(found: Conclusions) -> list[dict[str, Any]]:

@@ -8,7 +8,7 @@ from html import escape
 from growsearch.errors import GrowsearchError
 from growsearch.report.growth import growth_table, growth_words
 from growsearch.report.logs import RunLog, median_run
-from growsearch.report.markup import chart, details, menu, note, table
+from growsearch.report.markup import chart, details, menu, note, stacked_table, table
 from growsearch.report.network_boxes import Box, network_boxes
 from growsearch.report.network_svg import HATCH, network_svg
 from growsearch.report.tables import Table
@@ -40,7 +40,7 @@ def growth_section(
     widths = chart("widths", "Width of every site over time", _WIDTHS)
     networks = "".join(_network(name, run, allow_import) for name, run in medians.items())
     return (
-        f"{table(growth_table(logs, names))}\n<h3>One policy, step by step</h3>\n"
+        f"{stacked_table(growth_table(logs, names))}\n<h3>One policy, step by step</h3>\n"
         f"{menu('grown-policy', 'Policy', medians, first)}\n"
         f'<h4>Widths over time</h4>\n<div data-needs="widths">{widths}'
         '</div><p data-lacks="widths" hidden>No site changed its width.</p>\n'

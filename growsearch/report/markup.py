@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from html import escape
 
 from growsearch.report.tables import Table
@@ -18,20 +18,32 @@ def table(shown: Table, best: str | None = None) -> str:
     return frame(shown.caption, head(shown.titles), "".join(body))
 
 
-def stacked_table(shown: Table) -> str:
-    """A table of text that becomes a list where the screen is narrow: a cell below the other, each with its title.
+def stacked_table(shown: Table, best: str | None = None) -> str:
+    """A table of text that becomes a list where the screen is narrow; for few rows, such as one for each policy."""
+    rows = [(escape(row[0]), [escape(cell) for cell in row[1:]], row[0] == best) for row in shown.rows]
+    return stacked(shown.caption, shown.titles, rows)
+
+
+def stacked(caption: str, titles: Sequence[str], rows: Iterable[tuple[str, Sequence[str], bool]]) -> str:
+    """A table that becomes a list where the screen is narrow: a cell below the other, each with its title.
 
     The roles keep it a table for who hears it: browsers take that away from cells that are shown otherwise.
+
+    Args:
+        caption: text.
+        titles: text, of the rows' own titles and of every cell.
+        rows: of each its title and its cells, in HTML, and whether it stands out.
     """
     body = []
-    for row in shown.rows:
-        cells = "".join(
-            f'<td role="cell" data-title="{escape(title)}">{escape(cell)}</td>'
-            for title, cell in zip(shown.titles[1:], row[1:], strict=True)
+    for name, cells, best in rows:
+        shown = "".join(
+            f'<td role="cell" data-title="{escape(title)}">{cell}</td>'
+            for title, cell in zip(titles[1:], cells, strict=True)
         )
-        body.append(f'<tr role="row"><th role="rowheader" scope="row">{escape(row[0])}</th>{cells}</tr>\n')
-    titles = "".join(f'<th role="columnheader" scope="col">{escape(title)}</th>' for title in shown.titles)
-    made = frame(shown.caption, f'<tr role="row">{titles}</tr>', "".join(body))
+        mark = ' class="best"' if best else ""
+        body.append(f'<tr role="row"{mark}><th role="rowheader" scope="row">{name}</th>{shown}</tr>\n')
+    first = "".join(f'<th role="columnheader" scope="col">{escape(title)}</th>' for title in titles)
+    made = frame(caption, f'<tr role="row">{first}</tr>', "".join(body))
     return '<div class="stack">' + made.replace("<table>", '<table role="table">') + "</div>"
 
 

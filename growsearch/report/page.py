@@ -16,7 +16,7 @@ from growsearch.report.envelope_section import envelope_content, envelope_sectio
 from growsearch.report.growth import timeline
 from growsearch.report.growth_section import growth_section
 from growsearch.report.logs import median_run, read_logs
-from growsearch.report.markup import details, table
+from growsearch.report.markup import details, stacked_table
 from growsearch.report.policies import policy_section
 from growsearch.report.provenance import about, failure_list, provenance, title_of
 from growsearch.report.results_table import results_html
@@ -79,10 +79,10 @@ def _differences(results: ComparisonResults) -> str:
     if not found.pairs:
         return ""
     others = pairs_table(found)
-    rest = details(f"{others.title} ({len(others.rows)})", table(others)) if others.rows else ""
+    rest = details(f"{others.title} ({len(others.rows)})", stacked_table(others)) if others.rows else ""
     return f"{differences_html(found)}{rest}"
 
 
 def _costs(results: ComparisonResults) -> str:
     shown = costs_table(results)
-    return table(shown) if shown else ""
+    return stacked_table(shown) if shown else ""

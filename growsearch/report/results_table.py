@@ -9,7 +9,7 @@ from growsearch.comparison import ComparisonResults, TableRow
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import table_header
 from growsearch.comparison.wording import ONE_SEED, plural
-from growsearch.report.markup import frame, head, table
+from growsearch.report.markup import stacked, table
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table
 
@@ -26,19 +26,16 @@ def results_html(results: ComparisonResults) -> str:
     """Show the same on the page: with the line of each policy in the charts, a dot for every seed, one row marked."""
     metric, rows = results.conclusions.ranked_by, results.rows()
     values = [value for policy in results.policies.values() for value in policy[metric.key]]
-    body = ""
+    shown = []
     for rank, row in enumerate(rows):
         name, mean, *others = (escape(cell) for cell in row.cells())
         if row.pair is not None and row.pair.direction:
             others[0] = f'<span class="{row.pair.direction}">{others[0]}, {row.pair.direction}</span>'
         strip = _strip(results.policies[row.policy][metric.key], values, row, metric, style_of(rank).hue)
-        mark = ' class="best"' if row.policy == results.conclusions.advice.policy else ""
-        body += (
-            f'<tr{mark}><th scope="row">{style_of(rank).swatch()}{name}</th>'
-            f"<td>{mean}</td><td>{strip}</td>{''.join(f'<td>{cell}</td>' for cell in others)}</tr>\n"
-        )
+        best = row.policy == results.conclusions.advice.policy
+        shown.append((f"{style_of(rank).swatch()}{name}", (mean, strip, *others), best))
     policy_title, metric_title, *titles = table_header(rows)
-    return frame(_caption(rows), head((policy_title, metric_title, _scale(values, metric), *titles)), body)
+    return stacked(_caption(rows), (policy_title, metric_title, _scale(values, metric), *titles), shown)
 
 
 def notebook_html(results: ComparisonResults) -> str:

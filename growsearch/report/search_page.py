@@ -9,7 +9,7 @@ from typing import Any
 
 from growsearch.comparison.wording import plural
 from growsearch.number_format import human, show_measure
-from growsearch.report.markup import note, table
+from growsearch.report.markup import note, stacked_table, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
 from growsearch.report.skeleton import PageSection, page, write_page
@@ -34,7 +34,7 @@ def write_search_report(folder: Path, path: Path | None = None) -> Path:
     sections = [
         PageSection("verdict", "Verdict", _verdict(results)),
         *(PageSection(f"{one.anchor}-section", one.title, _figure(one)) for one in figures),
-        *([PageSection("race", "Race", table(race_table(results), best))] if results["race"] else []),
+        *([PageSection("race", "Race", stacked_table(race_table(results), best))] if results["race"] else []),
         PageSection("trials", "Trials", table(trials_table(results), best)),
         PageSection("made", "How it was made", provenance((folder / CONFIG).read_text(), environment, "Space")),
     ]
@@ -54,7 +54,7 @@ def notebook_html(results: dict[str, Any]) -> str:
     whole = f"The first {len(shown)} of {plural(len(by_number), 'trial')}, the best first."
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sentences = "".join(f"<p>{escape(one)}</p>" for one in [ending(results), *rung_sentences(results)])
-    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{table(replace(rows, caption=whole), best)}"
+    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{stacked_table(replace(rows, caption=whole), best)}"
 
 
 def ranked_numbers(results: dict[str, Any]) -> list[int]:

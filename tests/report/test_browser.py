@@ -94,7 +94,7 @@ def test_choices_change_the_charts(opened: Open) -> None:
     assert '<div class="per-policy" data-policy="other" hidden="">' in page
 
 
-def test_on_a_telephone_what_to_take_and_the_policies_are_lists_that_do_not_scroll_sideways(opened: Open) -> None:
+def test_on_a_telephone_tables_with_a_row_for_each_policy_are_lists_that_do_not_scroll_sideways(opened: Open) -> None:
     def with_policies(folder: Path) -> None:
         file, own = folder / "config.yaml", "{when: {interval: {every: 5}}, how: random, budget: {width: 2}}"
         file.write_text(f"{file.read_text()}policies: {{small: {{}}, grown: {{growth: {own}}}, other: {{}}}}\n")
@@ -108,7 +108,7 @@ def test_on_a_telephone_what_to_take_and_the_policies_are_lists_that_do_not_scro
 
     page = opened(measure, "--window-size=500,1600", prepare=with_policies)
 
-    assert re.findall(r"data-stacked=\"([\d,]+)\"", page) == ["390,2,0,0"]
+    assert re.findall(r"data-stacked=\"([\d,]+)\"", page) == ["390,7" + 7 * ",0"]
 
 
 def test_fixed_sizes_and_their_envelope_are_drawn_with_a_table(opened: Open) -> None:

@@ -15,7 +15,9 @@ Make = Callable[..., Path]
 
 
 def own_part(folder: Path) -> str:
-    return write_report(folder).read_text()
+    """The page without what tables have beside their cells for narrow screens."""
+    text = write_report(folder).read_text()
+    return re.sub(r"(<t[dhr][^>]*?) (?:role|data-title)=\"[^\"]*\"(?: data-title=\"[^\"]*\")?", r"\1", text)
 
 
 def test_the_page_shows_verdict_table_and_failures(comparison: Make) -> None:
@@ -34,7 +36,6 @@ def test_the_verdict_is_a_sentence_with_its_numbers_in_a_table(comparison: Make)
     verdict = text[text.index('<div class="verdict">') :].partition("<details>")[0]
 
     said, _, sizes = verdict.partition("</div>")
-    sizes = re.sub(' (role|data-title)="[^"]*"', "", sizes)
     assert said == '<div class="verdict"><p class="headline">Use grown.</p>'
     row = r'<th scope="row">\d+ parameters</th><td>grown</td><td>62.50 %</td><td>grown</td><td>small</td>'
     assert re.search(rf"{row}<td>\+10.00 points</td><td>\+10.00 to \+10.00</td><td>[\d.]+ ×</td>", sizes)
@@ -69,7 +70,7 @@ def test_the_page_shows_how_sure_the_differences_are(comparison: Make) -> None:
     assert '<span class="better">+10.00 (p = 0.031), better</span>' in text
     assert re.search(
         r"<td>\+10.00 points</td><td>\+10.00 to \+10.00</td><td>0.031</td><td>0.031</td><td>6 of 6</td>"
-        r'<td class="better">better</td>',
+        r'<td><span class="better">better</span></td>',
         text,
     )
     # The best final validation accuracy is 0.625: 95 % of it, 0.594, is beyond what `small` ever reaches.
