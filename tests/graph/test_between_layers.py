@@ -166,6 +166,9 @@ GROWS: dict[str, tuple[str, Operation]] = {
     "fft": ("rows", lambda x: torch.fft.fft(x, dim=1).real),
     "cummin": ("rows", lambda x: x.cummin(1)[0]),
     "conj of a transposed one": ("rows", lambda x: x.mH.mH),
+    "dstack of units": ("rows", lambda x: torch.dstack([x, x])),
+    "expand by two axes": ("rows", lambda x: x.mean(1).expand(2, 5, -1, -1).sum(0).transpose(0, 1)),
+    "repeat by two axes": ("rows", lambda x: x.mean(1).repeat(2, 5, 1, 1).sum(0).transpose(0, 1)),
     "dropout2d": ("images", lambda x: F.dropout2d(x, 0.0)),
     "dropout3d": ("volumes", lambda x: F.dropout3d(x, 0.0)),
     "fake_quantize": ("vectors", lambda x: torch.fake_quantize_per_tensor_affine(x, 0.1, 0, -128, 127)),
@@ -227,6 +230,13 @@ def test_a_network_grows_through(name: str) -> None:
     grows(between(operation, kind))
 
 
+@pytest.mark.parametrize("kind", ["vectors", "rows", "images"])
+def test_slopes_grow_with_what_they_belong_to(kind: str) -> None:
+    model = between(nn.PReLU(5 if kind == "rows" else UNITS), kind)
+    grows(model)
+    assert model.operation.weight.numel() == (5 if kind == "rows" else model.first.weight.shape[0])
+
+
 FROZEN: dict[str, tuple[str, Operation]] = {
     "cumprod": ("vectors", lambda x: x.cumprod(1)),
     "cumsum": ("vectors", lambda x: x.cumsum(1)),
@@ -247,6 +257,7 @@ FROZEN: dict[str, tuple[str, Operation]] = {
     "take_along_dim": ("vectors", lambda x: torch.take_along_dim(x, x.argsort(1), 1)),
     "tensor_split": ("vectors", lambda x: torch.tensor_split(x, [2, 4], 1)[1]),
     "topk": ("vectors", lambda x: x.topk(3, 1)[0]),
+    "topk of the last axis": ("rows", lambda x: x.topk(3)[0]),
     "unflatten": ("vectors", lambda x: x.unflatten(1, (2, 3)).sum(1)),
     "amax": ("rows", lambda x: x.amax(-1)),
     "bmm": ("rows", lambda x: torch.bmm(torch.bmm(x, x.transpose(1, 2)), x)),
