@@ -160,6 +160,7 @@ GROWS: dict[str, tuple[str, Operation]] = {
     "softmin": ("rows", lambda x: F.softmin(x, 1)),
     "std_mean": ("rows", lambda x: torch.std_mean(x, 1)[0]),
     "topk": ("rows", lambda x: x.topk(3, 1)[0]),
+    "topk of the last axis": ("rows", lambda x: x.mT.topk(3)[0].mT),
     "unfold": ("rows", lambda x: x.unfold(1, 2, 1).mean(-1)),
     "var_mean": ("rows", lambda x: torch.var_mean(x, 1)[1]),
     "vector_norm": ("rows", lambda x: torch.linalg.vector_norm(x, dim=1)),
