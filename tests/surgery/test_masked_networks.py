@@ -131,6 +131,18 @@ def test_compacting_convolutions() -> None:
     torch.testing.assert_close(outputs_of(model, inputs, training=False), before, rtol=1e-12, atol=1e-12)
 
 
+def test_a_constant_unit_before_a_convolution_that_does_not_pad_goes_into_its_bias() -> None:
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Conv2d(2, 4, 3), nn.ReLU(), nn.Conv2d(4, 3, 2)).double()
+    nn.init.ones_(model[0].bias)
+    kill(model, "0.weight", 0, 2)
+    inputs = torch.randn(3, 2, 7, 6).double()
+    before = model(inputs)
+
+    assert compact(model, inputs) == {"0": 1}
+    torch.testing.assert_close(model(inputs), before, rtol=1e-12, atol=1e-12)
+
+
 def test_a_constant_unit_before_a_layer_without_bias_stays() -> None:
     model = nn.Sequential(nn.Linear(4, 3), nn.ReLU(), nn.Linear(3, 2, bias=False))
     nn.init.ones_(model[0].bias)
