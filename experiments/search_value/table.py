@@ -48,8 +48,9 @@ def table(arms: dict[str, list[dict[str, Any]]], scale: int) -> str:
         parameters = fmean(fmean(one["parameters"]) for one in repeats[:count])
         gap = "|"
         if arm in gaps:
-            low, high = difference_interval(gaps[arm]) or (float("nan"),) * 2
-            gap = f"{fmean(gaps[arm]):+.{digits}f} ({low:+.{digits}f} to {high:+.{digits}f}) | {adjusted[arm]:.2f}"
+            within = difference_interval(gaps[arm])
+            ends = f" ({within[0]:+.{digits}f} to {within[1]:+.{digits}f})" if within else ""
+            gap = f"{fmean(gaps[arm]):+.{digits}f}{ends} | {adjusted[arm]:.2f}"
         found_by = f"{states[0]:.0f}, {states[1]:.0f} | {test} | {grown} of {count} | {parameters:,.0f}"
         lines.append(f"| {arm} | {found_by} | {gap} |")
     return "\n".join(lines)

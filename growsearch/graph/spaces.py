@@ -82,7 +82,11 @@ def mark_counted(pieces: Iterable[Piece], reason: str) -> None:
 
 
 def unify(first: Iterable[Piece], second: Iterable[Piece]) -> None:
-    """Make two axes of equal size change together; where they contradict each other, both are frozen."""
+    """Make two axes change together; where they contradict each other, both are frozen.
+
+    Raises:
+        Unsupported: their sizes differ.
+    """
     left, right = resolve(first)[::-1], resolve(second)[::-1]
     while left and right:
         (a, coarse), (b, fine) = _pop(left), _pop(right)

@@ -54,7 +54,7 @@ def notebook_html(results: dict[str, Any]) -> str:
     whole = f"The first {len(shown)} of {plural(len(by_number), 'trial')}, the best first."
     best = str(results["best"][0]) if len(results["best"]) == 1 else None
     sentences = "".join(f"<p>{escape(one)}</p>" for one in [ending(results), *rung_sentences(results)])
-    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{stacked_table(replace(rows, caption=whole), best)}"
+    return f"<p><b>{escape(_sentence(results))}</b></p>{sentences}{table(replace(rows, caption=whole), best)}"
 
 
 def ranked_numbers(results: dict[str, Any]) -> list[int]:

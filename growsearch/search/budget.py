@@ -125,7 +125,8 @@ class Account:
 
         It is the race that was asked for. Otherwise it is the one that is planned, or where that is out of reach by
         now, as what was trained cost more than was foreseen, the most thorough one that is not. Where all are, nothing
-        is kept back, and trials have the rest. The trial that is coming puts none out of reach: it may not begin then.
+        is kept back, and trials have the rest. What the trial that is coming costs puts none out of reach, but that it
+        may be a candidate does, where it is dearer than those before.
         """
         assert self.budget.flops is not None
         planned = self.search.planned_race(self.budget.flops, self._flops_of)

@@ -12,6 +12,7 @@ from growsearch.comparison import results_from
 from growsearch.report import write_report, write_reports
 from growsearch.report.verdict import verdict_lines
 from tests.report.conftest import add_envelope
+from tests.report.tables import plain_tables
 
 Make = Callable[..., Path]
 
@@ -25,9 +26,7 @@ def folder(comparison: Make) -> Path:
 
 
 def own_part(folder: Path) -> str:
-    """The page without what tables have beside their cells for narrow screens."""
-    text = write_report(folder).read_text().replace(get_plotlyjs(), "")
-    return re.sub(r"(<t[dhr][^>]*?) (?:role|data-title)=\"[^\"]*\"(?: data-title=\"[^\"]*\")?", r"\1", text)
+    return plain_tables(write_report(folder).read_text().replace(get_plotlyjs(), ""))
 
 
 def test_page_and_terminal_give_the_same_answer_first(folder: Path) -> None:

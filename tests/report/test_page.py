@@ -10,14 +10,13 @@ import pytest
 
 from growsearch.errors import InputError
 from growsearch.report import write_report
+from tests.report.tables import plain_tables
 
 Make = Callable[..., Path]
 
 
 def own_part(folder: Path) -> str:
-    """The page without what tables have beside their cells for narrow screens."""
-    text = write_report(folder).read_text()
-    return re.sub(r"(<t[dhr][^>]*?) (?:role|data-title)=\"[^\"]*\"(?: data-title=\"[^\"]*\")?", r"\1", text)
+    return plain_tables(write_report(folder).read_text())
 
 
 def test_the_page_shows_verdict_table_and_failures(comparison: Make) -> None:
