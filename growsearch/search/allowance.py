@@ -29,16 +29,20 @@ class Allowance:
         self.counts_flops = account.budget.flops is not None
         self._booked = float(home.storage.get_trial(trial_id).user_attrs.get(COST, 0.0))
 
-    def book(self, cost: float) -> bool:
-        """Book the FLOPs that the trial is going to cost with all its seeds; whether they are left."""
+    def book(self, cost: float, used: float = 0.0) -> bool:
+        """Book the FLOPs that the trial is going to cost with all its seeds, those used by now included.
+
+        Returns:
+            Whether they are left.
+        """
         self._booked = cost
         with locked(self._home.claims):
             self._home.storage.set_trial_user_attr(self._trial_id, COST, cost)
             trial, account = self._home.storage.get_trial(self._trial_id), account_of(self._search)
             if self._home is self._search:
-                return account.affords(trial)
+                return account.affords(trial, used)
             return account.race_has_room(trial.number, cost)
 
-    def covers(self, cost: float) -> bool:
-        """Whether so many FLOPs are booked, or can still be."""
-        return not self.counts_flops or cost <= self._booked * (1 + _SLACK) or self.book(cost)
+    def covers(self, cost: float, used: float) -> bool:
+        """Whether so many FLOPs, of which some are used, are booked, or can still be."""
+        return not self.counts_flops or cost <= self._booked * (1 + _SLACK) or self.book(cost, used)

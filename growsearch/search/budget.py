@@ -68,13 +68,18 @@ class Account:
             return self._committed() + self._raced() + self._kept_back() < self.budget.flops
         return self.hours_left() > self._mean_seconds() * self.search.seeds / _HOUR
 
-    def affords(self, trial: FrozenTrial) -> bool:
-        """Whether the FLOPs that a trial is going to cost, and then perhaps its race, are left."""
+    def affords(self, trial: FrozenTrial, used: float = 0.0) -> bool:
+        """Whether the FLOPs that a trial is going to cost, and then perhaps its race, are left.
+
+        Args:
+            trial: the trial, which has `COST`.
+            used: what its worker knows to be used by now; it may be more than its last heartbeat told.
+        """
         if self.budget.flops is None:
             return True
         cost = float(trial.user_attrs[COST])
         others = self._committed(but=trial.number) + self._raced()
-        return others + cost + self._kept_back(trial) <= self.budget.flops
+        return others + cost + self._kept_back(trial, max(used, used_flops(trial))) <= self.budget.flops
 
     def search_trials(self) -> int:
         """How many trials the search itself has, where trials are counted; runs of an earlier race stay booked."""
@@ -99,13 +104,14 @@ class Account:
             return next(iter(self.search.races), None)
         return next((one for one in self.search.races if self._is_paid(one)), None)
 
-    def _is_paid(self, race: RaceConfig, but: int | None = None) -> bool:
-        """Whether what the search, without trial `but`, and other trials' runs leave pays a race, however far it is."""
+    def _is_paid(self, race: RaceConfig, coming: FrozenTrial | None = None, used: float = 0.0) -> bool:
+        """Whether what is left pays a race of the best by now, however far it is; of a coming trial `used` counts."""
         candidates = {one.number for one in self.ranked[: race.top]}
         before = [run for run in self.race if run.user_attrs[RACE]["trial"] not in candidates]
         if self.budget.flops is not None:
-            used = self._committed(but) + sum(map(_committed_flops, before))
-            return used + self._flops_of(race) <= self.budget.flops
+            trials = self._committed(but=coming.number if coming else None) + used
+            whole = trials + sum(map(_committed_flops, before)) + _race_flops(race, self._costs())
+            return whole <= self.budget.flops
         assert self.budget.hours is not None
         return _seconds([*self.trials, *before]) / _HOUR + self._hours_of(race) <= self.budget.hours
 
@@ -120,34 +126,34 @@ class Account:
         """Hours until the race has to end."""
         return math.inf if self.budget.hours is None else self.budget.hours - self.spent().hours
 
-    def _kept_back(self, coming: FrozenTrial | None = None) -> float:
+    def _kept_back(self, coming: FrozenTrial | None = None, used: float = 0.0) -> float:
         """FLOPs for the race that may follow, also when a trial that is coming gets into it.
 
-        It is the race that was asked for. Otherwise it is the one that is planned, or where that is out of reach by
-        now, as what was trained cost more than was foreseen, the most thorough one that is not. Where all are, nothing
-        is kept back, and trials have the rest. What the trial that is coming costs puts none out of reach, but that it
-        may be a candidate does, where it is dearer than those before.
+        It is the race that was asked for. Otherwise it is the one that is planned, or where the best trials, what was
+        used, and what the others are going to use leave too little for it by now, the most thorough one for which they
+        do not. Where there is none, nothing is kept back, and trials have the rest. Only what a coming trial has used
+        may put a race out of reach so: what it is going to cost, and that it may be a candidate, keeps it waiting.
         """
         assert self.budget.flops is not None
-        planned = self.search.planned_race(self.budget.flops, self._flops_of)
+        costs = self._costs()
+        open_ = self._costs_to_come(coming)
+        mean = fmean([*costs, *open_]) if costs or open_ else 0.0
+        planned = self.search.planned_race(self.budget.flops, lambda race: race.runs * mean)
         if planned is None or self.search.race is not None:
-            return self._flops_of(planned, coming) if planned else 0.0
+            return _race_flops(planned, costs, open_) if planned else 0.0
         races = self.search.races
-        but = None if coming is None else coming.number
-        race = next((race for race in races[races.index(planned) :] if self._is_paid(race, but)), None)
-        return self._flops_of(race, coming) if race else 0.0
+        race = next((race for race in races[races.index(planned) :] if self._is_paid(race, coming, used)), None)
+        return _race_flops(race, costs, open_) if race else 0.0
 
-    def _flops_of(self, race: RaceConfig, coming: FrozenTrial | None = None) -> float:
-        """FLOPs of a race at most: none of its candidates is dropped, and they are the most expensive ones that may be.
+    def _costs(self) -> list[float]:
+        """FLOPs of a run of each trial by now, the best first."""
+        return [run_flops(one) for one in self.ranked]
 
-        Those are the best by now, those that run, and the one that is coming: no other can get better.
-        """
-        open_ = [one for one in self.trials if one.state == TrialState.RUNNING and COST in one.user_attrs]
-        numbers = {one.number for one in open_}
-        open_ += [coming] if coming is not None and coming.number not in numbers else []
-        costs = [run_flops(one) for one in self.ranked[: race.top]]
-        costs += [one.user_attrs[COST] / self.search.seeds for one in open_]
-        return race.seeds * sum(sorted(costs, reverse=True)[: race.top])
+    def _costs_to_come(self, coming: FrozenTrial | None) -> list[float]:
+        """FLOPs of a run of each trial that runs, and of the one that is coming."""
+        open_ = {one.number: one for one in self.trials if one.state == TrialState.RUNNING and COST in one.user_attrs}
+        open_ |= {coming.number: coming} if coming is not None else {}
+        return [float(one.user_attrs[COST]) / self.search.seeds for one in open_.values()]
 
     def _hours_of(self, race: RaceConfig) -> float:
         """Hours of a race on as many workers as there were on average, by the mean run."""
@@ -199,6 +205,17 @@ def _was_trained(trial: FrozenTrial) -> bool:
 def foreseen_flops(config: RunConfig) -> float:
     """Training FLOPs of a run, before it is begun: exact where nothing grows or FLOPs end it, otherwise roughly."""
     return float(config.training.flops or estimated_flops(set_up(config, 0, "cpu")))
+
+
+def _race_flops(race: RaceConfig, costs: Sequence[float], open_: Sequence[float] = ()) -> float:
+    """FLOPs of a race at most: none of its candidates is dropped, and they are the most expensive ones that may be.
+
+    Args:
+        race: how many candidates, and runs of each.
+        costs: FLOPs of a run of each trial by now, the best first.
+        open_: those of trials that run or are coming, of which each may get in; no other can get better.
+    """
+    return race.seeds * sum(sorted([*costs[: race.top], *open_], reverse=True)[: race.top])
 
 
 def run_flops(trial: FrozenTrial) -> float:

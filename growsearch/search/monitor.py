@@ -116,7 +116,7 @@ class Monitor:
         pace = (row.training_flops - before.training_flops - grown) / (row.step - before.step)
         run = row.training_flops + pace * (total_steps - row.step)
         to_come = 0 if RACE in self._trial.user_attrs else self._runner.study.plan.search.seeds - 1 - self._seed
-        return self._allowance.covers(self._before + run * (1 + to_come))
+        return self._allowance.covers(self._before + run * (1 + to_come), used=self._before + row.training_flops)
 
     def _note(self, **told: Any) -> None:
         """What the next heartbeat tells beside the worker."""

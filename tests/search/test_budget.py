@@ -99,6 +99,19 @@ def test_flops_are_kept_back_for_the_race_that_there_is_by_default(run_stub: Run
     assert results["spent"]["flops"] == 40e6
 
 
+def test_a_trial_dearer_than_all_before_waits_where_the_default_race_could_not_be_paid_after_it(
+    run_stub: RunStub,
+) -> None:
+    # Sixteen of 2e6 leave the 8e6 of a race and 1e6; with the seventeenth of 3e6 as a candidate the race takes 10e6.
+    widths = ", ".join(f"{{network.width: {1 + number * 1e-3}}}" for number in (*range(16), 500))
+    width = "network.width={type: float, low: 0.5, high: 2.0}"
+    results = run_stub(settings("flops: 41.5e6", f", start: [{widths}]"), width, raced=True)
+
+    assert [trial["state"] for trial in results["trials"]] == ["complete"] * 16 + ["waiting"]
+    assert results["race"]["finished"]
+    assert (len(results["race"]["candidates"]), len(results["race"]["seeds"])) == (2, 2)
+
+
 def test_a_budget_that_is_raised_goes_on_as_if_it_had_been_so_from_the_start(run_stub: RunStub, tmp_path: Path) -> None:
     width = "network.width={type: float, low: 0.5, high: 2.0}"
     for whole in (10e6, 30e6):
