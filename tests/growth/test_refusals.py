@@ -67,6 +67,23 @@ def test_it_is_what_a_grower_leaves_out_when_it_is_made() -> None:
     assert grower.left_out == {"gate": reason}
 
 
+def test_copies_of_units_of_tied_weights_are_refused_before_anybody_grows() -> None:
+    class Tied(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.embed, self.head = nn.Embedding(11, 4), nn.Linear(4, 11, bias=False)
+            self.head.weight = self.embed.weight
+
+        def forward(self, x: torch.Tensor) -> torch.Tensor:
+            out: torch.Tensor = self.head(self.embed(x))
+            return out
+
+    model = Tied()
+    [found] = refused_by(model, trace(model, TOKENS)).values()
+
+    assert all("shared between layers" in found[how].reason for how in ("split", "copy_width"))
+
+
 def test_an_option_with_which_an_initializer_does_not_refuse_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     def require(self: Random, model: object, graph: object, site: object, trainable: object = None) -> None:
         if self.norm != "fixed":

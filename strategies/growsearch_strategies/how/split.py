@@ -38,6 +38,13 @@ class Split(Initializer):
                 f"site {site.name!r} passes normalisations over all of its channels: copies of some of them would "
                 "change what these see; use how: copy_width, which copies all, or zero"
             )
+        tied = [use.tensor for use in site.axes if use.aliases]
+        if tied:
+            raise GrowthRefused(
+                f"site {site.name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights "
+                "would change its incoming ones; use how: zero"
+            )
+        require_distinct_copies(site, trainable)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
@@ -45,13 +52,6 @@ class Split(Initializer):
     def _at(self, name: str, units: int, context: GrowthContext) -> list[Candidate]:
         site = context.sites[name]
         self.require(context.model, context.graph, site, context.trainable)
-        tied = [use.tensor for use in site.axes if use.aliases]
-        if tied:
-            raise GrowthRefused(
-                f"site {name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights would "
-                "change its incoming ones; use how: zero"
-            )
-        require_distinct_copies(site, context.trainable)
         eligible = context.eligible(name)
         sources: list[int] = []
         while eligible and len(sources) < units:
