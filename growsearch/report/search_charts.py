@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 
 from growsearch.search.budget import used_flops
 from growsearch.search.rung_quality import RungQuality
-from growsearch.search.study import LEASE
+from growsearch.search.study import LEASE, counts
 
 if TYPE_CHECKING:
     import optuna
@@ -104,7 +104,7 @@ def importance(study: optuna.Study, shares: Callable[[Trials], dict[str, float]]
         },
         orientation="h",
     )
-    return figure.update_layout(xaxis_title="share of the importance", showlegend=False)
+    return figure.update_layout(xaxis_title="share", showlegend=False)
 
 
 def slices(trials: Trials, measure: str, names: Sequence[str]) -> go.Figure | None:
@@ -224,8 +224,8 @@ def timeline(trials: Trials) -> go.Figure | None:
     begin = min(one.datetime_start for one in ran if one.datetime_start)
     workers = list(dict.fromkeys(_worker(one) for one in ran))
     figure = go.Figure()
-    for state in dict.fromkeys(one.state.name for one in ran):
-        own = [one for one in ran if one.state.name == state]
+    for state in dict.fromkeys(map(_ended, ran)):
+        own = [one for one in ran if _ended(one) == state]
         spans = [
             ((one.datetime_start - begin).total_seconds(), (one.datetime_complete - begin).total_seconds())
             for one in own
@@ -238,9 +238,17 @@ def timeline(trials: Trials) -> go.Figure | None:
             text=[str(one.number) for one in own],
             hovertext=[f"trial {one.number}, {_worker(one)}" for one in own],
             orientation="h",
-            name=state.lower(),
+            textposition="inside",
+            textangle=0,
+            name=state,
         )
+    figure.update_layout(uniformtext={"mode": "hide", "minsize": 9}, height=140 + 50 * len(workers))
     return figure.update_layout(barmode="overlay", xaxis_title="seconds since the first trial began")
+
+
+def _ended(trial: FrozenTrial) -> str:
+    """How a worker's part of a trial ended; where another goes on, or may, Optuna has it as failed."""
+    return trial.state.name.lower() if counts(trial) else "set aside"
 
 
 def _worker(trial: FrozenTrial) -> str:

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
     import plotly.graph_objects as go
     from optuna.trial import FrozenTrial
 
-_ENOUGH = 8  # completed trials, before the importance of a parameter says anything
+_ENOUGH = 8  # completed trials that have a parameter, before its importance says anything
 _MARKERS = {
     "trials": {"size": 7},
     "baselines": {"symbol": "diamond", "size": 11},
@@ -26,7 +26,7 @@ _MARKERS = {
 }
 _PED = (
     "How differently the better trials choose a parameter than the others do (Optuna's PED-ANOVA, Watanabe et al., "
-    "IJCAI 2023), as a share of all; of parameters that exist in some trials only, over these. "
+    "IJCAI 2023), as a share of all; of parameters that exist in some trials only, over these, where there are enough. "
     "The lines are the middle 90 % of what the same number of trials, drawn from these with repetition, say."
 )
 _HISTORY = (
@@ -157,15 +157,17 @@ def _objective(index: int, sign: int = 1) -> Callable[[FrozenTrial], float]:
 
 
 def importances(study: optuna.Study, cost: Callable[[FrozenTrial], float]) -> dict[str, float]:
-    """The share of each parameter that had more than one value: of one that had not, nothing can be said."""
+    """The share of each parameter that enough trials have, with more than one value: of others, nothing can be said."""
     from optuna.importance import get_param_importances
 
-    values: dict[str, set[Any]] = {}
+    values: dict[str, list[Any]] = {}
     for trial in study.get_trials(deepcopy=False):
         for name, value in trial.params.items() if trial.state.name == "COMPLETE" else ():
-            values.setdefault(name, set()).add(value)
+            values.setdefault(name, []).append(value)
     found = get_param_importances(study, target=cost)
-    varied = {name: share for name, share in found.items() if len(values[name]) > 1}
+    varied = {
+        name: share for name, share in found.items() if len(values[name]) >= _ENOUGH and len(set(values[name])) > 1
+    }
     whole = sum(varied.values())
     return {name: share / whole for name, share in varied.items()} if whole > 0 else {}
 

@@ -216,9 +216,7 @@ def broken_limits(trial: dict[str, Any]) -> str:
 
 def _figure(one: SearchFigure) -> str:
     label = f"{one.title}; the numbers are in the table of trials"
-    height = one.figure.layout.height
-    style = f' style="height: {height}px"' if height else ""
-    box = f'<div id="{one.anchor}" class="plot tall"{style} role="img" aria-label="{escape(label)}"></div>'
+    box = f'<div id="{one.anchor}" class="plot tall" role="img" aria-label="{escape(label)}"></div>'
     return f"{box}\n{note(one.note)}"
 
 

@@ -258,15 +258,15 @@ def test_times_have_an_offset_and_a_clock_that_was_set_back_gives_no_negative_se
         assert trial["seconds"] >= 0
 
 
-def test_a_parameter_of_one_value_decides_nothing() -> None:
+def test_a_parameter_of_one_value_or_of_few_trials_decides_nothing() -> None:
     study = optuna.create_study()
     for number in range(12):
         distributions = {"one": FloatDistribution(0, 1), "more": FloatDistribution(0, 12)}
-        study.add_trial(
-            optuna.create_trial(
-                value=number, params={"one": 0.5, "more": float(number)}, distributions=dict(distributions)
-            )
-        )
+        parameters = {"one": 0.5, "more": float(number)}
+        if number < 7:  # it would decide all that there is to decide
+            distributions["rare"] = FloatDistribution(0, 12)
+            parameters["rare"] = float(number)
+        study.add_trial(optuna.create_trial(value=number, params=parameters, distributions=dict(distributions)))
 
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it is about low values
