@@ -1,37 +1,35 @@
-"""How many changes of growsearch's mathematics do the tests notice? A random sample, and the tests near it.
+"""How many changes of growsearch's mathematics do the tests notice? A random sample, and the tests that run it.
 
-    uv run --with cosmic-ray python -m experiments.reliability.mutation [--mutants 200] [--seed 0] [--thorough]
+    uv run --with cosmic-ray --with pytest-cov python -m experiments.reliability.mutation [--mutants 60] [--seed 3]
 
-Each mutant gets a process, forked from one that has imported torch, and the test files of its package and those that
-speak most of its module, those first that have its name, until one fails or a minute of CPU time is used up. A mutant
-that is not noticed by them counts as a survivor, though a later test may notice it: with `--thorough` those that
-survived and have no note are tried again, on all tests of those folders. Results are in `mutation_SEED.json` after
-every mutant; the same command again goes on. `notes` there say of survivors that were read what became of them.
+The tests are run once to know which of them run which line. Each mutant then gets a process, forked from one that has
+imported torch, and the tests that run its line, those of its module's own file first, until one fails or five minutes
+of CPU time are used up (`by` says so). Results are in `mutation_SEED.json` after every mutant; the same command again
+goes on. `notes` there say of survivors that were read what became of them.
 """
 
 from __future__ import annotations
 
 import argparse
-import ast
+import importlib
 import importlib.machinery
 import json
 import os
-import re
 import resource
 import signal
 import time
 from dataclasses import asdict
-from functools import cache
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from experiments.reliability import covering
 from experiments.reliability.mutants import ROOT, Mutant, drawn
 
 HERE = Path(__file__).parent
-FOLDERS = ("graph", "surgery", "growth", "laws", "strategies")
-BUDGET, THOROUGH = 60, 900  # CPU seconds of all tests of a mutant
+BUDGET = 300  # CPU seconds of all tests of a mutant
 HANGING = 60  # more, and it hangs
-MOST_FILES = 40  # where a minute has to do
 LIBRARIES = (
     "torch",
     "torchvision",
@@ -47,85 +45,79 @@ LIBRARIES = (
 KILLED, SURVIVED, HANGS = "killed", "survived", "hangs"
 
 
-def tests_of(path: str) -> list[str]:
-    """The test files near a module: that of its name, then those of its package, those first that speak most of it."""
-    module = Path(path)
-    package, tree = module.parts[1], ast.parse((ROOT / path).read_text())
-    names = {node.name for node in ast.walk(tree) if isinstance(node, ast.FunctionDef | ast.ClassDef)} - {"__init__"}
-    words = {module.stem, *(name.strip("_") for name in names)}
-
-    def nearness(test: Path) -> tuple[bool, bool, float]:
-        said = _words(test)
-        share = len(words & said) / (1 + len(said)) ** 0.5
-        own = test.stem.removeprefix("test_").rstrip("s") == module.stem.rstrip("s")
-        return own, test.parent.name == package, share
-
-    files = [test for folder in FOLDERS for test in sorted((ROOT / "tests" / folder).glob("test_*.py"))]
-    return [str(test) for test in sorted(files, key=nearness, reverse=True)]
-
-
-@cache
-def _words(test: Path) -> frozenset[str]:
-    return frozenset(re.findall(r"\w+", test.read_text()))
-
-
-def outcome(mutant: Mutant, seconds: float) -> tuple[str, str]:
-    """Whether the tests notice a mutant within so much CPU time, and which does first."""
+def outcome(mutant: Mutant, tests: list[str]) -> tuple[str, str]:
+    """Whether tests notice a mutant, and which does first, or what else there is to say."""
+    if not tests:
+        return SURVIVED, "no test runs it"
     here, there = os.pipe()
     process = os.fork()
     if process == 0:
-        _be(mutant, seconds, there)
+        _be(mutant, tests, there)
     os.close(there)
     with os.fdopen(here) as told:
         first = told.read()
     _, status = os.waitpid(process, 0)
     code = os.waitstatus_to_exitcode(status)
-    if code == -signal.SIGXCPU or code == -signal.SIGKILL:
+    if code in (-signal.SIGXCPU, -signal.SIGKILL):
         return HANGS, first
+    settled = (pytest.ExitCode.OK, pytest.ExitCode.TESTS_FAILED, pytest.ExitCode.INTERRUPTED)
+    if code not in settled or (code and not first):
+        raise RuntimeError(f"pytest ended with {code}, which says nothing of the mutant: {mutant.shown()}")
     return (SURVIVED if code == 0 else KILLED), first
 
 
-def _be(mutant: Mutant, seconds: float, told: int) -> None:
-    """Be the process of a mutant: 0 where no test failed."""
-    code = 1
+def _be(mutant: Mutant, tests: list[str], told: int) -> None:
+    """Be the process of a mutant: its status is that of pytest."""
+    code = -1
     try:
-        os.setsid()
+        os.setpgid(0, 0)
         silent = os.open(os.devnull, os.O_RDWR)
         for number in (0, 1, 2):
             os.dup2(silent, number)
-        resource.setrlimit(resource.RLIMIT_CPU, (int(seconds) + HANGING, int(seconds) + HANGING + 5))
+        resource.setrlimit(resource.RLIMIT_CPU, (BUDGET + HANGING, BUDGET + HANGING + 5))
         _install(mutant)
-        import pytest
-
-        watcher = _Watcher(seconds)
-        files = tests_of(mutant.path)[: MOST_FILES if seconds < THOROUGH else None]
-        found = pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *files], plugins=[watcher])
-        os.write(told, watcher.failed.encode())
-        code = int(found not in (pytest.ExitCode.OK, pytest.ExitCode.NO_TESTS_COLLECTED))
+        if not _is_imported(mutant):
+            os.write(told, b"its import")
+            os._exit(pytest.ExitCode.TESTS_FAILED)
+        asked = _Asked(tests)
+        files = list(dict.fromkeys(test.partition("::")[0] for test in tests))
+        code = pytest.main(["-q", "-x", "-n", "0", "-p", "no:cacheprovider", *files], plugins=[asked])
+        os.write(told, (asked.failed or asked.ended).encode())
     finally:
         os._exit(code)
 
 
-class _Watcher:
-    """Ends the tests where the time is used up, and keeps which failed first."""
+class _Asked:
+    """Has pytest run some tests in their order until the time is used up, and keeps which failed first."""
 
-    def __init__(self, seconds: float) -> None:
-        self.seconds = seconds
-        self.failed = ""
+    def __init__(self, tests: list[str]) -> None:
+        self.places = {test: place for place, test in enumerate(tests)}
+        self.failed = self.ended = ""
 
-    def pytest_runtest_logreport(self, report: Any) -> None:
+    @pytest.hookimpl(trylast=True)
+    def pytest_collection_modifyitems(self, items: list[pytest.Item]) -> None:
+        items[:] = sorted((item for item in items if item.nodeid in self.places), key=lambda i: self.places[i.nodeid])
+
+    def pytest_runtest_logreport(self, report: pytest.TestReport) -> None:
         if report.failed and not self.failed:
-            self.failed = str(report.nodeid)
+            self.failed = report.nodeid
 
-    def pytest_collectreport(self, report: Any) -> None:
+    def pytest_collectreport(self, report: pytest.CollectReport) -> None:
         if report.failed and not self.failed:
-            self.failed = str(report.nodeid)
+            self.failed = report.nodeid
 
-    def pytest_runtest_setup(self, item: Any) -> None:
-        if time.process_time() > self.seconds:
-            import pytest
+    def pytest_runtest_setup(self) -> None:
+        if time.process_time() > BUDGET:
+            self.ended = "time used up"
+            pytest.skip(self.ended)
 
-            pytest.skip("the time is used up")
+
+def _is_imported(mutant: Mutant) -> bool:
+    try:
+        importlib.import_module(".".join(Path(mutant.path).with_suffix("").parts).removesuffix(".__init__"))
+    except Exception:
+        return False
+    return True
 
 
 def _install(mutant: Mutant) -> None:
@@ -153,30 +145,25 @@ def interval(killed: int, count: int) -> tuple[float, float]:
 
 
 def main() -> None:
-    """Try the mutants that are not in the record, one after the other, or those again that survived."""
+    """Try the mutants that are not in the record, one after the other."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--mutants", type=int, default=200)
-    parser.add_argument("--seed", type=int, default=0)
-    parser.add_argument("--thorough", action="store_true", help="those that survived again, on all tests")
+    parser.add_argument("--mutants", type=int, default=60)
+    parser.add_argument("--seed", type=int, default=3)
     options = parser.parse_args()
     path = HERE / f"mutation_{options.seed}.json"
     record = json.loads(path.read_text()) if path.exists() else {"seed": options.seed, "mutants": [], "notes": {}}
     sample = drawn(options.mutants, options.seed)
     os.chdir(ROOT)
     os.environ["OMP_NUM_THREADS"] = "1"
+    covering.record()
     for name in LIBRARIES:
         __import__(name)
     tried = record["mutants"]
-    places = range(len(tried), len(sample))
-    if options.thorough:
-        places = [place for place, one in enumerate(tried) if _is_open(one, record["notes"])]
-    for place in places:
-        mutant, seconds = sample[place], THOROUGH if options.thorough else BUDGET
+    for mutant in sample[len(tried) :]:
         started = time.monotonic()
-        result, by = outcome(mutant, seconds)
-        tried[place : place + 1] = [
-            {**asdict(mutant), "shown": mutant.shown(), "result": result, "by": by, "seconds": seconds}
-        ]
+        tests = covering.tests_of(mutant.path, mutant.line)
+        result, by = outcome(mutant, tests)
+        tried.append({**asdict(mutant), "shown": mutant.shown(), "result": result, "by": by, "tests": len(tests)})
         killed = sum(one["result"] != SURVIVED for one in tried)
         low, high = interval(killed, len(tried))
         record["total"] = {
@@ -188,11 +175,6 @@ def main() -> None:
         path.write_text(json.dumps(record, indent=1) + "\n")
         told = f"{killed} of {len(tried)}: {result}: {mutant.path}: {mutant.shown()}"
         print(f"{time.monotonic() - started:.0f} s, {told}", flush=True)
-
-
-def _is_open(tried: dict[str, Any], notes: dict[str, str]) -> bool:
-    survived = tried["result"] == SURVIVED and tried.get("seconds", BUDGET) < THOROUGH
-    return survived and f"{tried['path']}:{tried['line']}" not in notes
 
 
 if __name__ == "__main__":
