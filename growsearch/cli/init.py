@@ -45,7 +45,7 @@ def init(
 
     On a terminal it asks for what is not given; elsewhere it takes what is usual.
     """
-    from growsearch.config.starter import STARTS, Answers, initializers, needs_target, write_starter
+    from growsearch.config.starter import STARTS, Answers, initializers, left_out, needs_target, write_starter
 
     data = data or _asked("data", list(STARTS))
     start = STARTS.get(data)
@@ -56,10 +56,14 @@ def init(
             target = typer.prompt("column that is learned", default="", err=True) or None
         network = network or _asked("network", start.networks)
         how = how or _asked("how new parts start", initializers(data))
-    written = write_starter(file, Answers(data, path, target, network, how, seeds))
+    answers = Answers(data, path, target, network, how, seeds)
+    written, lacking = write_starter(file, answers), left_out(answers)
     if as_json:
-        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds})
+        left = {name: {"without_number": count, "samples": of} for name, (count, of) in lacking.items()}
+        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "left_out": left})
         return
+    for name, (count, of) in lacking.items():
+        say(f"column {name!r} is left out (data.ignore): {count} of its {of} values are missing or no numbers")
     say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
 
 

@@ -94,6 +94,15 @@ def needs_target(answers: Answers) -> bool:
     return answers.data == "arrays" and Path(answers.path or "").suffix.lower() == ".csv"
 
 
+def left_out(answers: Answers) -> Mapping[str, tuple[int, int]]:
+    """Return the columns of a table that the file leaves out: how many values are no numbers, and of how many."""
+    if answers.path is None or answers.target is None or not needs_target(answers):
+        return {}
+    from growsearch.data.array_files import without_numbers
+
+    return without_numbers(Path(answers.path).expanduser(), answers.target)
+
+
 def starter(answers: Answers) -> str:
     """Return the text of a file that compares growing with both fixed sizes; raises `InputError` for unknown names."""
     start = STARTS[_known("data", answers.data, list(STARTS))]

@@ -74,12 +74,22 @@ def table_settings(path: Path, target: str) -> dict[str, Any]:
     `DataError` as `read_table` does.
     """
     columns, _ = _columns(path, (target,), ",")
-    text = [name for name, values in columns.items() if name != target and not all(map(_is_number, values))]
+    text = list(without_numbers(path, target))
     found: dict[str, Any] = {"ignore": text} if text else {}
     values = columns[target]
     if all(map(_is_whole, values)) and len(set(values)) > max(_MOST_CLASSES, len(values) // 10):
         found["predict"] = "numbers"
     return found
+
+
+def without_numbers(path: Path, target: str) -> dict[str, tuple[int, int]]:
+    """Return the columns of a .csv file beside `target` that have values that are missing or no numbers.
+
+    By name, with how many these are and how many samples there are. Raises `DataError` as `read_table` does.
+    """
+    columns, lines = _columns(path, (target,), ",")
+    lacking = {name: sum(not _is_number(value) for value in values) for name, values in columns.items()}
+    return {name: (count, len(lines)) for name, count in lacking.items() if count and name != target}
 
 
 def _columns(path: Path, needed: Collection[str], delimiter: str) -> tuple[dict[str, list[str]], list[Line]]:
@@ -92,7 +102,8 @@ def _columns(path: Path, needed: Collection[str], delimiter: str) -> tuple[dict[
     except (OSError, UnicodeDecodeError, csv.Error) as error:
         raise DataError(f"{path} cannot be read as a table: {error}") from error
     if len(lines) < 2:
-        raise DataError(f"{path} has {len(lines)} lines: the first names the columns, every other one is a sample")
+        found = "one line" if lines else "no line"
+        raise DataError(f"{path} has {found}: the first names the columns, every other one is a sample")
     header = [name.strip() for name in lines[0][1]]
     if len(set(header)) < len(header):
         twice = sorted({name for name in header if header.count(name) > 1})

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
+from itertools import count
 from typing import Any
 
 import numpy as np
@@ -15,10 +16,10 @@ from growsearch.errors import DataError
 def gathered(samples: Iterable[Any], where: str) -> Raw:
     """Return pairs of an input and its target, whatever these are (numbers, arrays, tensors, images), as arrays.
 
-    Raises `DataError` where a sample is no pair, or shaped differently from the first.
+    Raises `DataError` where a sample cannot be had, is no pair, or is shaped differently from the first.
     """
     inputs, targets = [], []
-    for index, sample in enumerate(samples):
+    for index, sample in enumerate(_each(samples, where)):
         if not isinstance(sample, Sequence) or isinstance(sample, str) or len(sample) != 2:
             raise DataError(
                 f"{where}: sample {index} is a {type(sample).__name__}: give pairs (input, target), tensors or numbers"
@@ -29,6 +30,18 @@ def gathered(samples: Iterable[Any], where: str) -> Raw:
         raise DataError(f"{where}: there are no samples")
     found = stacked(inputs, f"{where}: the inputs")
     return Raw(found[:, None] if found.ndim == 1 else found, stacked(targets, f"{where}: the targets"))
+
+
+def _each(samples: Iterable[Any], where: str) -> Iterator[Any]:
+    following = iter(samples)
+    for index in count():
+        try:
+            sample = next(following)
+        except StopIteration:
+            return
+        except Exception as error:  # the user's own code
+            raise DataError(f"{where}: sample {index} failed: {type(error).__name__}: {error}") from error
+        yield sample
 
 
 def stacked(values: Sequence[Any], where: str) -> Array:

@@ -29,7 +29,7 @@ from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
-from growsearch.growth.policy import Policy, Spec, require_declared
+from growsearch.growth.policy import Policy, Spec, require_declared, require_measured
 from growsearch.growth.progress import Progress
 from growsearch.growth.ranks import replicas_of
 from growsearch.growth.refusals import refused_now, warn_of, why_no_blocks, why_none_grows
@@ -124,6 +124,7 @@ class Grower:
         self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
         model = unwrapped(model) if self._replicas is None else self._replicas.model
         self.policy = Policy.of(when, where, how)
+        require_measured(self.policy, objective, batches)
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Deepening] = []

@@ -107,6 +107,16 @@ class Policy:
         )
 
 
+def require_measured(policy: Policy, objective: object, batches: object) -> None:
+    """`InputError` where a strategy needs something measured, and there is no objective or no batch to do it with."""
+    if objective is not None and batches is not None:
+        return
+    for one in (policy.when, policy.where, policy.how):
+        if one.needs:
+            name, what = getattr(policy.names, one.group), ", ".join(sorted(one.needs)).replace("_", " ")
+            raise InputError(f"{one.group} {name} needs {what}: give objective=... and batches=...")
+
+
 def require_declared(policy: Policy, proposed: Sequence[Candidate]) -> None:
     """`InputError` where the initializer proposed a kind of candidate that is not among those it `makes`."""
     kinds = frozenset(type(c) for c in proposed)

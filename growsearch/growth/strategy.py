@@ -22,15 +22,15 @@ if TYPE_CHECKING:
     from growsearch.growth.progress import Progress
     from growsearch.surgery import Edit
 
-Need = Literal["gradient_matrix", "losses"]
+Need = Literal["gradient_matrix", "gradients", "losses"]
 
 
 class Strategy(BaseModel, ABC):
     """Base of all kinds; what it says of itself is shown by `growsearch strategies` and in the docs.
 
     `group`: when, where or how. `summary`: what it does. `why`: what it is good for. `source`: paper and equation.
-    `needs`: what the core collects for it. `finds_size`: whether, and how, it decides by itself how large the network
-    becomes.
+    `needs`: what is measured for it, on batches, by an objective. `finds_size`: whether, and how, it decides by itself
+    how large the network becomes.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True, defer_build=True)

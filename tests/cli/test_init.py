@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 
 import pytest
@@ -54,6 +55,21 @@ def test_a_table_with_text_and_whole_prices_trains_as_well(growsearch: Run, tmp_
     rooms = growsearch("init", tmp_path / "rooms.yaml", "--data", "arrays", "--path", table, "--target", "rooms")
     assert rooms.exit_code == 0, rooms.stderr
     assert "predict" not in load_config(tmp_path / "rooms.yaml").data  # a few whole numbers are classes
+
+
+def test_columns_that_are_left_out_are_told(growsearch: Run, tmp_path: Path) -> None:
+    table, path = tmp_path / "houses.csv", tmp_path / "mine.yaml"
+    rows = (f"{'' if i in (7, 9) else i},Lane {i},{i % 5},{i * 0.5}\n" for i in range(40))
+    table.write_text("area,street,rooms,price\n" + "".join(rows))
+    asked = ("init", "--data", "arrays", "--path", table, "--target", "price")
+
+    result = growsearch(*asked, path)
+
+    assert "column 'area' is left out (data.ignore): 2 of its 40 values are missing or no numbers" in result.output
+    assert "column 'street' is left out (data.ignore): 40 of its 40 values" in result.output
+    assert "rooms" not in result.output
+    told = json.loads(growsearch(*asked, tmp_path / "second.yaml", "--json").stdout)["left_out"]
+    assert told["area"] == {"without_number": 2, "samples": 40} and list(told) == ["area", "street"]
 
 
 def test_a_table_that_is_not_there_or_lacks_the_column_is_refused(growsearch: Run, tmp_path: Path) -> None:

@@ -190,7 +190,7 @@ def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], message: str
         ("a,b\n1,2\n", {"target": "bb"}, "no column 'bb': it has a, b .did you mean 'b'"),
         ("a,b\n1,2\n", {"target": "b", "ignore": ["a"]}, "nothing to learn from"),
         ("a,b\n1,2\n", {}, "name the column that is learned in data.target"),
-        ("a,b\n", {"target": "b"}, "has 1 lines"),
+        ("a,b\n", {"target": "b"}, "has one line: the first names"),
         ("a,b\n1,0\n" + "nan,1\n" * 9, {"target": "b"}, "9 of the inputs are no finite.*column 'a'"),
     ],
 )

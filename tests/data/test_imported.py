@@ -57,6 +57,7 @@ def test_nothing_is_imported_without_leave(tmp_path: Path) -> None:
         ("failing", DataError, "failed with {}: KeyError: 'no such drive'"),
         ("ragged", DataError, "needed is a torch.utils.data.Dataset|returned a list"),
         ("Ragged", DataError, r"sample 1 has shape \[3\], the first one \[2\]"),
+        ("Broken", DataError, "user_data:Broken', train: sample 2 failed: OSError: the disk is gone"),
         ("Single", DataError, "sample 0 is a tuple: give pairs"),
     ],
 )

@@ -45,6 +45,16 @@ class Ragged(TensorDataset):
         return torch.zeros(2 + index), 0
 
 
+class Broken(TensorDataset):
+    def __init__(self) -> None:
+        super().__init__(torch.zeros(4, 2), torch.zeros(4))
+
+    def __getitem__(self, index: int) -> Any:
+        if index == 2:
+            raise OSError("the disk is gone")
+        return super().__getitem__(index)
+
+
 class Single(TensorDataset):
     def __init__(self) -> None:
         super().__init__(torch.zeros(4, 2))

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 from typing import Any
 
@@ -49,6 +50,21 @@ def test_own_code_runs_only_when_allowed(tmp_path: Path, monkeypatch: pytest.Mon
     ]:
         with pytest.raises(InputError, match=message):
             build_network(bad, (4,), 6, allow_import=True)
+
+
+def test_own_code_in_the_current_folder_is_found_after_what_is_installed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    made = "from torch import nn\ndef make():\n    return nn.Linear(4, {})\n"
+    for folder, modules in (("here", ("one_of_a_test", "both_of_a_test")), ("installed", ("both_of_a_test",))):
+        (tmp_path / folder).mkdir()
+        for name in modules:
+            (tmp_path / folder / f"{name}.py").write_text(made.format(6 if folder == "here" else 3))
+    monkeypatch.chdir(tmp_path / "here")
+    monkeypatch.setattr("sys.path", [str(tmp_path / "installed"), *(path for path in sys.path if path)])
+    for name, outputs in (("one_of_a_test", 6), ("both_of_a_test", 3)):
+        module = build_network({"name": f"{name}:make"}, (4,), outputs, allow_import=True)
+        assert isinstance(module, nn.Linear) and module.out_features == outputs
 
 
 @pytest.mark.parametrize(

@@ -18,9 +18,9 @@ from growsearch.growth import (
     FillKey,
     GrowthContext,
     GrowthFailed,
-    GrowthRefused,
     Initializer,
     Kinds,
+    Need,
     NewLayer,
     NewUnit,
     Objective,
@@ -63,6 +63,7 @@ class Firefly(Initializer):
 
     summary: ClassVar[str] = "new units and splits trained together for a few steps, the network frozen"
     source: ClassVar[str] = "Wu et al. 2020, Firefly Neural Architecture Descent, section 2"
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "candidates judged after a little training rather than at birth"
     usual: ClassVar[tuple[str, str]] = ("phases", "firefly")
     preserves: ClassVar[str] = "nothing: the function changes by what the units have learned"
@@ -87,14 +88,13 @@ class Firefly(Initializer):
         return self.steps + self.samples
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("how: firefly needs gradients: give objective=... and batches=...")
+        objective, batches = context.needed("gradients")
         pool = [part for name, units in plan.items() if units for part in self._pool(name, units, context)]
-        self._train(pool, context.objective, context.batches[: -self.samples] or context.batches, context)
+        self._train(pool, objective, batches[: -self.samples] or batches, context)
         with torch.no_grad():
             found = _all(pool)
-        judging = context.batches[-self.samples :]
-        scores = gate_scores(context.model, context.graph, found, context.objective, judging, self.points)
+        judging = batches[-self.samples :]
+        scores = gate_scores(context.model, context.graph, found, objective, judging, self.points)
         ranked = sorted(zip(scores, found, strict=True), key=lambda pair: pair[0])
         by_site = {name: [pair for pair in ranked if pair[1].site == name][:units] for name, units in plan.items()}
         widening = [

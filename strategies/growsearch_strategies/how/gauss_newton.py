@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, Removal, Split
+from growsearch.growth import Candidate, GrowthContext, Initializer, Kinds, Need, Removal, Split
 from growsearch_strategies.gauss_newton.bias_compensation import bias_compensations
 from growsearch_strategies.gauss_newton.candidates import Learned, removals, splits
 from growsearch_strategies.gauss_newton.division import divided, in_parts
@@ -48,6 +48,7 @@ class GaussNewton(Initializer):
     source: ClassVar[str] = (
         "Lawton et al. 2024, Learning Morphisms with Gauss-Newton Approximation for Growing Networks"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     preserves: ClassVar[str] = "nothing: it changes the function, by as much as it predicts"
     why: ClassVar[str] = "every unit of every layer judged at once, and capacity that moves from layer to layer"
     usual: ClassVar[tuple[str, str]] = ("phases", "gauss_newton")
@@ -70,13 +71,12 @@ class GaussNewton(Initializer):
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         plan = {name: units for name, units in plan.items() if units > 0}
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("how: gauss_newton needs gradients: give objective=... and batches=...")
+        objective, _ = context.needed("gradients")
         eligible = {name: context.eligible(name) for name in plan}
         problems = site_problems(context.model, context.graph, [context.sites[name] for name in plan], eligible)
         if not problems:
             return []
-        surrogate = SurrogateProblem(context.model, context.objective, problems, self.targets)
+        surrogate = SurrogateProblem(context.model, objective, problems, self.targets)
         with eval_no_dropout(context.model):
             learned = self.learn(surrogate, context)
         found: list[Candidate] = []

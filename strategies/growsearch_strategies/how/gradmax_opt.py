@@ -15,9 +15,9 @@ from growsearch.graph import NetworkGraph, Role, Site
 from growsearch.growth import (
     Candidate,
     GrowthContext,
-    GrowthRefused,
     Initializer,
     LocalObjective,
+    Need,
     NewSlices,
     NewUnit,
     Side,
@@ -47,6 +47,7 @@ class GradMaxOpt(Initializer):
     summary: ClassVar[str] = "the largest gradient at the new units, found by projected gradient ascent"
     why: ClassVar[str] = "GradMax for any activation, path and side"
     source: ClassVar[str] = "Evci et al. 2022, GradMax, section 3.2 (GradMax-Opt)"
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     usual: ClassVar[tuple[str, str]] = ("schedule", "round_robin")
     preserves: ClassVar[str] = "the function (to 1e-7 behind ReLU with zero incoming weights)"
 
@@ -66,8 +67,7 @@ class GradMaxOpt(Initializer):
         SiteEnds(model, graph, site, trainable).zero_side(self.side)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("how: gradmax_opt needs gradients: give objective=... and batches=...")
+        objective, batches = context.needed("gradients")
         problems = [self._start(name, units, context) for name, units in plan.items() if units]
         wide = copy.deepcopy(context.model)
         starts = [(p.site, p.start) for p in problems]
@@ -78,7 +78,7 @@ class GradMaxOpt(Initializer):
         # The fused kernels of attention have no second derivative.
         with sdpa_kernel(SDPBackend.MATH):
             ends, units = _readers(problems, context), _own_units(problems)
-            loss = LocalObjective(wide, context.objective, context.batches[0], ends, units)
+            loss = LocalObjective(wide, objective, batches[0], ends, units)
             with undisturbed(wide):
                 gains = self._gains(loss, problems)
             found = self._moved_alone(problems, gains, context)

@@ -10,7 +10,7 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import Site
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, NewUnit, Removal, Rewiring
+from growsearch.growth import Candidate, GrowthContext, Initializer, Kinds, Need, NewUnit, Removal, Rewiring
 from growsearch.growth.statistics.bridging import BridgingGradient, fully_connected
 from growsearch.surgery import Edit
 from growsearch_strategies.nest.connections import dead, pruned, regrown, seeded
@@ -39,6 +39,7 @@ class NeST(Initializer):
     source: ClassVar[str] = (
         "Dai, Yin and Jha 2017, NeST: A Neural Network Synthesis Tool Based on a Grow-and-Prune Paradigm"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "ends far sparser than it started, at the same accuracy"
     finds_size: ClassVar[str] = "the sparsity of each layer, at a given density of the whole"
     usual: ClassVar[tuple[str, str]] = ("interval", "nest")
@@ -59,8 +60,7 @@ class NeST(Initializer):
         return [] if self.seed_density == 1 else seeded(model, sites, self.seed_density, generator)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("how: nest needs gradients: give objective=... and batches=...")
+        context.needed("gradients")
         state = context.state_of(self)
         events = int(state.get("events", 0))
         state["events"] = events + 1

@@ -9,7 +9,7 @@ import torch
 from pydantic import Field
 from torch import Tensor
 
-from growsearch.growth import Candidate, GrowthContext, Initializer, Kinds, Split
+from growsearch.growth import Candidate, GrowthContext, Initializer, Kinds, Need, Split
 from growsearch.growth.candidate import FillKey
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.normalisation import Rescaling, rescaling, unit_rescaling
@@ -41,6 +41,7 @@ class SteepestSplit(Initializer):
         "Wu, Wang and Liu 2019, Splitting Steepest Descent for Growing Neural Architectures, equations 4 to 7; Wang et "
         "al. 2019, Energy-Aware Neural Architecture Optimization with Fast Splitting Steepest Descent"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     usual: ClassVar[tuple[str, str]] = ("phases", "splitting")
     preserves: ClassVar[str] = "nothing: it changes the function, to second order in epsilon"
     exact: ClassVar[bool] = False

@@ -16,6 +16,7 @@ from growsearch.growth import (
     ExpandedModel,
     GrowthContext,
     Initializer,
+    Need,
     NewUnit,
     Objective,
     SiteEnds,
@@ -52,6 +53,7 @@ class Tiny(Initializer):
         "Verbockhaven et al. 2024, Growing Tiny Networks: Spotting Expressivity Bottlenecks and Fixing Them Optimally, "
         "propositions 3.1 and 3.2"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     usual: ClassVar[tuple[str, str]] = ("interval", "expressivity")
     finds_size: ClassVar[str] = "with its threshold: no unit where a layer lacks nothing"
     preserves: ClassVar[str] = "nothing: the units have the size at which the loss is lowest"

@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from growsearch.errors import GrowthRefused
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import Candidate, GrowthContext, Need, Selector
 from growsearch_strategies.tiny.bottleneck import ExpressivityBottleneck
 
 __all__ = ["Expressivity"]
@@ -28,6 +28,7 @@ class Expressivity(Selector):
         "Verbockhaven et al. 2024, Growing Tiny Networks: Spotting Expressivity Bottlenecks and Fixing Them Optimally, "
         "section 3"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "units at the layer that is the bottleneck"
 
     multiplier: float = Field(

@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, NewLayer, Selector, gate_scores
+from growsearch.growth import Candidate, GrowthContext, Need, NewLayer, Selector, gate_scores
 
 
 class Firefly(Selector):
@@ -25,6 +25,7 @@ class Firefly(Selector):
 
     summary: ClassVar[str] = "the candidates whose gates promise the largest fall of the loss"
     source: ClassVar[str] = "Wu et al. 2020, Firefly Neural Architecture Descent, section 2, step two"
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "units where they lower the loss most, whichever way they start"
     layers_beside_units: ClassVar[bool] = True
 
@@ -43,12 +44,9 @@ class Firefly(Selector):
         return context.pool(self.multiplier)
 
     def select(self, candidates: Sequence[Candidate], context: GrowthContext) -> list[Candidate]:
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("where: firefly needs gradients: give objective=... and batches=...")
-        batches = context.batches[-self.samples :]
-        scores = gate_scores(
-            context.model, context.graph, candidates, context.objective, batches, self.points, self.step
-        )
+        objective, batches = context.needed("gradients")
+        batches = batches[-self.samples :]
+        scores = gate_scores(context.model, context.graph, candidates, objective, batches, self.points, self.step)
         falling = [(score, c) for score, c in zip(scores, candidates, strict=True) if score < 0]
         falling.sort(key=lambda pair: (pair[0] / self._cost(pair[1], context), pair[1].site, pair[1].index))
         ledger, changed = context.ledger(), set()

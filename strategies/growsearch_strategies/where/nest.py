@@ -7,7 +7,7 @@ from typing import ClassVar
 
 from pydantic import Field
 
-from growsearch.growth import ADDING, Candidate, GrowthContext, GrowthRefused, Kinds, Removal, Rewiring, Selector
+from growsearch.growth import ADDING, Candidate, GrowthContext, GrowthRefused, Kinds, Need, Removal, Rewiring, Selector
 from growsearch.growth.statistics.bridging import BridgingGradient
 
 
@@ -24,6 +24,7 @@ class NeST(Selector):
     source: ClassVar[str] = (
         "Dai, Yin and Jha 2017, NeST: A Neural Network Synthesis Tool Based on a Grow-and-Prune Paradigm"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "units between layers that have something to tell each other"
     takes: ClassVar[Kinds] = ADDING | {Removal, Rewiring}
 
@@ -52,8 +53,7 @@ class NeST(Selector):
         if context.depth_sites:
             strengths = context.strengths(counts)
             return {(c.site, c.index): strengths[c.site] for c in units}
-        if context.objective is None or not context.batches:
-            raise GrowthRefused("where: nest needs gradients: give objective=... and batches=...")
+        context.needed("gradients")
         context.statistics.collect(BridgingGradient(name) for name in counts)
         values = {name: self._entries(name, count, context) for name, count in counts.items()}
         return {(c.site, c.index): values[c.site][c.index] for c in units}

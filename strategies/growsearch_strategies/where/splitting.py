@@ -8,7 +8,7 @@ from typing import ClassVar
 from pydantic import Field
 
 from growsearch.errors import GrowthRefused
-from growsearch.growth import Candidate, GrowthContext, Selector
+from growsearch.growth import Candidate, GrowthContext, Need, Selector
 from growsearch.growth.candidate import Split
 from growsearch_strategies.gauss_newton.evaluation import eval_no_dropout
 from growsearch_strategies.gauss_newton.site_problems import site_problems
@@ -31,6 +31,7 @@ class Splitting(Selector):
     source: ClassVar[str] = (
         "Wu, Wang and Liu 2019, Splitting Steepest Descent for Growing Neural Architectures, section 3"
     )
+    needs: ClassVar[frozenset[Need]] = frozenset({"gradients"})
     why: ClassVar[str] = "units where the loss has negative curvature by a split"
     finds_size: ClassVar[str] = "with how: steepest_split: what no longer lowers the loss is not split"
 
