@@ -47,7 +47,10 @@ def resume(
     quiet: Quiet = False,
     allow_import: AllowImport = False,
 ) -> None:
-    """Continue an interrupted run, comparison or search from its folder, by default on as many devices as before."""
+    """Continue an interrupted run, comparison or search from its folder.
+
+    By default on as many devices as before, and a search with as many workers, where the machine has as many cores.
+    """
     from growsearch.config import load_config, load_space
     from growsearch.errors import InputError
 
@@ -60,7 +63,10 @@ def resume(
         if devices is not None:
             raise InputError(f"{run}: a search trains each trial on one device: give --workers in place of --devices")
         from growsearch.cli.search import Where, run_search
+        from growsearch.execution.environment import recorded_workers
 
+        if workers is None and cluster is None:
+            workers = recorded_workers(run)
         run_search(
             load_space(path, allow_import=allow_import), Where(run), device, workers, None, as_json, quiet, log, cluster
         )

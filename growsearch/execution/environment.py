@@ -12,7 +12,8 @@ from pathlib import Path
 
 import torch
 
-from growsearch.runs.environment import Environment, GitState
+from growsearch.errors import InputError
+from growsearch.runs.environment import Environment, GitState, read_environment
 
 _PACKAGES = ("growsearch", "torch", "torchvision", "numpy", "optuna", "networkx", "pydantic", "scikit-learn", "scipy")
 
@@ -46,6 +47,15 @@ def describe_environment(
         devices=devices,
         nodes=dict(nodes or {}),
     )
+
+
+def recorded_workers(folder: Path) -> int | None:
+    """Return how many runs a folder had at a time, if on a machine with as many cores; None where nothing tells."""
+    try:
+        environment = read_environment(folder)
+    except InputError:
+        return None
+    return environment.workers if not environment.nodes and environment.cores == core_count() else None
 
 
 def package_versions() -> dict[str, str | None]:

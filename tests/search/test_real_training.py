@@ -66,6 +66,19 @@ def test_a_search_is_continued_by_resume_and_by_the_same_command(
     assert "as a run file" in more.stdout
 
 
+def test_a_search_with_one_worker_goes_on_with_one(growsearch: Run, searched: Any, tmp_path: Path) -> None:
+    told = tmp_path / "run" / "environment.json"
+    record = json.loads(told.read_text())
+    assert record["workers"] == 1
+
+    assert growsearch("resume", tmp_path / "run").exit_code == 0
+    assert json.loads(told.read_text())["workers"] == 1
+
+    told.write_text(json.dumps(record | {"cores": core_count() + 1, "workers": 3}))  # of a larger machine
+    assert growsearch("resume", tmp_path / "run").exit_code == 0
+    assert json.loads(told.read_text())["workers"] == min(core_count(), 3)  # trials
+
+
 def test_a_worker_joins_a_study(growsearch: Run, searched: Any, tmp_path: Path) -> None:
     journal = tmp_path / "run" / "study.journal"
 
