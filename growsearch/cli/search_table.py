@@ -34,6 +34,7 @@ class SearchProgress:
         self._said: set[int] = set()
         self._raced: set[int] = set()
         self._share = 0.0
+        self._first: tuple[float, float] | None = None  # when steps were first seen, and how much was done by then
         self._estimated = False
 
     def __enter__(self) -> Self:
@@ -99,15 +100,22 @@ class SearchProgress:
         return f"; {pace}about {duration(left)} left{by}"
 
     def _left(self, now: Snapshot) -> float | None:
-        """Seconds left, by what was done since this program began: finished trials, and the running ones' own steps."""
-        if now.wanted is None:
-            done = now.share - self._share
-            return (time.monotonic() - self._began) / done * (1 - now.share) if done > _FIRST_SHARE / 10 else None
+        """Seconds left, by what was done since trials began: finished trials, and the running ones' own steps.
+
+        What passes before the first steps, while workers start, is no part of the pace.
+        """
         begun = sum(share_done(trial, now.search.seeds) for trial in now.running)
-        done = len(now.finished) - (self._before or 0) + begun
-        if done < _FIRST_SHARE:
+        done, enough, left = len(now.finished) + begun, _FIRST_SHARE, (now.wanted or 0) - len(now.finished) - begun
+        if now.wanted is None:
+            done, enough, left = now.share, _FIRST_SHARE / 10, 1 - now.share
+        if self._first is None:
+            before = self._share if now.wanted is None else self._before or 0
+            self._first = (time.monotonic(), done) if done > before else None
             return None
-        return (time.monotonic() - self._began) / done * max(0.0, now.wanted - len(now.finished) - begun)
+        since, there = self._first
+        if done - there < enough:
+            return None
+        return (time.monotonic() - since) / (done - there) * max(0.0, left)
 
 
 def _kept_for_the_race(now: Snapshot) -> int:

@@ -67,7 +67,7 @@ def reached(now: int, wish: Wish, what: str, multiple: int = 1) -> int:
         return max(int(exact / multiple + 0.5), -(-now // multiple)) * multiple
     if abs(exact - size) > 1e-6 * now:
         low = int(exact)
-        near = f"{low} or {low + 1}" if low >= now else f"{low + 1}"
+        near = f"{low} or {low + 1}" if low > now else f"{low + 1}"
         raise InputError(f"{what}: {wish:g} times {now} is {exact:g}, which cannot be reached: choose {near}")
     if size < now:
         raise InputError(

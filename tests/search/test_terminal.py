@@ -62,11 +62,13 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
 
     progress(now(running(0, 0, 100)))
     early = stream.getvalue()
+    clock[0] += 60.0  # in which workers start
+    progress(now(running(0, 10, 100)))
     clock[0] += 60.0
     progress(now(running(0, 40, 100), running(1, 20, 100)))
     progress(now(running(0, 41, 100), running(1, 21, 100)))
 
-    # 0.2 and 0.6 of a trial in 60 seconds: 9.2 are left, at 75 seconds each.
+    # From 0.05 to 0.2 and 0.6 of a trial in 60 seconds: 9.2 are left, at 80 seconds each.
     assert early == ""
     assert stream.getvalue() == "about 12 min left, by the first steps of the trials, less what is pruned or reused\n"
 

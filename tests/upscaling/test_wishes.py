@@ -36,6 +36,7 @@ def test_sizes_become_the_nearest_multiple_that_there_is_room_for(wish: Wish, si
     ("wish", "message"),
     [
         (1.5, "mlp: 1.5 times 7 is 10.5, which cannot be reached: choose 10 or 11"),
+        (1.1, "mlp: 1.1 times 7 is 7.7, which cannot be reached: choose 8"),
         (0.9, "mlp: 0.9 times 7 is 6.3, which cannot be reached: choose 7"),
         (6, "mlp: there are 7 already, and upscaling only adds: choose more than 7, not 6"),
         (0, "mlp: 0 is no size"),
