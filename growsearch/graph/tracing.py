@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Iterator
 from dataclasses import replace
 from itertools import chain
@@ -29,6 +28,7 @@ from growsearch.graph.sites import find_sites
 from growsearch.graph.streams import with_streams
 from growsearch.graph.trials import Trials, can_copy
 from growsearch.graph.wrapping import eagerly
+from growsearch.warning import warn_caller
 
 _WARNED: WeakKeyDictionary[nn.Module, list[str]] = WeakKeyDictionary()
 """What models were warned of: a model is traced again after every growth."""
@@ -132,11 +132,10 @@ def _warn(model: nn.Module, missing: list[str], failure: str) -> None:
     _WARNED[model] = missing
     named = ", ".join(repr(name) for name in missing[:5])
     more = f" and {len(missing) - 5} more" if len(missing) > 5 else ""
-    warnings.warn(
+    warn_caller(
         f"no run reached the parameters {named}{more}: they stay as they are, and so does every axis that they share. "
         f"To grow them too, give further example inputs (a list of examples) that use them{failure}",
         TraceWarning,
-        stacklevel=3,
     )
 
 

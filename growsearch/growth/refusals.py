@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -18,6 +17,7 @@ from growsearch.growth.policy import Policy
 from growsearch.growth.statistics.collect import require_gradient_matrix
 from growsearch.growth.strategy import Initializer
 from growsearch.registry import lookup, names
+from growsearch.warning import warn_caller
 
 
 def refused_beforehand(
@@ -142,7 +142,7 @@ def warn_of(left_out: Mapping[str, str]) -> None:
     """Tell which sites growth leaves out from now on, and why; nothing where there are none."""
     if left_out:
         told = "; ".join(f"{name!r}: {reason}" for name, reason in left_out.items())
-        warnings.warn(f"from now on growth leaves out {told}", GrowthWarning, stacklevel=3)
+        warn_caller(f"from now on growth leaves out {told}", GrowthWarning)
 
 
 def why_none_grows(graph: NetworkGraph) -> str:

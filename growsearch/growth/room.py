@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import fnmatch
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
 from typing import Any
@@ -28,6 +27,7 @@ from growsearch.growth.refusals import (
 )
 from growsearch.growth.rounding import Rounding, require_rounding, unlimited
 from growsearch.surgery import Deepening, active_parameters, origin, rename
+from growsearch.warning import warn_caller
 
 
 class Room:
@@ -123,7 +123,7 @@ class Room:
         if not any(site.reason.startswith(LITERAL) for site in graph.sites.values()):
             raise GrowthRefused(reason)
         # What only a trial told is no fault of the policy: training goes on, and every event says why it is refused.
-        warnings.warn(reason, GrowthWarning, stacklevel=4)
+        warn_caller(reason, GrowthWarning)
 
     def allowance(self, model: nn.Module, graph: NetworkGraph, events: int, events_left: int | None) -> Allowance:
         """What one event may add.

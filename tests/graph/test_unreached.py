@@ -82,6 +82,7 @@ def test_a_grower_warns_once_and_grows_again_and_again() -> None:
         events = [event for _ in range(3) if (event := grower.step())]
 
     assert len(caught) == 1
+    assert caught[0].filename == __file__
     assert len(events) == 2
     assert not any(event.refused for event in events)
     assert model.a.out_features == 12

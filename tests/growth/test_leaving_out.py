@@ -40,8 +40,9 @@ def test_the_sites_that_fail_their_check_are_left_out_and_the_others_grow_in_the
     before = outputs_of(model, X, training=False)
     grower = grower_for(model)
 
-    with pytest.warns(GrowthWarning, match=r"leaves out 'a': .*it changed the outputs"):
+    with pytest.warns(GrowthWarning, match=r"leaves out 'a': .*it changed the outputs") as told:
         event = grower.step()
+    assert told[0].filename == __file__  # the line of the user's own loop
 
     assert event is not None and event.refused is None
     assert list(event.left_out) == ["a"] and set(event.sites) == {"b", "c"}

@@ -1,0 +1,14 @@
+"""Warnings that point to the user's own line."""
+
+from __future__ import annotations
+
+import sys
+import warnings
+
+
+def warn_caller(message: str, category: type[Warning]) -> None:
+    """Warn at the line outside this package that led here, however deep inside it what is told was found."""
+    frame, level = sys._getframe(1), 2
+    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "growsearch":
+        frame, level = frame.f_back, level + 1
+    warnings.warn(message, category, stacklevel=level)
