@@ -7,8 +7,11 @@ import warnings
 
 
 def warn_caller(message: str, category: type[Warning]) -> None:
-    """Warn at the line outside this package that led here, however deep inside it what is told was found."""
-    frame, level = sys._getframe(1), 2
-    while frame.f_back is not None and frame.f_globals.get("__name__", "").partition(".")[0] == "growsearch":
+    """Warn at the line that called this package in the first place, however deep inside it what is told was found."""
+    frame, level, found = sys._getframe(1), 2, 2
+    while frame.f_back is not None:
+        inside = frame.f_globals.get("__name__", "").partition(".")[0] == "growsearch"
         frame, level = frame.f_back, level + 1
-    warnings.warn(message, category, stacklevel=level)
+        if inside:
+            found = level
+    warnings.warn(message, category, stacklevel=found)
