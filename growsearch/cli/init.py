@@ -62,14 +62,16 @@ def init(
         left = {name: {"without_number": count, "samples": of} for name, (count, of) in lacking.items()}
         emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "left_out": left})
         return
+    if path is not None and not Path(path).expanduser().exists():
+        say(f"{path} is not there yet: the file needs it to train")
     for name, (count, of) in lacking.items():
         say(f"column {name!r} is left out (data.ignore): {count} of its {of} values are missing or no numbers")
     say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
 
 
 def _asked(what: str, allowed: Sequence[str]) -> str:
-    """The answer of who sits at the terminal; elsewhere the first."""
-    if not sys.stdin.isatty():
-        return allowed[0]
-    answer: str = typer.prompt(f"{what} ({', '.join(allowed)})", default=allowed[0], err=True)
+    """The answer of who sits at the terminal, who is asked until it is one of these; elsewhere the first."""
+    answer = "" if sys.stdin.isatty() else allowed[0]
+    while answer not in allowed:
+        answer = typer.prompt(f"{what} ({', '.join(allowed)})", default=allowed[0], err=True)
     return answer

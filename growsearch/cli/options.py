@@ -85,7 +85,10 @@ Log = Annotated[
 Quiet = Annotated[bool, typer.Option("--quiet", "-q", help="No progress, no table.")]
 DryRun = Annotated[bool, typer.Option("--dry-run", help="Show what would be run, and leave.")]
 AllowImport = Annotated[
-    bool, typer.Option("--allow-import", help="Let the file name a network as package.module:callable; runs its code.")
+    bool,
+    typer.Option(
+        "--allow-import", help="Let the file name a network or data set as package.module:callable; runs its code."
+    ),
 ]
 
 

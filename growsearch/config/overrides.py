@@ -23,8 +23,19 @@ class Overridden:
         for length in range(len(path), 0, -1):
             if path[:length] in self.overrides:
                 return self.overrides[path[:length]]
+        for key, label in self.overrides.items():
+            if key[: len(path)] == path and not _is_in(self.source.data, path):
+                return label
         line, column = self.source.mark(path)
         return f"{self.source.name}:{line}:{column}"
+
+
+def _is_in(tree: Any, path: KeyPath) -> bool:
+    for key in path:
+        if not isinstance(tree, dict) or key not in tree:
+            return isinstance(tree, list)  # whose entries an override cannot add
+        tree = tree[key]
+    return True
 
 
 def apply_overrides(source: Source, overrides: Sequence[str]) -> Overridden:

@@ -125,6 +125,14 @@ class SearchConfig(Section):
         return self
 
     @model_validator(mode="after")
+    def _towards_the_better(self) -> Self:
+        for direction, measure in self.aims:
+            better = "maximize" if measure == "validation_accuracy" else "minimize"
+            if direction != better and measure in WATCHED:
+                raise ValueError(f"objective {direction}: {measure} would look for the worst: allowed is {better}")
+        return self
+
+    @model_validator(mode="after")
     def _accuracies_are_shares(self) -> Self:
         limits = self.limits.get("validation_accuracy")
         if limits is not None and ((limits.min or 0) > 1 or (limits.max if limits.max is not None else 1) < 0):

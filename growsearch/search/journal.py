@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import errno
+import json
 import os
 from collections.abc import Generator
 from contextlib import contextmanager
@@ -31,11 +32,19 @@ def open_journal(path: str) -> JournalStorage:
     if not folder.is_dir():
         raise InputError(f"storage {path}: there is no folder {folder} (allowed: {KINDS})")
     try:
+        _require_lines(Path(path))
         return JournalStorage(_Journal(path, _JournalLock(path)))
     except OSError as error:
         raise InputError(f"storage {path}: cannot be opened: {error.strerror or error}") from error
     except (ValueError, LookupError, TypeError, AssertionError) as error:
         raise InputError(f"storage {path}: it is no journal of a study (allowed: one, or a new file)") from error
+
+
+def _require_lines(path: Path) -> None:
+    """`ValueError` where the last whole line is no entry: Optuna reads past it, and writes behind it."""
+    lines = path.read_bytes().split(b"\n")[:-1] if path.exists() else []
+    if lines and not isinstance(json.loads(lines[-1]), dict):
+        raise ValueError
 
 
 class _Journal(JournalFileBackend):

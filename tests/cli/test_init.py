@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import json
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
+from typer.testing import CliRunner
 
+from growsearch.cli import app
 from growsearch.config import load_config
 from growsearch.config.starter import STARTS, Answers, initializers, write_starter
 from growsearch.data import load_data
@@ -55,6 +58,28 @@ def test_a_table_with_text_and_whole_prices_trains_as_well(growsearch: Run, tmp_
     rooms = growsearch("init", tmp_path / "rooms.yaml", "--data", "arrays", "--path", table, "--target", "rooms")
     assert rooms.exit_code == 0, rooms.stderr
     assert "predict" not in load_config(tmp_path / "rooms.yaml").data  # a few whole numbers are classes
+
+
+def test_on_a_terminal_it_asks_until_the_answer_is_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "mine.yaml"
+    monkeypatch.setattr("growsearch.cli.init.sys", SimpleNamespace(stdin=SimpleNamespace(isatty=lambda: True)))
+
+    result = CliRunner().invoke(app, ["init", str(path)], input="digts\ndigits\nmlp\nnothing\nsplit\n")
+
+    assert result.exit_code == 0, result.output
+    assert result.stderr.count("data (digits, ") == 2 and result.stderr.count("how new parts start (") == 2
+    written = load_config(path)
+    assert (written.network["name"], written.growth.how) == ("mlp", {"split": {"noise": 0.1}})
+
+
+def test_data_that_are_not_there_yet_are_told(growsearch: Run, tmp_path: Path) -> None:
+    photos = tmp_path / "photos"
+    missing = growsearch("init", tmp_path / "a.yaml", "--data", "image_folder", "--path", photos)
+    photos.mkdir()
+    there = growsearch("init", tmp_path / "b.yaml", "--data", "image_folder", "--path", photos)
+
+    told = f"{photos} is not there yet"
+    assert (missing.exit_code, told in missing.output, told in there.output) == (0, True, False)
 
 
 def test_columns_that_are_left_out_are_told(growsearch: Run, tmp_path: Path) -> None:

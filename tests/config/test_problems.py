@@ -119,6 +119,12 @@ def test_a_bad_override_is_named_as_it_was_given(write: Write) -> None:
     assert line.startswith("--set training.epochs=0: training.epochs: out of range (found 0; allowed 1 or more)")
 
 
+def test_a_section_that_only_an_override_makes_is_named_by_it(write: Write) -> None:
+    [line] = problems_of(write(PLAIN), "trainng.epochs=3")
+
+    assert line.startswith("--set trainng.epochs=3: trainng: unknown key")
+
+
 @pytest.mark.parametrize(
     ("override", "words"),
     [

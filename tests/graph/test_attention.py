@@ -119,6 +119,31 @@ def test_heads_whose_width_the_code_works_out_from_the_stream_are_frozen() -> No
     assert "no number that its modules keep makes it run with one unit more" in site.reason
 
 
+class Causal(FusedAttention):
+    """With a mask of positions, kept as a buffer."""
+
+    def __init__(self) -> None:
+        super().__init__(12, 3, by_hand=False)
+        self.register_buffer("mask", torch.ones(3, 3, dtype=torch.bool).tril())
+
+    def forward(self, x: Tensor) -> Tensor:
+        batch, tokens, _ = x.shape
+        qkv = self.qkv(x).reshape(batch, tokens, 3, self.num_heads, self.head_dim).permute(2, 0, 3, 1, 4)
+        y = nn.functional.scaled_dot_product_attention(*qkv.unbind(0), attn_mask=self.mask)
+        return self.proj(y.transpose(1, 2).flatten(2))
+
+
+def test_a_mask_of_as_many_positions_as_heads_holds_no_head_back() -> None:
+    torch.manual_seed(0)
+    model, x = Causal(), torch.randn(2, 3, 12)
+    before = run(model, x)
+    site = trace(model, x).sites["qkv"]
+
+    assert (site.kind, site.units) == ("exact", 3)
+    widen(model, site, 1)
+    assert model.num_heads == 4 and relative(run(model, x), before) < 1e-5
+
+
 def test_the_heads_of_torchs_own_attention_are_frozen_by_its_width() -> None:
     class Own(nn.Module):
         def __init__(self) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections import OrderedDict
 
 import pytest
 import torch
@@ -54,6 +55,24 @@ def test_a_chain_is_a_site_with_its_costs_and_what_its_branches_end_in() -> None
     assert site.flops == (2 * 2 * 24,) * 3
     assert site.outputs == ("down.weight", "down.bias")
     assert site.path(2) == "blocks.2"
+
+
+class Functional(Block):
+    """Its second product is a call of its own, not a module's."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        return x + F.linear(F.gelu(self.up(self.norm(x))), self.down.weight, self.down.bias)
+
+
+def test_a_block_costs_what_its_modules_and_its_own_calls_cost() -> None:
+    blocks = trace(Loop([Functional(), Functional()]), torch.randn(2, 3)).block_sites["blocks"]
+    assert blocks.flops == (2 * 2 * 24,) * 2
+
+
+@pytest.mark.parametrize("last", ["a1", "c1"])
+def test_numbers_behind_another_word_are_none_of_a_chain(last: str) -> None:
+    stage = nn.Sequential(OrderedDict([("b1", Block()), ("b2", Block()), (last, nn.Linear(4, 4))]))
+    assert found(nn.Sequential(nn.Linear(3, 4), stage, nn.Linear(4, 2)))[0] == {"1": (1, 2)}
 
 
 def test_a_post_norm_block_is_a_site_whose_copies_cannot_be_the_identity() -> None:

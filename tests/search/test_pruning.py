@@ -145,6 +145,11 @@ def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStu
             "several objectives are never pruned: leave pruner out (found median)",
         ),
         ("{objectives: [{maximize: accuracy}]}", "unknown value"),
+        (
+            "{objectives: [{minimize: validation_accuracy}]}",
+            "objective minimize: validation_accuracy would look for the worst: allowed is maximize",
+        ),
+        ("{objectives: [{maximize: train_loss}]}", "would look for the worst: allowed is minimize"),
         ("{objectives: []}", "too short (found []; allowed 1 or more entries)"),
         ("{constraints: [{parameters: {}}]}", "a constraint has min, max or both"),
         ("{constraints: [{paramters: {max: 3}}]}", "search.constraints.0.paramters"),

@@ -121,6 +121,17 @@ def test_a_storage_that_cannot_be_reached_is_one_clear_message(
     assert "secret" not in str(caught.value) and "\n" not in str(caught.value)
 
 
+@pytest.mark.parametrize("text", ["garbage\n", '{"op_code": 0}\n[1]\n'])
+def test_a_file_that_is_no_journal_is_refused_and_stays_as_it_is(text: str, tmp_path: Path) -> None:
+    path = tmp_path / "study.journal"
+    path.write_text(text)
+
+    with pytest.raises(InputError, match="it is no journal of a study"):
+        open_storage(str(path))
+
+    assert path.read_text() == text
+
+
 @pytest.mark.parametrize(("url", "package"), [("postgresql://h/d", "psycopg"), ("grpc://h:1", "grpc")])
 def test_a_missing_package_is_named_with_its_extra(url: str, package: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, package, None)

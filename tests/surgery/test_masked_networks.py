@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from growsearch import grow, trace
 from growsearch.networks import build_network
@@ -98,6 +98,25 @@ def test_compacting_an_mlp_keeps_the_function(act: Callable[[], nn.Module]) -> N
     assert removed == {"first": 2, "second": 1}
     assert model[0].weight.shape == (2, 4) and model[4].weight.shape == (3, 5)
     torch.testing.assert_close(outputs_of(model, inputs, training=False), before, rtol=1e-12, atol=1e-12)
+
+
+def test_streams_stay_and_what_comes_behind_them_is_made_compact() -> None:
+    class Residual(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.stem, self.norm, self.up = nn.Linear(4, 6), nn.LayerNorm(6), nn.Linear(6, 5)
+            self.down, self.head = nn.Linear(5, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            x = self.stem(x)
+            return self.head(self.norm(x + self.down(self.up(self.norm(x)).relu())))
+
+    model, inputs = Residual(), torch.randn(3, 4)
+    sites = trace(model, inputs).sites
+    assert [site.plain for site in sites.values()] == [False, True]
+    kill(model, "down.weight", 1, 3)
+
+    assert compact(model, inputs) == {"up": 1}
 
 
 def test_compacting_cascades_and_leaves_a_unit() -> None:
