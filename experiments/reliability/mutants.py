@@ -62,20 +62,16 @@ def drawn(count: int, seed: int) -> list[Mutant]:
 
 
 def _all() -> Iterator[Mutant]:
-    """Every mutant that an operator makes; the replacements of one operator, by whatever, stand at the same places."""
-    families = defaultdict(list)
-    for name in OPERATORS:
-        families[name.rpartition("_")[0] or name].append(name)
-    first = [(cosmic_ray.plugins.get_operator(names[0])(), names) for names in families.values()]
+    """Every mutant that an operator makes."""
+    operators = [(name, cosmic_ray.plugins.get_operator(name)()) for name in OPERATORS]
     for package in PACKAGES:
         for path in sorted((ROOT / "growsearch" / package).rglob("*.py")):
             count: Counter[str] = Counter()
             for node in _nodes(parso.parse(path.read_text())):
-                for operator, names in first:
+                for name, operator in operators:
                     for (line, column), _ in operator.mutation_positions(node):
-                        for name in names:
-                            yield Mutant(str(path.relative_to(ROOT)), line, column, name, count[names[0]])
-                        count[names[0]] += 1
+                        yield Mutant(str(path.relative_to(ROOT)), line, column, name, count[name])
+                        count[name] += 1
 
 
 def _nodes(node: parso.tree.NodeOrLeaf) -> Iterator[parso.tree.NodeOrLeaf]:
@@ -86,7 +82,9 @@ def _nodes(node: parso.tree.NodeOrLeaf) -> Iterator[parso.tree.NodeOrLeaf]:
 
 def _mutate(path: Path, operator: str, occurrence: int) -> str:
     made = cosmic_ray.plugins.get_operator(operator)()
-    return str(cosmic_ray.mutating.mutate_code(path.read_text(), made, occurrence))
+    text = cosmic_ray.mutating.mutate_code(path.read_text(), made, occurrence)
+    assert text is not None, f"{operator} has no place {occurrence} in {path}"
+    return str(text)
 
 
 def _changes(mutant: Mutant) -> bool:

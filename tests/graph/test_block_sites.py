@@ -69,10 +69,10 @@ def test_a_block_costs_what_its_modules_and_its_own_calls_cost() -> None:
     assert blocks.flops == (2 * 2 * 24,) * 2
 
 
-@pytest.mark.parametrize("last", ["a1", "c1"])
-def test_numbers_behind_another_word_are_none_of_a_chain(last: str) -> None:
+@pytest.mark.parametrize(("last", "sites"), [("a1", 1), ("c1", 1), ("b3", 1), ("b4", 0)])
+def test_only_numbers_that_count_on_may_be_behind_a_chain(last: str, sites: int) -> None:
     stage = nn.Sequential(OrderedDict([("b1", Block()), ("b2", Block()), (last, nn.Linear(4, 4))]))
-    assert found(nn.Sequential(nn.Linear(3, 4), stage, nn.Linear(4, 2)))[0] == {"1": (1, 2)}
+    assert found(nn.Sequential(nn.Linear(3, 4), stage, nn.Linear(4, 2)))[0] == ({"1": (1, 2)} if sites else {})
 
 
 def test_a_post_norm_block_is_a_site_whose_copies_cannot_be_the_identity() -> None:

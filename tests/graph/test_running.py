@@ -58,6 +58,21 @@ def test_a_list_joins_several_examples() -> None:
     assert graph.flops == 2 * (4 * 6 + 6 * 2)  # of the first example
 
 
+def test_every_example_has_its_say_where_the_first_reaches_all_parameters() -> None:
+    class Turning(nn.Module):
+        def __init__(self) -> None:
+            super().__init__()
+            self.a, self.b = nn.Linear(4, 6), nn.Linear(6, 2)
+
+        def forward(self, x: Tensor) -> Tensor:
+            hidden = self.a(x)
+            return self.b(hidden.flip(1) if len(x) == 3 else hidden)
+
+    model = Turning()
+    assert trace(model, torch.randn(2, 4)).sites["a"].kind == "exact"
+    assert trace(model, [torch.randn(2, 4), torch.randn(3, 4)]).sites["a"].kind == "frozen"
+
+
 def test_loops_and_shape_tests_are_followed() -> None:
     class Looping(nn.Module):
         def __init__(self) -> None:

@@ -90,6 +90,28 @@ def test_what_is_not_linear_is_refused_by_its_name(model: nn.Module, reason: str
     assert "item" not in str(error.value)
 
 
+@pytest.mark.parametrize(
+    ("model", "shape"),
+    [
+        (nn.Sequential(nn.Conv1d(2, 4, 1), nn.Conv1d(4, 4, 3, groups=4), nn.Conv1d(4, 2, 1)), (5, 2, 6)),
+        (
+            nn.Sequential(
+                nn.Conv2d(2, 4, 1), nn.Conv2d(4, 4, 3, padding=1, padding_mode="reflect", groups=4), nn.Conv2d(4, 2, 1)
+            ),
+            (5, 2, 6, 6),
+        ),
+    ],
+)
+def test_a_layer_of_each_channel_that_has_no_form_for_the_matrix_is_refused(
+    model: nn.Module, shape: tuple[int, ...]
+) -> None:
+    x = torch.randn(*shape)
+    assert growsearch.trace(model, x).sites["0"].kind == "exact"
+    with pytest.raises(GrowthRefused):
+        growsearch.grow(model, x, {"0": 1}, "gradmax", objective=objective, batches=[x])
+    growsearch.grow(model, x, {"0": 1}, "random")
+
+
 def test_deep_networks_grow_at_their_end() -> None:
     """What depends on the input is not followed back call by call: a deep network would exhaust the stack."""
     torch.manual_seed(0)
