@@ -76,7 +76,10 @@ def check_model(model: type[Model], value: Any, path: KeyPath) -> tuple[Model | 
 def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: KeyPath) -> list[Problem]:
     """One problem a path: what the members of a union that all refused a value allow is joined by "or"."""
     refused: dict[KeyPath, tuple[Any, list[Refusal], bool]] = {}
-    for detail in error.errors(include_url=False):
+    details = error.errors(include_url=False)
+    for detail in details:
+        if detail["type"] == "too_short" and any(_is_inside(each["loc"], detail["loc"]) for each in details):
+            continue  # since the entries that are refused do not count
         local, found = _locate(value, detail["loc"])
         _, same, _ = refused.setdefault(local, (found, [], detail["type"] == "extra_forbidden"))
         if (one := _refusal(detail, model, local)) not in same:
@@ -85,6 +88,10 @@ def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: 
         replace(_problem((*path, *local), found, same, about_key), about_key=about_key)
         for local, (found, same, about_key) in refused.items()
     ]
+
+
+def _is_inside(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+    return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
 def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:

@@ -12,7 +12,7 @@ from growsearch.comparison import ComparisonResults
 from growsearch.errors import DamageWarning
 from growsearch.runs.layout import run_of
 from growsearch.runs.reading import DamagedFile
-from growsearch.runs.store import read_growth, read_rows
+from growsearch.runs.store import read_growth, read_result, read_rows, require_whole
 
 
 @dataclass(frozen=True)
@@ -53,6 +53,8 @@ def median_run(runs: Sequence[RunLog]) -> RunLog:
 
 
 def _read(folder: Path, seed: int, score: float) -> RunLog:
+    if (result := read_result(folder)) is not None:
+        require_whole(folder, result)
     events = [line.plain() for line in read_growth(folder)]
     done = [event for event in events if event["refused"] is None]
     return RunLog(seed, score, folder, [row.plain() for row in read_rows(folder)], done, len(events) - len(done))

@@ -81,18 +81,30 @@ def test_a_report_leaves_a_run_with_a_damaged_log_out(growsearch: Run, folder: P
     assert result.exit_code == 0 and (folder / "report.html").is_file()
 
 
-@pytest.mark.parametrize(
-    "damage",
-    [
-        lambda seed: cut(seed / "result.json"),
-        lambda seed: (seed / "result.json").write_text('{"of": "another program"}'),
-        lambda seed: spoilt(seed / "metrics.jsonl"),
-        lambda seed: last_line_lost(seed / "metrics.jsonl"),
-        lambda seed: last_line_lost(seed / "growth.jsonl"),
-        lambda seed: (seed / "growth.jsonl").unlink(),
-        lambda seed: (seed / "network.json").write_text("{}"),
-    ],
-)
+DAMAGES = [
+    lambda seed: cut(seed / "result.json"),
+    lambda seed: (seed / "result.json").write_text('{"of": "another program"}'),
+    lambda seed: spoilt(seed / "metrics.jsonl"),
+    lambda seed: last_line_lost(seed / "metrics.jsonl"),
+    lambda seed: last_line_lost(seed / "growth.jsonl"),
+    lambda seed: (seed / "growth.jsonl").unlink(),
+    lambda seed: (seed / "network.json").write_text("{}"),
+]
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
+def test_a_report_leaves_a_run_with_any_damaged_file_out(
+    growsearch: Run, folder: Path, damage: Callable[[Path], object]
+) -> None:
+    damage(folder / SEED)
+
+    with pytest.warns(DamageWarning, match=rf"{re.escape(str(folder / SEED))}/\w+\.json.*is damaged.* left out"):
+        result = growsearch("report", folder)
+
+    assert result.exit_code == 0, result.stderr
+
+
+@pytest.mark.parametrize("damage", DAMAGES)
 def test_resume_repeats_the_run_with_a_damaged_file_and_keeps_the_others(
     growsearch: Run, whole: Path, folder: Path, damage: Callable[[Path], object]
 ) -> None:

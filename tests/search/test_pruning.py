@@ -131,6 +131,13 @@ def test_wilcoxon_ends_a_trial_whose_seeds_are_worse_one_by_one(run_stub: RunStu
     assert all(len(trial["reported"]) < 8 for trial in pruned)
 
 
+def test_a_list_with_one_wrong_entry_is_not_said_to_be_short(space: MakeSpace) -> None:
+    with pytest.raises(ConfigError) as caught:
+        space("search={objectives: [{maximize: validation_acuracy}]}")
+
+    assert "did you mean 'validation_accuracy'" in str(caught.value) and "too short" not in str(caught.value)
+
+
 @pytest.mark.parametrize(
     ("settings", "words"),
     [
