@@ -76,7 +76,8 @@ def best_by_size(metric: Metric, rows: Sequence[TableRow], differences: Differen
         size, (row, words) = _size(group, masked), _choice(metric, group, differences)
         beside = [_comparison(metric, other.policy, fixed.policy, differences) for other, fixed in _rivals(group)]
         if smaller is not None and not metric.better(row.mean, smaller.mean):
-            none = f"no better mean than {smaller.policy}: {row.policy}, {metric.show(row.mean)}."
+            which = "" if row.change else "its fixed network has "
+            none = f"{which}no better mean than {smaller.policy}, {metric.show(smaller.mean)}: {row.policy}{words}"
             found.append(SizeChoice(size, None, none, metric.show(row.mean), tuple(beside)))
             continue
         if smaller is not None:

@@ -106,7 +106,18 @@ def test_a_larger_network_is_only_taken_for_a_better_mean() -> None:
         "10 parameters: small, a fixed network (60.00 % after 1 training FLOPs), the only policy of this size."
     )
     assert "Compared with small: +20.00 points (95 % interval +20.00 to +20.00), with 8 times its" in big.words
-    assert (useless.policy, useless.words) == (None, "no better mean than small: big, 60.00 %.")
+    assert useless.policy is None
+    assert useless.words.startswith(
+        "its fixed network has no better mean than small, 60.00 %: big, a fixed network (60.00 %"
+    )
+
+
+def test_what_grows_to_a_size_is_told_where_its_fixed_network_is_no_better_than_a_smaller_one() -> None:
+    _, none = choices(small=SMALL, big=BIG._replace(mean=0.6), grown=Ran(0.602, 1.0, 10, 100, 4.0))
+
+    assert none.policy is None
+    assert "no better mean than small, 60.00 %: big, a fixed network (60.00 %" in none.words
+    assert "; grown has a better mean, 60.20 %: +0.20 points" in none.words
 
 
 def test_it_says_where_a_size_has_no_fixed_network() -> None:
