@@ -29,7 +29,7 @@ from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
-from growsearch.growth.policy import Policy, Spec, require_declared, require_measured
+from growsearch.growth.policy import Policy, Spec, require_declared, require_measured, warn_of_change
 from growsearch.growth.progress import Progress
 from growsearch.growth.ranks import replicas_of
 from growsearch.growth.refusals import refused_now, warn_of, why_no_blocks, why_none_grows
@@ -232,6 +232,7 @@ class Grower:
     def state_dict(self) -> dict[str, Any]:
         """Plain data and tensors, loadable with `weights_only=True`."""
         return {
+            "policy": asdict(self.policy.names),
             "progress": self.progress.state_dict(),
             "generator": self.generator.get_state(),
             **self._room.state_dict(),
@@ -242,13 +243,17 @@ class Grower:
         }
 
     def load_state_dict(self, state: Mapping[str, Any]) -> None:
-        """Continue where `state_dict` was taken, around the network as it was then (and is now again)."""
+        """Continue where `state_dict` was taken, around the network as it was then (and is now again).
+
+        With other strategies than those that it was taken with growth goes on by the new ones, and a warning says so.
+        """
         self.take_over(state)
         if self._replicas is not None:
             self._replicas.rewrap()
 
     def take_over(self, state: Mapping[str, Any]) -> None:
         """As `load_state_dict`, but for the wrapper of several processes, which stays as it is."""
+        warn_of_change(state.get("policy"), self.policy)
         self.graph = trace(self._growing.model, self._growing.example_inputs)
         self.progress.load_state_dict(state["progress"])
         self.generator.set_state(state["generator"].cpu())

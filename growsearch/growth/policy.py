@@ -3,18 +3,19 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from typing import Any, TypeVar
 
 from pydantic import ValidationError
 from pydantic_core import ErrorDetails
 
-from growsearch.errors import GrowsearchError, InputError
+from growsearch.errors import GrowsearchError, GrowthWarning, InputError
 from growsearch.growth.candidate import Candidate, named
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
 from growsearch.pydantic_words import refusal
 from growsearch.registry import lookup, names, nearest, registered
+from growsearch.warning import warn_caller
 
 S = TypeVar("S", bound=Strategy)
 Spec = str | Mapping[str, Any] | Strategy
@@ -115,6 +116,14 @@ def require_measured(policy: Policy, objective: object, batches: object) -> None
         if one.needs:
             name, what = getattr(policy.names, one.group), ", ".join(sorted(one.needs)).replace("_", " ")
             raise InputError(f"{one.group} {name} needs {what}: give objective=... and batches=...")
+
+
+def warn_of_change(before: Mapping[str, str] | None, policy: Policy) -> None:
+    """Tell where growth goes on by other strategies than those of a state (None: it does not say)."""
+    now = asdict(policy.names)
+    if changed := [group for group in now if before is not None and before[group] != now[group]]:
+        old, new = (", ".join(f"{group} {given[group]}" for group in changed) for given in (before or {}, now))
+        warn_caller(f"the state is of a grower with {old}; from now on growth goes by {new}", GrowthWarning)
 
 
 def require_declared(policy: Policy, proposed: Sequence[Candidate]) -> None:

@@ -15,7 +15,7 @@ from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
 from growsearch import Grower, GrowthRefused, InputError, registry
-from growsearch.errors import GrowthFailed
+from growsearch.errors import GrowthFailed, GrowthWarning
 from growsearch.growth import Progress, Scheduler
 from growsearch.registry import names
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train, widths
@@ -181,6 +181,18 @@ def test_the_state_survives_a_file_of_plain_data() -> None:
     grower.step()
     assert same(other.state_dict(), state)
     json.dumps(grower.architecture())
+
+
+def test_a_state_of_other_strategies_is_taken_with_a_warning() -> None:
+    model = mlp()
+    state = grower_for(model, how="split").state_dict()
+    other = grower_for(model, how="random")
+    with pytest.warns(GrowthWarning, match="with how split; from now on growth goes by how random") as told:
+        other.load_state_dict(state)
+    assert told[0].filename == __file__
+    grower_for(model, how="split").load_state_dict(state)  # without one
+    del state["policy"]  # of a file from before
+    other.load_state_dict(state)
 
 
 def test_depth_is_accounted_layer_by_layer() -> None:
