@@ -199,7 +199,7 @@ controls: [equal_compute, small_equal_compute]
 _TEXT_OF_FILE = """\
 # Is it worth growing this network? Written by `growsearch init`.
 #
-#     growsearch validate THIS_FILE        says what is wrong with it, in a second
+#     growsearch validate THIS_FILE        says what is wrong with it, in seconds
 #     growsearch compare THIS_FILE         trains every policy with every seed, and writes a report
 #
 # What each strategy does, with its parameters: growsearch strategies

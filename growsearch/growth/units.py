@@ -17,7 +17,7 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
-from growsearch.errors import GrowthRefused
+from growsearch.errors import GrowthRefused, InputError
 from growsearch.graph import NetworkGraph, Site
 from growsearch.graph.filters import delta_filters
 from growsearch.growth.candidate import FillKey, NewUnit
@@ -154,7 +154,14 @@ class SiteEnds:
         """Fills `[units, *fill of one unit]` from the channels' vectors `[units, length]`."""
         fills: dict[FillKey, Tensor] = {}
         for ends, rows in zip(by_channel, vectors, strict=True):
-            for end, piece in zip(ends, torch.split(rows, [e.size for e in ends], 1), strict=True):
+            sizes = [end.size for end in ends]
+            if rows.shape[1] != sum(sizes):
+                side = "incoming" if by_channel is self.producers else "outgoing"
+                raise InputError(
+                    f"site {self.site.name!r}: vectors of {rows.shape[1]} entries, and the {side} side has "
+                    f"{sum(sizes)}: candidates take those of the side that is not zero"
+                )
+            for end, piece in zip(ends, torch.split(rows, sizes, 1), strict=True):
                 weight, key = self.weight(end), (end.use.tensor, end.use.axis)
                 if key not in fills:
                     fills[key] = weight.new_zeros(len(rows), *fill_shape(end.use, weight))

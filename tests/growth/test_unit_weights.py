@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+from typing import Literal
 
 import pytest
 import torch
@@ -10,7 +11,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
-from growsearch import GrowthRefused
+from growsearch import GrowthRefused, InputError
 from growsearch.growth import SiteEnds
 from tests.laws.models import LAYERS, randomise
 
@@ -121,3 +122,12 @@ def test_gradmax_opt_keeps_padding_at_zero() -> None:
     assert not model.embedding.weight[0].any()
     assert model.embedding.weight[1:8, 6:].detach().count_nonzero() == 14
     assert torch.allclose(model(x), before, atol=1e-6)
+
+
+@pytest.mark.parametrize(("zero", "needed"), [("outgoing", 4), ("incoming", 3)])
+def test_vectors_of_the_other_side_are_refused(zero: Literal["incoming", "outgoing"], needed: int) -> None:
+    model = nn.Sequential(nn.Linear(4, 5), nn.ReLU(), nn.Linear(5, 3))
+    ends = ends_of(model, torch.randn(2, 4), "0")
+    assert len(ends.candidates(zero, [torch.ones(2, needed)])) == 2
+    with pytest.raises(InputError, match=f"site '0': vectors of {7 - needed} entries, and the .* side has {needed}"):
+        ends.candidates(zero, [torch.ones(2, 7 - needed)])
