@@ -45,7 +45,15 @@ def init(
 
     On a terminal it asks for what is not given; elsewhere it takes what is usual.
     """
-    from growsearch.config.starter import STARTS, Answers, initializers, left_out, needs_target, write_starter
+    from growsearch.config.starter import (
+        STARTS,
+        Answers,
+        initializers,
+        left_out,
+        needs_target,
+        networks_for,
+        write_starter,
+    )
 
     data = data or _asked("data", list(STARTS))
     start = STARTS.get(data)
@@ -54,7 +62,7 @@ def init(
             path = typer.prompt(f"{start.path} of {data}", default="", err=True) or None
         if target is None and needs_target(Answers(data, path)) and sys.stdin.isatty():
             target = typer.prompt("column that is learned", default="", err=True) or None
-        network = network or _asked("network", start.networks)
+        network = network or _asked("network", networks_for(Answers(data, path)))
         how = how or _asked("how new parts start", initializers(data))
     answers = Answers(data, path, target, network, how, seeds)
     written, lacking = write_starter(file, answers), left_out(answers)

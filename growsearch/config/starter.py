@@ -11,7 +11,7 @@ from typing import Any
 import yaml
 
 from growsearch.config.space import load_config
-from growsearch.errors import InputError
+from growsearch.errors import GrowsearchError, InputError
 from growsearch.registry import nearest
 from growsearch.writing import writing
 
@@ -89,6 +89,19 @@ def initializers(data: str) -> Sequence[str]:
     return DEPTH if data == "text" else WIDTH
 
 
+def networks_for(answers: Answers) -> Sequence[str]:
+    """Return the networks that suit the data, the usual one first: for arrays that are images one of convolutions."""
+    networks, path = STARTS[answers.data].networks, Path(answers.path or "").expanduser()
+    if answers.data != "arrays" or needs_target(answers) or not path.is_file():
+        return networks
+    from growsearch.data import outline_data
+
+    with suppress(GrowsearchError):  # which is told when the file is used
+        if len(outline_data({"name": "arrays", "file": str(path)}).data.input_shape) == 3:
+            return networks[::-1]
+    return networks
+
+
 def needs_target(answers: Answers) -> bool:
     """Return whether the data are a table, of which one column is learned."""
     return answers.data == "arrays" and Path(answers.path or "").suffix.lower() == ".csv"
@@ -106,7 +119,7 @@ def left_out(answers: Answers) -> Mapping[str, tuple[int, int]]:
 def starter(answers: Answers) -> str:
     """Return the text of a file that compares growing with both fixed sizes; raises `InputError` for unknown names."""
     start = STARTS[_known("data", answers.data, list(STARTS))]
-    network = _known("network", answers.network or start.networks[0], start.networks)
+    network = _known("network", answers.network or networks_for(answers)[0], start.networks)
     how = _known("how", answers.how or initializers(answers.data)[0], initializers(answers.data))
     if answers.path is not None and start.path is None:
         raise InputError(f"data {answers.data!r} has no path (found {answers.path})")

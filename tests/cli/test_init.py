@@ -6,6 +6,7 @@ import json
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
 from typer.testing import CliRunner
 
@@ -70,6 +71,19 @@ def test_on_a_terminal_it_asks_until_the_answer_is_one(tmp_path: Path, monkeypat
     assert result.stderr.count("data (digits, ") == 2 and result.stderr.count("how new parts start (") == 2
     written = load_config(path)
     assert (written.network["name"], written.growth.how) == ("mlp", {"split": {"noise": 0.1}})
+
+
+@pytest.mark.parametrize(("shape", "network"), [((8, 3, 12, 12), "small_cnn"), ((8, 5), "mlp")])
+def test_arrays_that_are_images_get_a_network_of_convolutions(
+    growsearch: Run, tmp_path: Path, shape: tuple[int, ...], network: str
+) -> None:
+    file, path = tmp_path / "mine.npz", tmp_path / "mine.yaml"
+    np.savez(file, inputs=np.zeros(shape, dtype=np.uint8 if len(shape) == 4 else np.float32), targets=np.arange(8) % 2)
+
+    result = growsearch("init", path, "--data", "arrays", "--path", file)
+
+    assert result.exit_code == 0, result.stderr
+    assert load_config(path).network["name"] == network
 
 
 def test_data_that_are_not_there_yet_are_told(growsearch: Run, tmp_path: Path) -> None:
