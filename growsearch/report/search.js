@@ -8,7 +8,7 @@ function drawFigures() {
     Object.keys(own).filter((name) => /^[xy]axis\d+$/.test(name)).forEach((name) => {
       shape[name] = { ...shape[name[0] + "axis"], title: undefined, type: undefined, ...own[name] };
     });
-    if (narrow.matches) stack(shape);
+    if (narrow.matches) stack(shape, figure.data);
     shape.colorway = [0, 1, 2, 3, 4, 5, 6].map((hue) => color("c" + hue));
     shape.legend = { ...own.legend, orientation: "h", x: 0, y: 1, yanchor: "bottom", font: { color: color("text") } };
     shape.margin = { l: 60, r: 16, t: 20, b: 48 };
@@ -26,8 +26,8 @@ function themed(trace, color) {
 }
 
 /** Charts that stand side by side one below the other. */
-function stack(shape) {
-  const places = Object.keys(shape).filter((name) => /^xaxis\d*$/.test(name));
+function stack(shape, traces) {
+  const places = [...new Set(traces.map((trace) => `xaxis${(trace.xaxis ?? "x").slice(1)}`))];
   if (places.length < 2) return;
   places.forEach((name, place) => {
     const top = 1 - place / places.length, upright = name.replace("x", "y");

@@ -210,7 +210,7 @@ def rung(trials: Trials, step: int, quality: RungQuality, measure: str) -> go.Fi
         name="trials",
     )
     return figure.update_layout(
-        xaxis_title=f"{measure} at {quality.share:.0%} of the schedule", yaxis_title=f"{measure} at the end"
+        xaxis_title=f"at {quality.share:.0%} of the schedule", yaxis_title=f"{measure} at the end"
     )
 
 

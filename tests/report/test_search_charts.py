@@ -78,7 +78,7 @@ def test_a_rung_is_drawn_against_the_end(trials: list[FrozenTrial]) -> None:
 
     assert drawn is not None
     assert (list(drawn.data[0].x), list(drawn.data[0].y)) == ([6.0, 2.0, 4.0], [3.0, 1.0, 2.0])
-    assert drawn.layout.xaxis.title.text == "validation_loss at 20% of the schedule"
+    assert drawn.layout.xaxis.title.text == "at 20% of the schedule"
 
 
 def test_the_timeline_has_a_row_for_each_worker(trials: list[FrozenTrial]) -> None:
