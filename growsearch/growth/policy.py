@@ -110,7 +110,8 @@ class Policy:
 
 def require_measured(policy: Policy, objective: object, batches: object) -> None:
     """`InputError` where a strategy needs something measured, and there is no objective or no batch to do it with."""
-    if objective is not None and batches is not None:
+    none = batches is None or (isinstance(batches, Sequence) and not batches)
+    if objective is not None and not none:
         return
     for one in (policy.when, policy.where, policy.how):
         if one.needs:

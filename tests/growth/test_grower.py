@@ -315,7 +315,7 @@ def test_bad_policies_are_explained(policy: dict[str, Any], message: str) -> Non
         grower_for(mlp(), **policy)
 
 
-@pytest.mark.parametrize("lacking", ["objective", "batches"])
+@pytest.mark.parametrize("lacking", [{"objective": None}, {"batches": None}, {"batches": []}])
 @pytest.mark.parametrize(
     ("policy", "message"),
     [
@@ -326,11 +326,13 @@ def test_bad_policies_are_explained(policy: dict[str, Any], message: str) -> Non
         ({"when": {"singular_value": {"threshold": 1.0}}}, "when singular_value needs gradient matrix"),
     ],
 )
-def test_what_needs_measuring_is_refused_before_training(policy: dict[str, Any], message: str, lacking: str) -> None:
+def test_what_needs_measuring_is_refused_before_training(
+    policy: dict[str, Any], message: str, lacking: dict[str, Any]
+) -> None:
     given = {"objective": lambda model, batch: model(batch).square().mean(), "batches": [torch.randn(8, 4)]}
     grower_for(mlp(), **policy, **given)
     with pytest.raises(InputError, match=message):
-        grower_for(mlp(), **policy, **given | {lacking: None})
+        grower_for(mlp(), **policy, **given | lacking)
 
 
 def test_errors_of_the_users_own_objective_are_not_hidden() -> None:
