@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import replace
 
 import torch
@@ -66,7 +66,7 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     _check_compatible(site, candidates)
     removed = {c.removed for c in candidates if isinstance(c, Removal)}
     kept = [unit for unit in range(site.units) if unit not in removed]
-    adding = _paired(site, [c for c in candidates if not isinstance(c, Removal)])
+    adding = [c for c in paired({site.name: site}, candidates) if isinstance(c, NewUnit | Split)]
     source = [*kept, *(c.source if isinstance(c, Split) else -1 for c in adding)]
     new = [c for c in adding if isinstance(c, NewUnit)]
     fills = {}
@@ -83,17 +83,21 @@ def edits_of(site: Site, candidates: Sequence[WidthChange]) -> list[Edit]:
     return [*offsets, *(_thinned(edits, new) if any(c.sparse for c in new) else edits)]
 
 
-def _paired(site: Site, adding: Sequence[NewUnit | Split]) -> list[NewUnit | Split]:
-    """The candidates, with outgoing weights of 0 for new units whose twin is not among them."""
-    outgoing = {(use.tensor, use.axis) for use in site.axes if use.role == "in"}
-    present = {c.index for c in adding if isinstance(c, NewUnit)}
+def paired(sites: Mapping[str, Site], candidates: Sequence[Candidate]) -> list[Candidate]:
+    """As they are installed together: new units whose twin is missing have outgoing weights of 0, and no twin."""
+    present = {(c.site, c.index) for c in candidates if isinstance(c, NewUnit)}
 
-    def paired(c: NewUnit | Split) -> NewUnit | Split:
-        if isinstance(c, Split) or c.twin is None or c.twin in present:
+    def settled(c: Candidate) -> Candidate:
+        if not isinstance(c, NewUnit) or c.twin is None or (c.site, c.twin) in present:
             return c
-        return replace(c, fills={k: torch.zeros_like(v) if k in outgoing else v for k, v in c.fills.items()})
+        return _alone(sites[c.site], c)
 
-    return [paired(c) for c in adding]
+    return [settled(c) for c in candidates]
+
+
+def _alone(site: Site, c: NewUnit) -> NewUnit:
+    outgoing = {(use.tensor, use.axis) for use in site.axes if use.role == "in"}
+    return replace(c, twin=None, fills={k: torch.zeros_like(v) if k in outgoing else v for k, v in c.fills.items()})
 
 
 def _rescaled(site: Site, units: int, new: Sequence[NewUnit]) -> tuple[list[Offset], list[AttributeEdit]]:

@@ -12,6 +12,7 @@ from torch import Tensor, nn
 from growsearch.errors import GrowthFailed
 from growsearch.graph import NetworkGraph
 from growsearch.growth.candidate import Candidate, NewLayer, Split
+from growsearch.growth.candidate_edits import paired
 from growsearch.growth.directions import Start, start
 from growsearch.growth.dropout import WithoutDropout, dropout_off
 from growsearch.growth.expanded_model import ExpandedModel
@@ -38,7 +39,7 @@ class Probes:
         step: float = STEP,
     ) -> None:
         self._objective = objective
-        starts = [start(model, graph, c) for c in candidates]
+        starts = [start(model, graph, c) for c in paired(graph.sites, candidates)]
         self.expanded = ExpandedModel(model, graph, [each.probe.base for each in starts])
         dropout_off(self.expanded.model)
         self.probes = [each.probe for each in starts]
@@ -97,6 +98,8 @@ class Probes:
                 loss = self.loss(gates, batch)
                 if not torch.isfinite(loss.detach()).all():
                     raise GrowthFailed(f"the objective is {float(loss)} on the statistics batch: the run has diverged")
+                if not loss.requires_grad:  # it does not see these sites
+                    continue
                 found = torch.autograd.grad(loss, free, allow_unused=True)
                 total = [t if g is None else t + g / len(batches) for t, g in zip(total, found, strict=True)]
         gradients = iter(total)

@@ -11,9 +11,9 @@ import torch
 from torch import Tensor, nn
 
 import growsearch
-from growsearch import GrowthFailed, GrowthRefused
+from growsearch import Grower, GrowthFailed, GrowthRefused
 from growsearch.graph import trace
-from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, NewUnit, Selector, Split
+from growsearch.growth import Allowance, Candidate, GrowthContext, Initializer, NewUnit, Selector, Split, gate_scores
 from growsearch.growth.policy import strategy
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
 
@@ -228,3 +228,36 @@ def test_dropout_leaves_candidates_and_random_numbers_alone() -> None:
         found.append([(dict(c.fills), c.predicted_change) for c in proposed(context(model), splits=0.0)])
         assert torch.equal(torch.get_rng_state(), state)
     assert all(same(one, other) for one, other in zip(*found, strict=True))
+
+
+@pytest.mark.parametrize("units", [1, 2, 3])
+def test_a_unit_whose_twin_is_not_made_is_scored_by_itself(units: int) -> None:
+    event = context(mlp())
+    made = strategy(Initializer, "how", "variance_transfer").propose({"second": units}, event)
+    assert event.objective is not None
+    scores = gate_scores(event.model, event.graph, made, event.objective, event.batches)
+    assert len(scores) == units and all(score < 0 for score in scores)
+
+
+def test_units_that_the_loss_does_not_see_have_no_score() -> None:
+    event = context(mlp())
+    made = strategy(Initializer, "how", "zero").propose({"second": 2}, event)
+    assert gate_scores(event.model, event.graph, made, lambda *_: torch.zeros(()), event.batches) == [0.0, 0.0]
+
+
+def test_units_that_come_in_pairs_grow_one_by_one() -> None:
+    model = mlp()
+    inputs, targets = batch_for(model)
+    grower = Grower(
+        model,
+        None,
+        inputs,
+        objective=objective,
+        batches=[(inputs, targets)],
+        when={"interval": {"every": 1, "count": 3}},
+        where="firefly",
+        how="variance_transfer",
+        budget={"units": 3},
+    )
+    events = [grower.step() for _ in range(3)]
+    assert [sum(event.sites.values()) for event in events if event is not None] == [1, 1, 1]
