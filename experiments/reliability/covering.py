@@ -33,7 +33,7 @@ def tests_of(path: str, line: int) -> list[str]:
 
 
 def record() -> None:
-    """Run all tests once, unless that was done with this code; takes half an hour."""
+    """Run all tests once, unless that was done with this code; takes some 20 minutes."""
     _covered()
 
 

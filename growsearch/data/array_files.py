@@ -74,7 +74,7 @@ def table_settings(path: Path, target: str) -> dict[str, Any]:
     `DataError` as `read_table` does.
     """
     columns, _ = _columns(path, (target,), ",")
-    text = list(without_numbers(path, target))
+    text = list(_lacking(columns, target))
     found: dict[str, Any] = {"ignore": text} if text else {}
     values = columns[target]
     if all(map(_is_whole, values)) and len(set(values)) > max(_MOST_CLASSES, len(values) // 10):
@@ -88,8 +88,12 @@ def without_numbers(path: Path, target: str) -> dict[str, tuple[int, int]]:
     By name, with how many these are and how many samples there are. Raises `DataError` as `read_table` does.
     """
     columns, lines = _columns(path, (target,), ",")
-    lacking = {name: sum(not _is_number(value) for value in values) for name, values in columns.items()}
-    return {name: (count, len(lines)) for name, count in lacking.items() if count and name != target}
+    return {name: (count, len(lines)) for name, count in _lacking(columns, target).items()}
+
+
+def _lacking(columns: dict[str, list[str]], target: str) -> dict[str, int]:
+    counts = {name: sum(not _is_number(value) for value in values) for name, values in columns.items()}
+    return {name: count for name, count in counts.items() if count and name != target}
 
 
 def _columns(path: Path, needed: Collection[str], delimiter: str) -> tuple[dict[str, list[str]], list[Line]]:
