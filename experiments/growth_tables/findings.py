@@ -10,8 +10,8 @@ FINDINGS = {
   by**: there is little to choose between them, and one run does not tell.
 - **The rule of choice matters.** By test accuracy the default (loss, one seed, a rung at a fifth, a race) at 24 runs'
   FLOPs is above what accuracy with rungs at equal FLOPs, the default before, reaches at 96; on a model of the table
-  these two cannot be told apart. Each part helps at 24: loss, the rung, the race. At 96 the loss helps with a race only;
-  without one it is behind accuracy. Stopping and promotion come to the same, with one worker and with 16.
+  these two cannot be told apart. Each part helps at 24: loss, the rung, the race. At 96 the loss helps with a race
+  only; without one it is behind accuracy. Stopping and promotion come to the same, with one worker and with 16.
 - **Judge by samples that the choice has not seen.** By *validation* accuracy of fresh seeds the default at 24 cannot be
   told from the one before at 96: who chooses by the accuracy on 300 images finds configurations that suit these images,
   and other seeds of the same configurations suit them too. Fresh seeds do not see through that, other images do; a race
