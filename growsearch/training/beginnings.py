@@ -102,10 +102,11 @@ class SharedBeginning(TrainingHooks):
         if state is None or state["lines"].get(GROWTH, 0):  # a growth that was refused is there too
             return
         rows = (run.folder / METRICS).read_bytes()[: state["lines"][METRICS]].decode()
+        grower = {**state["grower"], "policy": None}  # whoever goes on from here grows by strategies of its own
         own = self._path.with_name(f"{self._path.name}.{uuid.uuid4().hex}")  # others may keep theirs at this moment
         with suppress(OSError):  # it only saves time
             self._path.parent.mkdir(exist_ok=True)
-            write_tensors(own, {**state, "rows": rows})
+            write_tensors(own, {**state, "grower": grower, "rows": rows})
             os.replace(own, self._path)
         now = time.perf_counter()
         self._next = now + _REST * (now - started)
