@@ -257,12 +257,12 @@ def starts(run: Run, regret_from: float) -> dict[str, Any]:
         "regret at 24": target - regret_from,
         "gain at 24": {start: _paired(costs["none"][24] - costs[start][24]) for start in ("good", "wrong")},
         "flops to it": {
-            start: _reached({b: row["mean"] for b, row in rows.items()}, target) for start, rows in found.items()
+            start: reached({b: row["mean"] for b, row in rows.items()}, target) for start, rows in found.items()
         },
     }
 
 
-def _reached(means: Mapping[int, float], target: float) -> float | None:
+def reached(means: Mapping[int, float], target: float) -> float | None:
     """The budget at which the mean is at a target, between budgets in proportion to their logarithms."""
     budgets = sorted(means)
     best_so_far = np.minimum.accumulate([means[b] for b in budgets])

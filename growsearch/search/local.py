@@ -11,7 +11,6 @@ from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from multiprocessing.connection import Connection
-from multiprocessing.context import ForkServerContext, SpawnContext
 from multiprocessing.process import BaseProcess
 from queue import SimpleQueue
 from typing import Any
@@ -27,7 +26,9 @@ from growsearch.search.race import is_over
 from growsearch.search.study import Reference, Study, open_study
 from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
+from growsearch.training.fork_server import forking
 
+_IMPORTED = ("__main__", __name__)
 _LOOK = 0.5  # seconds
 _PATIENCE = 30.0  # seconds for a worker to write its checkpoint when it is told to stop
 _ATTEMPTS = 10  # to start a process
@@ -99,22 +100,13 @@ def _start(pool: WorkerPool, number: int) -> _Member:
 
 
 def _started(pool: WorkerPool, number: int) -> _Member:
-    context = _context()
+    context = forking(_IMPORTED)
     here, there = context.Pipe(duplex=False)
     slot = pool.slots[number % len(pool.slots)]
     process = context.Process(target=_main, args=(pool, slot, there), daemon=True)
     with there:
         process.start()
     return _Member(process, here)
-
-
-def _context() -> ForkServerContext | SpawnContext:
-    """How processes are started: from a server that has imported everything once, where the system has that."""
-    if "forkserver" not in multiprocessing.get_all_start_methods():
-        return multiprocessing.get_context("spawn")
-    context = multiprocessing.get_context("forkserver")
-    context.set_forkserver_preload(["__main__", __name__])
-    return context
 
 
 def _require_hope(member: _Member, losses: int, pool: WorkerPool) -> None:

@@ -28,6 +28,7 @@ from growsearch.errors import GrowsearchError
 from growsearch.growth.ranks.channel import Channel
 from growsearch.runs.events import Progress, RunEvent
 from growsearch.training.exits import exit_words
+from growsearch.training.fork_server import forking
 from growsearch.training.world import Ranks, World
 
 Result = TypeVar("Result")
@@ -98,7 +99,7 @@ def run_in_ranks(work: Work[Result], size: int, device: str, threads: int, progr
                 nprocs=size,
                 join=False,
                 daemon=True,
-                start_method=_start_method(),
+                start_method=forking(_IMPORTED).get_start_method(),  # the server has no threads and no CUDA
             ).processes
             for writer in writers:
                 writer.close()
@@ -110,14 +111,6 @@ def run_in_ranks(work: Work[Result], size: int, device: str, threads: int, progr
                 process.join()
             for reader in readers:
                 reader.close()
-
-
-def _start_method() -> str:
-    """A server that has imported all this, and has no threads and no CUDA, is forked; else each process imports it."""
-    if "forkserver" not in mp.get_all_start_methods():
-        return "spawn"
-    mp.get_context("forkserver").set_forkserver_preload(_IMPORTED)
-    return "forkserver"
 
 
 def _watched(readers: Sequence[Connection], processes: Sequence[BaseProcess], progress: Progress) -> Any:
