@@ -29,6 +29,7 @@ def new(what: What, name: Name, kind: Of = None, out: Out = None, as_json: Json 
     see that the test still passes.
     """
     from growsearch.errors import InputError
+    from growsearch.installing import command_for
     from growsearch.scaffolding import write_package
 
     if kind is not None and what != "strategy":
@@ -40,4 +41,4 @@ def new(what: What, name: Name, kind: Of = None, out: Out = None, as_json: Json 
         return
     for path in written:
         say(f"wrote {path}")
-    say(f"next: pip install -e '{folder}[test]' && python -m pytest {folder}")
+    say(f"next: {command_for(f'{folder}[test]', editable=True)} && python -m pytest {folder}")

@@ -12,6 +12,7 @@ import torch
 from growsearch.data.dataset import DataSet, DataSource, Split, channel_statistics
 from growsearch.data.stratified import stratified_split
 from growsearch.errors import DataError
+from growsearch.installing import command_for
 from growsearch.tasks import Classification
 
 _VALIDATION = 300
@@ -50,5 +51,6 @@ def _file() -> Path:
     """The file inside scikit-learn, which takes as long to import as a short run takes to train."""
     package = find_spec("sklearn")
     if package is None or not package.submodule_search_locations:
-        raise DataError("data 'digits' comes with scikit-learn, which is not installed: pip install scikit-learn")
+        needed = command_for("scikit-learn")
+        raise DataError(f"data 'digits' comes with scikit-learn, which is not installed: {needed}")
     return Path(package.submodule_search_locations[0]) / "datasets" / "data" / "digits.csv.gz"

@@ -17,6 +17,7 @@ from growsearch.data.language import byte_tokens, divided, language
 from growsearch.data.raw import Raw
 from growsearch.data.samples import stacked
 from growsearch.errors import DataError
+from growsearch.installing import command_for_extra
 from growsearch.registry import nearest
 
 
@@ -51,7 +52,7 @@ class HuggingFace(DataSource):
 
     def _parts(self) -> dict[str, Any]:
         if find_spec("datasets") is None:
-            raise DataError("data 'hugging_face' needs datasets: pip install \"growsearch[datasets]\"")
+            raise DataError(f"data 'hugging_face' needs datasets: {command_for_extra('datasets')}")
         folder = self.path.expanduser()
         if not folder.is_dir():
             raise DataError(f"data 'hugging_face': there is no folder {folder.absolute()}")

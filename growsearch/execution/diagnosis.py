@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Literal
 
 from growsearch.errors import GrowsearchError
+from growsearch.installing import command_for_extra
 
 State = Literal["ok", "note", "problem"]
 _PACKAGE = re.compile(r"^(?P<name>[\w.-]+).*;.*extra\s*==\s*['\"](?P<extra>[\w-]+)['\"]")
@@ -108,7 +109,7 @@ def _extras() -> Iterator[Finding]:
     for extra, packages in found.items():
         missing = [package for package in packages if not _installed(package)]
         if missing:
-            advice = f'pip install "growsearch[{extra}]"'
+            advice = command_for_extra(extra)
             yield Finding(f"extra {extra}", "note", f"{', '.join(missing)} not installed", advice)
         else:
             yield Finding(f"extra {extra}", "ok", ", ".join(packages))

@@ -14,6 +14,7 @@ from torch import Tensor
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.export.formats import FORMATS, Network, Run, missing
 from growsearch.graph import trace
+from growsearch.installing import command_for_extra
 from growsearch.registry import nearest
 from growsearch.runs.layout import RESULT
 from growsearch.surgery import active_parameters, compact, masks_of
@@ -84,7 +85,7 @@ def _require_formats(formats: Sequence[str]) -> list[str]:
         absent = missing(FORMATS[name].needs)
         if absent:
             packages = " and ".join(absent)
-            raise InputError(f'format {name} needs {packages}, not installed here: pip install "growsearch[{name}]"')
+            raise InputError(f"format {name} needs {packages}, not installed here: {command_for_extra(name)}")
     return list(dict.fromkeys(formats))
 
 

@@ -13,13 +13,14 @@ from torch import nn
 
 from growsearch.errors import InputError
 from growsearch.growth import GrowthEvent
+from growsearch.installing import command_for_extra
 from growsearch.integrations.batches import to_device
 from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 from growsearch.integrations.weights import read_weights, torch_optimizer, with_aliases
 from growsearch.training.tensor_file import read_tensors, write_tensors
 
 if find_spec("accelerate") is None:
-    raise ImportError(f'{__name__} needs accelerate: pip install "growsearch[accelerate]"')
+    raise ImportError(f"{__name__} needs accelerate: {command_for_extra('accelerate')}")
 
 STATE = "growsearch.pt"
 

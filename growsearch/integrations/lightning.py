@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Any
 from torch import nn
 
 from growsearch.errors import InputError
+from growsearch.installing import command_for_extra
 from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 
 if TYPE_CHECKING:
@@ -20,7 +21,7 @@ else:
     _NAMES = ("lightning.pytorch", "pytorch_lightning")
     _FOUND = [n for n in _NAMES if n in sys.modules] or [n for n in _NAMES if find_spec(n.partition(".")[0])]
     if not _FOUND:
-        raise ImportError(f'{__name__} needs Lightning: pip install "growsearch[lightning]"')
+        raise ImportError(f"{__name__} needs Lightning: {command_for_extra('lightning')}")
     pl = import_module(_FOUND[0])
 
 _KEY = "GrowthCallback"

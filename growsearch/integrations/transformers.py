@@ -13,13 +13,14 @@ from torch import Tensor, nn
 
 from growsearch.errors import InputError
 from growsearch.graph.wrapping import unwrapped
+from growsearch.installing import command_for_extra
 from growsearch.integrations.batches import to_device
 from growsearch.integrations.growth import Growing, Growth, regrow_all, require_one_process
 from growsearch.integrations.weights import read_weights, torch_optimizer, with_aliases
 from growsearch.training.tensor_file import read_tensors, write_tensors
 
 if not (find_spec("transformers") and find_spec("accelerate")):
-    raise ImportError(f'{__name__} needs transformers and accelerate: pip install "growsearch[trainer]"')
+    raise ImportError(f"{__name__} needs transformers and accelerate: {command_for_extra('trainer')}")
 
 from transformers import TrainerCallback  # noqa: E402  # once it is known to be there
 

@@ -10,6 +10,7 @@ from queue import SimpleQueue
 from typing import Any, Self
 
 from growsearch.errors import GrowsearchError, InputError
+from growsearch.installing import command_for_extra
 from growsearch.loggers.base import LoggedRun, Logger
 from growsearch.registry import lookup
 from growsearch.runs.events import Grew, Progress, RowDone, RunEvent
@@ -25,8 +26,7 @@ def check_loggers(names: Sequence[str]) -> None:
         absent = [package for package in logger.needs if find_spec(package) is None]
         if absent:
             raise InputError(
-                f"logger {name} needs {' and '.join(absent)}, not installed here: "
-                f'pip install "growsearch[{logger.extra}]"'
+                f"logger {name} needs {' and '.join(absent)}, not installed here: {command_for_extra(logger.extra)}"
             )
 
 

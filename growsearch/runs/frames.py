@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from typing import TYPE_CHECKING, Any
 
 from growsearch.errors import InputError
+from growsearch.installing import command_for
 
 if TYPE_CHECKING:
     import pandas
@@ -17,6 +18,6 @@ def frame_of(records: Sequence[Mapping[str, Any]]) -> pandas.DataFrame:
         import pandas
     except ImportError as error:
         raise InputError(
-            "frame() needs pandas, which is not installed: pip install pandas, or take records(), which is a plain list"
+            f"frame() needs pandas, which is not installed: {command_for('pandas')}, or take records(), a plain list"
         ) from error
     return pandas.DataFrame.from_records(list(records))

@@ -9,6 +9,7 @@ from wsgiref.simple_server import WSGIRequestHandler, WSGIServer, make_server
 from optuna.storages import BaseStorage
 
 from growsearch.errors import InputError
+from growsearch.installing import command_for_extra
 
 
 class _Server(ThreadingMixIn, WSGIServer):
@@ -33,7 +34,7 @@ def make_dashboard(storage: BaseStorage, host: str, port: int) -> WSGIServer:
     try:
         from optuna_dashboard import wsgi
     except ImportError as error:
-        raise InputError('the dashboard needs optuna-dashboard: pip install "growsearch[dashboard]"') from error
+        raise InputError(f"the dashboard needs optuna-dashboard: {command_for_extra('dashboard')}") from error
     try:
         return make_server(host, port, wsgi(storage), server_class=_Server, handler_class=_Silent)
     except OSError as error:

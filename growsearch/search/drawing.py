@@ -21,6 +21,7 @@ from optuna.trial import FrozenTrial
 from scipy.stats import qmc
 
 from growsearch.config import SearchConfig
+from growsearch.installing import command_for_extra
 from growsearch.search.finite import points
 from growsearch.search.known import SamplersStudy
 from growsearch.search.priors import FIRST, prior_point, prior_share
@@ -197,5 +198,5 @@ def needs_of(search: SearchConfig, data: Mapping[str, Any]) -> str | None:
     if search.sampler == "cmaes" and choices:
         return f"cmaes searches numbers only, and {choices[0]} is a choice: take tpe or gp, or give it one value"
     if search.sampler == "cmaes" and find_spec("cmaes") is None:
-        return 'cmaes needs the package of that name: pip install "growsearch[cmaes]"'
+        return f"cmaes needs the package of that name: {command_for_extra('cmaes')}"
     return None

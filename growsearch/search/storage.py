@@ -13,6 +13,7 @@ from optuna.exceptions import ExperimentalWarning
 from optuna.storages import BaseStorage, GrpcStorageProxy, RDBStorage, get_storage, run_grpc_proxy_server
 
 from growsearch.errors import InputError
+from growsearch.installing import command_for_extra
 from growsearch.search.journal import KINDS, open_journal
 from growsearch.search.patience import in_a_line, make_patient
 
@@ -48,7 +49,7 @@ def _open_postgres(url: str, connections: int) -> BaseStorage:
     try:
         import psycopg  # noqa: F401
     except ImportError as error:
-        raise InputError(f'storage {shown(url)}: needs psycopg: pip install "growsearch[postgres]"') from error
+        raise InputError(f"storage {shown(url)}: needs psycopg: {command_for_extra('postgres')}") from error
     _, _, address = url.partition("://")
     pool = {"pool_pre_ping": True, "pool_size": connections, "max_overflow": 0}
     try:
@@ -67,7 +68,7 @@ def _open_proxy(url: str) -> BaseStorage:
     try:
         import grpc  # noqa: F401
     except ImportError as error:
-        raise InputError(f'storage {url}: needs grpcio: pip install "growsearch[proxy]"') from error
+        raise InputError(f"storage {url}: needs grpcio: {command_for_extra('proxy')}") from error
     try:
         parts = urlsplit(url)
         host, port = parts.hostname or "localhost", parts.port or _PROXY_PORT
@@ -101,7 +102,7 @@ def serve_proxy(url: str, host: str, port: int, ready: Callable[[], None]) -> No
     try:
         import grpc  # noqa: F401
     except ImportError as error:
-        raise InputError('a proxy needs grpcio: pip install "growsearch[proxy]"') from error
+        raise InputError(f"a proxy needs grpcio: {command_for_extra('proxy')}") from error
     _require_free(host, port)
     storage = open_storage(url, _THREADS)
     ready()

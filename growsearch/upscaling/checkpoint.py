@@ -19,6 +19,7 @@ from safetensors import SafetensorError, safe_open
 from torch import nn
 
 from growsearch.errors import InputError
+from growsearch.installing import command_for_extra
 from growsearch.registry import nearest
 
 CONFIG = "config.json"
@@ -48,7 +49,7 @@ def read_checkpoint(folder: Path) -> Checkpoint:
     Raises `InputError` where `transformers` is not installed, the folder lacks a part, or the architecture is unknown.
     """
     if find_spec("transformers") is None:
-        raise InputError('upscale needs transformers, not installed here: pip install "growsearch[transformers]"')
+        raise InputError(f"upscale needs transformers, not installed here: {command_for_extra('transformers')}")
     if not folder.is_dir():
         raise InputError(f"{folder}: is not a folder: give one that holds config.json and the weights")
     content = _json(folder / CONFIG, "the folder of a checkpoint has one beside the weights")

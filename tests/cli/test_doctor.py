@@ -12,6 +12,7 @@ import pytest
 
 from growsearch import registry
 from growsearch.execution import diagnosis
+from growsearch.installing import command_for_extra
 from tests.cli.conftest import Run
 
 
@@ -36,7 +37,7 @@ def test_an_extra_that_lacks_says_how_to_get_it(growsearch: Run, monkeypatch: py
 
     assert code == 0
     assert said["extra onnx"]["state"] == "note" and said["extra onnx"]["found"] == "onnx not installed"
-    assert said["extra onnx"]["advice"] == 'pip install "growsearch[onnx]"'
+    assert said["extra onnx"]["advice"] == command_for_extra("onnx")
 
 
 def test_a_full_disk_is_a_problem(growsearch: Run, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from growsearch.cli import app
+from growsearch.installing import command_for_extra
 
 
 @pytest.mark.parametrize("command", ["compare quickstart", "search digits_policies", "resume ."])
@@ -25,5 +26,5 @@ def test_without_ray_the_package_is_named(tmp_path: Path, monkeypatch: pytest.Mo
     result = CliRunner().invoke(app, ["compare", "quickstart", "--executor", "ray", "--out", str(tmp_path / "run")])
 
     assert result.exit_code == 2
-    assert 'needs the package ray: pip install "growsearch[cluster]"' in result.stderr
+    assert f"needs the package ray: {command_for_extra('cluster')}" in result.stderr
     assert not (tmp_path / "run").exists()

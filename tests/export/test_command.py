@@ -11,6 +11,7 @@ import pytest
 import growsearch
 from growsearch.export import export_network
 from growsearch.export import formats as export_formats
+from growsearch.installing import command_for_extra
 from growsearch.search.trial import _copy_whole
 from tests.cli.conftest import Run
 from tests.cli.conftest import growsearch as command
@@ -96,7 +97,7 @@ def test_a_missing_extra_is_named_before_anything_is_written(
     result = program("export", run, "--policy", "cnn", "--format", "torch", "--format", "onnx")
 
     assert result.exit_code == 2
-    assert 'needs onnxscript, not installed here: pip install "growsearch[onnx]"' in result.stderr
+    assert f"needs onnxscript, not installed here: {command_for_extra('onnx')}" in result.stderr
     assert not (run / "cnn" / "seed-0" / "export").exists()
 
 

@@ -149,7 +149,7 @@ def test_a_missing_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(observers, "find_spec", lambda name: None)
 
     with pytest.raises(
-        InputError, match=r'needs tensorboard, not installed here: pip install "growsearch\[tensorboard'
+        InputError, match=r'needs tensorboard, not installed here: (uv )?pip install "growsearch\[tensorboard'
     ):
         check_loggers(["tensorboard"])
 

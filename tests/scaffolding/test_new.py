@@ -9,6 +9,7 @@ import pytest
 from typer.testing import CliRunner
 
 from growsearch.cli import app
+from growsearch.installing import command_for
 
 
 @pytest.fixture(autouse=True)
@@ -30,7 +31,7 @@ def test_the_kind_of_a_strategy_is_chosen(kind: str) -> None:
     done = CliRunner().invoke(app, ["new", "strategy", "mine_alone", "--kind", kind, "--out", "there"])
 
     assert done.exit_code == 0 and f'"growsearch.{kind}"' in Path("there", "pyproject.toml").read_text()
-    assert "next: pip install -e 'there[test]' && python -m pytest there" in done.stderr
+    assert f"next: {command_for('there[test]', editable=True)} && python -m pytest there" in done.stderr
 
 
 @pytest.mark.parametrize(

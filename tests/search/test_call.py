@@ -82,7 +82,7 @@ def test_trials_are_records_and_a_frame_and_without_pandas_a_clear_error(
 
     with monkeypatch.context() as without:
         without.setitem(sys.modules, "pandas", None)
-        with pytest.raises(InputError, match=r"pip install pandas, or take records\(\)"):
+        with pytest.raises(InputError, match=r'pip install "pandas", or take records\(\)'):
             results.frame()
     pytest.importorskip("pandas")
     assert list(results.frame()["value.validation_loss"]) == [one["value.validation_loss"] for one in records]

@@ -19,6 +19,7 @@ import pytest
 from typer.testing import CliRunner
 
 from growsearch.cli import app
+from growsearch.installing import command_for_extra
 from growsearch.search.dashboard import make_dashboard
 from growsearch.search.run import open_folder
 from growsearch.search.storage import open_storage
@@ -133,5 +134,5 @@ def test_without_the_extra_it_says_what_to_install(folder: Path, monkeypatch: py
     result = growsearch("--storage", folder / "study.journal")
 
     assert result.exit_code == 2
-    assert result.stderr == 'error: the dashboard needs optuna-dashboard: pip install "growsearch[dashboard]"\n'
+    assert result.stderr == f"error: the dashboard needs optuna-dashboard: {command_for_extra('dashboard')}\n"
     assert open_storage(str(folder / "study.journal")).get_all_studies()

@@ -16,6 +16,7 @@ from optuna.trial import TrialState
 
 from growsearch.config import SearchBudget, SearchConfig
 from growsearch.errors import ConfigError, InputError
+from growsearch.installing import command_for_extra
 from growsearch.report import write_reports
 from growsearch.report.search_figures import importances
 from growsearch.report.search_page import trials_table
@@ -155,7 +156,7 @@ def test_a_sampler_whose_package_is_not_there_is_refused(monkeypatch: pytest.Mon
 
     needed = needs_of(SearchConfig(sampler="cmaes"), SPACE)
 
-    assert needed == 'cmaes needs the package of that name: pip install "growsearch[cmaes]"'
+    assert needed == f"cmaes needs the package of that name: {command_for_extra('cmaes')}"
     assert needs_of(SearchConfig(sampler="qmc"), SPACE) is None
 
 

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from growsearch.errors import ClusterWarning, GrowsearchError, InputError
+from growsearch.installing import command_for_extra
 
 _HOW = "start a cluster with `ray start --head`, join other machines with `ray start --address HOST:PORT`"
 _PATIENCE = 5.0  # seconds for a connection
@@ -155,7 +156,7 @@ def connected(cluster: Cluster) -> Generator[Connection]:
     try:
         import ray
     except ImportError as error:
-        raise InputError('--executor ray needs the package ray: pip install "growsearch[cluster]"') from error
+        raise InputError(f"--executor ray needs the package ray: {command_for_extra('cluster')}") from error
     if ray.is_initialized():  # by the caller, whose affair it stays
         yield Connection(ray)
         return
