@@ -73,7 +73,7 @@ def share_of_flops(none: Array, others: Array, budget: int) -> list[float | None
     take: in the mean, and 2.5 % and 97.5 % of resampled pairs. None is more than the largest of the budgets."""
 
     def share(rows: NDArray[np.integer[Any]]) -> float:
-        target = float(none[rows, BUDGETS.index(budget)].mean())
+        target = float(none[rows].mean(axis=0)[BUDGETS.index(budget)])
         used, own = flops_to_it(others[rows], target), flops_to_it(none[rows], target)
         assert own is not None
         return np.inf if used is None else used / own

@@ -67,7 +67,9 @@ def block_table(graph: NetworkGraph) -> Table:
 
 def network_tree(graph: NetworkGraph) -> Tree:
     """Return the calls in execution order under the modules in which they happen, with output shapes and sites."""
-    root = Tree(Text(f"network: {graph.parameters:,} parameters, {graph.flops:,} FLOPs per sample", style="bold"))
+    head = f"network: {graph.parameters:,} parameters, {graph.flops:,} FLOPs per sample"
+    traced = next((call.shape[0] for call in graph.calls.values() if call.kind == "input" and call.shape), None)
+    root = Tree(Text(head + (f"; shapes of {traced} samples" if traced else ""), style="bold"))
     branches: dict[str, Tree] = {"": root}
     for call in graph.calls.values():
         if call.kind != "parameter" and call.target != "item":

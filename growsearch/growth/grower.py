@@ -155,7 +155,7 @@ class Grower:
                 self._replicas.rewrap()
 
     def step(self) -> GrowthEvent | None:
-        """Count one optimizer step, and grow if it is time; the event, or None.
+        """Count one optimizer step, and grow if it is time; the event, or None, also where the policy chose no unit.
 
         An event that fails its checks is rolled back and returned with the reason in `refused`. Raises `GrowthRefused`
         where the policy cannot grow this network at all. Whatever else is raised, by an objective or an interrupt, has

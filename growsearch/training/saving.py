@@ -149,6 +149,9 @@ def _packed(optimizer: Optimizer, model: nn.Module, learned: nn.Module | None) -
 
 
 def _read(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        what = "is a folder" if path.is_dir() else "does not exist"
+        raise InputError(f"{path} {what}: give a file that growsearch.save wrote")
     try:
         saved = read_tensors(path, torch.device("cpu"))
     except (OSError, DamagedFile) as error:

@@ -42,6 +42,7 @@ def test_block_sites_show_what_copies_cost_and_why_there_are_none() -> None:
 def test_the_tree_shows_every_call_under_its_module(graph: NetworkGraph) -> None:
     lines = text(network_tree(graph)).splitlines()
 
+    assert lines[0].endswith("FLOPs per sample; shapes of 2 samples")
     stem = next(number for number, line in enumerate(lines) if line.endswith("stem"))
     assert "0  convolution  2x8x6x6  stem.0" in lines[stem + 1]
     assert any("matrix_exp()  no rule" in line for line in lines)

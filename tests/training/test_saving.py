@@ -150,8 +150,20 @@ def cut(path: Path) -> None:
     path.write_bytes(path.read_bytes()[:1000])
 
 
+def folder(path: Path) -> None:
+    path.unlink()
+    path.mkdir()
+
+
 @pytest.mark.parametrize(
-    ("spoil", "words"), [(pickled, "cannot be read"), (foreign, "'no format', not"), (cut, "cannot be read")]
+    ("spoil", "words"),
+    [
+        (pickled, "cannot be read"),
+        (foreign, "'no format', not"),
+        (cut, "cannot be read"),
+        (folder, "is a folder:"),
+        (Path.unlink, "does not exist:"),
+    ],
 )
 def test_a_file_of_something_else_is_refused(spoil: Callable[[Path], None], words: str, saved: Path) -> None:
     spoil(saved)
