@@ -140,22 +140,23 @@ def run_search(
     Ends with exit code 3 where no trial can be chosen and 130 where it was interrupted: what is finished is kept.
     """
     from growsearch.cli.search_table import SearchProgress
-    from growsearch.loggers import check_loggers
-    from growsearch.report.search_page import write_search_report
-    from growsearch.search import search
-    from growsearch.search.trial import train_for_search
 
-    check_loggers(log or [])
-    train = partial(train_for_search, loggers=tuple(log or []))
     folder = where.folder
     try:
         with SearchProgress(folder.name, quiet) as progress:
-            own = (where.storage, where.study)
+            from growsearch.loggers import check_loggers  # a few seconds, of which something is to be seen
+            from growsearch.search import search
+            from growsearch.search.trial import train_for_search
+
+            check_loggers(log or [])
+            train, own = partial(train_for_search, loggers=tuple(log or [])), (where.storage, where.study)
             told = (lambda sentence: None) if quiet else say
             results = search(space, folder, device.value, workers, progress, *own, slots, train, cluster, imports, told)
     except KeyboardInterrupt as interrupt:
         say(f"interrupted; what is finished is kept. Continue with: growsearch resume {folder}")
         raise typer.Exit(INTERRUPTED) from interrupt
+    from growsearch.report.search_page import write_search_report
+
     report = write_search_report(folder)
     if as_json:
         emit({"folder": str(folder), "report": str(report), **results})

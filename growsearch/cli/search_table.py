@@ -28,7 +28,7 @@ class SearchProgress:
         console = Console(stderr=True, quiet=quiet, highlight=False)
         self._name = name
         self._console = console
-        self._live = Live(console=console, transient=True, auto_refresh=False) if console.is_terminal else None
+        self._live = Live(f"{name}: starts", console=console, transient=True, auto_refresh=False)
         self._began = time.monotonic()
         self._before: int | None = None
         self._said: set[int] = set()
@@ -38,13 +38,14 @@ class SearchProgress:
         self._estimated = False
 
     def __enter__(self) -> Self:
-        if self._live is not None:
-            self._live.start()
+        if self._console.is_terminal:
+            self._live.start(refresh=True)
+        else:
+            self._line(f"{self._name}: starts")
         return self
 
     def __exit__(self, *exception: object) -> None:
-        if self._live is not None:
-            self._live.stop()
+        self._live.stop()
 
     def __call__(self, now: Snapshot) -> None:
         """Show a snapshot."""
@@ -58,7 +59,7 @@ class SearchProgress:
                 self._line(f"{_of_wanted(len(finished), now)} are finished already and kept")
             if kept := _kept_for_the_race(now):
                 self._line(f"{kept} of the {now.budget.trials} trials of the budget are kept for the race at the end")
-        if self._live is not None:
+        if self._console.is_terminal:
             self._live.update(self._screen(now), refresh=True)
             return
         if not self._estimated and (left := self._left(now)) is not None and now.running:

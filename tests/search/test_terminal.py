@@ -73,6 +73,20 @@ def test_the_time_left_comes_from_the_trials_own_steps(monkeypatch: pytest.Monke
     assert stream.getvalue() == "about 12 min left, by the first steps of the trials, less what is pruned or reused\n"
 
 
+@pytest.mark.parametrize("terminal", [False, True])
+def test_something_is_said_before_the_workers_have_started(terminal: bool, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("FORCE_COLOR", "1" if terminal else "")
+    stream = io.StringIO()
+    progress = SearchProgress("photos")
+    progress._console.file = stream
+
+    with progress:
+        begun = stream.getvalue()
+
+    assert "photos: starts" in begun
+    assert ("\x1b" in begun) == terminal
+
+
 def test_trials_that_the_race_takes_of_the_budget_are_said_first() -> None:
     stream = io.StringIO()
     progress = SearchProgress("search")
