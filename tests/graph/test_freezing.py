@@ -58,7 +58,8 @@ def _written(x: Tensor) -> Tensor:
         (lambda x: x / x.sum(1, keepdim=True), "reduced by sum at 'block'"),
         (lambda x: x.flip(1), "combined by flip at 'block'"),
         (lambda x: x.roll(1), "combined by roll at 'block'"),
-        (lambda x: x[:, [1, 0, 2, 3, 4, 5]], "an index with tensors, in getitem at 'block'"),
+        (lambda x: x[:, [1, 0, 2, 3, 4, 5]], "indexed by getitem at 'block'"),
+        (lambda x: x[..., torch.arange(8)], "an index with tensors, in getitem at 'block'"),
         (lambda x: x[:, torch.arange(6)], "indexed by getitem at 'block'"),
         (
             lambda x: x.view(2, 2, 3, 8, 8).transpose(1, 2).reshape(2, 6, 8, 8),

@@ -11,7 +11,7 @@ from growsearch.graph.call import Call, Ref
 from growsearch.graph.path import Path
 from growsearch.graph.replay import references
 from growsearch.graph.rules.registry import rule
-from growsearch.graph.rules.step import Step, Value, dimensions
+from growsearch.graph.rules.step import Axes, Step, Value, dimensions
 from growsearch.graph.spaces import Space, Unsupported, is_frozen, take, tie, unify, width
 
 
@@ -199,11 +199,20 @@ def _plain(entry: slice) -> slice:
 
 
 def _lookup(step: Step, x: Value, indices: tuple[Any, ...]) -> list[Value]:
-    """Indexing by one tensor in front (or behind full slices): that axis becomes the index's axes."""
+    """Indexing by one tensor or list in front (or behind full slices): that axis becomes the index's axes."""
     position = next(number for number, entry in enumerate(indices) if isinstance(entry, (Ref, list)))
-    index = step.value(indices[position])
+    axes = _index_axes(step, indices[position])
     simple = all(entry == slice(None) for entry in indices[:position]) and position == len(indices) - 1
-    if index is None or not simple or len(step.shapes[0]) != x.rank - 1 + index.rank:
+    if axes is None or not simple or len(step.shapes[0]) != x.rank - 1 + len(axes):
         raise Unsupported("an index with tensors")
     step.freeze(x.axes[position], "indexed")
-    return step.output((*x.axes[:position], *index.axes, *x.axes[position + 1 :]))
+    return step.output((*x.axes[:position], *axes, *x.axes[position + 1 :]))
+
+
+def _index_axes(step: Step, index: Ref | list[Any]) -> Axes | None:
+    """Those of a tensor, or of a list of plain numbers."""
+    if isinstance(index, list):
+        plain = all(isinstance(number, int) and not isinstance(number, bool) for number in index)
+        return step.fixed([len(index)], "indexed positions") if plain else None
+    value = step.value(index)
+    return value.axes if value is not None else None

@@ -19,7 +19,6 @@ _DIM_AT = {
     "nanquantile": 2,
     "normalize": 2,
     "roll": 2,
-    "renorm": 2,
     "gumbel_softmax": 4,
 }
 
@@ -65,6 +64,8 @@ def _along_dim(step: Step) -> list[Value]:
     name = "dims" if target in ("flip", "roll") else "dim"
     default = {"normalize": 1, "sort": -1, "argsort": -1, "gumbel_softmax": -1}.get(target)
     argument = step.argument(_DIM_AT.get(target, 1), name, default)
+    if target == "flip" and isinstance(argument, int):  # one after the other, as a method takes them
+        argument = step.call.args[1:]
     return _along(step, x, argument)
 
 

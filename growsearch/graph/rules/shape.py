@@ -105,7 +105,7 @@ def _inferred(step: Step) -> int | None:
     """The axis of the result whose size the code wrote as -1."""
     first, argument = 0, step.argument(1, "shape")
     if isinstance(step.module, nn.Unflatten) or step.call.target == "unflatten":
-        dim = getattr(step.module, "dim", None) if step.module is not None else argument
+        dim = getattr(step.module, "dim", None) if step.module is not None else step.argument(1, "dim")
         first = dimensions(dim, step.input.rank)[0]
         argument = step.argument(2, "sizes", getattr(step.module, "unflattened_size", None))
     sizes = argument if isinstance(argument, (tuple, list)) else step.call.args[1:]
@@ -123,7 +123,9 @@ def _permute(step: Step) -> list[Value]:
 @rule("permute", functions="transpose")
 def _transpose(step: Step) -> list[Value]:
     x = step.tensor_argument(0, "input")
-    first, second = dimensions((step.argument(1, "dim0"), step.argument(2, "dim1")), x.rank)
+    named = step.call.kwargs
+    axes = step.argument(1, "dim0", named.get("axis0")), step.argument(2, "dim1", named.get("axis1"))
+    first, second = dimensions(axes, x.rank)
     order = list(range(x.rank))
     order[first], order[second] = second, first
     return _ordered(step, x, tuple(order))
