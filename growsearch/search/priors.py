@@ -1,8 +1,8 @@
 """Priors on ranges: where the user expects good values, and how often a trial is drawn from there.
 
 A range with a `default` has a normal distribution around it, cut off at its ends (on a logarithmic scale where the
-range has `log`), a choice its default with a greater weight. At first a third of the trials is drawn so, the very first
-at the defaults themselves; then the more or the fewer, the more or the fewer of them are among the best third than
+range has `log`), a choice its default with a greater weight. The very first trial is at the defaults themselves, and of
+the others a tenth is drawn so; then the more or the fewer, the more or the fewer of them are among the best third than
 chance alone would put there. A prior that is wrong is thus soon left alone. The sampler learns from such trials as from
 others. The idea of mixing priors by evidence is that of PriorBand (Mallik et al., 2023), whose weights are other ones.
 """
@@ -22,7 +22,7 @@ from growsearch.search.study import PRIOR
 
 WIDTHS = {"low": 0.5, "medium": 0.25, "high": 0.125}  # standard deviation, as a share of the range
 WEIGHTS = {"low": 0.5, "medium": 0.7, "high": 0.9}  # of a choice's default
-FIRST, MOST = 1 / 3, 3 / 4  # shares of trials from the prior: before there is evidence, and at most
+FIRST, MOST = 0.1, 3 / 4  # shares of trials from the prior: before there is evidence, and at most
 _BEST = 1 / 3  # of the trials, which are those that a prior is to be right about
 _DOUBT = 0.5  # trials among the best that count as found, and as expected, before there are any
 
