@@ -194,3 +194,20 @@ def test_a_weight_that_is_computed_freezes() -> None:
 
     assert "a weight that other operations compute is used by linear at '1'" in sites["0"].reason
     assert all(site.kind == "frozen" for site in sites.values())
+
+
+class Single(nn.Module):
+    """A layer of one unit, whose axis the code drops."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(3, 1), nn.Linear(1, 2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.first(x).reshape(4).unsqueeze(-1))
+        return out
+
+
+def test_a_single_unit_whose_axis_is_dropped_does_not_grow() -> None:
+    site = trace(Single(), torch.randn(4, 3)).sites["first"]
+    assert (site.kind, site.reason) == ("frozen", "emptied by reshape at the model")
