@@ -12,6 +12,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 import growsearch
+from growsearch.growth.statistics import decompose
 from growsearch.growth.statistics.decompose import BlockKrylov, Dense, exact
 
 UNITS = 2
@@ -286,6 +287,17 @@ def test_matrix_free_iteration_ends_on_a_zero_and_on_a_small_matrix() -> None:
         assert found.left.shape == (12, len(matrix))
         wanted = torch.linalg.svdvals(matrix)[:9]
         assert torch.allclose(found.values[:9], wanted[:9], atol=1e-4)
+
+
+def test_matrix_free_iteration_ends_after_some_passes_whatever_it_finds(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(decompose, "TOLERANCE", -1.0)  # nothing is ever close enough
+    matrix = torch.randn(400, 400, generator=torch.Generator().manual_seed(0))
+    iteration, passes = BlockKrylov(400, 400, 4, torch.Generator().manual_seed(1), matrix), 0
+    while not iteration.done:
+        iteration.update(Dense(matrix), 1.0)
+        iteration.end_pass()
+        passes += 1
+    assert passes == decompose.MAX_PASSES
 
 
 @pytest.mark.parametrize("act", [nn.Tanh(), nn.ReLU()], ids=["tanh", "relu"])
