@@ -86,6 +86,13 @@ def test_one_block_is_a_site_where_it_is_residual() -> None:
     assert found(nn.Sequential(nn.Linear(3, 4), nn.Sequential(nn.LayerNorm(4)), nn.Linear(4, 2)))[0] == {}
 
 
+def test_one_block_whose_copies_cannot_be_the_identity_is_a_site_only_as_a_list_by_itself() -> None:
+    alone, linear = Block(after=True), nn.Linear(4, 4)
+    assert found(Loop([alone]))[0] == {"blocks": (0, 1)}
+    assert found(Loop([alone, linear]))[0] == {}
+    assert found(nn.Sequential(nn.Linear(3, 4), nn.Sequential(alone), nn.Linear(4, 2)))[0] == {}
+
+
 @pytest.mark.parametrize(
     ("order", "reason"),
     [((0, 1, 0), r"'blocks.0' is called 2 times"), ((1, 0), "does not take what"), ((0,), "is called 0 times")],
