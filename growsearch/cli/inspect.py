@@ -163,7 +163,7 @@ def _from_file(
     if policy is not None:
         from growsearch.cli.run import choose
 
-        config = choose(config, policy, file)
+        (config,) = choose(config, policy, file).policy_configs().values()
     data = load_data(config.data, 0, config.allow_import)
     return config.network, data.example(), data.outputs
 

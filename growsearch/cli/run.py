@@ -68,7 +68,7 @@ def run(
 
 
 def choose(config: RunConfig, policy: str | None, file: str) -> RunConfig:
-    """The policy that was asked for; a file without policies is one itself."""
+    """The file with the policy that was asked for and no other; without policies it is one itself."""
     known = list(config.policies)
     if policy is None and known:
         raise InputError(
@@ -80,4 +80,4 @@ def choose(config: RunConfig, policy: str | None, file: str) -> RunConfig:
     if policy not in known:
         allowed = ", ".join(known) or "none: the file has no policies"
         raise InputError(f"{config.path}: unknown policy {policy!r} (allowed {allowed}){nearest(policy, known)}")
-    return config.policy_configs()[policy]
+    return config.only(policy)

@@ -63,6 +63,11 @@ class RunConfig(Section):
             for name, overrides in policies.items()
         }
 
+    def only(self, policy: str) -> RunConfig:
+        """The same without the other policies, and without what is said of all of them together."""
+        alone = {"policies": {policy: self.policies[policy]}, "reference": None, "controls": (), "tune": None}
+        return self.model_copy(update=alone)
+
     @property
     def control_kinds(self) -> tuple[ControlKind, ...]:
         """The kinds of controls, without their options."""

@@ -150,6 +150,7 @@ def test_run_trains_one_policy_and_shows_its_growth(growsearch: Run, file: Path,
     assert result.exit_code == 0, result.stderr
     assert "step 5: +" in result.stderr
     assert "test accuracy" in result.stderr
+    assert [each.name for each in (tmp_path / "out").iterdir() if (each / "seed-0").is_dir()] == ["grown"]
 
 
 def test_quiet_prints_nothing(growsearch: Run, file: Path, tmp_path: Path) -> None:
