@@ -223,3 +223,36 @@ def test_two_growths_of_two_sites_at_once_preserve_the_function() -> None:
     assert (model.first.out_features, model.second.out_features) == (6, 9)
     assert relative_difference(before, outputs_of(model, x, training=False)) < 1e-5
     assert F.mse_loss(model(x), torch.zeros(16, 3)).requires_grad
+
+
+class TwoStages(nn.Module):
+    """Two lists of residual blocks."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.stem, self.head = nn.Linear(3, 4), nn.Linear(4, 2)
+        self.early, self.late = (nn.ModuleList([Residual(4), Residual(4)]) for _ in range(2))
+
+    def forward(self, x: Tensor) -> Tensor:
+        x = self.stem(x)
+        for block in (*self.early, *self.late):
+            x = block(x)
+        out: Tensor = self.head(x)
+        return out
+
+
+class Residual(nn.Module):
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.up, self.down = nn.Linear(width, 6), nn.Linear(6, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = x + self.down(torch.relu(self.up(x)))
+        return out
+
+
+@pytest.mark.parametrize("stages", [("early",), ("late",), ("early", "late")])
+def test_blocks_are_added_to_the_stages_that_are_named(stages: tuple[str, ...]) -> None:
+    model, x = TwoStages(), torch.randn(5, 3)
+    growsearch.grow(model, x, dict.fromkeys(stages, 1), "identity_blocks")
+    assert [len(model.early), len(model.late)] == [2 + ("early" in stages), 2 + ("late" in stages)]
