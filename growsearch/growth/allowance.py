@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, replace
 
 from growsearch.growth.budget import Budget
 
@@ -50,9 +50,9 @@ class GrowthSoFar:
     added: int
     used: Mapping[str, int]
     unit_cost: Mapping[str, float]
-    events: int = 0
-    moves: bool = False
-    left: Mapping[str, int] = field(default_factory=dict)
+    events: int
+    moves: bool
+    left: Mapping[str, int]
 
 
 def allowance_for(budget: Budget | None, now: GrowthSoFar, amount: float | None, events_left: int | None) -> Allowance:

@@ -172,7 +172,8 @@ def test_the_ledger_counts_the_weight_in_which_two_sites_meet() -> None:
 
 def allowed(budget: dict[str, float] | None, amount: float | None, events: int | None, **now: Any) -> Allowance:
     """For sites a (4 units in the seed) and b (8)."""
-    settings = {"current": {"a": 4, "b": 8}, "added": 0, "used": {"parameters": 100, "flops": 1000}, **now}
+    used, before = {"parameters": 100, "flops": 1000}, {"added": 0, "events": 0, "moves": False, "left": {}}
+    settings = {"current": {"a": 4, "b": 8}, "used": used, **before, **now}
     so_far = GrowthSoFar(seed={"a": 4, "b": 8}, unit_cost={"a": 10.0, "b": 5.0}, **settings)
     return allowance_for(Budget.of(budget), so_far, amount, events)
 
