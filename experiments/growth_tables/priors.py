@@ -86,7 +86,7 @@ def share_of_flops(none: Array, others: Array, budget: int) -> list[float | None
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("table")
+    parser.add_argument("table", choices=("digits", "cifar10_jpeg"), help="one whose optimizer is a choice")
     parser.add_argument("--repeats", type=int, default=100)
     parser.add_argument("--out", type=Path)
     options = parser.parse_args()
