@@ -7,6 +7,7 @@ from typing import Any
 
 from growsearch.cli.output import emit, show
 from growsearch.comparison.controls import planned_controls
+from growsearch.comparison.wording import plural
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.execution.forecast import Forecast, forecast_warnings, forecasts
@@ -46,7 +47,8 @@ def dry_run(config: RunConfig, as_json: bool) -> None:
     runs = (len(plans) + len(controls)) * config.seeds
     show(*(f"warning: {warning}" for warning in warnings))
     pilots = _pilot_words(config, len(plans) + len(controls))
-    show(f"{len(plans)} policies{beside} x {config.seeds} seeds = {runs} runs{pilots}")
+    kinds = "1 policy" if len(plans) == 1 else f"{len(plans)} policies"
+    show(f"{kinds}{beside} x {plural(config.seeds, 'seed')} = {plural(runs, 'run')}{pilots}")
 
 
 def _pilot_words(config: RunConfig, arms: int) -> str:
