@@ -191,5 +191,5 @@ def test_a_site_that_the_selector_cannot_rank_is_left_out_before_training() -> N
 
 
 def test_a_selector_that_can_rank_no_site_is_refused_before_training() -> None:
-    with pytest.raises(GrowthRefused, match="'a': its units pass .*no linear form at zero"):
+    with pytest.raises(GrowthRefused, match="'a': its units pass .*new units by each other.*no linear form at zero"):
         ranked(sites=["a"])
