@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from growsearch import Grower, InputError, trace
+from growsearch import Grower, InputError, grow, trace
 from growsearch.growth import Allowance, Budget, GrowthContext, Ledger, NewUnit, Removal
 from growsearch.growth.allowance import GrowthSoFar, allowance_for
 from growsearch.growth.cost import NetworkCost
@@ -170,12 +170,12 @@ def test_the_ledger_counts_the_weight_in_which_two_sites_meet() -> None:
     assert take(event_of(mlp(), flops=seed + 35), "first", "second") == [True, False]
 
 
-def allowed(budget: dict[str, float] | None, amount: float | None, events: int | None, **now: Any) -> Allowance:
+def allowed(budget: dict[str, float] | None, amount: float | None, over: int | None, **now: Any) -> Allowance:
     """For sites a (4 units in the seed) and b (8)."""
     used, before = {"parameters": 100, "flops": 1000}, {"added": 0, "events": 0, "moves": False, "left": {}}
     settings = {"current": {"a": 4, "b": 8}, "used": used, **before, **now}
     so_far = GrowthSoFar(seed={"a": 4, "b": 8}, unit_cost={"a": 10.0, "b": 5.0}, **settings)
-    return allowance_for(Budget.of(budget), so_far, amount, events)
+    return allowance_for(Budget.of(budget), so_far, amount, over)
 
 
 def test_amount_is_a_share_of_the_seed() -> None:
@@ -235,3 +235,33 @@ def test_an_event_asks_for_its_part_of_the_parameters_in_proportion_to_the_seed(
 
     assert grown.requests == {"a": 10, "b": 20} and grown.parameters == 300
     assert allowed({"flops": 1160}, None, 1).requests == {"a": 8, "b": 16}
+
+
+@pytest.mark.parametrize("measure", ["parameters", "flops"])
+def test_what_is_left_limits_each_site_unless_removals_make_room(measure: str) -> None:
+    left = {"used": {"parameters": 100, "flops": 100}}
+    assert allowed({measure: 160}, 1.0, None, **left).caps == {"a": 6, "b": 12}
+    assert allowed({measure: 160}, 1.0, None, moves=True, **left).caps == {"a": HUGE, "b": HUGE}
+
+
+class Attending(nn.Module):
+    """Its first layer computes, but has no weight of that name."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.attention = nn.MultiheadAttention(5, 1, batch_first=True)
+        self.first, self.last = nn.Linear(5, 3), nn.Linear(3, 2)
+
+    def forward(self, x: torch.Tensor) -> torch.Tensor:
+        out: torch.Tensor = self.last(self.first(self.attention(x, x, x)[0]).relu())
+        return out
+
+
+def test_a_layer_whose_weights_have_other_names_costs_what_it_costs() -> None:
+    model, x = Attending(), torch.randn(4, 2, 5)
+    graph = trace(model, x)
+    cost = NetworkCost(model, graph)
+    event = grow(model, x, {"first": 2}, "zero")
+    assert cost.parameters({"first": 2}) == event.parameters_after
+    assert cost.shared_flops({"first": 2}) == 0
+    assert graph.flops + 2 * graph.sites["first"].flops_per_unit == event.flops_after

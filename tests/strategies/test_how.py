@@ -281,3 +281,15 @@ def _train(model: nn.Module, steps: int, lr: float = 0.1) -> None:
         optimizer.zero_grad()
         objective(model.train(), batch_for(model, 64, seed=step)).backward()
         optimizer.step()
+
+
+def test_behind_a_normalisation_its_shift_alone_keeps_new_units_awake() -> None:
+    """Weights just above zero would be normalised to full size as soon as they are trained."""
+    torch.manual_seed(0)
+    model = nn.Sequential(nn.Linear(4, 5, bias=False), nn.BatchNorm1d(5), nn.ReLU(), nn.Linear(5, 2))
+    batch = torch.randn(32, 4), torch.randn(32, 2)
+
+    growsearch.grow(model, batch[0], {"0": 2}, {"gradmax": {"side": "incoming"}}, objective=objective, batches=[batch])
+
+    assert not model.get_parameter("0.weight")[5:].any()
+    assert (model.get_parameter("1.bias")[5:] > 0).all()
