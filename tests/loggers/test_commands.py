@@ -51,7 +51,7 @@ def test_one_run_is_logged_and_its_configuration_does_not_say_so(program: Run, t
 
     assert program(*arguments, "--log", "tensorboard").exit_code == 0
 
-    assert list(logged(tmp_path / "run")) == ["run/seed-0"]
+    assert list(logged(tmp_path / "run")) == ["grown/seed-0"]
     assert "tensorboard" not in (tmp_path / "run" / "config.yaml").read_text()
     assert program(*arguments).exit_code == 0  # the same run, which is finished
 
