@@ -9,6 +9,8 @@ import sys
 import time
 from pathlib import Path
 
+from tests.search.conftest import heed_interrupts
+
 PROGRAM = """
 import pathlib, signal, sys, time
 from growsearch.training.fork_server import forking
@@ -42,6 +44,7 @@ def test_an_interrupt_does_not_end_the_server_with_a_traceback(tmp_path: Path) -
         stderr=subprocess.PIPE,
         text=True,
         start_new_session=True,
+        preexec_fn=heed_interrupts,
     )
     until = time.monotonic() + 60
     while not all((tmp_path / each).exists() for each in ("importing", "ready")) and time.monotonic() < until:
