@@ -28,7 +28,7 @@ class SearchProgress:
         console = Console(stderr=True, quiet=quiet, highlight=False)
         self._name = name
         self._console = console
-        self._live = Live(f"{name}: starts", console=console, transient=True, auto_refresh=False)
+        self._live = Live(Text(f"{name}: starts"), console=console, transient=True, auto_refresh=False)
         self._began = time.monotonic()
         self._before: int | None = None
         self._said: set[int] = set()

@@ -6,8 +6,10 @@ import multiprocessing
 import signal
 import threading
 from collections.abc import Sequence
-from multiprocessing import forkserver
-from multiprocessing.context import ForkServerContext, SpawnContext
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:  # not every system has them
+    from multiprocessing.context import ForkServerContext, SpawnContext
 
 
 def forking(imported: Sequence[str]) -> ForkServerContext | SpawnContext:
@@ -18,6 +20,8 @@ def forking(imported: Sequence[str]) -> ForkServerContext | SpawnContext:
     """
     if "forkserver" not in multiprocessing.get_all_start_methods():
         return multiprocessing.get_context("spawn")
+    from multiprocessing import forkserver
+
     context = multiprocessing.get_context("forkserver")
     context.set_forkserver_preload(list(imported))
     main = threading.current_thread() is threading.main_thread()  # no other one may say what signals do
@@ -25,6 +29,6 @@ def forking(imported: Sequence[str]) -> ForkServerContext | SpawnContext:
     try:
         forkserver.ensure_running()
     finally:
-        if main:
+        if before is not None:
             signal.signal(signal.SIGINT, before)
     return context

@@ -81,6 +81,7 @@ GROWS: dict[str, tuple[str, Operation]] = {
     "index by a tensor": ("rows", lambda x: x[:, torch.tensor([0, 3])] + x[:, [1, 2]]),
     "index by a tensor in front": ("vectors", lambda x: x[torch.tensor([0, 3, 1, 1])]),
     "index by truth": ("rows", lambda x: x[:, torch.tensor([True, False, True, True, False])]),
+    "index by truth beside a slice": ("rows", lambda x: x[:, torch.arange(5) > 1] + x[:, :3]),
     "index by a table": ("rows", lambda x: x[:, torch.tensor([[0, 1], [2, 3]])].mean(1)),
     "index_select from the end": ("rows", lambda x: torch.index_select(x, dim=-2, index=torch.tensor([0, 2]))),
     "index_add by name": ("rows", lambda x: x.index_add(-2, torch.tensor([0, 1]), source=x[:, :2])),

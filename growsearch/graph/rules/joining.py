@@ -206,6 +206,9 @@ def _lookup(step: Step, x: Value, indices: tuple[Any, ...]) -> list[Value]:
     if axes is None or not simple or len(step.shapes[0]) != x.rank - 1 + len(axes):
         raise Unsupported("an index with tensors")
     step.freeze(x.axes[position], "indexed")
+    found = step.shapes[0][position : position + len(axes)]
+    if found != tuple(map(width, axes)):  # an index by truth: as many as are true
+        axes = step.fixed(found, "indexed positions")
     return step.output((*x.axes[:position], *axes, *x.axes[position + 1 :]))
 
 
