@@ -5,9 +5,12 @@ from __future__ import annotations
 import difflib
 from collections.abc import Iterable
 from functools import cache
-from importlib.metadata import EntryPoint, entry_points
+from typing import TYPE_CHECKING
 
 from growsearch.errors import InputError
+
+if TYPE_CHECKING:
+    from importlib.metadata import EntryPoint
 
 GROUPS = ("when", "where", "how", "soft", "networks", "data", "tasks", "optimizers", "loggers", "operations")
 STRATEGY_GROUPS = ("when", "where", "how", "soft")
@@ -33,6 +36,8 @@ def _installed(group: str) -> dict[str, EntryPoint]:
 @cache
 def _every() -> tuple[EntryPoint, ...]:
     """Those of all `GROUPS`: to ask for one group reads the files of all packages too."""
+    from importlib.metadata import entry_points  # a tenth of the time in which `--help` is there
+
     found = entry_points()
     return tuple(point for group in GROUPS for point in found.select(group=f"growsearch.{group}"))
 

@@ -38,7 +38,7 @@ def imported_by(*arguments: str, folder: Path, program: str = "-c") -> set[str]:
 @pytest.mark.parametrize(
     ("arguments", "but"),
     [
-        (("--help",), {"torch", "numpy", "pydantic", "yaml"}),
+        (("--help",), {"torch", "numpy", "pydantic", "yaml", "importlib.metadata"}),
         (("validate", "file.yaml"), {"rich", "numpy.ma", "growsearch_strategies.how.firefly"}),
     ],
     ids=lambda value: value[0] if isinstance(value, tuple) else "",

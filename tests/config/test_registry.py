@@ -25,7 +25,7 @@ def test_the_files_of_installed_packages_are_read_once(monkeypatch: pytest.Monke
         calls.append(selected)
         return read(**selected)
 
-    monkeypatch.setattr(registry, "entry_points", counted)
+    monkeypatch.setattr(importlib.metadata, "entry_points", counted)
 
     assert all(registry.names(group) for group in registry.GROUPS if group != "operations")
     assert len(calls) == 1
