@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from math import sqrt
+from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from growsearch.statistics.level import ENOUGH_SEEDS, LEVEL
 
+_DIGITS = 10  # of a mean difference; what rounding does to one begins some 3 later
 _RESAMPLES = 9_999  # all sign flips up to 13 seeds (2**13 = 8,192), so many random ones beyond
 
 
@@ -41,15 +44,22 @@ def permutation_p_value(differences: Sequence[float]) -> float:
     """Two-sided p-value of a paired permutation test on the mean difference; 1 for a single pair.
 
     Were the two policies alike, each difference would have had either sign as likely. Exact over all 2**n flips of
-    signs up to 13 pairs; beyond, over 9,999 random ones (always the same) and the observed one.
+    signs up to 13 pairs; beyond, over 9,999 random ones (always the same) and the observed one. Flips whose means are
+    equal but for rounding count as ties: accuracies are fractions of one number of samples, so that there are many.
     """
-    if len(differences) == 1:
+    found = np.asarray(differences, float)
+    whole = float(np.abs(found).sum())
+    if len(found) == 1 or whole == 0:
         return 1.0
     from scipy import stats
 
+    def mean(flipped: NDArray[np.float64], axis: int) -> Any:
+        """In units of the largest that there is, without what rounding does to it."""
+        return np.round(flipped.sum(axis) / whole, _DIGITS)
+
     result = stats.permutation_test(
-        (np.asarray(differences, float),),
-        np.mean,
+        (found,),
+        mean,
         permutation_type="samples",
         vectorized=True,
         n_resamples=_RESAMPLES,

@@ -42,6 +42,20 @@ def test_the_permutation_test_is_exact_for_few_pairs(differences: list[float]) -
     assert permutation_p_value(differences) == pytest.approx(enumerated(differences))
 
 
+@pytest.mark.parametrize("samples", [360, 400, 1_000, 10_000])
+@pytest.mark.parametrize("count", [6, 8, 10])
+def test_flips_that_tie_are_counted_whatever_rounding_makes_of_accuracies(samples: int, count: int) -> None:
+    """Of whole numbers of right answers the ties are exact."""
+    random = np.random.default_rng(samples + count)
+    flips = np.array(list(itertools.product((1, -1), repeat=count)))
+    for _ in range(20):
+        right = random.integers(int(0.9 * samples), int(0.98 * samples), count)
+        more = random.integers(-3, 9, count)
+        exact = float((abs(flips @ more) >= abs(more.sum())).mean())
+        found = permutation_p_value([(r + m) / samples - r / samples for r, m in zip(right, more, strict=True)])
+        assert found == pytest.approx(exact), (list(right), list(more))
+
+
 @pytest.mark.parametrize("count", [6, 10, 13])
 def test_on_ranks_the_permutation_test_is_wilcoxons(count: int) -> None:
     signs = np.random.default_rng(count).choice([-1, 1], count)
