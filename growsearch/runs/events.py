@@ -26,6 +26,13 @@ class StepDone:
 
 
 @dataclass(frozen=True)
+class TrainingStopped:
+    """Training stops before its end, by an error or because it was asked to; `training_flops` were used by then."""
+
+    training_flops: int
+
+
+@dataclass(frozen=True)
 class RowDone:
     """A row of metrics was written."""
 
@@ -100,6 +107,15 @@ class JobsStarted:
 
 
 RunEvent = (
-    RunStarted | StepDone | RowDone | Grew | Recovered | RunFinished | RunMoved | BranchFinished | RepetitionFinished
+    RunStarted
+    | StepDone
+    | TrainingStopped
+    | RowDone
+    | Grew
+    | Recovered
+    | RunFinished
+    | RunMoved
+    | BranchFinished
+    | RepetitionFinished
 )
 Progress = Callable[[RunEvent], None]

@@ -28,7 +28,7 @@ from growsearch.search.trial import Train, train_for_search
 from growsearch.search.worker import work
 from growsearch.training.fork_server import forking
 
-_IMPORTED = ("__main__", __name__)
+_IMPORTED = ("__main__", __name__, "torch._dynamo")  # the last: what optimizers import at their first step
 _LOOK = 0.5  # seconds
 _PATIENCE = 30.0  # seconds for a worker to write its checkpoint when it is told to stop
 _ATTEMPTS = 10  # to start a process

@@ -9,7 +9,7 @@ from typing import Any, Protocol
 
 import optuna
 
-from growsearch.runs.events import RowDone, RunEvent, RunStarted, StepDone
+from growsearch.runs.events import RowDone, RunEvent, RunStarted, StepDone, TrainingStopped
 from growsearch.runs.records import MetricsRow
 from growsearch.search.allowance import Allowance
 from growsearch.search.leases import Lease
@@ -83,6 +83,8 @@ class Monitor:
                 self._lease.got_on()
             case StepDone(step, total_steps):
                 self._note(step=step, total_steps=total_steps)
+            case TrainingStopped(training_flops):
+                self._note(**{USED: self._before + training_flops})
             case RowDone(row, total_steps):
                 value = row.value(self._measure)
                 known = {} if value is None else {self._measure: value}

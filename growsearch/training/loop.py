@@ -18,7 +18,7 @@ from growsearch.data import Split, evaluation_batches
 from growsearch.errors import GrowsearchError
 from growsearch.graph.remembered import remembered_sizes
 from growsearch.growth import Grower, GrowthEvent, SoftGrower
-from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone
+from growsearch.runs.events import Grew, Progress, Recovered, RowDone, RunStarted, StepDone, TrainingStopped
 from growsearch.runs.layout import CHECKPOINT, GROWTH, METRICS, RECOVERIES
 from growsearch.runs.records import GrowthLine, MetricsRow, RunResult
 from growsearch.surgery import apply_masks
@@ -101,6 +101,15 @@ class TrainingRun:
 
     def train(self, until: int | None = None) -> None:
         """Train up to step `until`, or to the end."""
+        try:
+            self._train(until)
+        except Exception:
+            self._progress(TrainingStopped(self.counters.training_flops))
+            raise
+
+    def _train(self, until: int | None) -> None:
+        import torch._dynamo  # noqa: F401  # optimizers do at their first step: that takes seconds, and is no training
+
         setup, counters = self.setup, self.counters
         last = math.inf if until is None else until
         self._progress(RunStarted(counters.step, setup.total_steps, self._parameters))

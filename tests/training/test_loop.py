@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 from pathlib import Path
 
@@ -149,3 +151,27 @@ def test_clip_bounds_the_norm_of_all_gradients_together(student: Callable[..., R
 
     assert lengths[1] == pytest.approx(0.1 * 1e-3, rel=1e-4)
     assert lengths[0] > 10 * lengths[1]
+
+
+PROGRAM = """
+import sys
+from pathlib import Path
+from growsearch.config import load_config
+from growsearch.runs.events import RunStarted
+from growsearch.training import run_one
+
+def told(event):
+    if isinstance(event, RunStarted):
+        print("imported" if "torch._dynamo" in sys.modules else "not yet")
+
+assert "torch._dynamo" not in sys.modules
+run_one(load_config("file.yaml"), 0, Path("run"), "cpu", told)
+"""
+
+
+def test_what_torch_imports_at_the_first_step_is_no_training_time(tmp_path: Path) -> None:
+    """It takes seconds: as much as a few hundred steps of a small network. The clock starts when a run is told of."""
+    training = "{steps: 5, optimizer: {name: sgd, lr: 0.1}}"
+    (tmp_path / "file.yaml").write_text(f"data: {{name: digits}}\nnetwork: {{name: mlp}}\ntraining: {training}\n")
+    found = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True)
+    assert found.stdout == "imported\n"
