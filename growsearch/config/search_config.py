@@ -6,10 +6,12 @@ import math
 from collections.abc import Callable
 from typing import Annotated, Any, Literal, Self
 
-from pydantic import Field, model_validator
+from pydantic import Field, ValidationInfo, model_validator
 
 from growsearch.config.models import Positive, Section
 
+WITHOUT_BUDGET = "without budget"
+"""Context in which a section is validated whose budget is kept elsewhere."""
 Measure = Literal[
     "validation_accuracy",
     "validation_loss",
@@ -119,9 +121,10 @@ class SearchConfig(Section):
         for what, entries in (("objective", self.objectives), ("constraint", self.constraints)):
             if any(len(entry) != 1 for entry in entries):
                 raise ValueError(f"every {what} is a mapping with one key")
-        measures = [measure for _, measure in self.aims]
-        if len(set(measures)) < len(measures):
-            raise ValueError(f"every objective has a measure of its own (found {', '.join(measures)})")
+        limited = [measure for entry in self.constraints for measure in entry]
+        for what, measures in (("objective", [measure for _, measure in self.aims]), ("constraint", limited)):
+            if len(set(measures)) < len(measures):
+                raise ValueError(f"every {what} has a measure of its own (found {', '.join(measures)})")
         return self
 
     @model_validator(mode="after")
@@ -187,9 +190,9 @@ class SearchConfig(Section):
         return self
 
     @model_validator(mode="after")
-    def _a_race_within_the_budget(self) -> Self:
+    def _a_race_within_the_budget(self, info: ValidationInfo) -> Self:
         trials = self.whole.trials
-        if not isinstance(self.race, RaceConfig) or trials is None:
+        if not isinstance(self.race, RaceConfig) or trials is None or info.context == WITHOUT_BUDGET:
             return self
         taken = self.trials_of(self.race)
         if trials < taken + self.race.top:

@@ -175,6 +175,7 @@ _WHY = {
     "budget": "the budget is used",
     "target": "the target was reached",
     "without_improvement": "too many trials in a row were no better",
+    "untrained": "too many trials in a row trained nothing: they repeat others, fail at once, or break the limits",
     "exhausted": "the space is exhausted: every configuration was tried",
 }
 

@@ -20,6 +20,7 @@ from growsearch.training.setup import set_up
 
 _HOUR = 3600.0  # seconds
 _ROUNDING = 1e-9  # of sums in another order
+_UNTRAINED = 100  # trials in a row that used none of a budget of FLOPs, so that it would never be used up
 
 Trials = Sequence[FrozenTrial]
 
@@ -182,9 +183,14 @@ def account_of(study: Study, trials: Trials | None = None) -> Account:
     return Account(study.plan.search, budget, trials, ranked(study, trials), race.trials() if race else ())
 
 
-def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_improvement"] | None:
-    """What of `search.stop` ends the search: a trial at the target, or too many in a row that were no better."""
-    _, stop = study.ends()
+def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_improvement", "untrained"] | None:
+    """What ends the search before its budget does: of `search.stop` a trial at the target, or too many in a row that
+    were no better; and too many in a row that used nothing of a budget of FLOPs.
+    """
+    budget, stop = study.ends()
+    ended = [one for one in trials if one.state.is_finished() and counts(one) and IMPORTED not in one.user_attrs]
+    if budget.flops is not None and len(ended) >= _UNTRAINED and not any(map(used_flops, ended[-_UNTRAINED:])):
+        return "untrained"
     best = next(iter(ranked(study, trials)), None) if stop is not None else None
     if stop is None or best is None:
         return None

@@ -28,7 +28,7 @@ from growsearch.search.priors import FIRST, prior_point, prior_share
 from growsearch.search.ranking import ranked
 from growsearch.search.samplers import START, make_sampler
 from growsearch.search.space import defaults, distributions, resolved, value_at
-from growsearch.search.study import FINISHED, ORDINAL, TRAINS, Study, counts
+from growsearch.search.study import FINISHED, IMPORTED, ORDINAL, TRAINS, Study, counts
 
 _PRIOR = (1_000_001, 1_000_002)  # streams of random numbers: whether a trial follows the defaults, and how
 _SPREAD = 2**10  # points of a quasi-random sequence that are made at once
@@ -51,20 +51,28 @@ def draw(study: Study, trial: FrozenTrial, attempt: int) -> Drawn:
     search, ordinal = study.plan.search, int(trial.user_attrs.get(ORDINAL, trial.number))
     fixed: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
     drawn = [seed_of(search.seed, ordinal, attempt, stream) for stream in _PRIOR]
-    if defaults(study.plan.data) and search.sampler != "grid" and drawn[0] / 2**32 < _prior_share(study, ordinal):
-        first = ordinal == 0 and not attempt
-        known = prior_point(study.plan.data, None if first else drawn[1])
-        return Drawn(_drawn(study, trial, attempt, {**known, **fixed}), prior=True)
-    return Drawn(_drawn(study, trial, attempt, fixed))
+    if fixed or not defaults(study.plan.data) or search.sampler == "grid":
+        return Drawn(_drawn(study, trial, attempt, fixed))
+    first = not any(_was_drawn(one) for one in study.trials()[: trial.number])
+    if drawn[0] / 2**32 < (1.0 if first else _prior_share(study, ordinal)):
+        known = prior_point(study.plan.data, None if first and not attempt else drawn[1])
+        return Drawn(_drawn(study, trial, attempt, known), prior=True)
+    return Drawn(_drawn(study, trial, attempt, {}))
+
+
+def _was_drawn(trial: FrozenTrial) -> bool:
+    """Whether a trial's parameters were chosen here: not by the file, an older search, or somebody who enqueued it."""
+    given = {"baseline", "start", IMPORTED, "resume_of"} & set(trial.user_attrs)
+    return not given and "fixed_params" not in trial.system_attrs
 
 
 def _prior_share(study: Study, ordinal: int) -> float:
-    """The share of trials that follows the file's defaults: the first does, then as it pays; a front tells nothing.
+    """The share of trials that follows the file's defaults, after the first: as it pays; a front tells nothing.
 
     A sampler that learns needs fewer and fewer of them: it has learnt from those before.
     """
-    if ordinal == 0 or len(study.plan.search.aims) > 1:
-        return FIRST if ordinal else 1.0
+    if len(study.plan.search.aims) > 1:
+        return FIRST
     trials = [trial for trial in study.trials() if counts(trial) and "baseline" not in trial.user_attrs]
     best = ranked(study, trials)
     over = {trial.number for trial in best}

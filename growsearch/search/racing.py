@@ -13,6 +13,7 @@ from scipy.stats import t as student
 
 _LEVEL = 0.95  # one-sided, at which a candidate is a clear loser
 _DRAWS = 20_000
+_ROUNDING = 1e-12  # of numbers that are the same
 
 Array = NDArray[np.floating[Any]]
 Costs = Mapping[int, Sequence[float]]  # of each candidate, by seed in the same order; a failed run costs infinity
@@ -91,8 +92,9 @@ def _chances(
     freedom: int,
 ) -> Array:
     """How often each mean is the lowest of draws from their distribution."""
-    if len(means) == 1 or not variance > 0:
-        return np.array(means == means.min(), dtype=float) / int((means == means.min()).sum())
+    if len(means) == 1 or not variance > (_ROUNDING * np.abs(means).max()) ** 2:
+        lowest = np.isclose(means, means.min(), rtol=_ROUNDING, atol=0)
+        return np.array(lowest, dtype=float) / int(lowest.sum())
     drawn = np.random.default_rng(0)
     scale = np.sqrt(variance * freedom / drawn.chisquare(freedom, _DRAWS))
     noise = drawn.multivariate_normal(np.zeros(len(means)), spread, _DRAWS, method="eigh")

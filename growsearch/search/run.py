@@ -25,7 +25,7 @@ from growsearch.runs.reading import read_json, record_of
 from growsearch.search.baselines import baselines
 from growsearch.search.crews import Here, OnNodes
 from growsearch.search.drawing import needs_of
-from growsearch.search.imports import Import, read_import
+from growsearch.search.imports import read_import
 from growsearch.search.preflight import check_space
 from growsearch.search.queue import Baselines, fill
 from growsearch.search.results import write_results
@@ -88,8 +88,13 @@ def search(
         connection, where = stack.enter_context(ground(cluster, device))
         folder = folder if connection is None else folder.resolve()  # nodes may work elsewhere
         crew = OnNodes(connection, where, workers, slots) if connection else Here(device, workers, slots, settings)
+        older = [read_import(study_plan(space, settings), one) for one in imports]  # before anything is written
         study, reference = _open(space, settings, folder, storage, name, stack)
-        older = _imported(space, settings, study, imports)
+        if older and study.trials():
+            raise InputError(
+                f"--import: the search in {study.folder} has begun: older trials are taken over when a search is new: "
+                "leave --import out to go on, or choose another folder with --out"
+            )
         for one in older:
             said(one.sentence)
         named, first = baselines_of(space, settings), partial(starts_of, space, settings)
@@ -105,15 +110,6 @@ def search(
         if crew.used:
             write_environment(folder, crew.environment(settings.seeds))
         return results
-
-
-def _imported(space: Space, settings: SearchConfig, study: Study, folders: Sequence[Path]) -> list[Import]:
-    if folders and study.trials():
-        raise InputError(
-            f"--import: the search in {study.folder} has begun: older trials are taken over when a search is new: "
-            "leave --import out to go on, or choose another folder with --out"
-        )
-    return [read_import(study_plan(space, settings), folder) for folder in folders]
 
 
 def settings_of(space: Space) -> SearchConfig:
@@ -194,6 +190,11 @@ def _open(
     kept = _kept(folder) if is_search(folder) else None
     if kept is None and (folder / CONFIG).exists():
         raise InputError(f"{folder} holds the runs of another command: choose another folder with --out")
+    if kept is not None and name not in (None, kept.study):
+        raise InputError(
+            f"{folder} holds the study {kept.study!r}: go on with it without --study, or choose another folder for "
+            f"{name!r} with --out"
+        )
     name = name or (kept.study if kept else space.path.stem)
     url = storage or (kept.where(folder) if kept else str(folder / JOURNAL))
     study = find_study(open_storage(url), name) if kept or storage or Path(url).exists() else None

@@ -19,6 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig, SearchBudget, SearchConfig, SearchStop
 from growsearch.config.run_config import normalized
+from growsearch.config.search_config import WITHOUT_BUDGET
 from growsearch.errors import InputError
 from growsearch.runs.layout import CLAIMS, JOURNAL, SEARCH, trial_folder
 from growsearch.runs.reading import read_json
@@ -66,7 +67,7 @@ class Plan:
     @classmethod
     def of(cls, plain: Mapping[str, Any]) -> Plan:
         """The plan that `to_json` wrote."""
-        search = SearchConfig.model_validate_json(json.dumps(plain["search"]))
+        search = SearchConfig.model_validate_json(json.dumps(plain["search"]), context=WITHOUT_BUDGET)
         return cls(plain["data"], search, {step: share for step, share in plain["rungs"]}, plain["allow_import"])
 
     def config(self, plain: Mapping[str, Any]) -> RunConfig:
@@ -175,6 +176,9 @@ def find_study(storage: BaseStorage, name: str, folder: Path | None = None) -> S
 
 def open_study(reference: Reference) -> Study:
     """An existing study; `InputError` where there is none."""
+    journal = Path(reference.storage)
+    if "://" not in reference.storage and journal.parent.is_dir() and not journal.exists():
+        raise InputError(f"storage {reference.storage}: there is no such file; growsearch search makes one")
     storage = open_storage(reference.storage)
     study = find_study(storage, reference.name, reference.folder or _around(reference))
     if study is None:

@@ -239,6 +239,29 @@ def in_hours(hours: float, clock: Clock) -> Callable[..., RunResult]:
     return train
 
 
+def test_what_trials_used_before_they_diverged_is_used(
+    space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """They end before their first row of metrics."""
+    rate = "training.optimizer.lr={type: float, low: 1.0e20, high: 1.0e30, log: true}"
+    file = space(rate, "growth.when=never", "growth.how=zero", settings("flops: 1.2e7", ", race: none"))
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (4e6, 4e6))
+
+    results = search(file, tmp_path / "run", "cpu", 1)
+
+    assert {trial["kind"] for trial in results["trials"] if trial["state"] != "waiting"} == {"diverged"}
+    assert results["ended_by"] == "budget" and 0.7e7 < results["spent"]["flops"] <= 1.2e7
+
+
+def test_a_budget_of_flops_ends_where_trials_use_none(run_stub: RunStub, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("growsearch.search.budget._UNTRAINED", 5)
+    refused = "training.optimizer.lr={type: float, low: 1.0e-6, high: 1.0e-3, log: true}"
+
+    results = run_stub(refused, settings("flops: 1e12"))
+
+    assert len(results["trials"]) == 5 and results["ended_by"] == "untrained"
+
+
 def test_hours_are_those_in_which_something_ran(space: MakeSpace, tmp_path: Path) -> None:
     search(space(settings("trials: 3", ", race: none")), tmp_path / "run", "cpu", 1, train=stub.train)
     study = open_folder(tmp_path / "run")
@@ -298,6 +321,10 @@ def test_a_search_stops_at_its_target_or_where_nothing_gets_better(
         ("search.budget={}", "give exactly one of trials, flops and hours (found none)"),
         ("search={budget: {trials: 20}, race: {top: 5, seeds: 4}}", "takes 20 of the budget's trials, and needs 5"),
         ("search.stop={}", "stop has target, without_improvement or both"),
+        (
+            "search.constraints=[{parameters: {max: 900}}, {parameters: {min: 100}}]",
+            "every constraint has a measure of its own (found parameters, parameters)",
+        ),
         (
             "search={stop: {target: 1}, objectives: [{minimize: train_loss}, {minimize: parameters}]}",
             "several objectives have no best value: leave stop out",

@@ -99,6 +99,7 @@ def test_a_search_that_has_begun_takes_nothing_over(older: dict[str, Any], space
         newer(space, tmp_path)
     with pytest.raises(InputError, match="holds no search"):
         search(space(text=TEXT), tmp_path / "third", "cpu", 1, imports=[tmp_path])
+    assert not (tmp_path / "third").exists()  # or `resume` would go on without it
 
 
 def by_value(found: dict[str, Any]) -> list[int]:

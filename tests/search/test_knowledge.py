@@ -272,3 +272,9 @@ def test_a_parameter_of_one_value_or_of_few_trials_decides_nothing() -> None:
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)  # that it is about low values
         assert importances(study, lambda trial: float(trial.values[0])) == {"more": 1.0}
+
+
+def test_a_journal_that_is_not_there_is_not_made(tmp_path: Path) -> None:
+    with pytest.raises(InputError, match="there is no such file"):
+        open_study(Reference(str(tmp_path / "study.jurnal"), "space"))
+    assert not list(tmp_path.iterdir())

@@ -113,6 +113,16 @@ def test_a_search_tells_which_trials_are_from_the_defaults(run_stub: RunStub) ->
     assert not all("prior" in trial for trial in others)
 
 
+def test_what_the_file_tries_first_is_not_from_the_defaults(run_stub: RunStub) -> None:
+    rate = "{type: float, low: 0.001, high: 1.0, log: true, default: 0.1, confidence: high}"
+    start = f"search.start=[{{{LR}: 0.45}}, {{{LR}: 0.3}}]"
+
+    found = run_stub(f"training.optimizer.lr={rate}", start, "search.budget={trials: 6}", "search.baselines=false")
+
+    assert [trial["parameters"][LR] for trial in found["trials"][:3]] == [0.45, 0.3, 0.1]
+    assert ["prior" in trial for trial in found["trials"][:3]] == [False, False, True]
+
+
 @pytest.mark.parametrize(
     ("range_", "said"),
     [

@@ -17,7 +17,8 @@ from growsearch.runs.records import RunResult
 from growsearch.search import search
 from growsearch.search.race import FIRST_SEED, is_over
 from growsearch.search.racing import estimates, survivors
-from growsearch.search.run import open_folder
+from growsearch.search.run import open_folder, settings_of, study_plan
+from growsearch.search.study import Plan
 from tests.search import stub
 from tests.search.conftest import MakeSpace, RunStub
 from tests.search.stub import record
@@ -51,6 +52,21 @@ def test_estimates_are_those_of_the_two_way_layout() -> None:
     s = np.sqrt((left**2).sum() / 2)
     assert found[7].probability == pytest.approx(t.cdf(0.5 / (s * np.sqrt(2 / 3)), 2), abs=0.015)
     assert found[7].probability + found[9].probability == pytest.approx(1)
+
+
+def test_candidates_that_are_the_same_are_as_likely() -> None:
+    """Whatever rounding makes of their means."""
+    found = estimates({1: [0.1, 0.2, 0.3], 2: [0.1, 0.2, 0.3], 3: [0.2, 0.3, 0.4]})
+
+    assert [found[one].probability for one in (1, 2, 3)] == [0.5, 0.5, 0.0]
+
+
+def test_a_race_larger_than_the_budget_that_there_is_by_default(space: MakeSpace) -> None:
+    """The budget is not kept with what is searched: workers read it anew."""
+    file = space("search={budget: {trials: 130}, race: {top: 10, seeds: 10}}")
+    plan = study_plan(file, settings_of(file))
+
+    assert Plan.of(plan.to_json()).search.race == plan.search.race
 
 
 def test_a_candidate_that_was_dropped_early_is_judged_at_the_same_seeds() -> None:

@@ -14,6 +14,7 @@ from growsearch.config import load_config
 from growsearch.errors import InputError
 from growsearch.report.search_page import write_search_report
 from growsearch.search import search
+from growsearch.search.run import open_folder
 from growsearch.search.storage import open_storage
 from tests.search.conftest import TEXT, MakeSpace, RunStub
 from tests.search.stub import record, score, train
@@ -93,6 +94,15 @@ def test_failures_are_recorded_with_their_reason_and_the_study_goes_on(run_stub:
     }
     failed = results["failures"][0]["trial"]
     assert "Traceback" in (tmp_path / "run" / "trials" / str(failed) / "failure.txt").read_text()
+
+
+def test_a_folder_keeps_its_study(run_stub: RunStub, space: MakeSpace, tmp_path: Path) -> None:
+    run_stub("search.budget.trials=2")
+
+    with pytest.raises(InputError, match="run holds the study 'space': go on with it without --study"):
+        search(space("search.budget.trials=2"), tmp_path / "run", "cpu", 1, name="other")
+
+    assert open_folder(tmp_path / "run").name == "space"
 
 
 def test_more_trials_continue_a_study_and_repeat_nothing(run_stub: RunStub, tmp_path: Path) -> None:
