@@ -56,6 +56,7 @@ class Stream(nn.Module):
         tied: whether the head has the embedding's weight.
         raw: whether the head reads the stream without a normalisation.
         bias: of the layers.
+        product: whether the head is written as a product with its weight.
     """
 
     def __init__(
@@ -67,10 +68,11 @@ class Stream(nn.Module):
         tied: bool = False,
         raw: bool = False,
         bias: bool = True,
+        product: bool = False,
     ) -> None:
         super().__init__()
         width, hidden = 8, 12
-        self.post = post
+        self.post, self.product = post, product
         self.tokens = nn.Embedding(11, width)
         self.positions = nn.Parameter(torch.zeros(1, 5, width))
         self.cls = nn.Parameter(torch.zeros(1, 1, width))
@@ -92,7 +94,8 @@ class Stream(nn.Module):
                 added = added * self.scales[index]
             x = x + self.dropout(added)
             x = norm(x) if self.post else x
-        return self.head(self.norm(x))
+        x = self.norm(x)
+        return x @ self.head.weight.T if self.product else self.head(x)
 
 
 def tokens() -> Tensor:

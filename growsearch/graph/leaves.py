@@ -7,6 +7,7 @@ from functools import cache
 from types import CodeType
 from typing import Any
 
+import torch
 from torch import nn
 
 from growsearch.graph.own_norms import own_rms_norm
@@ -40,9 +41,11 @@ def is_leaf(module: nn.Module) -> bool:
     """Whether a module counts as one call: its forward and all that this reaches are torch's own.
 
     Otherwise (an own `forward`, `_conv_forward` or `weight` property, say) the module is traced through, unless it is
-    an RMS normalisation written by hand.
+    an RMS normalisation written by hand. Nothing can be seen of what TorchScript runs.
     """
     kind: Any = type(module)
+    if isinstance(module, torch.jit.ScriptModule):
+        return True
     if any(kind.forward is each.forward for each in _REGISTERED if issubclass(kind, each)):
         return True
     if own_rms_norm(module) is not None:

@@ -95,9 +95,10 @@ class Recorder(TorchFunctionMode):
     def _hook(self, module: nn.Module) -> list[RemovableHandle]:
         enter, leave = (self._enter_leaf, self._leave_leaf) if is_leaf(module) else (self._enter, self._leave)
         # Hooks of the user stay outside a leaf: what they do to its input and output is recorded as calls.
+        # By nn.Module's own methods: those of TorchScript's modules refuse, though their calls heed such hooks.
         return [
-            module.register_forward_pre_hook(enter, with_kwargs=True),
-            module.register_forward_hook(leave, prepend=True, with_kwargs=True),
+            nn.Module.register_forward_pre_hook(module, enter, with_kwargs=True),
+            nn.Module.register_forward_hook(module, leave, prepend=True, with_kwargs=True),
         ]
 
     def _enter(self, module: nn.Module, args: Any, kwargs: dict[str, Any]) -> None:

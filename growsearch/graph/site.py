@@ -29,7 +29,8 @@ class AxisUse:
 
     `tensor` is the name in `model.state_dict()`. A tensor shared under several names (tying) is listed once, under
     its first name, with all of them in `aliases`. `runs` are in order of their offset: a grouped convolution or a
-    concatenation of a tensor with itself has several.
+    concatenation of a tensor with itself has several. `tied`: it takes the units in and also makes them, or is added
+    to or multiplied with them.
     """
 
     tensor: str
@@ -38,6 +39,7 @@ class AxisUse:
     runs: tuple[Run, ...]
     size: int
     aliases: tuple[str, ...] = ()
+    tied: bool = False
 
     @property
     def module(self) -> str:

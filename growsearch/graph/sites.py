@@ -123,7 +123,8 @@ def _axis_use(analysis: Analysis, tensor: str, axis: int, block: Block, aliases:
     pieces = resolve(slot.space)
     runs = tuple(run for inner, run in _runs(pieces) if inner is block)
     shared = aliases[tensor] if len(aliases[tensor]) > 1 else ()
-    return AxisUse(tensor, axis, slot.role, runs, sum(b.size * repeat for b, repeat in pieces), shared)
+    size = sum(b.size * repeat for b, repeat in pieces)
+    return AxisUse(tensor, axis, slot.role, runs, size, shared, slot.tied)
 
 
 def _runs(pieces: list[Piece]) -> Iterable[tuple[Block, Run]]:

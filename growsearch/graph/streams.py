@@ -230,8 +230,9 @@ class _Search:
         if self._makes(call):
             yield from ((tie.tensor, tie.axis) for tie in self._ties[call.name] if tie.role in ("out", "bias"))
         elif call.kind == "parameter":
-            users = [user for user in self._carrying.values() if call.name in self._values(user)]
-            if any(self._scale(user) != call.name for user in users):  # a position or class token, say
+            passed = {name for name in self._carrying if self._parameter(name) == call.target}
+            users = [user for user in self._carrying.values() if user.name not in passed]
+            if any(passed & {*self._values(user)} - {self._scale(user)} for user in users):  # a position or class token
                 yield call.target, self._layouts[call.name][0]
 
     def _raw(self, written: set[tuple[str, int]]) -> tuple[tuple[str, int], ...]:
@@ -277,7 +278,17 @@ class _Search:
         """The calls that give `call` the site's channels, its own weights left out."""
         weights = {tie.tensor for tie in self._ties.get(call.name, ())}
         given = (name for _, name in call.references() if name in self._carrying)
-        return [n for n in given if self._calls[n].kind != "parameter" or self._calls[n].target not in weights]
+        return [name for name in given if self._parameter(name) not in weights]
+
+    def _parameter(self, name: str) -> str | None:
+        """The only thing that a call's output depends on, as that of `weight.T`; None where that is no parameter."""
+        call = self._calls[name]
+        while call.kind != "parameter":
+            sources = {source for _, source in call.references()}
+            if len(sources) != 1 or self._ties.get(call.name) or call.name not in self._carrying:
+                return None
+            call = self._calls[sources.pop()]
+        return call.target
 
     def _makes(self, call: Call) -> bool:
         return any(tie.role == "out" for tie in self._ties.get(call.name, ()))

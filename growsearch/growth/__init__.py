@@ -37,7 +37,7 @@ from growsearch.growth.reporting import Report, silent
 from growsearch.growth.soft import SoftGrower, SoftSize
 from growsearch.growth.strategy import Initializer, Need, Scheduler, Selector, Strategy
 from growsearch.growth.stream_units import own_start, random_start, require_no_stream, require_written, stream_units
-from growsearch.growth.trainable import require_distinct_copies, require_trained
+from growsearch.growth.trainable import require_distinct_copies, require_trained, require_untied
 from growsearch.growth.units import Side, SiteEnds
 from growsearch.surgery import Insertion
 
@@ -95,6 +95,7 @@ __all__ = [
     "require_distinct_copies",
     "require_no_stream",
     "require_trained",
+    "require_untied",
     "require_written",
     "silent",
     "stream_units",

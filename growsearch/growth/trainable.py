@@ -15,7 +15,7 @@ from torch.optim import Optimizer
 from growsearch.errors import GrowthRefused, InputError
 from growsearch.graph import Role, Site
 from growsearch.registry import nearest
-from growsearch.surgery import optimizers_of
+from growsearch.surgery import optimizers_of, supported_optimizer
 
 
 def trainable_parameters(model: nn.Module, optimizer: Optimizer | Sequence[Optimizer] | None) -> frozenset[str] | None:
@@ -55,9 +55,26 @@ def require_distinct_copies(site: Site, trainable: frozenset[str] | None) -> Non
         )
 
 
+def require_untied(site: Site) -> None:
+    """`GrowthRefused` where a copy's share of what reads its unit would change what makes it."""
+    tied = [use.tensor for use in site.axes if use.tied]
+    if tied:
+        raise GrowthRefused(
+            f"site {site.name!r}: {tied[0]!r} both makes its units and reads them, so a copy's share of the outgoing "
+            "weights would change its incoming ones; use how: zero"
+        )
+
+
 def named_weights(site: Site, role: Role) -> str:
     """The site's weights of one role, by name."""
     return ", ".join(dict.fromkeys(repr(use.tensor) for use in site.axes if use.role == role)) or "no weight"
+
+
+def require_followed(optimizers: Sequence[Optimizer]) -> None:
+    """`InputError` where an optimizer's state cannot follow a growth."""
+    for optimizer in optimizers:
+        if reason := supported_optimizer(optimizer):
+            raise InputError(f"the optimizer cannot follow a growth: {reason}")
 
 
 def require_held(

@@ -136,6 +136,11 @@ GROWS: dict[str, tuple[str, Operation]] = {
     "pixel_unshuffle of a module": ("images", lambda x: nn.PixelUnshuffle(3)(x)),
     "einsum with spaces": ("rows", lambda x: torch.einsum("b s c -> b c s", x).mT),
     "einsum of two": ("rows", lambda x: torch.einsum("bsc,st->btc", x, torch.ones(5, 2))),
+    "einsum with dots": ("images", lambda x: torch.einsum("bc...->...cb", x).permute(3, 2, 0, 1)),
+    "einsum with dots of unequal axes": ("rows", lambda x: torch.einsum("...c,s->...sc", x, torch.ones(2)).mean(2)),
+    "einsum with dots and no result": ("rows", lambda x: torch.einsum("...sc", x).mT),
+    "einsum with dots for nothing": ("vectors", lambda x: torch.einsum("bc...,bc->bc...", x, x)),
+    "einsum with summed dots": ("rows", lambda x: torch.einsum("b...c->bc", x)[:, None]),
     "where": ("vectors", lambda x: torch.where(x > 0, x, 0.1)),
     "clamp by tensors": ("vectors", lambda x: x.clamp(-x.abs(), x.abs())),
     "add with a factor": ("vectors", lambda x: torch.add(x, x, alpha=2) - torch.sub(x, 1)),
@@ -209,6 +214,8 @@ FROZEN: dict[str, tuple[str, Operation]] = {
     "product of all": ("rows", lambda x: x @ torch.ones(6, 2)),
     "product with a vector": ("rows", lambda x: x @ torch.ones(6)),
     "einsum of one unit's letter": ("rows", lambda x: torch.einsum("bsc->bs", x)),
+    "einsum with units among the dots": ("rows", lambda x: torch.einsum("b...->b", x)[:, None].expand(4, 2)),
+    "einsum of a broadcast": ("rows", lambda x: torch.einsum("...c,...c->...c", x, torch.ones(4, 1, 6))),
     "einsum of a diagonal": ("rows", lambda x: torch.einsum("bii->bi", x[:, :, :5])),
 }
 

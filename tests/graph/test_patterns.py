@@ -6,7 +6,7 @@ import copy
 
 import pytest
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from growsearch.graph import trace
 from tests.graph.patterns import CASES, IMAGE, Concat, Flatten, LayerScale, Residual, Tied
@@ -69,6 +69,27 @@ def test_normalisation_over_channels_makes_a_site_mixing() -> None:
         "LayerNorm at '2' normalises over it, and '1' (pointwise) stands between what writes to it and '2'"
     )
     assert (group_site.kind, group_site.granularity) == ("mixing", 4)
+
+
+class _Lookup(nn.Module):
+    def __init__(self) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.randn(7, 6))
+
+    def forward(self, tokens: Tensor) -> Tensor:
+        return nn.functional.embedding(tokens, self.weight, max_norm=1.0)
+
+
+@pytest.mark.parametrize(
+    "embedding", [nn.Embedding(7, 6, max_norm=1.0), nn.EmbeddingBag(7, 6, max_norm=1.0), _Lookup()], ids=type
+)
+def test_an_embedding_of_limited_length_is_a_normalisation(embedding: nn.Module) -> None:
+    """A new feature takes its part of the length from the old ones."""
+    tokens = torch.arange(6).view(2, 3)
+    graph = trace(nn.Sequential(embedding, nn.Linear(6, 5), nn.ReLU(), nn.Linear(5, 2)), tokens)
+    (site,) = (site for site in graph.sites.values() if site.width == 6)
+    assert site.kind == "mixing" and "normalises over it" in site.reason
+    assert graph.sites["1"].kind == "exact"
 
 
 def test_runs_and_layouts_follow_a_concatenation() -> None:

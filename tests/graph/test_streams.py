@@ -38,6 +38,12 @@ def test_a_tied_head_writes_and_reads() -> None:
     assert stream is not None and ("tokens.weight", 1) in {(w.tensor, w.axis) for w in stream.writers}
 
 
+@pytest.mark.parametrize("tied", [False, True])
+def test_a_head_that_is_written_as_a_product_is_the_same(tied: bool) -> None:
+    """The weight's transpose is a way to read it, not a value that is added to the stream."""
+    assert site_of(tied=tied, product=True).stream == site_of(tied=tied).stream
+
+
 def test_what_reads_the_stream_without_a_norm_is_named() -> None:
     stream = site_of(raw=True).stream
     assert stream is not None and stream.raw == (("head.weight", 1),)

@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
 import growsearch
 from growsearch import GrowthRefused
@@ -24,6 +25,8 @@ FORMS: list[dict[str, Any]] = [
     {"norm": nn.RMSNorm, "tied": True},
     {"norm": OffsetRms, "tied": True},
     {"norm": OwnRms, "post": True},
+    {"product": True},
+    {"product": True, "tied": True},
 ]
 SHARES: list[Any] = ["copy_width", {"copy_width": {"shares": "symmetric", "noise": 0.2}}]
 
@@ -93,12 +96,44 @@ def test_a_tied_layer_elsewhere_and_symmetric_copies_of_copies_are_refused() -> 
         def forward(self, x: Tensor) -> Tensor:
             return self.head(self.embed(x).tanh())
 
-    with pytest.raises(GrowthRefused, match="'embed.weight' is shared between layers"):
+    with pytest.raises(GrowthRefused, match="'embed.weight' both makes its units and reads them"):
         change(Tied(), {"embed": 6}, "copy_width")
     with pytest.raises(GrowthRefused, match="one copy in an event, but 24 copies of 12"):
         change(built(), {"up.0": 24}, {"copy_width": {"shares": "symmetric"}})
     with pytest.raises(GrowthRefused, match="would change what normalisations over them see"):
         change(Stream(post=True), {"tokens": 8}, "copy_width")
+
+
+class _Reversed(nn.Module):
+    """An autoencoder whose second layer is the first one's weight the other way round."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first = nn.Linear(4, 6)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return F.linear(self.first(x).sigmoid(), self.first.weight.T)
+
+
+class _TwoNames(nn.Module):
+    """One layer under two names: nothing about it is tied."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.first, self.last = nn.Linear(4, 6), nn.Linear(6, 2)
+        self.layers = nn.ModuleList([self.first, self.last])
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.layers[1](self.layers[0](x).sigmoid())
+
+
+@pytest.mark.parametrize("how", ["copy_width", "split", "variance_transfer"])
+def test_a_weight_is_tied_by_what_it_is_used_for_and_not_by_its_names(how: Any) -> None:
+    torch.manual_seed(0)
+    x = torch.randn(3, 4, dtype=torch.float64)
+    with pytest.raises(GrowthRefused, match="all weights that make its units|'first.weight' both makes its units"):
+        change(_Reversed().double(), {"first": 6}, how, x)
+    assert change(_TwoNames().double(), {"first": 6}, how, x) < 1e-12
 
 
 def test_copies_of_some_channels_are_refused() -> None:

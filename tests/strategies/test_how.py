@@ -208,7 +208,7 @@ def test_a_tied_embedding_is_not_split() -> None:
     model = TiedEmbedding()
     x = torch.arange(6).reshape(2, 3)
     site = next(iter(growsearch.trace(model, x).sites))
-    with pytest.raises(GrowthRefused, match="shared between layers"):
+    with pytest.raises(GrowthRefused, match="both makes its units and reads them"):
         growsearch.grow(model, x, {site: 1}, "split")
     assert model.embed.embedding_dim == 4
 

@@ -222,5 +222,5 @@ def test_tied_weights_are_refused() -> None:
 
     model, tokens = Tied(), torch.randint(7, (5, 3))
     [site] = [name for name, site in trace(model, tokens).sites.items() if site.units == 4 and site.kind != "frozen"]
-    with pytest.raises(GrowthRefused, match="shared between layers"):
+    with pytest.raises(GrowthRefused, match="both makes its units and reads them"):
         grow(model, tokens, {site: 2}, HOW)

@@ -13,12 +13,9 @@ from growsearch.graph.spaces import Space, Unsupported, unify
 def _einsum(step: Step) -> list[Value]:
     """Equal letters go together; a letter that is summed is one of a weight's inputs, or cannot grow."""
     equation = step.argument(0, "equation")
-    if not isinstance(equation, str) or "." in equation:
-        raise Unsupported("an equation that is not letters only")
-    left, _, right = equation.replace(" ", "").partition("->")
-    terms = left.split(",")
-    if "->" not in equation:
-        right = "".join(sorted(letter for letter in set(left) - {","} if left.count(letter) == 1))
+    if not isinstance(equation, str):
+        raise Unsupported("an equation that is no text")
+    terms, right = _letters(equation, [value.rank for value in step.inputs])
     if len(terms) != len(step.inputs) or any(len(t) != v.rank for t, v in zip(terms, step.inputs, strict=True)):
         raise Unsupported("an equation that does not fit its operands")
     sizes: dict[str, int] = {}
@@ -33,6 +30,20 @@ def _einsum(step: Step) -> list[Value]:
     if step.call.flops == 2 * prod(sizes.values()):
         step.cost(2, *spaces.values())
     return step.output([spaces[letter] for letter in right])
+
+
+def _letters(equation: str, ranks: list[int]) -> tuple[list[str], str]:
+    """The terms and the result, with Greek letters for the axes that "..." stands for, which end together."""
+    left, arrow, right = equation.replace(" ", "").partition("->")
+    terms = left.split(",")
+    if not arrow:
+        right = "".join(sorted(letter for letter in set(left) - set(",.") if left.count(letter) == 1))
+        right = "..." + right if "..." in left else right
+    left_out = [max(rank - len(term) + 3, 0) if "..." in term else 0 for rank, term in zip(ranks, terms, strict=False)]
+    most = max(left_out, default=0)
+    greek = "".join(chr(ord("\N{GREEK SMALL LETTER ALPHA}") + place) for place in range(most))
+    written = [term.replace("...", greek[most - count :]) for count, term in zip(left_out, terms, strict=False)]
+    return written, right.replace("...", greek)
 
 
 def _roles(step: Step, terms: list[str], right: str, spaces: dict[str, Space]) -> None:

@@ -114,18 +114,21 @@ def _embedding_module(step: Step) -> list[Value]:
     weight = step.parameter("weight")
     if weight is None:
         raise Unsupported("no weight")
-    return _embedding(step, step.input, weight)
+    return _embedding(step, step.input, weight, getattr(step.module, "max_norm", None))
 
 
 @rule("embedding", functions="embedding")
 def _embedding_function(step: Step) -> list[Value]:
-    return _embedding(step, step.tensor_argument(0, "input"), step.tensor_argument(1, "weight"))
+    weight = step.tensor_argument(1, "weight")
+    return _embedding(step, step.tensor_argument(0, "input"), weight, step.argument(3, "max_norm"))
 
 
-def _embedding(step: Step, indices: Value, weight: Value) -> list[Value]:
-    """Weight: [vocabulary, features]."""
+def _embedding(step: Step, indices: Value, weight: Value, max_norm: float | None) -> list[Value]:
+    """Weight: [vocabulary, features]. With `max_norm` every call scales the rows that it reads to that length."""
     freeze(weight.axes[0], f"rows are looked up by {step.call.target} at {step.location}")
     step.produce(weight, 1, weight.axes[1])
+    if max_norm is not None:
+        step.mix(weight.axes[1])
     rank = len(step.shapes[0])
     leading = indices.axes if indices.rank == rank - 1 else step.fixed(step.shapes[0][:-1], "bags of an embedding")
     return step.output((*leading, weight.axes[1]))

@@ -26,9 +26,11 @@ class AxisSlot:
     axis: int
     space: Space
     role: Role = "free"
+    tied: bool = False
 
     def assign(self, role: Role) -> None:
         """Give the axis a role; as an input it stays one, because that is what keeps new units silent."""
+        self.tied = self.tied or (self.role not in ("free", role) and "in" in (self.role, role))
         if self.role == "free" or role == "in":
             self.role = role
 
@@ -143,7 +145,7 @@ class Step:
     def parameter(self, attribute: str) -> Value | None:
         """A parameter or buffer of the called module (or, with a dot, of a child), None where it has none."""
         owner, _, name = attribute.rpartition(".")
-        tensor = getattr(self.module.get_submodule(owner), name, None) if self.module is not None else None
+        tensor = getattr(nn.Module.get_submodule(self.module, owner), name, None) if self.module is not None else None
         if not isinstance(tensor, Tensor):
             return None
         shape = shape_of(tensor)

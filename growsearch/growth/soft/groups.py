@@ -9,16 +9,15 @@ from torch import Tensor
 from torch.optim import Optimizer
 
 from growsearch.errors import InputError
+from growsearch.growth.trainable import require_followed
 from growsearch.optimizers import OptimizerRecord, record_of
-from growsearch.surgery import supported_optimizer
 
 
 def home_of(optimizers: Sequence[Optimizer]) -> Optimizer:
     """The first optimizer that can train vectors; `InputError` where there is none, or one cannot follow a growth."""
+    require_followed(optimizers)
     homes = []
     for optimizer in optimizers:
-        if reason := supported_optimizer(optimizer):
-            raise InputError(f"the optimizer cannot follow a growth: {reason}")
         if (record := record_of(optimizer)) is not None and not record.matrices_only:
             homes.append(optimizer)
     if not homes:

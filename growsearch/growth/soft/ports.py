@@ -63,7 +63,7 @@ def gate_ports(graph: NetworkGraph, model: nn.Module, site: Site) -> list[Port]:
         if not torch.equal(known.owners, port.owners):
             raise GrowthRefused(f"site {site.name!r}: {call.target!r} takes its units in at two different points")
     for use in site.axes:
-        if use.role == "in" and (use.aliases or use.module not in ports):
+        if use.role == "in" and (use.aliases or use.tied or use.module not in ports):
             shared = ", ".join(use.aliases) or use.tensor
             raise GrowthRefused(f"site {site.name!r}: the weight that takes its units in is used elsewhere ({shared})")
     return list(ports.values())

@@ -139,7 +139,7 @@ def _site_problem(model: nn.Module, graph: NetworkGraph, site: Site, units: tupl
     if site.kind != "exact":
         raise refused(f"it is {site.kind} ({site.reason})")
     for use in site.axes:
-        if use.aliases:
+        if use.aliases or use.tied:
             raise refused(f"{use.tensor!r} is shared between layers")
     for name in site.path:
         if not operation(graph.calls[name].rule or graph.calls[name].kind).per_unit:

@@ -20,6 +20,7 @@ from growsearch.growth import (
     NewUnit,
     own_start,
     require_distinct_copies,
+    require_untied,
     stream_units,
 )
 from growsearch.growth import Split as UnitSplit
@@ -55,12 +56,8 @@ class CopyWidth(Initializer):
     def require(
         self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
     ) -> None:
-        tied = [use.tensor for use in site.axes if use.aliases]
-        if tied and (site.stream is None or site.stream.shared is None):
-            raise GrowthRefused(
-                f"site {site.name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights "
-                "would change its incoming ones; use how: zero"
-            )
+        if site.stream is None or site.stream.shared is None:
+            require_untied(site)
         if site.kind == "mixing":
             raise GrowthRefused(
                 f"site {site.name!r}: copies of channels would change what normalisations over them see "

@@ -116,7 +116,7 @@ class Firefly(Initializer):
         ends = SiteEnds(context.model, context.graph, context.sites[name], context.trainable)
         wanted = math.ceil(self.pool * units)
         # A copy's share of outgoing weights that are tied to incoming ones would change these.
-        eligible = [] if any(use.aliases for use in ends.site.axes) else context.eligible(name)
+        eligible = [] if any(use.tied for use in ends.site.axes) else context.eligible(name)
         order = torch.randperm(len(eligible), generator=context.generator).tolist()
         sources = [eligible[place] for place in order[: int(self.splits * wanted)]]
         parts: list[_NewUnits | _Splits] = []

@@ -10,7 +10,15 @@ from pydantic import Field
 from torch import nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, Kinds, require_distinct_copies
+from growsearch.growth import (
+    Candidate,
+    GrowthContext,
+    GrowthRefused,
+    Initializer,
+    Kinds,
+    require_distinct_copies,
+    require_untied,
+)
 from growsearch.growth import Split as UnitSplit
 
 
@@ -38,12 +46,7 @@ class Split(Initializer):
                 f"site {site.name!r} passes normalisations over all of its channels: copies of some of them would "
                 "change what these see; use how: copy_width, which copies all, or zero"
             )
-        tied = [use.tensor for use in site.axes if use.aliases]
-        if tied:
-            raise GrowthRefused(
-                f"site {site.name!r}: {tied[0]!r} is shared between layers, so a copy's share of the outgoing weights "
-                "would change its incoming ones; use how: zero"
-            )
+        require_untied(site)
         require_distinct_copies(site, trainable)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:

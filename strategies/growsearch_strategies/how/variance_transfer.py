@@ -11,7 +11,7 @@ from pydantic import Field
 from torch import Tensor, nn
 
 from growsearch.graph import NetworkGraph, Site
-from growsearch.growth import Candidate, GrowthContext, GrowthRefused, Initializer, NewUnit, SiteEnds
+from growsearch.growth import Candidate, GrowthContext, Initializer, NewUnit, SiteEnds, require_untied
 from growsearch.growth.unit_weights import UnitWeights, weight_of
 from growsearch_strategies.variance_transfer.rescaling import rescaling
 
@@ -53,14 +53,16 @@ class VarianceTransfer(Initializer):
     def require(
         self, model: nn.Module, graph: NetworkGraph, site: Site, trainable: frozenset[str] | None = None
     ) -> None:
-        _ends(SiteEnds(model, graph, site, trainable))
+        SiteEnds(model, graph, site, trainable)
+        require_untied(site)
 
     def propose(self, plan: Mapping[str, int], context: GrowthContext) -> list[Candidate]:
         return [c for name, units in plan.items() if units for c in self._at(name, units, context)]
 
     def _at(self, name: str, units: int, context: GrowthContext) -> list[NewUnit]:
         site = context.sites[name]
-        ends = _ends(SiteEnds(context.model, context.graph, site, context.trainable))
+        ends = SiteEnds(context.model, context.graph, site, context.trainable)
+        require_untied(site)
         pairs, wider = -(-units // 2), (site.units + units) / site.units
         incoming = [self._drawn(ends, parts, pairs, 1.0, context.generator) for parts in ends.producers]
         outgoing = [self._drawn(ends, parts, pairs, wider, context.generator) for parts in ends.consumers]
@@ -96,17 +98,6 @@ class VarianceTransfer(Initializer):
         outputs = weight.shape[part.use.axis] if part.use.role == "out" else len(part.channels)
         fan_in = weight.numel() / outputs * (1.0 if part.use.role == "out" else wider)
         return float((self.gain / fan_in) ** 0.5)
-
-
-def _ends(ends: SiteEnds) -> SiteEnds:
-    """The ends of a site; raises `GrowthRefused` where a weight that reads its units is shared."""
-    tied = [use.tensor for use in ends.site.axes if use.role == "in" and use.aliases]
-    if tied:
-        raise GrowthRefused(
-            f"site {ends.site.name!r}: {tied[0]!r} is shared between layers, so outgoing weights of a pair might be "
-            "incoming ones, too; use how: zero"
-        )
-    return ends
 
 
 def _twice(rows: Tensor) -> Tensor:

@@ -56,7 +56,9 @@ def _reads_nothing_else(model: nn.Module, graph: NetworkGraph, site: Site, call:
         return False
     use = next((u for u in site.axes if u.role == "in" and u.tensor == f"{call.target}.weight"), None)
     grouped = getattr(model.get_submodule(call.target), "groups", 1) > 1
-    return use is not None and not use.aliases and not grouped and len(use.positions(*range(site.units))) == use.size
+    if use is None or use.aliases or use.tied or grouped:
+        return False
+    return len(use.positions(*range(site.units))) == use.size
 
 
 def _norm_behind(model: nn.Module, graph: NetworkGraph, call: Call) -> tuple[str, float] | None:
