@@ -10,10 +10,11 @@ import torch
 from torch import Tensor, nn
 from torch.utils._pytree import tree_map
 
-from growsearch.errors import GrowsearchError, GrowthFailed, GrowthRefused
+from growsearch.errors import GrowsearchError, GrowthFailed, GrowthRefused, TraceWarning
 from growsearch.growth.dropout import WithoutDropout
 from growsearch.growth.noise import SteadyNoise
-from growsearch.surgery import outputs_of, relative_difference
+from growsearch.surgery import holds_values, outputs_of, relative_difference
+from growsearch.warning import warn_caller
 
 TOLERANCE = 1e-4
 HALF_TOLERANCE = 3e-2
@@ -41,6 +42,9 @@ def both_outputs(model: nn.Module, example_inputs: Any) -> list[Any]:
     Batch normalisation cannot train on a single value per channel; a detector wants targets then.
     """
     found = [_outputs(model, example_inputs, training=False)]
+    if not holds_values(found[0]):
+        what = f"the outputs ({type(found[0]).__name__}) hold no tensor, array or number that can be compared"
+        warn_caller(f"{what}, so nothing checks that growth keeps the function", TraceWarning)
     try:
         found.append(_outputs(model, example_inputs, training=True))
     except Exception:  # whatever the user's code raises: there is nothing to compare

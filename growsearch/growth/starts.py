@@ -52,6 +52,13 @@ def start_of(model: nn.Module, use: AxisUse) -> Start:
     return Start(float((weight.numel() // weight.shape[outputs]) ** -0.5), gaussian=False)
 
 
+def typical(tensor: Tensor, axis: int) -> Tensor:
+    """What stands for any unit along `axis`, which keeps size 1: the mean; of whole or truth values, the commonest."""
+    if tensor.is_floating_point() or tensor.is_complex():
+        return tensor.mean(axis, keepdim=True)
+    return tensor.long().mode(axis, keepdim=True).values.to(tensor)
+
+
 def usual_std(model: nn.Module, use: AxisUse) -> float:
     """Standard deviation of `start_of`."""
     return start_of(model, use).std

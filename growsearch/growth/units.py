@@ -22,7 +22,7 @@ from growsearch.graph import NetworkGraph, Site
 from growsearch.graph.filters import delta_filters
 from growsearch.growth.candidate import FillKey, NewUnit
 from growsearch.growth.random_directions import random_directions
-from growsearch.growth.starts import silent_row, start_of
+from growsearch.growth.starts import silent_row, start_of, typical
 from growsearch.growth.statistics.path_jacobian import PathJacobian
 from growsearch.growth.stream_units import require_no_stream
 from growsearch.growth.trainable import named_weights, require_trained, trains
@@ -172,15 +172,14 @@ class SiteEnds:
         return fills
 
     def _common_fills(self) -> dict[FillKey, Tensor]:
-        """The same for all units, `[1, ...]`: depthwise filters pass their input on, free parameters are the mean."""
+        """The same for all units, `[1, ...]`: depthwise filters pass their input on, free tensors are as usual."""
         fills: dict[FillKey, Tensor] = {}
         for use in self.site.axes:
             tensor = weight_of(self.model, use)
-            if use.role not in ("depthwise", "free") or not tensor.is_floating_point():
-                continue
             shape = fill_shape(use, tensor)
             if use.role == "free":
-                fills[use.tensor, use.axis] = tensor.mean(use.axis, keepdim=True).expand(shape)[None].contiguous()
+                fills[use.tensor, use.axis] = typical(tensor, use.axis).expand(shape)[None].contiguous()
+            if use.role != "depthwise" or not tensor.is_floating_point():
                 continue
             fills[use.tensor, use.axis] = delta_filters(tensor, shape[0], shape[2:]).expand(shape)[None].contiguous()
         return fills

@@ -22,7 +22,7 @@ from growsearch.surgery.gradients import watch_steps
 from growsearch.surgery.layers import ResidualBlock
 from growsearch.surgery.masks import active_parameters, apply_masks, masks_of
 from growsearch.surgery.optimizer import embed_state, optimizers_of, supported_optimizer
-from growsearch.surgery.preservation import outputs_of, relative_difference, seed_generators, undisturbed
+from growsearch.surgery.preservation import holds_values, outputs_of, relative_difference, seed_generators, undisturbed
 from growsearch.surgery.rebuild import rebuild
 from growsearch.surgery.reindex import reindex
 from growsearch.surgery.renaming import carried_attributes, origin, rename
@@ -59,6 +59,7 @@ __all__ = [
     "masks_of",
     "optimizers_of",
     "origin",
+    "holds_values",
     "outputs_of",
     "rebuild",
     "reindex",

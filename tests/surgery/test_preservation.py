@@ -1,8 +1,13 @@
 from __future__ import annotations
 
 import math
+from collections import deque
+from collections.abc import Callable
 from dataclasses import dataclass
+from types import SimpleNamespace
+from typing import Any
 
+import pytest
 import torch
 from torch import nn
 
@@ -84,6 +89,45 @@ def test_the_difference_is_relative_to_the_largest_entry():
 def test_outputs_without_tensors_do_not_differ():
     assert relative_difference([], []) == 0
     assert relative_difference({}, {}) == 0
+
+
+class Held:
+    """Any object: its values and, where there are some, its state."""
+
+    def __init__(self, value: Any, *state: torch.Tensor) -> None:
+        self.value, self.state, self.itself = value, state, self
+
+
+FORMS: dict[str, Callable[[torch.Tensor], Any]] = {
+    "object": Held,
+    "namespace": lambda y: {"out": SimpleNamespace(y=[y])},
+    "distribution": lambda y: torch.distributions.Normal(y, 1.0),
+    "queue": lambda y: deque([y]),
+    "number": lambda y: (float(y[0, 0]), 1),
+    "array": lambda y: y.numpy(),
+    "sparse": lambda y: y.to_sparse(),
+    "nested": lambda y: torch.nested.nested_tensor([y[0], y[1, :2]]),
+}
+
+
+@pytest.mark.parametrize("form", FORMS)
+def test_values_are_found_wherever_outputs_hold_them(form: str) -> None:
+    y = torch.tensor([[1.0, 2.0, 4.0], [4.0, 3.0, 4.0]])
+    assert relative_difference(FORMS[form](y), FORMS[form](y.clone())) == 0.0
+    assert relative_difference(FORMS[form](y), FORMS[form](2 * y)) == 0.5
+
+
+def test_what_an_object_holds_in_another_shape_is_its_state() -> None:
+    one = torch.ones(2)
+    assert relative_difference(Held(one, one), Held(one, torch.ones(3), one)) == 0.0
+    assert relative_difference(Held(one, one), Held(2 * one, torch.ones(3))) == 0.5
+
+
+def test_rows_that_an_embedding_shortens_are_put_back() -> None:
+    model = nn.Embedding(5, 3, max_norm=0.1)
+    before = model.weight.detach().clone()
+    outputs_of(model, torch.arange(5), training=True)
+    assert torch.equal(model.weight, before)
 
 
 def test_what_cannot_be_compared_is_infinitely_different():

@@ -8,6 +8,7 @@ from torch.nn.modules.conv import _ConvNd
 
 from growsearch.graph import AxisUse, Site
 from growsearch.growth.candidate import FillKey
+from growsearch.growth.starts import typical
 
 
 def fresh_fills(model: nn.Module, site: Site, units: int, generator: torch.Generator) -> dict[FillKey, Tensor]:
@@ -27,12 +28,13 @@ def fresh_fills(model: nn.Module, site: Site, units: int, generator: torch.Gener
     fills: dict[FillKey, Tensor] = {}
     for use in site.axes:
         tensor = tensors[use.tensor].detach()
-        if not tensor.is_floating_point() or use.role in ("scale", "shift", "mean", "variance"):
+        if use.role in ("scale", "shift", "mean", "variance"):
             continue
         shape = list(tensor.shape)
         shape[use.axis] = units * sum(run.repeat for run in use.runs)
         if use.role == "free":
-            fills[use.tensor, use.axis] = tensor.mean(use.axis, keepdim=True).expand(shape).contiguous()
+            fills[use.tensor, use.axis] = typical(tensor, use.axis).expand(shape).contiguous()
+        if use.role == "free" or not tensor.is_floating_point():
             continue
         draw = torch.rand(shape, generator=generator, dtype=torch.float64) * 2 - 1
         fills[use.tensor, use.axis] = (draw * _bound(model, use, units, tensor)).to(tensor)

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from growsearch.graph import Call, NetworkGraph, Ref, Site
+from growsearch.growth.starts import typical
 from growsearch.growth.unit_weights import fill_shape
 from growsearch.surgery.edits import ROLE_FILLS
 from growsearch.surgery.slots import named_tensors
@@ -60,7 +61,7 @@ class Constants:
             if use.tensor != name and name not in use.aliases:
                 continue
             if use.role == "free":
-                value = value.mean(use.axis, keepdim=True).expand(fill_shape(use, value))
+                value = typical(value, use.axis).expand(fill_shape(use, value))
             else:
                 value = value.new_full(fill_shape(use, value), ROLE_FILLS.get(use.role, 0.0))
         return value
