@@ -36,6 +36,21 @@ def require_mapping(name: str, value: Any, example: str) -> None:
         raise InputError(f"{name}: {value!r} is not allowed: give a mapping, such as {example}")
 
 
+def require_iterable(name: str, value: Any) -> None:
+    """`InputError` unless `value` can be gone through."""
+    if not hasattr(value, "__iter__") and not hasattr(value, "__getitem__"):
+        raise InputError(f"{name}: {value!r} is not allowed: give a list")
+
+
+def require_numbers(name: str, values: Mapping[str, Any]) -> None:
+    """`InputError` unless `float` takes every value; NaN and infinity are numbers."""
+    for key, value in values.items():
+        try:
+            float(value)
+        except (TypeError, ValueError, RuntimeError):  # the last: a tensor of several numbers
+            raise InputError(f"{name}: {key}={value!r} is no number") from None
+
+
 def require_again(name: str, value: Iterable[Any] | None) -> None:
     """`InputError` for what can be iterated only once, such as a generator."""
     if isinstance(value, Iterator):

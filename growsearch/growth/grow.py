@@ -12,7 +12,7 @@ from torch import Tensor, nn
 from torch.optim import Optimizer
 
 from growsearch.arguments import require_mapping, require_seed, require_whole
-from growsearch.errors import GrowthRefused
+from growsearch.errors import GrowthRefused, InputError
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
 from growsearch.graph.tracing import trace_units
@@ -21,6 +21,7 @@ from growsearch.growth.allowance import Allowance
 from growsearch.growth.context import GrowthContext
 from growsearch.growth.device import event_conditions
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.given import require_data
 from growsearch.growth.policy import Spec, strategy, strategy_name
 from growsearch.growth.refusals import why_no_blocks
 from growsearch.growth.reporting import Report, on_terminal, silent
@@ -66,6 +67,7 @@ def grow(
         GrowthRefused: an unknown or frozen site, or something that cannot be grown; nothing was changed.
         GrowthFailed: the growth did not pass its checks and was rolled back.
     """
+    require_data(objective, batches, companions)
     model = unwrapped(model)
     how = strategy(Initializer, "how", how)  # type: ignore[type-abstract]  # only used for isinstance
     graph = (trace if how.stacks() else trace_units)(model, example_inputs)
@@ -111,6 +113,8 @@ def grow_traced(
     known_sites: Mapping[str, Any] = graph.block_sites if stacks else graph.depth_sites if deep else graph.sites
     require_mapping("units", units, "{'layer1.0': 8}")
     require_seed(seed)
+    if not units:
+        raise InputError(f"units are empty: name what grows by how much, {', '.join(known_sites) or 'none'} can be")
     plan: dict[str, int] = {}
     for name, count in units.items():
         if name not in known_sites:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
-from growsearch.arguments import require_again, require_seed, require_whole
+from growsearch.arguments import require_again, require_numbers, require_seed, require_whole
 from growsearch.errors import GrowthFailed, GrowthRefused
 from growsearch.graph import NetworkGraph, trace
 from growsearch.graph.metering import FlopMeter
@@ -27,9 +27,10 @@ from growsearch.growth.context import GrowthContext
 from growsearch.growth.cost import NetworkCost
 from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
+from growsearch.growth.given import require_data, require_names
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
-from growsearch.growth.policy import Policy, Spec, require_declared, require_measured, warn_of_change
+from growsearch.growth.policy import Policy, Spec, require_declared, require_measured, warn_of_change, warn_of_missing
 from growsearch.growth.progress import Progress
 from growsearch.growth.ranks import replicas_of
 from growsearch.growth.refusals import refused_now, warn_of, why_no_blocks, why_none_grows
@@ -37,7 +38,7 @@ from growsearch.growth.reporting import Report, on_terminal, silent
 from growsearch.growth.room import Room
 from growsearch.growth.rounding import first_of
 from growsearch.growth.step import Growing, failing_sites, install, refused_event
-from growsearch.growth.trainable import require_held, trainable_parameters
+from growsearch.growth.trainable import require_followed, require_held, trainable_parameters
 from growsearch.growth.unit_ages import UnitAges
 from growsearch.growth.update_factors import UpdateFactors, scale_updates
 from growsearch.surgery import (
@@ -118,13 +119,20 @@ class Grower:
         report: Report | None = on_terminal,
     ) -> None:
         require_seed(seed)
-        require_whole("statistics_batches", statistics_batches, 1)
+        require_data(objective, batches, companions)
         require_again("batches", batches)
+        require_whole("statistics_batches", statistics_batches, 1)
+        for name, value in (("total_steps", total_steps), ("steps_per_epoch", steps_per_epoch)):
+            if value is not None:
+                require_whole(name, value, 1)
+        for name, names in (("sites", sites), ("frozen", frozen)):
+            require_names(name, names)
         companions = [unwrapped(each) for each in companions]
         self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
         model = unwrapped(model) if self._replicas is None else self._replicas.model
         self.policy = Policy.of(when, where, how)
         require_measured(self.policy, objective, batches)
+        require_followed(optimizers_of(optimizer))
         self.graph: NetworkGraph = trace(model, example_inputs)
         self.progress = Progress(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
         self.insertions: list[Deepening] = []
@@ -202,7 +210,13 @@ class Grower:
         return replace(event, growth_flops=meter.flops)
 
     def report(self, **metrics: float) -> None:
-        """Tell the scheduler about metrics at the current step, such as `validation_accuracy`."""
+        """Tell the scheduler about metrics at the current step, such as `validation_accuracy`.
+
+        Warns where earlier reports had never the metric by which the scheduler decides. Raises `InputError` where a
+        value is no number.
+        """
+        require_numbers("report", metrics)
+        warn_of_missing(self.policy.when.reads(), self.progress)
         self.progress.report(metrics)
 
     @property

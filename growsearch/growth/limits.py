@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from fnmatch import fnmatchcase
 
-from growsearch.arguments import require_whole
+from growsearch.arguments import require_mapping, require_whole
 from growsearch.errors import InputError
 from growsearch.graph import NetworkGraph
 from growsearch.growth.allowance import UNLIMITED
@@ -21,6 +21,7 @@ def resolved_limits(limits: Mapping[str, int] | None, graph: NetworkGraph, polic
     """
     if not limits:
         return {}
+    require_mapping("limits", limits, "{'layer1.*': 64}")
     how = policy.how
     if how.deepens() and not how.stacks():
         raise InputError(

@@ -11,6 +11,7 @@ from pydantic_core import ErrorDetails
 
 from growsearch.errors import GrowsearchError, GrowthWarning, InputError
 from growsearch.growth.candidate import Candidate, named
+from growsearch.growth.progress import Progress
 from growsearch.growth.step import Names
 from growsearch.growth.strategy import Initializer, Scheduler, Selector, Strategy
 from growsearch.pydantic_words import refusal
@@ -30,6 +31,8 @@ def strategy(kind: type[S], group: str, spec: Spec) -> S:
     if not isinstance(spec, Mapping) or len(spec) != 1:
         raise InputError(f"{group}: give a name, {{name: {{parameter: value}}}} or a {kind.__name__}, found {spec!r}")
     name, parameters = next(iter(spec.items()))
+    if not isinstance(parameters or {}, Mapping):
+        raise InputError(f"{group} {name}: give its parameters as a mapping, found {parameters!r}")
     found = lookup(group, name)
     try:
         made = found(**(parameters or {}))
@@ -125,6 +128,19 @@ def warn_of_change(before: Mapping[str, str] | None, policy: Policy) -> None:
     if changed := [group for group in now if before is not None and before[group] != now[group]]:
         old, new = (", ".join(f"{group} {given[group]}" for group in changed) for given in (before or {}, now))
         warn_caller(f"the state is of a grower with {old}; from now on growth goes by {new}", GrowthWarning)
+
+
+def warn_of_missing(metric: str | None, progress: Progress) -> None:
+    """Tell where the metric by which growth is decided was in none of the reports of earlier steps."""
+    if metric is None or metric in progress.metrics or not progress.reported:
+        return
+    if progress.reported[-1][0] < progress.step:
+        had = ", ".join(progress.metrics) or "nothing"
+        warn_caller(
+            f"growth waits for {metric!r}, which no report has had so far (they had {had}); without it the network "
+            "never grows",
+            GrowthWarning,
+        )
 
 
 def require_declared(policy: Policy, proposed: Sequence[Candidate]) -> None:

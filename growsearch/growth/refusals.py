@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
+from fnmatch import fnmatchcase
 from typing import Literal, get_args, get_origin
 
 from pydantic import ValidationError
@@ -156,3 +157,13 @@ def why_no_blocks(graph: NetworkGraph) -> str:
     reasons = "; ".join(sorted(set(graph.no_block_sites.values())))
     none = "it has no nn.ModuleList or nn.Sequential of blocks that give a tensor of the shape of their input"
     return f"the network has no blocks that can be copied: {reasons or none}"
+
+
+def why_matched_stay(graph: NetworkGraph, patterns: Sequence[str]) -> str:
+    """What keeps a policy from growing the sites that the patterns match; empty where they match none."""
+    matched = [site for site in graph.sites.values() if any(fnmatchcase(site.name, each) for each in patterns)]
+    reasons = [f"{s.name!r} is frozen: {s.reason}" for s in matched if s.kind == "frozen"]
+    others = [site.name for site in matched if site.kind != "frozen"]
+    if others:
+        reasons.insert(0, f"streams and mixing sites grow only by their full name, sites={others}")
+    return f"match nothing that grows: {'; '.join(reasons[:3])}" if reasons else ""

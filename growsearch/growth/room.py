@@ -22,6 +22,7 @@ from growsearch.growth.refusals import (
     refused_beforehand,
     refused_blocks,
     warn_of,
+    why_matched_stay,
     why_no_blocks,
     why_none_grows,
 )
@@ -57,7 +58,7 @@ class Room:
             budget.check_seed(graph.parameters, graph.flops)
         if budget is not None and budget.measure in ("depth", "blocks") and not policy.how.stacks():
             raise InputError(f"budget {budget.measure}: how {policy.names.how} makes no blocks: give another budget")
-        if amount is not None and not amount > 0:
+        if amount is not None and not (isinstance(amount, int | float) and amount > 0):
             raise InputError(f"amount: {amount} must be above 0, a share of the seed width (null: spread the budget)")
         require_rounding(round_to, policy)
         self._round_to = round_to
@@ -118,7 +119,8 @@ class Room:
             raise GrowthRefused(why_no_blocks(graph))
         if self._patterns is not None:
             known = ", ".join(every if how.deepens() else graph.sites)
-            raise InputError(f"sites {list(self._patterns)} match none of {known or 'none'}")
+            matched = "" if how.deepens() else why_matched_stay(graph, self._patterns)
+            raise InputError(f"sites {list(self._patterns)} {matched or f'match none of {known or None}'}")
         reason = why_none_grows(graph)
         if not any(site.reason.startswith(LITERAL) for site in graph.sites.values()):
             raise GrowthRefused(reason)

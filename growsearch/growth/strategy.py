@@ -60,6 +60,10 @@ class Scheduler(Strategy):
         """How many events are still to come, this one included; None where that is not known beforehand."""
         return None
 
+    def reads(self) -> str | None:
+        """The reported metric by which it decides; None: by none."""
+        return None
+
     def watches(self, progress: Progress) -> bool:
         """Whether the scheduler looks at the network now, before it is asked whether growth is due."""
         return False

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from typing import Any
 
 import pytest
@@ -12,7 +13,7 @@ from torch import Tensor, nn
 from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 
 import growsearch
-from growsearch import GrowthRefused, InputError
+from growsearch import GrowthFailed, GrowthRefused, InputError, TraceWarning
 from growsearch.surgery import Insertion, outputs_of, rebuild, relative_difference
 from tests.growth.tasks import batch_for, cnn, grower_for, mlp, objective, same, sgd, train
 from tests.laws.settings import cheap, grows_depth, hows, is_exact
@@ -256,3 +257,105 @@ def test_blocks_are_added_to_the_stages_that_are_named(stages: tuple[str, ...]) 
     model, x = TwoStages(), torch.randn(5, 3)
     growsearch.grow(model, x, dict.fromkeys(stages, 1), "identity_blocks")
     assert [len(model.early), len(model.late)] == [2 + ("early" in stages), 2 + ("late" in stages)]
+
+
+def test_no_units_are_refused_with_what_there_is() -> None:
+    with pytest.raises(InputError, match="units are empty: name what grows by how much, first, second can be"):
+        growsearch.grow(mlp(), batch_for(mlp())[0], {})
+
+
+def test_growth_in_inference_mode_is_refused() -> None:
+    """Its parameters could never be trained."""
+    model = mlp()
+    with torch.inference_mode(), pytest.raises(GrowthRefused, match="grow outside of it"):
+        growsearch.grow(model, batch_for(model)[0], {"first": 2})
+    assert not any(parameter.is_inference() for parameter in model.parameters())
+
+
+class _Masked(nn.Module):
+    """Some units are dead, by a buffer that is no number."""
+
+    def __init__(self, use: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype) -> None:
+        super().__init__()
+        self.first, self.last, self.use = nn.Linear(5, 6), nn.Linear(6, 2), use
+        self.register_buffer("alive", torch.tensor([1, 1, 0, 1, 1, 0], dtype=dtype))
+
+    def forward(self, x: Tensor) -> Tensor:
+        out: Tensor = self.last(self.use(self.first(x), self.alive).tanh())
+        return out
+
+
+@pytest.mark.parametrize("how", ["zero", "random", "split", "variance_transfer"])
+@pytest.mark.parametrize(
+    ("use", "dtype"),
+    [
+        (lambda h, alive: torch.where(alive, h, 0.0), torch.bool),
+        (lambda h, alive: h.masked_fill(~alive, 0.0), torch.bool),
+        (lambda h, alive: h * alive.int(), torch.bool),
+        (lambda h, alive: torch.where(alive > 0, h, 0.0), torch.long),
+    ],
+    ids=["where", "fill", "product", "whole"],
+)
+def test_new_units_are_alive_where_most_are(
+    use: Callable[[Tensor, Tensor], Tensor], dtype: torch.dtype, how: str
+) -> None:
+    torch.manual_seed(0)
+    model = _Masked(use, dtype)
+    event = growsearch.grow(model, torch.randn(4, 5), {"first": 2}, how)
+    assert event.output_change < 1e-5
+    assert model.alive.tolist()[:6] == [1, 1, 0, 1, 1, 0]
+    assert how == "split" or model.alive.tolist()[6:] == [1, 1]
+
+
+def test_outputs_that_cannot_be_compared_are_told() -> None:
+    class Hidden(nn.Sequential):
+        def forward(self, x: Tensor) -> Any:
+            return {super().forward(x)}  # a set
+
+    model = Hidden(nn.Linear(5, 6), nn.ReLU(), nn.Linear(6, 2))
+    with pytest.warns(TraceWarning, match=r"the outputs \(set\) hold no tensor, array or number"):
+        growsearch.grow(model, torch.randn(4, 5), {"0": 2})
+
+
+class _Warming(nn.Module):
+    """Its outputs depend on how often it was called, and on its width."""
+
+    def __init__(self, by_width: bool) -> None:
+        super().__init__()
+        self.first, self.last, self.calls, self.by_width = nn.Linear(5, 6), nn.Linear(6, 2), 0, by_width
+
+    def forward(self, x: Tensor) -> Tensor:
+        self.calls += 1
+        out: Tensor = self.last(self.first(x).relu()) * (1 - 0.9**self.calls)
+        return out / self.first.out_features if self.by_width else out
+
+
+def test_the_state_that_a_network_keeps_in_attributes_hides_no_change() -> None:
+    torch.manual_seed(0)
+    x = torch.randn(4, 5)
+    kept, changed = _Warming(by_width=False), _Warming(by_width=True)
+    kept(x)
+    assert growsearch.grow(kept, x, {"first": 6}).output_change < 1e-5
+    assert kept.calls == 1
+    with pytest.raises(GrowthFailed, match=r"changed the outputs by 0\.5"):
+        growsearch.grow(changed, x, {"first": 6})
+
+
+@pytest.mark.filterwarnings("ignore:.*torch.jit:FutureWarning")  # torch says so since 2.15
+@pytest.mark.parametrize("part", ["script", "trace"])
+def test_what_torchscript_runs_is_one_call_that_nothing_grows_through(part: str) -> None:
+    x = torch.randn(4, 5)
+    inner = torch.jit.script(nn.Linear(6, 6)) if part == "script" else torch.jit.trace(nn.ReLU(), torch.randn(4, 6))
+    model = nn.Sequential(nn.Linear(5, 6), inner, nn.Linear(6, 4), nn.ReLU(), nn.Linear(4, 2))
+    sites = growsearch.trace(model, x).sites
+    assert sites["0"].kind == "frozen" and "no rule for" in sites["0"].reason
+    assert growsearch.grow(model, x, {"2": 2}).output_change < 1e-5
+
+
+def test_gradmax_opt_takes_any_seed_of_torch() -> None:
+    """NumPy's are smaller, and torch's own first one is of 64 bits."""
+    model = mlp()
+    torch.manual_seed(2**40 + 1)
+    growsearch.grow(
+        model, batch_for(model)[0], {"first": 1}, "gradmax_opt", objective=objective, batches=[batch_for(model)]
+    )

@@ -14,6 +14,7 @@ from torch import nn
 from torch.optim import SGD, Adagrad, Adam, AdamW, NAdam, Optimizer, RMSprop
 from torch.optim.lr_scheduler import CosineAnnealingLR, LRScheduler, OneCycleLR, StepLR
 
+import growsearch
 from growsearch import Grower, GrowthRefused, InputError, registry
 from growsearch.errors import GrowthFailed, GrowthWarning
 from growsearch.growth import Progress, Scheduler
@@ -134,6 +135,23 @@ def test_reported_metrics_reach_the_scheduler() -> None:
     assert grower.progress.metrics == {"loss": [(0, 1.0), (1, 1.0)], "accuracy": [(0, 0.5)]}
 
 
+def test_a_metric_that_no_report_has_is_told() -> None:
+    grower = grower_for(mlp(), how="zero", when="plateau")
+    grower.report(val_acc=0.5)
+    grower.report(val_loss=0.5)  # of the same step, which may be reported in parts
+    grower.step()
+    with pytest.warns(GrowthWarning, match=r"waits for 'validation_accuracy', .* \(they had val_acc, val_loss\)"):
+        grower.report(val_acc=0.5)
+
+
+@pytest.mark.parametrize("value", ["0.5 %", None, torch.ones(2)], ids=str)
+def test_what_is_reported_is_a_number(value: Any) -> None:
+    grower = grower_for(mlp(), how="zero", when="plateau")
+    with pytest.raises(InputError, match="report: validation_accuracy=.* is no number"):
+        grower.report(validation_accuracy=value)
+    grower.report(validation_accuracy=torch.tensor(0.5))
+
+
 def test_sites_restrict_growth_to_patterns() -> None:
     for patterns, expected in ((["first"], {"first"}), (["sec*", "nothing"], {"second"}), (["*"], {"first", "second"})):
         event = grower_for(mlp(), how="zero", sites=patterns).step()
@@ -145,6 +163,15 @@ def test_patterns_that_match_nothing_are_refused_with_what_there_is() -> None:
         grower_for(mlp(), sites=["frist"])
     with pytest.raises(InputError, match="match none of .*act1"):
         grower_for(mlp(), how="identity", sites=["frist"])
+
+
+def test_patterns_that_match_only_what_does_not_grow_say_why() -> None:
+    x = torch.randn(3, 4)
+    model = nn.Sequential(nn.Linear(4, 6), nn.Softmax(1), nn.Linear(6, 8), nn.GroupNorm(2, 8), nn.Linear(8, 2))
+    with pytest.raises(InputError, match=r"sites \['0\*'\] match nothing that grows: '0' is frozen: combined by"):
+        Grower(model, None, x, when="never", sites=["0*"])
+    with pytest.raises(InputError, match=r"only by their full name, sites=\['2'\]"):
+        Grower(model, None, x, when="never", sites=["2*"])
 
 
 def test_statistics_take_the_first_batches_of_a_new_iterator() -> None:
@@ -258,10 +285,34 @@ def test_statistics_that_diverged_refuse_the_event() -> None:
 
 def test_an_unsupported_optimizer_is_refused_before_anything_changes() -> None:
     model = mlp()
-    grower = grower_for(model, torch.optim.Adafactor(model.parameters()), how="zero")
+    with pytest.raises(InputError, match="cannot follow a growth: Adafactor"):
+        grower_for(model, torch.optim.Adafactor(model.parameters()), how="zero")
     with pytest.raises(GrowthRefused, match="Adafactor"):
-        grower.step()
-    assert model.first.out_features == 4 and grower.progress.events == []
+        growsearch.grow(model, batch_for(model)[0], {"first": 2}, optimizer=torch.optim.Adafactor(model.parameters()))
+    assert model.first.out_features == 4
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({"batches": 3}, "batches: 3 is not allowed: give a list"),
+        ({"objective": "ce"}, "objective: 'ce' is not allowed: give a function"),
+        ({"companions": 3}, "companions: 3 is not allowed"),
+        ({"companions": [{}]}, "companions: a dict is no torch.nn.Module"),
+        ({"sites": "first"}, "sites: 'first' is not allowed: give a list of names"),
+        ({"sites": [3]}, "sites: .3. is not allowed: give a list of names"),
+        ({"frozen": 3}, "frozen: 3 is not allowed"),
+        ({"limits": 3}, "limits: 3 is not allowed: give a mapping"),
+        ({"amount": "a"}, "amount: a must be above 0"),
+        ({"total_steps": 0}, "total_steps: 0 is not allowed: give a whole number of at least 1"),
+        ({"steps_per_epoch": "a"}, "steps_per_epoch: 'a' is not allowed"),
+        ({"when": {"interval": 5}}, "when interval: give its parameters as a mapping, found 5"),
+    ],
+    ids=str,
+)
+def test_what_nothing_can_be_done_with_is_told_in_a_sentence(given: dict[str, Any], message: str) -> None:
+    with pytest.raises(InputError, match=message):
+        grower_for(mlp(), how="zero", **given)
 
 
 def test_a_used_up_budget_ends_growth() -> None:

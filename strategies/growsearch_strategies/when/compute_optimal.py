@@ -46,6 +46,9 @@ class ComputeOptimal(Scheduler):
     reports: int = Field(5, ge=3, description="fewest reports for a slope; 100 rows give so many after 8 % of a run")
     count: int | None = Field(None, ge=1, description="most events; null: until the budget is used up")
 
+    def reads(self) -> str:
+        return self.metric
+
     def due(self, progress: Progress) -> bool:
         if self.count is not None and len(progress.events) >= self.count:
             return False

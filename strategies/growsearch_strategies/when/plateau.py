@@ -27,6 +27,9 @@ class Plateau(Scheduler):
     mode: Literal["max", "min"] = Field("max", description="whether larger or smaller is better")
     count: int | None = Field(None, ge=1, description="most events; null: until the budget is used up")
 
+    def reads(self) -> str:
+        return self.metric
+
     def due(self, progress: Progress) -> bool:
         # A report belongs to the step before the one in which it is first seen.
         since = progress.events[-1] if progress.events else -1
