@@ -122,7 +122,10 @@ def starter(answers: Answers) -> str:
     network = _known("network", answers.network or networks_for(answers)[0], start.networks)
     how = _known("how", answers.how or initializers(answers.data)[0], initializers(answers.data))
     if answers.path is not None and start.path is None:
-        raise InputError(f"data {answers.data!r} has no path (found {answers.path})")
+        others = ", ".join(name for name, start in STARTS.items() if start.path is not None)
+        raise InputError(
+            f"data {answers.data!r} has no path (found {answers.path}): say what is there, --data {others}"
+        )
     if answers.path is None and answers.data in _NEEDED:
         raise InputError(f"data {answers.data!r} needs {_NEEDED[answers.data]}: --path")
     data: dict[str, Any] = dict(start.data)
@@ -199,7 +202,11 @@ def _block(name: str, section: Mapping[str, Any]) -> str:
 
 
 def _flow(value: Any) -> str:
-    return yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000).removesuffix("...\n").strip()
+    return (
+        yaml.safe_dump(value, default_flow_style=True, sort_keys=False, width=1000, allow_unicode=True)
+        .removesuffix("...\n")
+        .strip()
+    )
 
 
 _LENGTH = """\

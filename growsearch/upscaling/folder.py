@@ -17,8 +17,8 @@ from torch import nn
 
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.graph import trace
-from growsearch.growth import Report
-from growsearch.growth.policy import Spec
+from growsearch.growth import Initializer, Report
+from growsearch.growth.policy import Spec, strategy
 from growsearch.runs.files import write_json
 from growsearch.surgery import outputs_of, relative_difference
 from growsearch.upscaling.checkpoint import CONFIG, load_model, quiet_transformers, read_checkpoint
@@ -89,6 +89,8 @@ def upscale_folder(
     """
     folder, out = Path(folder), Path(out)
     require_any(wishes)
+    for given in (how, how_deep):  # also the one that no size asks for
+        strategy(Initializer, "how", given)  # type: ignore[type-abstract]  # only used for isinstance
     checkpoint = read_checkpoint(folder)
     with _workshop(out) as workshop:
         config = without_dropout(checkpoint.config)

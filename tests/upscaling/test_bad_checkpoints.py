@@ -48,6 +48,7 @@ def test_without_transformers_the_extra_is_named(tmp_path: Path, monkeypatch: py
     ("arguments", "message"),
     [
         (("--mlp", "many"), "--mlp many: not a size (allowed: a whole number such as 24, or a multiple"),
+        (("--depth", "4", "--how", "zeros"), "unknown initializer (how) 'zeros'"),
         (("--preset", "sola"), "--preset sola: unknown: there are llama-pro, solar (did you mean 'solar'?)"),
         ((), "nothing to upscale: give at least one of"),
     ],
