@@ -118,9 +118,9 @@ class Room:
         if how.stacks() and not every:
             raise GrowthRefused(why_no_blocks(graph))
         if self._patterns is not None:
-            known = ", ".join(every if how.deepens() else graph.sites)
+            known = ", ".join(every if how.deepens() else graph.sites) or "none"
             matched = "" if how.deepens() else why_matched_stay(graph, self._patterns)
-            raise InputError(f"sites {list(self._patterns)} {matched or f'match none of {known or None}'}")
+            raise InputError(f"sites {list(self._patterns)} {matched or f'match none of {known}'}")
         reason = why_none_grows(graph)
         if not any(site.reason.startswith(LITERAL) for site in graph.sites.values()):
             raise GrowthRefused(reason)

@@ -53,7 +53,7 @@ def draw(study: Study, trial: FrozenTrial, attempt: int) -> Drawn:
     drawn = [seed_of(search.seed, ordinal, attempt, stream) for stream in _PRIOR]
     if fixed or not defaults(study.plan.data) or search.sampler == "grid":
         return Drawn(_drawn(study, trial, attempt, fixed))
-    first = not any(_was_drawn(one) for one in study.trials()[: trial.number])
+    first = not any(_was_drawn(one) and one.user_attrs.get(ORDINAL, one.number) < ordinal for one in study.trials())
     if drawn[0] / 2**32 < (1.0 if first else _prior_share(study, ordinal)):
         known = prior_point(study.plan.data, None if first and not attempt else drawn[1])
         return Drawn(_drawn(study, trial, attempt, known), prior=True)
@@ -62,8 +62,8 @@ def draw(study: Study, trial: FrozenTrial, attempt: int) -> Drawn:
 
 def _was_drawn(trial: FrozenTrial) -> bool:
     """Whether a trial's parameters were chosen here: not by the file, an older search, or somebody who enqueued it."""
-    given = {"baseline", "start", IMPORTED, "resume_of"} & set(trial.user_attrs)
-    return not given and "fixed_params" not in trial.system_attrs
+    enqueued = "fixed_params" in trial.system_attrs and "resume_of" not in trial.user_attrs
+    return not enqueued and not {"baseline", "start", IMPORTED} & set(trial.user_attrs)
 
 
 def _prior_share(study: Study, ordinal: int) -> float:

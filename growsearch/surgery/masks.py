@@ -147,7 +147,7 @@ def _masked(model: nn.Module) -> Iterator[tuple[nn.Parameter, Tensor]]:
     """Every parameter that has a mask, once."""
     seen: set[int] = set()
     for module in model.modules():
-        for key in tuple(name for name, _ in module._buffers.items()):  # TorchScript has no plain dict
+        for key, _ in module._buffers.items():  # TorchScript's can be gone through in no other way
             mask = _mask(module, key.removesuffix(SUFFIX)) if key.endswith(SUFFIX) else None
             parameter = module._parameters.get(key.removesuffix(SUFFIX))
             if mask is not None and parameter is not None and id(parameter) not in seen:
