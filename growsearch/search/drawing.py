@@ -28,7 +28,7 @@ from growsearch.search.priors import FIRST, prior_point, prior_share
 from growsearch.search.ranking import ranked
 from growsearch.search.samplers import START, make_sampler
 from growsearch.search.space import defaults, distributions, resolved, value_at
-from growsearch.search.study import FINISHED, IMPORTED, ORDINAL, TRAINS, Study, counts
+from growsearch.search.study import DRAWN, FINISHED, IMPORTED, ORDINAL, TRAINS, Study, counts
 
 _PRIOR = (1_000_001, 1_000_002)  # streams of random numbers: whether a trial follows the defaults, and how
 _SPREAD = 2**10  # points of a quasi-random sequence that are made at once
@@ -96,9 +96,19 @@ def seed_of(*numbers: int) -> int:
     return int.from_bytes(hashlib.sha256(repr(numbers).encode()).digest()[:4], "big")
 
 
-def record(study: Study, trial: FrozenTrial, parameters: Mapping[str, Any]) -> None:
-    """Write the parameters of a trial into the study."""
+def drawn_before(study: Study, trial: FrozenTrial) -> dict[str, Any]:
+    """The parameters that a trial has already, even if its worker died while it wrote them down; empty before that."""
     known = distributions(study.plan.data)
+    kept: Mapping[str, float] = trial.user_attrs.get(DRAWN, {})
+    return {name: known[name].to_external_repr(value) for name, value in kept.items()} or dict(trial.params)
+
+
+def record(study: Study, trial: FrozenTrial, parameters: Mapping[str, Any]) -> None:
+    """Write the parameters of a trial into the study: at first all at once."""
+    known = distributions(study.plan.data)
+    if DRAWN not in trial.user_attrs:
+        kept = {name: known[name].to_internal_repr(value) for name, value in parameters.items()}
+        study.storage.set_trial_user_attr(trial._trial_id, DRAWN, kept)
     for name, value in parameters.items():
         if name not in trial.params:
             internal = known[name].to_internal_repr(value)

@@ -24,13 +24,30 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.search.journal import locked
 from growsearch.search.patience import StorageLost
-from growsearch.search.study import COST, LEASE, LOST, ORDINAL, PRIOR, RACE, SPARED, TRAINS, USED, Study, counts
+from growsearch.search.study import (
+    COST,
+    DRAWN,
+    LEASE,
+    LOST,
+    ORDINAL,
+    PASSED,
+    PRIOR,
+    RACE,
+    SPARED,
+    TRAINS,
+    USED,
+    Study,
+    counts,
+)
 
 Clock = Callable[[], float]  # seconds, from any beginning
 
 MOST_DEATHS = 5  # of a trial's workers, none of which got further than those before
 HEARTBEATS = 12  # in the length of a lease
-_CARRIED = ("baseline", "start", PRIOR, "plain", TRAINS, ORDINAL, RACE, COST, SPARED, "deaths", "died_at")
+_CARRIED = (
+    *("baseline", "start", PRIOR, "plain", DRAWN, TRAINS, ORDINAL, RACE, COST, SPARED, PASSED),
+    *("deaths", "died_at"),
+)
 _MOMENT = 0.1  # seconds between two heartbeats, at least, where a trial gets on fast
 
 

@@ -14,7 +14,7 @@ from growsearch.runs.records import MetricsRow
 from growsearch.search.allowance import Allowance
 from growsearch.search.leases import Lease
 from growsearch.search.rung_quality import rung_quality
-from growsearch.search.study import RACE, SPARED, USED, Study
+from growsearch.search.study import PASSED, RACE, SPARED, USED, Study
 from growsearch.training import Interrupted
 
 
@@ -133,11 +133,16 @@ class Monitor:
         if step not in self._reported:
             self._reported.add(step)
             self._trial.report(value, step)
-            if not last and "baseline" not in self._trial.user_attrs and self._trial.should_prune():
-                if not self._is_spared(step):
-                    raise optuna.TrialPruned
-                spared = self._trial.user_attrs.get(SPARED, [])
-                self._trial.set_user_attr(SPARED, [*spared, step])
+        # A worker may have died between that and what follows: until it is settled, it is asked again.
+        passed = self._trial.user_attrs.get(PASSED, [])
+        if last or "baseline" in self._trial.user_attrs or step in passed:
+            return
+        if self._trial.should_prune():
+            if not self._is_spared(step):
+                raise optuna.TrialPruned
+            spared = self._trial.user_attrs.get(SPARED, [])
+            self._trial.set_user_attr(SPARED, sorted({*spared, step}))
+        self._trial.set_user_attr(PASSED, [*passed, step])
 
     def _is_spared(self, step: int) -> bool:
         """Whether the rank correlation from a rung to the end, by the trials so far, is too low to end trials there."""

@@ -31,7 +31,7 @@ from growsearch.search.queue import Baselines, fill
 from growsearch.search.results import write_results
 from growsearch.search.samplers import rungs
 from growsearch.search.snapshot import Snapshot, snapshot
-from growsearch.search.space import SECTIONS
+from growsearch.search.space import SECTIONS, distributions
 from growsearch.search.starts import starts
 from growsearch.search.storage import open_storage, shown
 from growsearch.search.study import Plan, Reference, Study, create_study, find_study, open_study, require_same
@@ -114,7 +114,7 @@ def search(
 
 def settings_of(space: Space) -> SearchConfig:
     """The file's `search` section, with its defaults; `InputError` where the file has no ranges."""
-    if not space.ranges:
+    if not distributions(_sections(space)):  # a range may also stand under policies, which are not searched
         raise InputError(
             f"{space.path}: there is nothing to search: no value is a range; write one, such as "
             "{type: float, low: 1e-3, high: 1.0, log: true}, or train the file with: growsearch run"

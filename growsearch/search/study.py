@@ -31,12 +31,14 @@ optuna.logging.set_verbosity(optuna.logging.WARNING)
 
 FINISHED = (TrialState.COMPLETE, TrialState.PRUNED, TrialState.FAIL)
 COST = "cost"  # training FLOPs that a trial is going to have, all seeds
+DRAWN = "drawn"  # all parameters of a trial, as Optuna keeps them: it writes them down one by one
 ENDS = "ends"  # of a study: its budget and what stops it before, which may be changed
 IDENTITY = "identity"  # of the configuration of a trial
 IMPORTED = "imported"  # of a trial that was taken over: the folder of its search
 LEASE = "lease"  # what the worker of a trial said last
 LOST = "lost"  # of a trial whose worker died
 ORDINAL = "ordinal"  # how many trials had been drawn before this one
+PASSED = "passed"  # rungs at which it is settled that a trial goes on
 PRIOR = "prior"  # of a trial in which the file's defaults had a part
 RACE = "race"  # which trial a run of the race is of, and its seed; the folder of the runs
 RACE_SUFFIX = "#race"

@@ -27,7 +27,7 @@ from growsearch.runs.records import RunResult
 from growsearch.search.allowance import Allowance
 from growsearch.search.budget import foreseen_flops
 from growsearch.search.claims import DIVERGED, LIMITS, MEMORY, REFUSED, claim
-from growsearch.search.drawing import Drawn, draw, record, untried
+from growsearch.search.drawing import Drawn, draw, drawn_before, record, untried
 from growsearch.search.foreseen import BreaksLimits, require_within_limits
 from growsearch.search.leases import Lease, Watch, requeue
 from growsearch.search.measures import measured, objective_values, violations
@@ -127,18 +127,19 @@ class TrialRunner:
             if RACE in frozen.user_attrs:
                 return self._written(trial, config), None
             return self._written(trial, config), self._duplicate_of(trial, config, lease)
-        fixed = bool(frozen.params) or "fixed_params" in frozen.system_attrs
-        drawn = Drawn(dict(frozen.params))
+        before = drawn_before(self.study, frozen)
+        fixed = bool(before) or "fixed_params" in frozen.system_attrs
+        drawn = Drawn(before)
         for attempt in range(_DRAWS + 1):
-            if not frozen.params:
+            if not before:
                 left = untried(self.study) if attempt == _DRAWS else None
                 drawn = Drawn(left) if left else draw(self.study, frozen, attempt)
             config = plan.config(plain_of(plan.data, drawn.parameters))
             if fixed or claim(self.study, trial._trial_id, identity(config)) is None:
                 break
-        record(self.study, frozen, drawn.parameters)
         if drawn.prior:
             trial.set_user_attr(PRIOR, True)
+        record(self.study, frozen, drawn.parameters)
         return self._written(trial, config), self._duplicate_of(trial, config, lease)
 
     def _require_paid(self, trial: optuna.Trial, config: RunConfig, allowance: Allowance) -> None:

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import json
+import os
+import shutil
 from collections.abc import Sequence
 from contextlib import nullcontext
 from pathlib import Path
@@ -10,11 +13,14 @@ from typing import Any, cast
 
 import optuna
 import pytest
+from optuna.storages.journal._storage import JournalOperation
 
 from growsearch.config import SearchBudget, SearchConfig
 from growsearch.errors import ConfigError
 from growsearch.report.search_page import rung_sentences, write_search_report
 from growsearch.runs.events import RowDone
+from growsearch.runs.layout import JOURNAL
+from growsearch.search import search
 from growsearch.search.leases import Lease
 from growsearch.search.monitor import Monitor, Runner
 from growsearch.search.queue import fill, take
@@ -23,7 +29,7 @@ from growsearch.search.samplers import make_pruner, make_sampler, rungs
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
 from tests.search.conftest import MakeSpace, RunStub
-from tests.search.stub import row_of
+from tests.search.stub import row_of, train
 
 
 def study_of(folder: Path, **settings: Any) -> Study:
@@ -227,3 +233,45 @@ def test_what_rungs_told_is_said(run_stub: RunStub, tmp_path: Path) -> None:
     assert rung["pruned"] == [trial["state"] for trial in results["trials"]].count("pruned")
     assert sentence in write_search_report(tmp_path / "run").read_text()
     assert "its rank correlation with the end is 1.00" in sentence or "too few finished trials" in sentence
+
+
+def cut(whole: Path, folder: Path, line: int, trial: int) -> None:
+    """A copy of a search's folder as it was when its process was killed right after a line of its journal."""
+    shutil.copytree(whole, folder)
+    lines = (whole / JOURNAL).read_text().splitlines(keepends=True)
+    # Its workers are dead: no process has this number.
+    (folder / JOURNAL).write_text("".join(lines[: line + 1]).replace(f":{os.getpid()}:", ":4194304:"))
+    for later in (folder / "trials").iterdir():
+        if int(later.name) >= trial:
+            shutil.rmtree(later)
+
+
+def told(results: dict[str, Any]) -> list[str]:
+    resumed = {trial.get("resume_of") for trial in results["trials"]}
+    ended = [trial for trial in results["trials"] if trial["number"] not in resumed]
+    return sorted(str((trial["parameters"], trial["state"], trial["values"])) for trial in ended)
+
+
+@pytest.mark.parametrize("after", ["a parameter", "a value at a rung"])
+def test_a_search_that_is_killed_between_two_lines_of_its_journal_is_the_same(
+    after: str, space: MakeSpace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("growsearch.search.run.check_space", lambda *_: (4e6, 4e6))
+    file = space("search={budget: {trials: 14}, pruner: asha, race: none, baselines: false, lease: 2}")
+    whole = search(file, tmp_path / "whole", "cpu", 1, train=train)
+    pruned = {trial["number"] for trial in whole["trials"] if trial["state"] == "pruned"}
+    written = [json.loads(line) for line in (tmp_path / "whole" / JOURNAL).read_text().splitlines()]
+    kinds = {
+        "a parameter": JournalOperation.SET_TRIAL_PARAM,
+        "a value at a rung": JournalOperation.SET_TRIAL_INTERMEDIATE_VALUE,
+    }
+    first: dict[int, int] = {}
+    for number, line in enumerate(written):
+        if line["op_code"] == kinds[after]:
+            first.setdefault(line["trial_id"], number)
+    chosen = sorted(first)[3:9:2] if after == "a parameter" else sorted(pruned)[:3]
+
+    for trial in chosen:
+        cut(tmp_path / "whole", tmp_path / f"cut {trial}", first[trial], trial)
+        again = search(file, tmp_path / f"cut {trial}", "cpu", 1, train=train)
+        assert told(again) == told(whole), trial
