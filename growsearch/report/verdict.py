@@ -47,7 +47,7 @@ def _sizes_title(found: Conclusions) -> str:
 
 def _sizes_table(found: Conclusions) -> Table:
     """Every size with what to take there, a row for each of its comparisons."""
-    compared = ("difference of", "to", "mean", "95 % interval", "FLOPs", "seconds")
+    compared = ("difference", "mean", "95 % interval", "FLOPs", "seconds")
     titles = ("size at the end", "take", found.metric_words, *compared)
     caption = (
         f"{_sizes_title(found)}. A fixed network is taken, unless what grows or prunes is better beyond the interval. "
@@ -60,9 +60,10 @@ def _sizes_table(found: Conclusions) -> Table:
 def _rows(one: SizeChoice) -> list[tuple[str, ...]]:
     start = (one.size, one.policy or "a smaller one", one.reached)
     compared = [
-        (each.policy, each.to, each.difference, each.interval, each.flops, each.seconds) for each in one.comparisons
+        (f"{each.policy} \N{MINUS SIGN} {each.to}", each.difference, each.interval, each.flops, each.seconds)
+        for each in one.comparisons
     ]
-    return [(*start, *cells) for cells in compared] or [(*start, "", "", "", "", "", "")]
+    return [(*start, *cells) for cells in compared] or [(*start, "", "", "", "", "")]
 
 
 def _unbroken(text: str) -> str:

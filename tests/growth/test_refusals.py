@@ -81,7 +81,7 @@ def test_copies_of_units_of_tied_weights_are_refused_before_anybody_grows() -> N
     model = Tied()
     [found] = refused_by(model, trace(model, TOKENS)).values()
 
-    assert all("shared between layers" in found[how].reason for how in ("split", "copy_width"))
+    assert all("both makes its units and reads them" in found[how].reason for how in ("split", "copy_width"))
 
 
 def test_an_option_with_which_an_initializer_does_not_refuse_is_named(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -108,7 +108,7 @@ def test_schedulers_go_on_where_they_were(when: str, tmp_path: Path) -> None:
 
     def reported(steps: int) -> None:
         for _ in range(steps):
-            run.grower.report(validation_accuracy=0.5)
+            run.grower.report(validation_accuracy=0.5, validation_loss=0.5)
             run.train(1)
 
     run.start()
