@@ -36,7 +36,7 @@ def test_the_verdict_is_a_sentence_with_its_numbers_in_a_table(comparison: Make)
 
     said, _, sizes = verdict.partition("</div>")
     assert said == '<div class="verdict"><p class="headline">Use grown.</p>'
-    row = r'<th scope="row">\d+ parameters</th><td>grown</td><td>62.50 %</td><td>grown</td><td>small</td>'
+    row = '<th scope="row">\\d+ parameters</th><td>grown</td><td>62.50 %</td><td>grown \N{MINUS SIGN} small</td>'
     assert re.search(rf"{row}<td>\+10.00 points</td><td>\+10.00 to \+10.00</td><td>[\d.]+ ×</td>", sizes)
 
 
