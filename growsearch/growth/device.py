@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from torch import nn
 
+from growsearch.errors import GrowthRefused
 from growsearch.graph.wrapping import eagerly
 
 
@@ -20,7 +21,12 @@ def wait_for_device(model: nn.Module) -> None:
 
 @contextmanager
 def event_conditions() -> Iterator[None]:
-    """Inside, float32 is float32 and code runs as it was written; whether autograd records is afterwards as before."""
+    """Inside, float32 is float32 and code runs as it was written; whether autograd records is afterwards as before.
+
+    Raises `GrowthRefused` in inference mode.
+    """
+    if torch.is_inference_mode_enabled():
+        raise GrowthRefused("in torch.inference_mode() new parameters could never be trained: grow outside of it")
     with torch.set_grad_enabled(torch.is_grad_enabled()), full_precision(), eagerly():
         yield
 

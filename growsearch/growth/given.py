@@ -6,17 +6,25 @@ from typing import Any
 
 from torch import nn
 
-from growsearch.arguments import require_iterable
+from growsearch.arguments import require_iterable, require_whole
 from growsearch.errors import InputError
 
 
-def require_names(name: str, value: Any) -> None:
-    """`InputError` unless `value` is a sequence of texts, and not one text; None is allowed."""
-    if value is None:
-        return
-    require_iterable(name, value)
-    if isinstance(value, str) or not all(isinstance(each, str) for each in value):
-        raise InputError(f"{name}: {value!r} is not allowed: give a list of names, such as ['layer1.*']")
+def require_names(**lists: Any) -> None:
+    """`InputError` unless each is a sequence of texts, and not one text; None is allowed."""
+    for name, value in lists.items():
+        if value is None:
+            continue
+        require_iterable(name, value)
+        if isinstance(value, str) or not all(isinstance(each, str) for each in value):
+            raise InputError(f"{name}: {value!r} is not allowed: give a list of names, such as ['layer1.*']")
+
+
+def require_counts(**counts: Any) -> None:
+    """`InputError` unless each is a whole number of at least 1; None is allowed."""
+    for name, value in counts.items():
+        if value is not None:
+            require_whole(name, value, 1)
 
 
 def require_data(objective: Any, batches: Any, companions: Any) -> None:

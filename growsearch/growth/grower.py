@@ -27,7 +27,7 @@ from growsearch.growth.context import GrowthContext
 from growsearch.growth.cost import NetworkCost
 from growsearch.growth.device import event_conditions, wait_for_device
 from growsearch.growth.event import GrowthEvent
-from growsearch.growth.given import require_data, require_names
+from growsearch.growth.given import require_counts, require_data, require_names
 from growsearch.growth.ledger import Ledger
 from growsearch.growth.new_unit_settings import NewUnitSettings
 from growsearch.growth.policy import Policy, Spec, require_declared, require_measured, warn_of_change, warn_of_missing
@@ -122,11 +122,8 @@ class Grower:
         require_data(objective, batches, companions)
         require_again("batches", batches)
         require_whole("statistics_batches", statistics_batches, 1)
-        for name, value in (("total_steps", total_steps), ("steps_per_epoch", steps_per_epoch)):
-            if value is not None:
-                require_whole(name, value, 1)
-        for name, names in (("sites", sites), ("frozen", frozen)):
-            require_names(name, names)
+        require_counts(total_steps=total_steps, steps_per_epoch=steps_per_epoch)
+        require_names(sites=sites, frozen=frozen)
         companions = [unwrapped(each) for each in companions]
         self._replicas = replicas_of(model, optimizers_of(optimizer), companions)
         model = unwrapped(model) if self._replicas is None else self._replicas.model

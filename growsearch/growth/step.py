@@ -97,8 +97,6 @@ def install(
     """
     started = time.perf_counter() if started is None else started
     model = growing.model
-    if torch.is_inference_mode_enabled():
-        raise GrowthRefused("in torch.inference_mode() new parameters could never be trained: grow outside of it")
     require_learning(model, graph, chosen, trainable_parameters(model, growing.optimizer))
     active, shapes = active_parameters(model), parameter_shapes(model)
     loss_before = _loss(growing, batches)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import time
 from pathlib import Path
@@ -20,6 +19,7 @@ from growsearch.search.monitor import Monitor, Runner
 from growsearch.search.queue import fill, finished, is_done, take
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, counts, create_study, find_study
+from tests.search.conftest import dead_process
 
 LEASE = 0.2
 
@@ -132,14 +132,6 @@ def test_a_lease_gives_heartbeats_by_itself(study: Study) -> None:
         while study.storage.get_trial(trial_id).user_attrs["lease"]["beat"] < 3:
             assert time.monotonic() < until
             time.sleep(0.01)
-
-
-def dead_process() -> int:
-    """The number of a process of this machine that is no more."""
-    process = multiprocessing.get_context("fork").Process(target=os._exit, args=(0,))
-    process.start()
-    process.join()
-    return process.pid or 0
 
 
 def test_a_dead_process_of_this_machine_is_known_at_once(study: Study) -> None:

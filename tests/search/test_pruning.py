@@ -28,7 +28,7 @@ from growsearch.search.rung_quality import ENOUGH, rung_quality
 from growsearch.search.samplers import make_pruner, make_sampler, rungs
 from growsearch.search.storage import open_storage
 from growsearch.search.study import Plan, Study, create_study
-from tests.search.conftest import MakeSpace, RunStub
+from tests.search.conftest import MakeSpace, RunStub, dead_process
 from tests.search.stub import row_of, train
 
 
@@ -239,8 +239,7 @@ def cut(whole: Path, folder: Path, line: int, trial: int) -> None:
     """A copy of a search's folder as it was when its process was killed right after a line of its journal."""
     shutil.copytree(whole, folder)
     lines = (whole / JOURNAL).read_text().splitlines(keepends=True)
-    # Its workers are dead: no process has this number.
-    (folder / JOURNAL).write_text("".join(lines[: line + 1]).replace(f":{os.getpid()}:", ":4194304:"))
+    (folder / JOURNAL).write_text("".join(lines[: line + 1]).replace(f":{os.getpid()}:", f":{dead_process()}:"))
     for later in (folder / "trials").iterdir():
         if int(later.name) >= trial:
             shutil.rmtree(later)

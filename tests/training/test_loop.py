@@ -170,7 +170,7 @@ run_one(load_config("file.yaml"), 0, Path("run"), "cpu", told)
 
 
 def test_what_torch_imports_at_the_first_step_is_no_training_time(tmp_path: Path) -> None:
-    """It takes seconds: as much as a few hundred steps of a small network. The clock starts when a run is told of."""
+    """The clock starts when a run is told of."""
     training = "{steps: 5, optimizer: {name: sgd, lr: 0.1}}"
     (tmp_path / "file.yaml").write_text(f"data: {{name: digits}}\nnetwork: {{name: mlp}}\ntraining: {training}\n")
     found = subprocess.run([sys.executable, "-c", PROGRAM], cwd=tmp_path, capture_output=True, text=True, check=True)
