@@ -110,6 +110,7 @@ FORMS: dict[str, Callable[[torch.Tensor], Any]] = {
 }
 
 
+@pytest.mark.filterwarnings("ignore:The PyTorch API of nested tensors")
 @pytest.mark.parametrize("form", FORMS)
 def test_values_are_found_wherever_outputs_hold_them(form: str) -> None:
     y = torch.tensor([[1.0, 2.0, 4.0], [4.0, 3.0, 4.0]])
