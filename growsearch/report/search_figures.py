@@ -24,6 +24,12 @@ _MARKERS = {
     "baselines": {"symbol": "diamond", "size": 11},
     "break a limit": {"symbol": "x", "size": 7},
 }
+_FRONT = {
+    "Best Trial": "on the front",
+    "Trial": "others",
+    "Feasible Trial": "others",
+    "Infeasible Trial": "break a limit",
+}
 _PED = (
     "How differently the better trials choose a parameter than the others do (Optuna's PED-ANOVA, Watanabe et al., "
     "IJCAI 2023), as a share of all; of parameters that exist in some trials only, over these, where there are enough. "
@@ -139,10 +145,14 @@ def _with_trials(study: optuna.Study, trials: Trials) -> optuna.Study:
 
 
 def draw_front(study: optuna.Study, target_names: list[str]) -> go.Figure:
-    """Optuna's chart of the trials that no other beats."""
+    """Optuna's chart of the trials that no other beats, which are told apart by colour rather than by number."""
     import optuna.visualization as draw
 
-    return draw.plot_pareto_front(study, target_names=target_names)
+    figure = draw.plot_pareto_front(study, target_names=target_names)
+    for trace in figure.data:
+        kind = trace.hovertemplate.partition("<extra>")[2].removesuffix("</extra>")
+        trace.update(name=_FRONT[kind], showlegend=True, marker=None)
+    return figure
 
 
 def draw_history(study: optuna.Study, target: Callable[[FrozenTrial], float], target_name: str) -> go.Figure:

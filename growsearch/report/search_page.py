@@ -18,6 +18,7 @@ from growsearch.runs.layout import CONFIG, ENVIRONMENT, REPORT
 from growsearch.runs.reading import read_json
 
 _SHOWN = 6  # parameters of a trial in the table
+_COSTS = {"parameters": "parameters", "training_flops": "FLOPs", "seconds": "seconds"}  # shown of every trial
 _IN_NOTEBOOK = 10  # trials
 
 
@@ -82,7 +83,7 @@ def trials_table(results: dict[str, Any]) -> Table:
     rows = tuple(_trial_row(trial, measures) for trial in results["trials"])
     best = ", ".join(map(str, results["best"]))
     caption = f"All trials, in their order. Best: {best}." if best else "All trials, in their order."
-    titles = ("trial", "state", *measures, "parameters", "FLOPs", "seconds", "what")
+    titles = ("trial", "state", *measures, *(title for key, title in _COSTS.items() if key not in measures), "what")
     return Table("trials", "Trials", caption, titles, rows)
 
 
@@ -102,7 +103,8 @@ def _verdict(results: dict[str, Any]) -> str:
 def _sentence(results: dict[str, Any]) -> str:
     trials = {trial["number"]: trial for trial in results["trials"]}
     if not results["best"]:
-        return "No trial was completed that keeps the constraints."
+        complete = any(trial["state"] == "complete" for trial in results["trials"])
+        return "No completed trial keeps the constraints." if complete else "No trial was completed."
     measures = measures_of(results)
     if len(measures) > 1:
         return f"{plural(len(results['best']), 'trial')} on the Pareto front of {', '.join(measures)}."
@@ -225,8 +227,8 @@ def _trial_row(trial: dict[str, Any], measures: list[str]) -> tuple[str, ...]:
     measured = trial["measures"] or {}
     values = trial["values"] or []
     cells = [show_measure(name, values[index]) if index < len(values) else "" for index, name in enumerate(measures)]
-    cells += [show_measure(key, measured[key]) if key in measured else "" for key in ("parameters", "training_flops")]
-    cells.append(show_measure("seconds", trial["seconds"]) if trial["seconds"] is not None else "")
+    known = measured | ({"seconds": trial["seconds"]} if trial["seconds"] is not None else {})
+    cells += [show_measure(key, known[key]) if key in known else "" for key in _COSTS if key not in measures]
     named = [f"baseline {trial['baseline']}"] if "baseline" in trial else []
     named += [trial["start"]] if "start" in trial else []
     named += ["taken over"] if "imported" in trial else []

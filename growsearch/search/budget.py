@@ -15,7 +15,7 @@ from growsearch.config.search_config import RaceConfig
 from growsearch.execution.trial import estimated_flops
 from growsearch.search.claims import LIMITS
 from growsearch.search.ranking import ranked
-from growsearch.search.study import COST, IMPORTED, LEASE, LOST, RACE, USED, Study, counts
+from growsearch.search.study import COST, FIRST_SEED, IMPORTED, LEASE, LOST, RACE, USED, Study, counts
 from growsearch.training.setup import set_up
 
 _HOUR = 3600.0  # seconds
@@ -43,6 +43,7 @@ class Account:
     trials: Trials
     ranked: Trials
     race: Trials
+    begun_race: RaceConfig | None = None
 
     def spent(self) -> Spent:
         """What was used by now."""
@@ -83,10 +84,14 @@ class Account:
         return others + cost + self._kept_back(trial, max(used, used_flops(trial))) <= self.budget.flops
 
     def search_trials(self) -> int:
-        """How many trials the search itself has, where trials are counted; runs of an earlier race stay booked."""
+        """How many trials the search itself has, where trials are counted.
+
+        Runs of an earlier race stay booked: for the one that is planned, as far as no trial that may still come can
+        make them useless.
+        """
         assert self.budget.trials is not None
         race = self.search.planned_race(self.budget.trials, self.search.trials_of)
-        runs = (race.runs if race else 0) + _begun(self.race)
+        runs = (race.runs - len(self._kept_runs(race)) if race else 0) + _begun(self.race)
         return self.budget.trials - math.ceil(runs / self.search.seeds)
 
     def hours_left(self) -> float:
@@ -98,7 +103,17 @@ class Account:
         return self.budget.hours - kept_back - self.spent().hours
 
     def settled_race(self) -> RaceConfig | None:
-        """The race that a finished search has: the most thorough that what is left pays, or the one asked for."""
+        """The race that a finished search has: the most thorough that what is left pays, or the one asked for.
+
+        One that was begun under a larger budget stays, where its candidates are still the best.
+        """
+        race, begun = self._affordable_race(), self.begun_race
+        if begun is None or begun not in self.search.races or (race is not None and race.runs >= begun.runs):
+            return race
+        in_it = {run.user_attrs[RACE]["trial"] for run in self.race}
+        return begun if all(one.number in in_it for one in self.ranked[: begun.top]) else race
+
+    def _affordable_race(self) -> RaceConfig | None:
         if self.budget.trials is not None:
             return self.search.planned_race(self.budget.trials, self.search.trials_of)
         if self.search.race is not None:
@@ -140,11 +155,25 @@ class Account:
         open_ = self._costs_to_come(coming)
         mean = fmean([*costs, *open_]) if costs or open_ else 0.0
         planned = self.search.planned_race(self.budget.flops, lambda race: race.runs * mean)
-        if planned is None or self.search.race is not None:
-            return _race_flops(planned, costs, open_) if planned else 0.0
-        races = self.search.races
-        race = next((race for race in races[races.index(planned) :] if self._is_paid(race, coming, used)), None)
-        return _race_flops(race, costs, open_) if race else 0.0
+        race = planned
+        if planned is not None and self.search.race is None:
+            races = self.search.races
+            race = next((race for race in races[races.index(planned) :] if self._is_paid(race, coming, used)), None)
+        if race is None:
+            return 0.0
+        return _race_flops(race, costs, open_) - sum(map(used_flops, self._kept_runs(race, coming)))
+
+    def _kept_runs(self, race: RaceConfig, coming: FrozenTrial | None = None) -> list[FrozenTrial]:
+        """Runs of an earlier race that this one has, however good the trials that run and the one that is coming get.
+
+        Of its candidates each of these puts out one at most.
+        """
+        running = {one.number for one in self.trials if one.state == TrialState.RUNNING}
+        others = len(running - {coming.number} if coming is not None else running)
+        sure = {one.number for one in self.ranked[: max(0, race.top - others - 1)]}
+        seeds = range(FIRST_SEED, FIRST_SEED + race.seeds)
+        places = ((run, run.user_attrs[RACE]) for run in self.race if counts(run))
+        return [run for run, place in places if place["trial"] in sure and place["seed"] in seeds]
 
     def _costs(self) -> list[float]:
         """FLOPs of a run of each trial by now, the best first."""
@@ -180,7 +209,8 @@ def account_of(study: Study, trials: Trials | None = None) -> Account:
     budget, _ = study.ends()
     trials = study.trials() if trials is None else trials
     race = study.race()
-    return Account(study.plan.search, budget, trials, ranked(study, trials), race.trials() if race else ())
+    runs = race.trials() if race else ()
+    return Account(study.plan.search, budget, trials, ranked(study, trials), runs, race.size() if race else None)
 
 
 def stopped_by(study: Study, trials: Trials) -> Literal["target", "without_improvement", "untrained"] | None:

@@ -22,6 +22,7 @@ from growsearch.search.space import distributions, plain_of, point_from
 from growsearch.search.study import (
     IDENTITY,
     IMPORTED,
+    ORIGIN,
     TRAINS,
     Plan,
     Study,
@@ -131,7 +132,8 @@ def _taken_over(
     known = {name: one for name, one in distributions(plan.data).items() if name in point}
     carried = ("kind", "reason", "seconds", "threads")
     told: dict[str, Any] = {key: value for key, value in trial.user_attrs.items() if key in carried}
-    told |= {IMPORTED: str(older.folder), IDENTITY: identity(here), TRAINS: identity(here)}
+    home = Path(trial.user_attrs.get(ORIGIN) or older.trial_folder(trial.number).absolute())
+    told |= {IMPORTED: str(older.folder), ORIGIN: str(home), IDENTITY: identity(here), TRAINS: identity(here)}
     same_rungs = plan.rungs == older.plan.rungs and plan.search.aims == older.plan.search.aims
     shared: dict[str, Any] = {"params": point, "distributions": known}
     shared["intermediate_values"] = trial.intermediate_values if same_rungs else {}
@@ -141,7 +143,6 @@ def _taken_over(
     if trial.state == TrialState.PRUNED:
         ended_alike = same_rungs and trial.intermediate_values
         return optuna.create_trial(state=TrialState.PRUNED, user_attrs=told, **shared) if ended_alike else None
-    home = older.trial_folder(trial.number)
     found = [finished_result(seed_folder(home, seed), config, seed) for seed in range(plan.search.seeds)]
     results = [one for one in found if one is not None]
     if len(results) < len(found):

@@ -21,22 +21,25 @@ from growsearch.search.leases import orphans, queue_orphans
 from growsearch.search.queue import is_done
 from growsearch.search.racing import Estimate, estimates, survivors
 from growsearch.search.ranking import is_feasible
-from growsearch.search.study import COST, LEASE, RACE, RACE_SUFFIX, Study, configuration_of, counts
+from growsearch.search.study import COST, FIRST_SEED, LEASE, RACE, RACE_SUFFIX, SIZE, Study, configuration_of, counts
 from growsearch.writing import make_folder
-
-FIRST_SEED = 1000  # of the race: neither a search nor a comparison is likely to have used these
 
 
 def begin_race(study: Study) -> Study | None:
     """The study of a search's race, made where there is none; None where there is nothing to choose between."""
-    if len(_candidates(study)) < 2:
+    size = account_of(study).settled_race()
+    if size is None or len(_candidates(study)) < 2:
         return None
     with locked(study.claims):
         make_folder(study.folder / RACE)
         if study.race() is None:
             directions = [StudyDirection[direction.upper()] for direction, _ in study.plan.search.aims]
             study.storage.create_new_study(directions, study.name + RACE_SUFFIX)
-    return study.race()
+        race = study.race()
+        assert race is not None, "it was made"
+        if race.size() != size:
+            race.storage.set_study_user_attr(race.id, SIZE, size.model_dump())
+    return race
 
 
 def take_run(study: Study, race: Study, worker: str) -> int | None:

@@ -19,7 +19,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig, SearchBudget, SearchConfig, SearchStop
 from growsearch.config.run_config import normalized
-from growsearch.config.search_config import WITHOUT_BUDGET
+from growsearch.config.search_config import WITHOUT_BUDGET, RaceConfig
 from growsearch.errors import InputError
 from growsearch.runs.layout import CLAIMS, JOURNAL, SEARCH, trial_folder
 from growsearch.runs.reading import read_json
@@ -35,6 +35,7 @@ DRAWN = "drawn"  # all parameters of a trial, as Optuna keeps them: it writes th
 ENDS = "ends"  # of a study: its budget and what stops it before, which may be changed
 IDENTITY = "identity"  # of the configuration of a trial
 IMPORTED = "imported"  # of a trial that was taken over: the folder of its search
+ORIGIN = "origin"  # and the folder with its runs, which that search may have taken over itself
 LEASE = "lease"  # what the worker of a trial said last
 LOST = "lost"  # of a trial whose worker died
 ORDINAL = "ordinal"  # how many trials had been drawn before this one
@@ -42,6 +43,8 @@ PASSED = "passed"  # rungs at which it is settled that a trial goes on
 PRIOR = "prior"  # of a trial in which the file's defaults had a part
 RACE = "race"  # which trial a run of the race is of, and its seed; the folder of the runs
 RACE_SUFFIX = "#race"
+FIRST_SEED = 1000  # of the race: neither a search nor a comparison is likely to have used these
+SIZE = "size"  # of the race that was begun last
 USED = "flops"  # training FLOPs of a trial by now, all seeds; in its lease while it runs
 SPARED = "spared"  # rungs at which a trial was not ended because they tell too little
 TRAINS = "trains"  # which configuration a trial is the one to train
@@ -141,6 +144,11 @@ class Study:
             if one.study_name == self.name + RACE_SUFFIX:
                 return Study(self.storage, one._study_id, one.study_name, self.plan, self.folder / RACE)
         return None
+
+    def size(self) -> RaceConfig | None:
+        """Of the study of a race, how large the one that was begun last is; None where none was."""
+        told = self.storage.get_study_user_attrs(self.id).get(SIZE)
+        return RaceConfig.model_validate(told) if told else None
 
     @property
     def claims(self) -> Path:

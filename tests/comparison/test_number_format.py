@@ -69,6 +69,8 @@ def test_a_search_and_a_comparison_write_the_same_measure_alike(capsys: pytest.C
 
     [in_report] = trials_table(RESULTS).rows
     assert in_report[2:6] == ("96.72 %", parameters, flops, seconds)
+    by_size = trials_table(RESULTS | {"objectives": [{"maximize": "validation_accuracy"}, {"minimize": "parameters"}]})
+    assert by_size.titles[2:6] == ("validation_accuracy", "parameters", "FLOPs", "seconds")  # no column twice
     assert race_table(RESULTS).rows[0][1:4] == ("97.50 %", "96.72 %", "0.35 %")
     assert f"validation_accuracy {compared} by 2 fresh seeds" in (race_sentence(RESULTS) or "")
 

@@ -11,7 +11,7 @@ from optuna.distributions import CategoricalDistribution, FloatDistribution
 from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.report import search_charts as charts
-from growsearch.report.search_figures import search_figures
+from growsearch.report.search_figures import draw_front, search_figures
 from growsearch.search.rung_quality import RungQuality
 
 RATE, HOW = "training.optimizer.lr", "growth.how"
@@ -103,6 +103,19 @@ def test_importance_has_an_interval_from_trials_drawn_anew() -> None:
     [bars] = drawn.data
     assert bars.x[0] == pytest.approx(0.15)
     assert 0 < bars.error_x.array[0] < 0.15 and 0 < bars.error_x.arrayminus[0] < 0.15
+
+
+def test_the_pareto_front_is_told_apart_by_colour() -> None:
+    """Not by shades of the trials' numbers, which the page's own colours would take away."""
+    study = optuna.create_study(directions=["minimize", "minimize"])
+    for values, excess in (((1.0, 2.0), -1), ((2.0, 1.0), -1), ((2.0, 2.0), -1), ((0.5, 0.5), 1)):
+        study.add_trial(optuna.create_trial(values=values, constraints={"parameters.max": excess}))
+
+    drawn = draw_front(study, ["validation_loss", "parameters"])
+
+    points = {trace.name: list(zip(trace.x, trace.y, strict=True)) for trace in drawn.data}
+    assert points == {"on the front": [(1, 2), (2, 1)], "others": [(2, 2)], "break a limit": [(0.5, 0.5)]}
+    assert all(trace.showlegend and trace.marker.color is None for trace in drawn.data)
 
 
 def test_a_search_has_its_charts_by_name(trials: list[FrozenTrial]) -> None:

@@ -60,6 +60,15 @@ def test_trials_that_train_the_same_are_taken_over_as_finished(
     assert (tmp_path / "newer" / "best.yaml").exists()
 
 
+def test_what_was_taken_over_is_taken_over_again(older: dict[str, Any], space: MakeSpace, tmp_path: Path) -> None:
+    newer(space, tmp_path)
+    said: list[str] = []
+
+    search(space(text=TEXT), tmp_path / "newest", "cpu", 1, imports=[tmp_path / "newer"], said=said.append)
+
+    assert said == [f"{tmp_path / 'newer'}: 6 of 6 trials are taken over as finished"]
+
+
 def test_what_was_tried_before_is_not_trained_again(older: dict[str, Any], space: MakeSpace, tmp_path: Path) -> None:
     values = [trial["parameters"][RATE] for trial in older["trials"]]
     text = TEXT.replace("{type: float, low: 0.01, high: 0.2, log: true}", f"{{type: choice, values: {values}}}")

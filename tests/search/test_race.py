@@ -15,10 +15,10 @@ from growsearch.errors import ConfigError, GrowsearchError
 from growsearch.report.search_page import race_sentence, race_table, write_search_report
 from growsearch.runs.records import RunResult
 from growsearch.search import search
-from growsearch.search.race import FIRST_SEED, is_over
+from growsearch.search.race import is_over
 from growsearch.search.racing import estimates, survivors
 from growsearch.search.run import open_folder, settings_of, study_plan
-from growsearch.search.study import Plan
+from growsearch.search.study import FIRST_SEED, Plan
 from tests.search import stub
 from tests.search.conftest import MakeSpace, RunStub
 from tests.search.stub import record
@@ -162,6 +162,32 @@ def test_more_trials_race_again_and_keep_the_runs_that_count(run_stub: RunStub, 
     assert race is not None
     places = [tuple(trial.user_attrs["race"].values()) for trial in race.trials()]
     assert len(places) == len(set(places))
+
+
+@pytest.mark.parametrize("budget", ["trials", "flops"])
+def test_a_race_that_stays_is_paid_once(run_stub: RunStub, monkeypatch: pytest.MonkeyPatch, budget: str) -> None:
+    """With more to use nothing gets better: the race's candidates keep their runs, and the trials have the rest."""
+    monkeypatch.setattr("growsearch.search.trial.foreseen_flops", lambda config: 2e6)
+    monkeypatch.setattr("tests.search.stub.score", lambda config, seed: 0.5)
+
+    def with_budget(trials: int) -> str:
+        given = {"trials": f"trials: {trials}", "flops": f"flops: {2e6 * trials}"}[budget]
+        return SMALL.replace("trials: 20", given)
+
+    first = run_stub(with_budget(20), raced=True)
+    more = run_stub(with_budget(40), raced=True)
+
+    assert (len(first["trials"]), len(more["trials"])) == (8, 40 - 12 - 4)  # one candidate might have been put out
+    assert more["race"]["candidates"] == first["race"]["candidates"]
+
+
+def test_a_race_is_not_forgotten_where_less_is_given_afterwards(run_stub: RunStub) -> None:
+    default = "search={{budget: {{trials: {}}}, pruner: none, baselines: false, sampler: random, lease: 0.3}}"
+    first = run_stub(default.format(36), raced=True)
+
+    assert first["race"] is not None
+    assert run_stub(default.format(16), raced=True)["race"] == first["race"]
+    assert run_stub(default.format(8), raced=True)["race"] == first["race"]
 
 
 def test_a_run_that_fails_loses_the_race(space: MakeSpace, tmp_path: Path) -> None:
