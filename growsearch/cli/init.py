@@ -48,8 +48,8 @@ def init(
     from growsearch.config.starter import (
         STARTS,
         Answers,
+        advice,
         initializers,
-        left_out,
         needs_target,
         networks_for,
         write_starter,
@@ -65,15 +65,15 @@ def init(
         network = network or _asked("network", networks_for(Answers(data, path)))
         how = how or _asked("how new parts start", initializers(data))
     answers = Answers(data, path, target, network, how, seeds)
-    written, lacking = write_starter(file, answers), left_out(answers)
+    written, table = write_starter(file, answers), advice(answers)
+    columns = table.reasons if table else {}
     if as_json:
-        left = {name: {"without_number": count, "samples": of} for name, (count, of) in lacking.items()}
-        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "left_out": left})
+        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "columns": columns})
         return
     if path is not None and not Path(path).expanduser().exists():
         say(f"{path} is not there yet: the file needs it to train")
-    for name, (count, of) in lacking.items():
-        say(f"column {name!r} is left out (data.ignore): {count} of its {of} values are missing or no numbers")
+    for name, why in columns.items():
+        say(f"column {name!r} {why}" if name else why)
     say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import yaml
 
@@ -14,6 +14,9 @@ from growsearch.config.space import load_config
 from growsearch.errors import GrowsearchError, InputError
 from growsearch.registry import nearest
 from growsearch.writing import writing
+
+if TYPE_CHECKING:
+    from growsearch.data.table_advice import TableAdvice
 
 
 @dataclass(frozen=True)
@@ -107,13 +110,13 @@ def needs_target(answers: Answers) -> bool:
     return answers.data == "arrays" and Path(answers.path or "").suffix.lower() == ".csv"
 
 
-def left_out(answers: Answers) -> Mapping[str, tuple[int, int]]:
-    """Return the columns of a table that the file leaves out: how many values are no numbers, and of how many."""
+def advice(answers: Answers) -> TableAdvice | None:
+    """Return what the file says of the columns of a table, and why; None where the data are none."""
     if answers.path is None or answers.target is None or not needs_target(answers):
-        return {}
-    from growsearch.data.array_files import without_numbers
+        return None
+    from growsearch.data.table_advice import advise
 
-    return without_numbers(Path(answers.path).expanduser(), answers.target)
+    return advise(Path(answers.path).expanduser(), answers.target)
 
 
 def starter(answers: Answers) -> str:
@@ -137,10 +140,8 @@ def starter(answers: Answers) -> str:
         raise InputError(
             f"the column that is learned, --target, belongs to a .csv table of data 'arrays' (found {answers.target})"
         )
-    if answers.path is not None and answers.target is not None:
-        from growsearch.data.array_files import table_settings
-
-        data |= {"target": answers.target, **table_settings(Path(answers.path).expanduser(), answers.target)}
+    if (table := advice(answers)) is not None:
+        data |= {"target": answers.target, **table.settings}
     small, growth, big = _sizes(network, how)
     training = {key: value for key, value in start.training.items() if value is not None}
     length = ""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Literal
 
 import numpy as np
@@ -54,6 +54,8 @@ def assemble(
         raise DataError(f"data {name!r}: samples have different shapes by split: {shapes}")
     task, outputs, targets = _targets(name, parts, kind)
     inputs = {split: _inputs(raw.inputs, kind) for split, raw in parts.items()}
+    if any(raw.gaps for raw in parts.values()):
+        inputs = _filled(name, inputs, parts["train"].columns)
     images = inputs["train"].dtype == torch.uint8
     scaling: dict[str, dict[str, tuple[float, ...]]] = {}
     if standardise:
@@ -166,6 +168,15 @@ def _inputs(raw: Array, kind: Predict) -> Tensor:
         last = images.shape[3] in _CHANNELS and images.shape[1] not in _CHANNELS
         return images.permute(0, 3, 1, 2).contiguous() if last else images
     return torch.from_numpy(raw.astype(np.float32))
+
+
+def _filled(name: str, parts: dict[str, Tensor], columns: Sequence[str]) -> dict[str, Tensor]:
+    """Inputs `[samples, columns]` with the mean of the training samples where one is missing."""
+    mean = parts["train"].double().nanmean(0)
+    if mean.isnan().any():
+        lacking = columns[int(mean.isnan().int().argmax())]
+        raise DataError(f"data {name!r}: no training sample has a value in column {lacking!r}: leave it out (ignore)")
+    return {split: torch.where(each.isnan(), mean.float(), each) for split, each in parts.items()}
 
 
 def _standardised(

@@ -15,18 +15,22 @@ Array = NDArray[Any]
 
 @dataclass(frozen=True, eq=False)
 class Raw:
-    """Arrays with one row a sample; `columns` are the names of the inputs' columns, where they have some."""
+    """Arrays with one row a sample; `columns` are the names of the inputs' columns, where they have some.
+
+    Where there may be `gaps`, inputs that are nan are missing.
+    """
 
     inputs: Array
     targets: Array
     columns: tuple[str, ...] = ()
+    gaps: bool = False
 
     def __len__(self) -> int:
         return len(self.inputs)
 
     def taken(self, rows: Array) -> Raw:
         """Some of the samples."""
-        return Raw(self.inputs[rows], self.targets[rows], self.columns)
+        return Raw(self.inputs[rows], self.targets[rows], self.columns, self.gaps)
 
     def check(self, where: str) -> None:
         """Raise `DataError` unless there are samples, each with numbers for its inputs, and with a target."""
@@ -45,11 +49,13 @@ class Raw:
                 f"{where}: the targets are of type {targets.dtype}: give classes (integers or text) or numbers"
             )
         for name, array in (("inputs", inputs), ("targets", targets)):
-            if array.dtype.kind == "f" and not np.isfinite(array).all():
-                self._refuse(where, name, array)
+            bad = ~np.isfinite(array) if array.dtype.kind == "f" else np.zeros(0, dtype=bool)
+            if name == "inputs" and self.gaps:
+                bad &= ~np.isnan(array)
+            if bad.any():
+                self._refuse(where, name, bad)
 
-    def _refuse(self, where: str, name: str, array: Array) -> None:
-        bad = ~np.isfinite(array)
+    def _refuse(self, where: str, name: str, bad: Array) -> None:
         row, *rest = (int(index) for index in np.argwhere(bad)[0])
         column = f", column {self.columns[rest[0]]!r}" if name == "inputs" and self.columns else ""
         raise DataError(

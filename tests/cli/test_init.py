@@ -96,19 +96,23 @@ def test_data_that_are_not_there_yet_are_told(growsearch: Run, tmp_path: Path) -
     assert (missing.exit_code, told in missing.output, told in there.output) == (0, True, False)
 
 
-def test_columns_that_are_left_out_are_told(growsearch: Run, tmp_path: Path) -> None:
+def test_what_becomes_of_columns_is_told(growsearch: Run, tmp_path: Path) -> None:
     table, path = tmp_path / "houses.csv", tmp_path / "mine.yaml"
-    rows = (f"{'' if i in (7, 9) else i},Lane {i},{i % 5},{i * 0.5}\n" for i in range(40))
-    table.write_text("area,street,rooms,price\n" + "".join(rows))
+    rows = (f"{'' if i in (7, 9) else i * 2};Lane {i};{'ab'[i % 2]};{i % 5};{i * 0.5}\n" for i in range(40))
+    table.write_text("area;street;kind;rooms;price\n" + "".join(rows))
     asked = ("init", "--data", "arrays", "--path", table, "--target", "price")
 
     result = growsearch(*asked, path)
 
-    assert "column 'area' is left out (data.ignore): 2 of its 40 values are missing or no numbers" in result.output
-    assert "column 'street' is left out (data.ignore): 40 of its 40 values" in result.output
+    assert "column 'street' is left out (data.ignore): it is text with 40 values in 40 rows" in result.output
+    assert "column 'kind' has 2 values, each of which is an input (data.categories)" in result.output
+    assert "1 column lacks values, for which the training mean stands in (data.missing)" in result.output
     assert "rooms" not in result.output
-    told = json.loads(growsearch(*asked, tmp_path / "second.yaml", "--json").stdout)["left_out"]
-    assert told["area"] == {"without_number": 2, "samples": 40} and list(told) == ["area", "street"]
+    written = load_config(path).data
+    assert (written["delimiter"], written["categories"], written["missing"]) == (";", ["kind"], "fill")
+    assert growsearch("validate", path).exit_code == 0
+    told = json.loads(growsearch(*asked, tmp_path / "second.yaml", "--json").stdout)["columns"]
+    assert list(told) == ["street", "kind", ""]
 
 
 def test_a_table_that_is_not_there_or_lacks_the_column_is_refused(growsearch: Run, tmp_path: Path) -> None:

@@ -137,12 +137,6 @@ def test_a_second_file_is_the_test(tmp_path: Path) -> None:
     assert whole.samples == {"training": 60, "validation": 0, "test": 60} and whole.input_shape == (3,)
 
 
-def test_columns_of_numbers_are_learned_together(tmp_path: Path) -> None:
-    data = load(table(tmp_path / "a.csv"), target=["width", "height"], ignore=["kind"])
-
-    assert isinstance(data.task, Regression) and (data.input_shape, data.outputs) == ((1,), 2)
-
-
 def nan_in(array: Any) -> Any:
     array = array.copy()
     array.flat[7] = np.nan
@@ -177,28 +171,6 @@ def nan_in(array: Any) -> Any:
 def test_arrays_that_do_not_fit_are_refused(arrays: dict[str, Any], message: str, tmp_path: Path) -> None:
     with pytest.raises(DataError, match=message):
         load(npz(tmp_path / "a.npz", **arrays))
-
-
-@pytest.mark.parametrize(
-    ("text", "more", "message"),
-    [
-        ("a,b\n1,2\n3,\n", {"target": "a"}, "line 3: column 'b' is empty"),
-        ("a,b\n1,2\n3,x\n", {"target": "a"}, "line 3: column 'b' has 'x', which is no number"),
-        ("a,b\n1,2\n3\n", {"target": "a"}, "line 3: 1 values for 2 columns"),
-        ("a,b\n1,2\n,3\n", {"target": "a"}, "line 3: column 'a' is empty: every sample"),
-        ("a,a\n1,2\n", {"target": "a"}, r"\['a'\] are named twice"),
-        ("a,b\n1,2\n", {"target": "bb"}, "no column 'bb': it has a, b .did you mean 'b'"),
-        ("a,b\n1,2\n", {"target": "b", "ignore": ["a"]}, "nothing to learn from"),
-        ("a,b\n1,2\n", {}, "name the column that is learned in data.target"),
-        ("a,b\n", {"target": "b"}, "has one line: the first names"),
-        ("a,b\n1,0\n" + "nan,1\n" * 9, {"target": "b"}, "9 of the inputs are no finite.*column 'a'"),
-    ],
-)
-def test_tables_that_cannot_be_used_are_refused(text: str, more: dict[str, Any], message: str, tmp_path: Path) -> None:
-    (tmp_path / "a.csv").write_text(text)
-
-    with pytest.raises(DataError, match=message):
-        load(tmp_path / "a.csv", **more)
 
 
 class Sly:
