@@ -65,15 +65,14 @@ def init(
         network = network or _asked("network", networks_for(Answers(data, path)))
         how = how or _asked("how new parts start", initializers(data))
     answers = Answers(data, path, target, network, how, seeds)
-    written, table = write_starter(file, answers), advice(answers)
-    columns = table.reasons if table else {}
+    written, reasons = write_starter(file, answers), advice(answers).reasons
     if as_json:
-        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "columns": columns})
+        emit({"file": str(written), "data": data, "network": network, "how": how, "seeds": seeds, "reasons": reasons})
         return
     if path is not None and not Path(path).expanduser().exists():
         say(f"{path} is not there yet: the file needs it to train")
-    for name, why in columns.items():
-        say(f"column {name!r} {why}" if name else why)
+    for why in reasons:
+        say(why)
     say(f"{written}: written. Next: growsearch validate {written}, then growsearch compare {written}")
 
 

@@ -16,7 +16,7 @@ from growsearch.registry import nearest
 from growsearch.writing import writing
 
 if TYPE_CHECKING:
-    from growsearch.data.table_advice import TableAdvice
+    from growsearch.data.advice import Advice
 
 
 @dataclass(frozen=True)
@@ -110,13 +110,22 @@ def needs_target(answers: Answers) -> bool:
     return answers.data == "arrays" and Path(answers.path or "").suffix.lower() == ".csv"
 
 
-def advice(answers: Answers) -> TableAdvice | None:
-    """Return what the file says of the columns of a table, and why; None where the data are none."""
-    if answers.path is None or answers.target is None or not needs_target(answers):
-        return None
+def advice(answers: Answers) -> Advice:
+    """Return what the file says of a table's columns or a folder of images, and why; of other data it says nothing."""
+    from growsearch.data.advice import Advice
+
+    if answers.path is None:
+        return Advice()
+    path = Path(answers.path).expanduser()
+    if answers.data == "image_folder":
+        from growsearch.data.image_advice import advise as advise_images
+
+        return advise_images(path)
+    if answers.target is None or not needs_target(answers):
+        return Advice()
     from growsearch.data.table_advice import advise
 
-    return advise(Path(answers.path).expanduser(), answers.target)
+    return advise(path, answers.target)
 
 
 def starter(answers: Answers) -> str:
@@ -140,8 +149,8 @@ def starter(answers: Answers) -> str:
         raise InputError(
             f"the column that is learned, --target, belongs to a .csv table of data 'arrays' (found {answers.target})"
         )
-    if (table := advice(answers)) is not None:
-        data |= {"target": answers.target, **table.settings}
+    data |= {"target": answers.target} if answers.target is not None else {}
+    data |= advice(answers).settings
     small, growth, big = _sizes(network, how)
     training = {key: value for key, value in start.training.items() if value is not None}
     length = ""

@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar
+from typing import ClassVar
 
 from pydantic import Field
 
 from growsearch.data.array_files import SUFFIXES, read_arrays
 from growsearch.data.assembling import Predict, assemble
-from growsearch.data.dataset import DataSet, DataSource, Validation
+from growsearch.data.dataset import DataSet, DataSource, HeldOut, Validation
 from growsearch.data.raw import Raw
 from growsearch.data.table_file import Missing, Reading, Values, read_table
 from growsearch.errors import DataError
-
-Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Arrays(DataSource):
@@ -30,7 +28,7 @@ class Arrays(DataSource):
     source: ClassVar[str] = "your own"
 
     file: Path
-    test: Share | Path = 0.2
+    test: HeldOut | Path = 0.2
     validation: Validation = 0.1
     target: tuple[str, ...] | str = ()
     categories: tuple[str, ...] = ()

@@ -17,6 +17,8 @@ from growsearch.tasks import Task
 if TYPE_CHECKING:
     from growsearch.data.outline import Outline
 
+HeldOut = Annotated[float, Field(gt=0, lt=1)]
+"""A share of the samples."""
 Validation = Annotated[int, Field(ge=0, strict=True)] | Annotated[float, Field(ge=0, lt=1)]
 
 _STATISTICS_IMAGES = 10_000

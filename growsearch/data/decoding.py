@@ -11,7 +11,7 @@ from PIL import Image, ImageOps, UnidentifiedImageError
 
 from growsearch.errors import DataError
 
-_FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 """What is decoded, whatever a file is called: some of Pillow's other formats start programs."""
 _MOST_PIXELS = 89_478_485  # Pillow's own limit, where it begins to warn
 SUFFIXES = (".bmp", ".gif", ".jpeg", ".jpg", ".pgm", ".png", ".ppm", ".tif", ".tiff", ".webp")
@@ -34,7 +34,7 @@ class Decoding:
     def read(self, path: Path) -> Pixels:
         """Pixels `[channels, height, width]`; `DataError` names a file that cannot be decoded."""
         try:
-            with Image.open(path, formats=_FORMATS) as file:
+            with Image.open(path, formats=FORMATS) as file:
                 if file.width * file.height > _MOST_PIXELS:
                     raise Image.DecompressionBombError(f"{file.width} x {file.height} pixels")
                 image: Image.Image = file.convert("L" if self.grayscale else "RGB")
@@ -44,7 +44,7 @@ class Decoding:
             ) from error
         except UnidentifiedImageError as error:
             raise DataError(
-                f"cannot decode the image {path}: it is none of {', '.join(_FORMATS)}; convert or remove it"
+                f"cannot decode the image {path}: it is none of {', '.join(FORMATS)}; convert or remove it"
             ) from error
         except (OSError, SyntaxError, ValueError) as error:  # what Pillow raises on damaged files
             raise DataError(f"cannot decode the image {path}: {error}; replace or remove it") from error

@@ -18,6 +18,7 @@ from torch import Tensor
 
 from growsearch.data.dataset import fixed_order
 from growsearch.data.decoding import SUFFIXES, Decoding, Pixels
+from growsearch.data.stratified import Indices, stratified_split
 from growsearch.errors import DataError
 from growsearch.writing import make_folder, writing
 
@@ -52,6 +53,24 @@ class ImageFiles:
             digest.update(json.dumps([name, found]).encode())
         order = fixed_order(len(paths))
         return cls(folder, tuple(paths[i] for i in order.tolist()), torch.tensor(targets)[order], digest.hexdigest())
+
+    def divided(self, share: float, classes: list[str]) -> dict[str, ImageFiles]:
+        """Return `train` and `test`, a share of the files of every class; the same ones each time.
+
+        Raises `DataError` where a class has too few images for that.
+        """
+        train, test = stratified_split(self.targets.numpy(), max(1, round(share * len(self.paths))))
+        for number, name in enumerate(classes):
+            if number not in self.targets[train]:
+                raise DataError(
+                    f"class folder {self.folder / name} has too few images to hold {share:g} of them out for the test"
+                )
+        parts = {"train": train, "test": test}
+        return {name: self._taken(positions, f"{name}-{share:g}") for name, positions in parts.items()}
+
+    def _taken(self, positions: Indices, part: str) -> ImageFiles:
+        paths = tuple(self.paths[i] for i in positions.tolist())
+        return ImageFiles(self.folder, paths, self.targets[positions], f"{part}-{self.fingerprint}")
 
     def cached(self, cache: Path, decoding: Decoding) -> Path:
         """The file in `cache` that has, or will have, the pixels of exactly these files."""
@@ -168,13 +187,13 @@ def _require_no_link(entry: os.DirEntry[str]) -> None:
 def _status(entry: os.DirEntry[str], split: Path) -> os.stat_result:
     """Of an image; `DataError` for what is no regular file, and for links that are broken or lead elsewhere."""
     if entry.is_symlink():
-        root, target = split.parent.resolve(), Path(entry.path).resolve()
+        target = Path(entry.path).resolve()
         if not target.exists():
             raise DataError(f"{entry.path} is a broken link to {target}: mend or remove it")
-        if not target.is_relative_to(root):
-            raise DataError(f"{entry.path} is a link to {target}, outside of {root}: copy the image")
         if not target.is_relative_to(split.resolve()):
-            raise DataError(f"{entry.path} is a link to {target}, in another split: an image must be in one only")
+            raise DataError(
+                f"{entry.path} is a link to {target}, outside of {split}: copy the image, unless another split has it"
+            )
     status = entry.stat()
     if not stat.S_ISREG(status.st_mode):
         raise DataError(f"{entry.path} is no regular file: remove it")

@@ -2,25 +2,17 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from growsearch.data.advice import Advice
 from growsearch.data.table_file import GAPS, Line, columns_of, delimiter_of, gaps_in, is_number, is_text, is_whole
 
 _MOST_CLASSES = 20  # of a column of whole numbers, or a tenth of the samples
 _MOST_CATEGORIES = 20  # each becomes an input
 
 
-@dataclass(frozen=True)
-class TableAdvice:
-    """Parameters of `arrays` beside `file` and `target`, and in words why, by column (empty: of several)."""
-
-    settings: dict[str, Any]
-    reasons: dict[str, str]
-
-
-def advise(path: Path, target: str) -> TableAdvice:
+def advise(path: Path, target: str) -> Advice:
     """Look through a .csv file.
 
     Text with few values is categories, other text and running numbers are ignored, missing values are filled, or where
@@ -29,33 +21,36 @@ def advise(path: Path, target: str) -> TableAdvice:
     """
     delimiter = _delimiter(path)
     columns, lines = columns_of(path, (target,), delimiter)
-    categories, ignored, reasons, lacking = list[str](), list[str](), dict[str, str](), 0
+    categories, ignored, reasons, lacking = list[str](), list[str](), list[str](), 0
     for name, values in columns.items():
         present = [one for one, gap in zip(values, gaps_in(values, is_text(values)), strict=True) if not gap]
         if name != target:
             if why := _useless(values, present, lines):
                 ignored.append(name)
-                reasons[name] = f"is left out (data.ignore): {why}"
+                reasons.append(f"column {name!r} is left out (data.ignore): {why}")
                 continue
             if is_text(values):
                 categories.append(name)
-                reasons[name] = f"has {len(set(present))} values, each of which is an input (data.categories)"
+                reasons.append(
+                    f"column {name!r} has {len(set(present))} values, each of which is an input (data.categories)"
+                )
         lacking += len(present) < len(values)
     learned = columns[target]
     found: dict[str, Any] = {"delimiter": delimiter} if delimiter != "," else {}
     found |= {"categories": categories} if categories else {}
     found |= {"ignore": ignored} if ignored else {}
     if any(gaps_in(learned, is_text(learned))):
-        found["missing"], reasons[target] = "drop", "lacks values: rows that lack something are dropped (data.missing)"
+        found["missing"] = "drop"
+        reasons.append(f"column {target!r} lacks values: rows that lack something are dropped (data.missing)")
     elif lacking:
         named = "1 column lacks" if lacking == 1 else f"{lacking} columns lack"
         found["missing"] = "fill"
-        reasons[""] = f"{named} values, for which the training mean stands in (data.missing)"
+        reasons.append(f"{named} values, for which the training mean stands in (data.missing)")
     numbers = [one for one in learned if is_number(one)]
     many = len(set(numbers)) > max(_MOST_CLASSES, len(lines) // 10)
     if many and all(map(is_whole, numbers)) and not is_text(learned):
         found["predict"] = "numbers"
-    return TableAdvice(found, reasons)
+    return Advice(found, reasons)
 
 
 def _useless(values: list[str], present: list[str], lines: list[Line]) -> str:

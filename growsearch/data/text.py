@@ -3,18 +3,16 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, ClassVar, Literal
+from typing import ClassVar, Literal
 
 import numpy as np
 import torch
 from pydantic import Field
 from torch import Tensor
 
-from growsearch.data.dataset import DataSet, DataSource
+from growsearch.data.dataset import DataSet, DataSource, HeldOut
 from growsearch.data.language import byte_tokens, divided, language
 from growsearch.errors import DataError
-
-Share = Annotated[float, Field(gt=0, lt=1)]
 
 
 class Text(DataSource):
@@ -31,8 +29,8 @@ class Text(DataSource):
     files: tuple[Path, ...] = ()
     vocabulary: Literal["bytes", "characters"] = "bytes"
     context: int = Field(default=64, ge=1)
-    validation: Share = 0.1
-    test: Share = 0.1
+    validation: HeldOut = 0.1
+    test: HeldOut = 0.1
 
     def load(self, seed: int) -> DataSet:
         """See `DataSource.load`; raises `DataError` for files that are missing, no UTF-8, or too short."""

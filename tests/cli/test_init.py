@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import numpy as np
 import pytest
+from PIL import Image
 from typer.testing import CliRunner
 
 from growsearch.cli import app
@@ -111,8 +114,43 @@ def test_what_becomes_of_columns_is_told(growsearch: Run, tmp_path: Path) -> Non
     written = load_config(path).data
     assert (written["delimiter"], written["categories"], written["missing"]) == (";", ["kind"], "fill")
     assert growsearch("validate", path).exit_code == 0
-    told = json.loads(growsearch(*asked, tmp_path / "second.yaml", "--json").stdout)["columns"]
-    assert list(told) == ["street", "kind", ""]
+    told = json.loads(growsearch(*asked, tmp_path / "second.yaml", "--json").stdout)["reasons"]
+    assert len(told) == 3 and all(reason in result.output for reason in told)
+
+
+def photos(root: Path, folders: Sequence[str], sizes: Sequence[tuple[int, int]]) -> Path:
+    for folder in folders:
+        for number in range(8):
+            path = root / folder / f"{number}.png"
+            path.parent.mkdir(parents=True, exist_ok=True)
+            Image.new("RGB", sizes[number % len(sizes)], (number, 0, 0)).save(path)
+    return root
+
+
+@pytest.mark.parametrize(
+    ("folders", "sizes", "more"),
+    [
+        (("train/a", "train/b", "test/a", "test/b"), [(32, 32)], {}),
+        (("train/a", "train/b", "val/a", "val/b"), [(40, 30)], {}),
+        (("train/a", "train/b"), [(32, 32)], {"test": 0.2}),
+        (("a", "b"), [(40, 30), (30, 50)], {"test": 0.2, "size": 30}),
+        (("a", "b"), [(300, 200), (220, 260)], {"test": 0.2, "size": 64}),
+        (("train/a", "train/b", "test/a", "test/b"), [(224, 224)], {"size": 64}),
+    ],
+)
+def test_photos_as_they_lie_about_can_be_trained_on(
+    folders: Sequence[str], sizes: Sequence[tuple[int, int]], more: dict[str, Any], growsearch: Run, tmp_path: Path
+) -> None:
+    root, path = photos(tmp_path / "photos", folders, sizes), tmp_path / "mine.yaml"
+
+    result = growsearch("init", path, "--data", "image_folder", "--path", root)
+
+    assert result.exit_code == 0, result.stderr
+    data = load_config(path).data
+    assert {name: data.get(name) for name in ("test", "size") if data.get(name)} == more
+    assert all(f"(data.{name})" in result.stderr for name in more)
+    checked = growsearch("validate", path)
+    assert checked.exit_code == 0, checked.stderr
 
 
 def test_a_table_that_is_not_there_or_lacks_the_column_is_refused(growsearch: Run, tmp_path: Path) -> None:

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import shutil
 from pathlib import Path
 
 import pytest
@@ -176,8 +177,11 @@ def test_what_is_no_regular_file_is_named(root: Path) -> None:
     ("target", "message"),
     [
         ("nowhere.png", r"link\.png is a broken link to .*nowhere\.png"),
-        ("../../../outside.png", r"link\.png is a link to .*outside\.png, outside of .*birds"),
-        ("../../test/crow/0.png", r"link\.png is a link to .*, in another split"),
+        ("../../../outside.png", r"link\.png is a link to .*outside\.png, outside of .*train: copy"),
+        (
+            "../../test/crow/0.png",
+            r"link\.png is a link to .*test.*, outside of .*train: .* unless another split has it",
+        ),
     ],
 )
 def test_a_link_that_is_broken_or_leads_elsewhere_is_named(root: Path, target: str, message: str) -> None:
@@ -204,3 +208,53 @@ def test_two_splits_that_are_one_folder_by_a_link_are_refused(root: Path) -> Non
     (root / "val").symlink_to(root / "test", target_is_directory=True)
     with pytest.raises(DataError, match="images of one split must not be in another"):
         load(root)
+
+
+@pytest.mark.parametrize("layout", ["train", "flat"])
+def test_a_share_of_every_class_is_held_out_where_nothing_is_for_the_test(root: Path, layout: str) -> None:
+    shutil.rmtree(root / "test")
+    data = load(root if layout == "train" else root / "train", test=0.3, validation=4)
+
+    assert data.samples == {"training": 10, "validation": 4, "test": 6}
+    assert data.test.targets.bincount().tolist() == [3, 3] and data.validation is not None
+    images = [split.inputs for split in (data.train, data.validation, data.test)]
+    assert reds(torch.cat(images)) == [*range(10), *range(100, 110)]  # each image once
+    assert torch.equal(data.test.targets, (data.test.inputs[:, 0, 0, 0] >= 100).long())
+
+
+def test_what_is_held_out_for_the_test_is_always_the_same(root: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    shutil.rmtree(root / "test")
+    first, other = load(root, test=0.3), load(root, test=0.2)
+    monkeypatch.setattr("growsearch.data.decoding.Decoding.read", None)  # all from the arrays beside the folder
+    again = load(root, test=0.3)
+
+    assert len(other.test) == 4
+    for one, two in ((first.train, again.train), (first.test, again.test)):
+        assert torch.equal(one.inputs, two.inputs) and torch.equal(one.targets, two.targets)
+
+
+def test_beside_a_held_out_share_val_is_the_validation_split(root: Path) -> None:
+    (root / "test").rename(root / "val")
+    data = load(root, test=0.3)
+
+    assert data.samples == {"training": 14, "validation": 6, "test": 6}
+    assert data.validation is not None and reds(data.validation.inputs) == [50, 51, 52, 150, 151, 152]
+
+
+def test_a_check_knows_what_will_be_held_out(root: Path) -> None:
+    shutil.rmtree(root / "test")
+    source = ImageFolder(root=root, test=0.3, validation=4)
+
+    assert source.outline().data.samples == source.load(0).samples
+
+
+def test_a_share_for_the_test_that_cannot_be_held_out_is_refused(root: Path) -> None:
+    with pytest.raises(DataError, match="birds/test is there, so no share is held out"):
+        load(root, test=0.3)
+    (root / "test").rename(root / "val")
+    (root / "train").rename(root / "training")
+    with pytest.raises(DataError, match="holds training, val: needed are"):
+        load(root, test=0.3)
+    draw(root / "training" / "wren" / "only.png", 3)
+    with pytest.raises(DataError, match="wren has too few images to hold 0.9 of them out"):
+        load(root / "training", test=0.9)

@@ -140,7 +140,7 @@ def test_columns_that_tell_nothing_are_left_out(values: list[str], reason: str, 
     found = advise(written(tmp_path / "a.csv", "first\tx\ty", *rows), "y")
 
     assert found.settings == {"delimiter": "\t", "ignore": ["first"]}
-    assert found.reasons == {"first": f"is left out (data.ignore): {reason}"}
+    assert found.reasons == [f"column 'first' is left out (data.ignore): {reason}"]
 
 
 def test_years_and_counts_are_kept(tmp_path: Path) -> None:
@@ -154,4 +154,4 @@ def test_rows_without_a_target_are_dropped(tmp_path: Path) -> None:
     found = advise(written(tmp_path / "a.csv", "x,y", *rows), "y")
 
     assert found.settings == {"missing": "drop", "predict": "numbers"}
-    assert "rows that lack something are dropped" in found.reasons["y"]
+    assert found.reasons == ["column 'y' lacks values: rows that lack something are dropped (data.missing)"]
