@@ -47,16 +47,17 @@ def _run() -> Pair:
         [policy] = json.loads((folder / "out" / "results.json").read_text())["policies"].values()
         training = float(policy["seconds"][0])
     return {
-        "value": ours[1] - torch[1] - training,
-        "wall": ours[0] - torch[0] - training,
-        "torch": torch[1],
-        "over_optimizer": ours[1] - optimizer[1] - training,
+        "value": ours[1] - optimizer[1] - training,
+        "wall": ours[0] - optimizer[0] - training,
+        "over_torch": ours[1] - torch[1] - training,
+        "optimizer": optimizer[1],
         "training": training,
     }
 
 
+_A_RUN = "a run as a command without its training, over a script of one optimizer step"
 ROWS = (
-    Row("help", "`growsearch --help`", "s", 0.4, _help),
-    Row("validate", "`growsearch validate quickstart`, over `import torch`", "s", 0.4, _validate),
-    Row("run", "a run as a command without its training, over `import torch`", "s", 1.5, _run),
+    Row("help", "`growsearch --help`", "s", 0.4, _help, warmed=True),
+    Row("validate", "`growsearch validate quickstart`, over `import torch`", "s", 0.4, _validate, warmed=True),
+    Row("run", _A_RUN, "s", 1.5, _run, warmed=True),
 )

@@ -4,10 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from growsearch.graph.block_site import BlockSite
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.trials import Trials
+
+if TYPE_CHECKING:
+    from growsearch.surgery import Edit
 
 
 def tried_blocks(graph: NetworkGraph, trials: Trials) -> NetworkGraph:
@@ -30,17 +34,22 @@ def _culprits(trials: Trials, sites: Sequence[BlockSite]) -> dict[str, str]:
 
 
 def _failure(trials: Trials, sites: Sequence[BlockSite]) -> str | None:
+    return trials.failure_of(block_edits(sites), lambda after: block_difference(after, sites))
+
+
+def block_edits(sites: Sequence[BlockSite]) -> list[Edit]:
+    """A block more at the end of each chain."""
     from growsearch.surgery import BlockInsertion  # the surgery is built on this package
 
-    edits = [BlockInsertion.at(site, [(site.blocks - 1, site.blocks - 1)]) for site in reversed(sites)]
+    return [BlockInsertion.at(site, [(site.blocks - 1, site.blocks - 1)]) for site in reversed(sites)]
 
-    def wrong(after: NetworkGraph) -> str | None:
-        for site in sites:
-            found = after.block_sites.get(site.name)
-            if found is None or found.blocks != site.blocks + 1:
-                why = after.no_block_sites.get(site.container, "")
-                number = 0 if found is None else found.blocks
-                return f"{site.name!r} is a chain of {number} blocks then, not {site.blocks + 1}{why and f': {why}'}"
-        return None
 
-    return trials.failure_of(edits, wrong)
+def block_difference(after: NetworkGraph, sites: Sequence[BlockSite]) -> str | None:
+    """Which chain is not a block longer in the graph `after` these edits; None where all are."""
+    for site in sites:
+        found = after.block_sites.get(site.name)
+        if found is None or found.blocks != site.blocks + 1:
+            why = after.no_block_sites.get(site.container, "")
+            number = 0 if found is None else found.blocks
+            return f"{site.name!r} is a chain of {number} blocks then, not {site.blocks + 1}{why and f': {why}'}"
+    return None

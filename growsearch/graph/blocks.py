@@ -165,10 +165,11 @@ def _site(container: str, run: Sequence[_Child], analysis: Analysis, model: nn.M
     """
     found: list[tuple[str, ...]] = []
     reason = ""
+    known = {name for name, _ in model.named_parameters()}
     for child in run:
         assert child.call is not None
         try:
-            found.append(residual_outputs(analysis.calls, analysis.modules, child.call, model))
+            found.append(residual_outputs(analysis.calls, analysis.modules, child.call, known))
         except NotResidual as error:
             reason = reason or str(error)
     if not reason and len(set(found)) > 1:

@@ -7,10 +7,11 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from itertools import combinations, islice
 
+from growsearch.graph.block_trials import block_difference, block_edits
 from growsearch.graph.carrying import scopes_of
 from growsearch.graph.network import NetworkGraph
 from growsearch.graph.site import AttributeUse, Site
-from growsearch.graph.trials import Trials
+from growsearch.graph.trials import Trials, wider_edits
 
 _TRIALS = 64
 """So many sets of attributes are tried at a site."""
@@ -44,15 +45,26 @@ def follow_counts(graph: NetworkGraph, counted: dict[str, str], trials: Trials) 
     return replace(graph, sites=sites)
 
 
-def runs_wider(graph: NetworkGraph, counted: dict[str, str], trials: Trials) -> bool:
+def runs_wider(counted: dict[str, str], trials: Trials, deeper: bool = False) -> bool:
     """Whether the model runs with all sites one unit wider at once, and has no numbers that could count their units.
 
-    Where it does, there is nothing to look for: no site's size is written down anywhere.
+    Where it does, there is nothing to look for: no site's size is written down anywhere. If it is to be `deeper`, too,
+    each chain of blocks has one more in the same run.
     """
+    graph = trials.graph
     if any(next(_candidates(trials, graph.sites[name], False), None) is not None for name in counted):
         return False
-    open_sites = [site for site in graph.sites.values() if site.kind != "frozen"]
-    return not open_sites or trials.failure(open_sites) is None
+    sites = [site for site in graph.sites.values() if site.kind != "frozen"]
+    blocks = list(graph.block_sites.values()) if deeper else []
+    if not sites and not blocks:
+        return True
+    return (
+        trials.failure_of(
+            [*wider_edits(sites), *block_edits(blocks)],
+            lambda after: trials.difference(after, sites) or block_difference(after, blocks),
+        )
+        is None
+    )
 
 
 def alike(trials: Trials, solved: Site, others: Sequence[Site]) -> list[Site]:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from typing import Any
 
 from torch import nn
@@ -57,7 +57,7 @@ class NotResidual(Exception):
 
 
 def residual_outputs(
-    calls: Mapping[str, Call], modules: Mapping[str, nn.Module], block: ModuleCall, model: nn.Module
+    calls: Mapping[str, Call], modules: Mapping[str, nn.Module], block: ModuleCall, known: Collection[str]
 ) -> tuple[str, ...]:
     """The parameters, named within the block, that make it the identity when they are zero.
 
@@ -69,7 +69,7 @@ def residual_outputs(
         calls: of one run.
         modules: called, by call.
         block: its call.
-        model: the network.
+        known: names of the network's parameters.
 
     Raises:
         NotResidual: it is not its input plus branches, or what a branch ends in cannot be made zero.
@@ -82,7 +82,6 @@ def residual_outputs(
         end = walk.first(call)
     names = walk.stream(end)
     prefix = f"{block.path}."
-    known = dict(model.named_parameters())
     found = tuple(dict.fromkeys(names))
     if not found:
         raise NotResidual(f"block {block.path!r} adds nothing to its input")

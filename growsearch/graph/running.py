@@ -89,13 +89,14 @@ LARGEST = 1 << 24
 class Runner:
     """Runs examples on a copy of a model (on the meta device unless it is small), or on the model itself.
 
-    The model itself runs only where the copy cannot: where a size depends on values, say.
+    The model itself runs only where the copy cannot: where a size depends on values, say; or where it is `own`, a copy
+    that nobody else holds.
     """
 
-    def __init__(self, model: nn.Module) -> None:
+    def __init__(self, model: nn.Module, own: bool = False) -> None:
         self._model = model
         self._small = is_small(model)
-        self._copies: dict[bool, nn.Module] = {}
+        self._copies: dict[bool, nn.Module] = {self._small: model} if own and (self._small or _is_meta(model)) else {}
         self._copy_failed = False
 
     def run(self, example: Example, analysis: Analysis, *, training: bool) -> set[str]:
@@ -115,7 +116,7 @@ class Runner:
                 with _quiet(duplicate), nullcontext() if small else torch.device("meta"):
                     return _record(duplicate.train(training), inputs)
             except Exception as error:  # whatever it was, running the model itself decides, if it has values
-                if any(tensor.is_meta for tensor in self._model.parameters()):
+                if _is_meta(self._model):
                     raise _not_run(self._model, example, error) from error
                 self._copy_failed = True
         with _quiet(self._model), _restored(self._model):
@@ -123,6 +124,10 @@ class Runner:
                 return _record(self._model.train(training), example)
             except Exception as error:
                 raise _not_run(self._model, example, error) from error
+
+
+def _is_meta(model: nn.Module) -> bool:
+    return any(tensor.is_meta for tensor in model.parameters())
 
 
 def _not_run(model: nn.Module, example: Example, error: Exception) -> TraceError:

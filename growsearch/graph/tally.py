@@ -7,11 +7,11 @@ from typing import Any
 
 from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_leaves
 
 from growsearch.graph.compiler import spare_compiler
 from growsearch.graph.flops import formula_of
 from growsearch.graph.kinds import density, memory_of
+from growsearch.graph.nested import tensors_in
 
 
 class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
@@ -33,15 +33,14 @@ class Tally(TorchDispatchMode):  # type: ignore[no-untyped-call]
         kwargs = kwargs or {}
         output = func(*args, **kwargs)
         formula = formula_of(func)
-        tensors = [leaf for leaf in tree_leaves((args, kwargs)) if isinstance(leaf, Tensor)]
+        tensors = [tensor for _, tensor in tensors_in((args, kwargs))]
         if formula is not None and not any(tensor.is_nested for tensor in tensors):
             share = prod(density(tensor) for tensor in tensors)
             self.flops += round(share * formula(*args, **kwargs, out_val=output))
         inputs = {memory_of(tensor) for tensor in tensors}
-        for leaf in tree_leaves(output):
-            if isinstance(leaf, Tensor):
-                self._keep.append(leaf)  # the address of a storage is its own as long as the storage lives
-                self._flow.setdefault(memory_of(leaf), set()).update(inputs)
+        for _, tensor in tensors_in(output):
+            self._keep.append(tensor)  # the address of a storage is its own as long as the storage lives
+            self._flow.setdefault(memory_of(tensor), set()).update(inputs)
         return output
 
     def sources(self, tensor: Tensor, known: set[int]) -> set[int]:

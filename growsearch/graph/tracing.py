@@ -26,7 +26,7 @@ from growsearch.graph.running import Runner, check_model, examples_of
 from growsearch.graph.site import Site
 from growsearch.graph.sites import find_sites
 from growsearch.graph.streams import with_streams
-from growsearch.graph.trials import Trials, can_copy
+from growsearch.graph.trials import Trials
 from growsearch.graph.wrapping import eagerly
 from growsearch.warning import warn_caller
 
@@ -80,25 +80,31 @@ def _trace(
     known = None if before is None else carried(before, graph, model, origin)
     if known is not None:
         return known
-    if not can_copy(model):
+    trials = Trials(model, example_inputs, graph, traced)
+    if not trials.can_copy():
         return replace(graph, sites={n: _uncounted(site, counted.get(n)) for n, site in graph.sites.items()})
-    if blocks:
-        graph = tried_blocks(graph, Trials(model, example_inputs, graph, traced))
-    if runs_wider(graph, counted, Trials(model, example_inputs, graph, traced)):
-        return graph
-    graph = follow_counts(graph, counted, Trials(model, example_inputs, graph, traced))
-    return freeze_literals(graph, Trials(model, example_inputs, graph, traced))
+    if blocks and graph.block_sites:
+        if runs_wider(counted, trials, deeper=True):
+            return graph
+        trials.graph = tried_blocks(graph, trials)
+    if not runs_wider(counted, trials):
+        trials.graph = follow_counts(trials.graph, counted, trials)
+        trials.graph = freeze_literals(trials.graph, trials)
+    return trials.graph
 
 
 def _uncounted(site: Site, reason: str | None) -> Site:
     return site if reason is None else replace(site, kind="frozen", reason=f"{reason}, and the model cannot be copied")
 
 
-def traced(model: nn.Module, example_inputs: Any) -> tuple[NetworkGraph, dict[str, str]]:
-    """The graph as the operations alone show it, and by name the sites whose units the model's code counts."""
+def traced(model: nn.Module, example_inputs: Any, own: bool = False) -> tuple[NetworkGraph, dict[str, str]]:
+    """The graph as the operations alone show it, and by name the sites whose units the model's code counts.
+
+    A model that is `own`, a copy that nobody else holds, may run itself.
+    """
     check_model(model)
     examples = examples_of(example_inputs)
-    runner = Runner(model)
+    runner = Runner(model, own)
     analysis = Analysis()
     names, failure = tensor_names(model), ""
     reached = runner.run(examples[0], analysis, training=False)
@@ -114,8 +120,8 @@ def traced(model: nn.Module, example_inputs: Any) -> tuple[NetworkGraph, dict[st
     missing = _unreached(model, reached)
     for name in missing:
         owner = model.get_submodule(name.rpartition(".")[0])
-        own = (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False))
-        analysis.freeze(name, [names[id(tensor)] for _, tensor in own])
+        tensors = (*owner.named_parameters(recurse=False), *owner.named_buffers(recurse=False))
+        analysis.freeze(name, [names[id(tensor)] for _, tensor in tensors])
     if missing:
         _warn(model, missing, failure)
     return _graph(model, analysis, flops, examples[0].samples)

@@ -29,9 +29,9 @@ def runs(monkeypatch: pytest.MonkeyPatch) -> list[nn.Module]:
     found: list[nn.Module] = []
     run = tracing.traced
 
-    def counted(model: nn.Module, example_inputs: Any) -> Any:
+    def counted(model: nn.Module, *more: Any) -> Any:
         found.append(model)
-        return run(model, example_inputs)
+        return run(model, *more)
 
     monkeypatch.setattr(tracing, "traced", counted)
     return found
@@ -54,7 +54,7 @@ def test_a_deeper_network_is_not_traced_more_often(build: Any, runs: list[nn.Mod
         runs.clear()
         trace(*build(size))
         counts.append(len(runs))
-    assert counts[0] == counts[1] <= 3
+    assert counts[0] == counts[1] == 2  # as it is, and longer and wider at once
 
 
 class Counting(nn.Module):
