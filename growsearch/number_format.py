@@ -15,6 +15,11 @@ def human(number: float) -> str:
     return f"{number:.3g}"
 
 
+def plural(count: int, word: str) -> str:
+    """Return `1 seed`, `2 seeds`."""
+    return f"{count:,} {word}{'' if count == 1 else 's'}"
+
+
 def counted(number: float) -> str:
     """Return a number of things with separators: 1234567 is `1,234,567`."""
     return f"{number:,.0f}"

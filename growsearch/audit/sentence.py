@@ -10,7 +10,8 @@ from growsearch.audit.records import Branch, Comparison, Effect, FirstStep
 from growsearch.audit.verdict import METRICS, WITH
 from growsearch.comparison.metric import Metric, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import ONE_SEED, plural
+from growsearch.comparison.wording import ONE_SEED
+from growsearch.number_format import plural
 from growsearch.runs.event_words import change_words
 from growsearch.statistics import seeds_needed
 

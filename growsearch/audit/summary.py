@@ -13,7 +13,7 @@ from growsearch.audit.records import Effect, Repetition, Summary, SummaryRow, su
 from growsearch.audit.repeat import compared, watched
 from growsearch.audit.sentence import ROUNDING
 from growsearch.audit.target import Target
-from growsearch.comparison.wording import plural
+from growsearch.number_format import plural
 from growsearch.runs.events import Progress
 from growsearch.runs.files import write_json
 from growsearch.runs.layout import SUMMARY, audit_folder

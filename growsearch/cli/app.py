@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import re
+import sys
+
 import typer
 
 from growsearch.cli.audit import audit
@@ -10,10 +13,12 @@ from growsearch.cli.dashboard import dashboard
 from growsearch.cli.diff import diff
 from growsearch.cli.doctor import doctor
 from growsearch.cli.export import export
+from growsearch.cli.handling import BAD_INPUT
 from growsearch.cli.init import init
 from growsearch.cli.inspect import inspect
 from growsearch.cli.list_runs import list_runs
 from growsearch.cli.new import new
+from growsearch.cli.output import say
 from growsearch.cli.proxy import proxy
 from growsearch.cli.report import report
 from growsearch.cli.resume import resume
@@ -26,7 +31,9 @@ from growsearch.cli.validate import validate
 from growsearch.cli.watch import watch
 from growsearch.cli.worker import worker
 
+_NO_VALUE = re.compile("--[a-z-]+=")
 EXIT_CODES = "Exit codes: 0 done, 2 the input cannot be used, 3 a run failed, 130 interrupted (continue with resume)."
+
 
 app = typer.Typer(
     name="growsearch",
@@ -73,5 +80,15 @@ def _version(
 
 
 def main() -> None:
-    """Entry point of the `growsearch` program."""
+    """Entry point of the `growsearch` program.
+
+    An argument that is empty, as of a variable of the shell without a value, is refused: an empty path would be the
+    current folder.
+    """
+    for before, argument in zip(sys.argv, sys.argv[1:], strict=False):
+        if not argument or _NO_VALUE.fullmatch(argument):
+            flag = argument.rstrip("=") or before
+            what = flag if flag.startswith("-") else "an argument"
+            say(f"error: {what} is empty: give a value, or leave it out")
+            sys.exit(BAD_INPUT)
     app()

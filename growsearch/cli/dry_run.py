@@ -7,12 +7,12 @@ from typing import Any
 
 from growsearch.cli.output import emit, show
 from growsearch.comparison.controls import planned_controls
-from growsearch.comparison.wording import plural
 from growsearch.config import RunConfig
 from growsearch.data import load_data
 from growsearch.execution.forecast import Forecast, forecast_warnings, forecasts
 from growsearch.graph import NetworkGraph, trace
 from growsearch.networks import build_network
+from growsearch.number_format import plural
 
 
 def dry_run(config: RunConfig, as_json: bool) -> None:

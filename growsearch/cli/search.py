@@ -30,7 +30,7 @@ from growsearch.cli.options import (
     cluster_of,
 )
 from growsearch.cli.output import as_rich, emit, say, show
-from growsearch.number_format import show_measure
+from growsearch.number_format import plural, show_measure
 
 if TYPE_CHECKING:
     from growsearch.config import Space
@@ -192,7 +192,9 @@ def _show_results(results: dict[str, Any], report: Path) -> None:
     more = [f"and {len(shown) - _SHOWN} more trials, in the report and in results.json"] if len(shown) > _SHOWN else []
     more += [ending(results), *rung_sentences(results)]
     show(
-        table, *more, f"{len(states)} trials, {', '.join(counts)}; measured on validation data, the test set is unread"
+        table,
+        *more,
+        f"{plural(len(states), 'trial')}, {', '.join(counts)}; measured on validation data, the test set is unread",
     )
     if results["race"]:
         from growsearch.report.search_page import race_sentence, race_table

@@ -10,7 +10,7 @@ from rich.live import Live
 from rich.table import Table
 from rich.text import Text
 
-from growsearch.number_format import show_measure
+from growsearch.number_format import plural, show_measure
 
 if TYPE_CHECKING:
     from optuna.trial import FrozenTrial
@@ -128,7 +128,7 @@ def _of_wanted(finished: int, now: Snapshot) -> str:
     """How far the search is, in what its budget counts."""
     if now.wanted is not None:
         return f"{finished} of {now.wanted} trials"
-    return f"{finished} trials, with {now.share:.0%} of the {'FLOPs' if now.budget.flops else 'hours'},"
+    return f"{plural(finished, 'trial')}, with {now.share:.0%} of the {'FLOPs' if now.budget.flops else 'hours'},"
 
 
 def _run_of(run: FrozenTrial) -> str:
@@ -140,7 +140,6 @@ def _run_of(run: FrozenTrial) -> str:
 def _race_of(now: Snapshot) -> list[Text | Table]:
     """How the race stands: the runs that are over, what still runs, and the candidates by the rounds so far."""
     from growsearch.cli.output import as_rich
-    from growsearch.comparison.wording import plural
     from growsearch.report.search_page import race_table
 
     assert now.race is not None

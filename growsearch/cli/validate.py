@@ -6,6 +6,7 @@ from growsearch.cli.handling import handled
 from growsearch.cli.loading import loading
 from growsearch.cli.options import AllowImport, File, Json, Quiet, Sets
 from growsearch.cli.output import emit, show
+from growsearch.errors import InputError
 
 
 @handled
@@ -21,8 +22,13 @@ def validate(
         from growsearch.config import load_space
         from growsearch.execution.readiness import check_ready
 
-    space = load_space(file, set_ or [], allow_import=allow_import)
-    ready = check_ready(space.first().policy_configs())
+    try:
+        space = load_space(file, set_ or [], allow_import=allow_import)
+        ready = check_ready(space.first().policy_configs())
+    except InputError as error:
+        if as_json:
+            emit({"file": file, "valid": False, "error": str(error)})
+        raise
     ranges = [".".join(map(str, path)) for path in space.ranges]
     policies = list(space.data.get("policies") or {})
     unseen = [*ready.not_checked, *(["all but the first value of every range"] if ranges else [])]

@@ -12,8 +12,8 @@ from growsearch.comparison.outcome import GrowthOutcome
 from growsearch.comparison.pairs import Pair
 from growsearch.comparison.sizes import SizeChoice, doing
 from growsearch.comparison.table import TableRow
-from growsearch.comparison.wording import NOTHING_TESTED, listed, plural
-from growsearch.number_format import human
+from growsearch.comparison.wording import NOTHING_TESTED, listed
+from growsearch.number_format import human, plural
 from growsearch.statistics import detectable_difference
 
 

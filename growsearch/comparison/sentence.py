@@ -7,7 +7,8 @@ from statistics import fmean
 
 from growsearch.comparison.metric import Metric, Policies, show_p
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import NOTHING_TESTED, ONE_SEED, plural
+from growsearch.comparison.wording import NOTHING_TESTED, ONE_SEED
+from growsearch.number_format import plural
 from growsearch.statistics import LEVEL, seeds_needed, smallest_p_value
 
 

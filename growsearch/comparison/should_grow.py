@@ -9,8 +9,8 @@ from typing import get_args
 from growsearch.comparison.advice import Advice
 from growsearch.comparison.envelope import Answer, Envelope, FixedSize
 from growsearch.comparison.metric import Metric
-from growsearch.comparison.wording import listed, plural
-from growsearch.number_format import counted
+from growsearch.comparison.wording import listed
+from growsearch.number_format import counted, plural
 from growsearch.statistics import ENOUGH_SEEDS
 
 _ORDER: tuple[Answer, ...] = get_args(Answer)

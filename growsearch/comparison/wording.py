@@ -9,11 +9,6 @@ ONE_SEED = "one seed: no spread can be told"
 NOTHING_TESTED = "One seed: no spread can be told, and nothing is tested"
 
 
-def plural(count: int, word: str) -> str:
-    """Return `1 seed`, `2 seeds`."""
-    return f"{count:,} {word}{'' if count == 1 else 's'}"
-
-
 def listed(names: Sequence[str]) -> str:
     """Return `a, b and c`."""
     return names[0] if len(names) == 1 else f"{', '.join(names[:-1])} and {names[-1]}"

@@ -77,10 +77,13 @@ def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: 
     """One problem a path: what the members of a union that all refused a value allow is joined by "or"."""
     refused: dict[KeyPath, tuple[Any, list[Refusal], bool]] = {}
     details = error.errors(include_url=False)
+    places = [_locate(value, detail)[0] for detail in details]
     for detail in details:
         if detail["type"] == "too_short" and any(_is_inside(each["loc"], detail["loc"]) for each in details):
             continue  # since the entries that are refused do not count
-        local, found = _locate(value, detail["loc"])
+        local, found = _locate(value, detail)
+        if detail["type"] == "literal_error" and any(_is_inside(place, local) for place in places):
+            continue  # another member of the union takes a mapping, and says what is wrong in it
         _, same, _ = refused.setdefault(local, (found, [], detail["type"] == "extra_forbidden"))
         if (one := _refusal(detail, model, local)) not in same:
             same.append(one)
@@ -90,13 +93,13 @@ def _problems(error: ValidationError, model: type[BaseModel], value: Any, path: 
     ]
 
 
-def _is_inside(loc: tuple[int | str, ...], outer: tuple[int | str, ...]) -> bool:
+def _is_inside(loc: KeyPath, outer: KeyPath) -> bool:
     return len(loc) > len(outer) and loc[: len(outer)] == outer
 
 
-def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
+def _locate(value: Any, detail: ErrorDetails) -> tuple[KeyPath, Any]:
     """The part of pydantic's location that is a path in the data: names of union members are dropped."""
-    path: list[int | str] = []
+    loc, path = detail["loc"], list[int | str]()
     for position, key in enumerate(loc):
         inside = (isinstance(value, Mapping) and key in value) or (
             isinstance(value, list) and isinstance(key, int) and key < len(value)
@@ -104,7 +107,7 @@ def _locate(value: Any, loc: tuple[int | str, ...]) -> tuple[KeyPath, Any]:
         if inside:
             value = value[key]
             path.append(key)
-        elif position == len(loc) - 1 and isinstance(value, Mapping):
+        elif position == len(loc) - 1 and detail["type"] == "missing":
             path.append(key)
     return tuple(path), value
 

@@ -7,6 +7,7 @@ from dataclasses import replace
 
 from growsearch.errors import InputError
 from growsearch.execution.job import Job
+from growsearch.execution.memory import enough_to_set_up
 
 
 def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
@@ -19,9 +20,10 @@ def checked_and_ordered(jobs: Sequence[Job]) -> list[Job]:
     for job in jobs:
         if job.arm in costs:
             continue
+        several = len({other.arm for other in jobs}) > 1
         try:
-            costs[job.arm] = job.preflight()
+            with enough_to_set_up():
+                costs[job.arm] = job.preflight()
         except InputError as error:
-            several = len({other.arm for other in jobs}) > 1
             raise type(error)(f"policy {job.arm}: {error}" if several else str(error)) from error
     return sorted((replace(job, cost=costs[job.arm]) for job in jobs), key=lambda job: (-job.cost, job.seed))

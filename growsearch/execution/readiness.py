@@ -9,6 +9,7 @@ from growsearch.config import RunConfig
 from growsearch.data import Outline, outline_data
 from growsearch.errors import InputError
 from growsearch.execution.forecast import forecast_warnings, forecasts
+from growsearch.execution.memory import enough_to_set_up
 from growsearch.execution.trial import try_growth
 from growsearch.training.setup import set_up
 
@@ -34,7 +35,8 @@ def check_ready(policies: Mapping[str, RunConfig]) -> Readiness:
         if key not in outlines:
             outlines[key] = outline_data(config.data, config.allow_import)
         try:
-            try_growth(set_up(config, 0, "cpu", data=outlines[key].data))
+            with enough_to_set_up():
+                try_growth(set_up(config, 0, "cpu", data=outlines[key].data))
         except InputError as error:
             raise type(error)(f"policy {name}: {error}" if len(policies) > 1 else str(error)) from error
     for key, outline in outlines.items():

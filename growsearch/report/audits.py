@@ -12,8 +12,8 @@ from growsearch.audit.sentence import signed
 from growsearch.audit.verdict import METRICS
 from growsearch.comparison.metric import VALIDATION
 from growsearch.comparison.pairs import Pair
-from growsearch.comparison.wording import ONE_SEED, plural
-from growsearch.number_format import counted, human
+from growsearch.comparison.wording import ONE_SEED
+from growsearch.number_format import counted, human, plural
 from growsearch.report.markup import details, stacked_table, table
 from growsearch.report.tables import Table
 

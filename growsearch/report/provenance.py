@@ -7,8 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from growsearch.comparison import ComparisonResults
-from growsearch.comparison.wording import plural
-from growsearch.number_format import human
+from growsearch.number_format import human, plural
 from growsearch.report.markup import details, table
 from growsearch.report.tables import Table
 

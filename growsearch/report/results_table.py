@@ -8,7 +8,8 @@ from html import escape
 from growsearch.comparison import ComparisonResults, TableRow
 from growsearch.comparison.metric import Metric
 from growsearch.comparison.table import table_header
-from growsearch.comparison.wording import ONE_SEED, plural
+from growsearch.comparison.wording import ONE_SEED
+from growsearch.number_format import plural
 from growsearch.report.markup import stacked, table
 from growsearch.report.style import style_of
 from growsearch.report.tables import Table

@@ -7,8 +7,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from growsearch.comparison.wording import plural
-from growsearch.number_format import human, show_measure
+from growsearch.number_format import human, plural, show_measure
 from growsearch.report.markup import note, stacked_table, table
 from growsearch.report.provenance import failure_list, provenance, where
 from growsearch.report.search_figures import SearchFigure, search_figures
@@ -205,8 +204,10 @@ def _rung_sentence(rung: dict[str, Any]) -> str:
 
     place = f"Rung at {rung['share']:.0%} of the schedule: {plural(rung['pruned'], 'trial')} ended there"
     spared = f"; {plural(rung['spared'], 'more trial')} would have, below {TRUSTED:g}" if rung["spared"] else ""
-    if rung["finished"] < ENOUGH or rung["correlation"] is None:
+    if rung["finished"] < ENOUGH:
         return f"{place}; too few finished trials ({rung['finished']}) say whether it tells how they end{spared}."
+    if rung["correlation"] is None:
+        return f"{place}; it tells nothing, as all trials end alike or were first evaluated at their end{spared}."
     over = f"over {rung['finished']} finished trials"
     return f"{place}; its rank correlation with the end is {rung['correlation']:.2f} {over}{spared}."
 

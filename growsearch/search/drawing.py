@@ -27,7 +27,7 @@ from growsearch.search.known import SamplersStudy
 from growsearch.search.priors import FIRST, prior_point, prior_share
 from growsearch.search.ranking import ranked
 from growsearch.search.samplers import START, make_sampler
-from growsearch.search.space import defaults, distributions, resolved, value_at
+from growsearch.search.space import defaults, distributions, require_inside, resolved, value_at
 from growsearch.search.study import DRAWN, FINISHED, IMPORTED, ORDINAL, TRAINS, Study, counts
 
 _PRIOR = (1_000_001, 1_000_002)  # streams of random numbers: whether a trial follows the defaults, and how
@@ -46,10 +46,12 @@ def draw(study: Study, trial: FrozenTrial, attempt: int) -> Drawn:
     """The parameters that a trial is to have; another `attempt` gives others.
 
     They depend on the search's seed, on how many trials were drawn before, and on what is known by now, not on the
-    worker. What was enqueued with values for some parameters keeps them.
+    worker. What was enqueued with values for some parameters keeps them; raises `InputError` where they are none of the
+    space.
     """
     search, ordinal = study.plan.search, int(trial.user_attrs.get(ORDINAL, trial.number))
     fixed: Mapping[str, Any] = trial.system_attrs.get("fixed_params", {})
+    require_inside(study.plan.data, fixed)
     drawn = [seed_of(search.seed, ordinal, attempt, stream) for stream in _PRIOR]
     if fixed or not defaults(study.plan.data) or search.sampler == "grid":
         return Drawn(_drawn(study, trial, attempt, fixed))

@@ -18,7 +18,8 @@ TRUSTED = 0.5  # rank correlation from which on a rung may end trials
 class RungQuality:
     """A rung, at a `share` of a trial's schedule, and what it was worth in a study by now.
 
-    `correlation` is Spearman's over the `finished` trials that were at the rung, None where it is not defined.
+    `correlation` is Spearman's over the `finished` trials that were at the rung, None where it is not defined, or where
+    the rung's value is that of the end, at which they were first evaluated.
     `pruned` trials ended there, `spared` ones would have, but for a low correlation.
     """
 
@@ -51,7 +52,7 @@ def _quality(step: int, share: float, trials: Sequence[FrozenTrial]) -> RungQual
 
 
 def _spearman(there: Sequence[float], ends: Sequence[float]) -> float | None:
-    """None where there is nothing to tell: all end alike; values that are alike at the rung tell nothing."""
-    if len(there) < 3 or len(set(ends)) == 1:
+    """None where there is nothing to tell: all end alike, or there; values that are alike at the rung tell nothing."""
+    if len(there) < 3 or len(set(ends)) == 1 or list(there) == list(ends):
         return None
     return float(spearmanr(there, ends).statistic) if len(set(there)) > 1 else 0.0

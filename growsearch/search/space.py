@@ -21,6 +21,8 @@ from optuna.distributions import (
 
 from growsearch.config.ranges import KEYED, is_range
 from growsearch.config.space import SEARCHED
+from growsearch.errors import InputError
+from growsearch.registry import nearest
 from growsearch.yaml_source import KeyPath
 
 SECTIONS = SEARCHED
@@ -131,6 +133,16 @@ def point_from(data: Mapping[str, Any], plain: Mapping[str, Any]) -> dict[str, A
 def distributions(data: Mapping[str, Any]) -> dict[str, BaseDistribution]:
     """All parameters with what they range over, those of every option included."""
     return {name: distribution_of(one) for name, one in _ranges(data).items()}
+
+
+def require_inside(data: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Raise `InputError` where a parameter is none of the space's, or its value outside of its range."""
+    known = distributions(data)
+    for name, value in given.items():
+        if name not in known:
+            raise InputError(f"{name} is no parameter of the space{nearest(name, known)} (allowed: {', '.join(known)})")
+        if not _contains(known[name], value):
+            raise InputError(f"{name}: {value!r} is outside {_words(known[name])}")
 
 
 def defaults(data: Mapping[str, Any]) -> dict[str, tuple[Any, str]]:

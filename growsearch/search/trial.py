@@ -20,6 +20,7 @@ from optuna.trial import FrozenTrial, TrialState
 
 from growsearch.config import RunConfig
 from growsearch.errors import CannotWrite, GrowsearchError
+from growsearch.execution.memory import is_out_of_memory
 from growsearch.runs.events import Progress
 from growsearch.runs.files import write_atomically
 from growsearch.runs.layout import CHECKPOINT, CONFIG, FAILURE, LOCK, RESULT, in_seed_folders, seed_folder
@@ -302,7 +303,7 @@ def _why(error: Exception) -> tuple[str, str]:
     first = str(error).splitlines()[0] if str(error) else ""
     if isinstance(error, TrainingDiverged):
         return DIVERGED, str(error)
-    if isinstance(error, torch.OutOfMemoryError | MemoryError) or "can't allocate memory" in first:
+    if is_out_of_memory(error):
         torch.cuda.empty_cache()
         return MEMORY, f"out of memory: {first}"
     if isinstance(error, GrowsearchError):

@@ -88,6 +88,7 @@ def upscale_folder(
         GrowsearchError: what was written computes something else; it was not kept.
     """
     folder, out = Path(folder), Path(out)
+    _require_absent(out)
     require_any(wishes)
     for given in (how, how_deep):  # also the one that no size asks for
         strategy(Initializer, "how", given)  # type: ignore[type-abstract]  # only used for isinstance
@@ -169,8 +170,6 @@ def _copy_rest(folder: Path, workshop: Path) -> tuple[list[str], list[str]]:
 @contextmanager
 def _workshop(out: Path) -> Iterator[Path]:
     """A folder beside `out` that becomes it; gone afterwards where it did not. `InputError` where none can be made."""
-    if out.exists() or out.is_symlink():
-        raise InputError(f"{out}: exists already, and is not overwritten: choose another --out")
     with writing(out):
         made = Path(tempfile.mkdtemp(dir=out.absolute().parent, prefix=f".{out.name}-"))
         made.chmod(0o777 & ~_umask())
@@ -179,6 +178,11 @@ def _workshop(out: Path) -> Iterator[Path]:
             yield made
     finally:
         shutil.rmtree(made, ignore_errors=True)
+
+
+def _require_absent(out: Path) -> None:
+    if out.exists() or out.is_symlink():
+        raise InputError(f"{out}: exists already, and is not overwritten: choose another --out")
 
 
 def _umask() -> int:

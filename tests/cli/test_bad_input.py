@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
+from growsearch.cli import main
 from tests.cli.conftest import Run
 from tests.config.conftest import PLAIN
 from tests.config.test_ranges import OPEN
@@ -72,6 +74,48 @@ def test_bad_arguments_are_refused(growsearch: Run, arguments: list[str], words:
     assert result.exit_code == 2
     assert words in result.stderr
     assert "Traceback" not in result.stderr
+
+
+@pytest.mark.parametrize(
+    ("arguments", "what"),
+    [
+        (["compare", "quickstart", "--out", ""], "--out"),
+        (["compare", "quickstart", "--out="], "--out"),
+        (["search", "mine.yaml", "--study", ""], "--study"),
+        (["report", ""], "an argument"),
+    ],
+)
+def test_an_argument_without_a_value_is_refused(
+    arguments: list[str], what: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """An empty path would be the current folder."""
+    monkeypatch.setattr("sys.argv", ["growsearch", *arguments])
+
+    with pytest.raises(SystemExit) as ended:
+        main()
+
+    assert ended.value.code == 2
+    assert capsys.readouterr().err == f"error: {what} is empty: give a value, or leave it out\n"
+
+
+def test_a_file_that_is_not_valid_is_told_as_json_too(growsearch: Run, tmp_path: Path) -> None:
+    path = tmp_path / "bad.yaml"
+    path.write_text(PLAIN.replace("epochs: 2", "epocs: 2"))
+
+    result = growsearch("validate", path, "--json")
+
+    told = json.loads(result.stdout)
+    assert (result.exit_code, told["file"], told["valid"]) == (2, str(path), False)
+    assert "unknown key 'epocs'" in told["error"] and told["error"] in result.stderr
+
+
+def test_a_network_that_memory_is_too_small_for_is_refused(growsearch: Run, tmp_path: Path) -> None:
+    path = tmp_path / "huge.yaml"
+    path.write_text(PLAIN.replace("hidden: [8]", "hidden: [8000000000000]"))
+
+    result = growsearch("validate", path)
+
+    assert result.exit_code == 2 and "there is too little memory to set it up" in result.stderr
 
 
 def test_ranges_are_for_a_search(growsearch: Run, tmp_path: Path) -> None:

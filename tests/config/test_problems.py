@@ -156,3 +156,18 @@ def test_an_importable_network_needs_leave(write: Write) -> None:
 
     assert line.startswith(f"{path}:2:11: network.name: it is imported, which runs its code: pass --allow-import")
     assert load_config(path, allow_import=True).network == {"name": "os.path:join"}
+
+
+@pytest.mark.parametrize(
+    ("race", "words"),
+    [
+        ("{top: 1}", ["search.race.top: out of range (found 1; allowed 2 or more)"]),
+        ("{tops: 3}", ["search.race.tops: unknown key 'tops' (allowed top, seeds; did you mean 'top'?)"]),
+        ("some", ["search.race: ", "none"]),
+    ],
+)
+def test_of_a_union_the_member_that_is_meant_says_what_is_wrong(race: str, words: list[str], write: Write) -> None:
+    """Beside the mapping that a race may be there is the word none."""
+    [line] = problems_of(write(PLAIN), f"search.race={race}")
+
+    assert all(word in line for word in words)

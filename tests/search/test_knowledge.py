@@ -193,6 +193,21 @@ def test_trials_that_were_added_through_optuna_do_not_end_a_study(run_stub: RunS
     write_reports(tmp_path / "run", ["html"])
 
 
+def test_what_is_enqueued_outside_the_space_fails_with_the_reason(run_stub: RunStub, tmp_path: Path) -> None:
+    run_stub()
+    study = open_folder(tmp_path / "run").optuna()
+    study.enqueue_trial({"training.optimizer.lr": 7.0})
+    study.enqueue_trial({"training.optimizer.rate": 0.1})
+
+    failures = run_stub("search.budget.trials=11")["failures"]
+
+    assert [one["reason"] for one in failures] == [
+        "training.optimizer.lr: 7.0 is outside 0.002 to 0.4",
+        "training.optimizer.rate is no parameter of the space (did you mean 'training.optimizer.lr'?) (allowed: "
+        "training.optimizer.lr, growth.when, growth.when.interval.every, growth.how, growth.how.random.scale)",
+    ]
+
+
 def test_a_copied_folder_is_worked_on_in_its_own_place(run_stub: RunStub, tmp_path: Path) -> None:
     run_stub()
     shutil.copytree(tmp_path / "run", tmp_path / "copy")

@@ -195,6 +195,19 @@ def test_the_rank_correlation_from_rung_to_end_is_that_of_the_finished_trials(tm
     assert not quality.holds_back  # too few
 
 
+def test_a_rung_at_the_end_tells_nothing_of_it(tmp_path: Path) -> None:
+    """Where trials are first evaluated at their end."""
+    study = study_of(tmp_path, pruner="none")
+    for value in (0.1, 0.3, 0.2, 0.4):
+        trial = take_one(study)
+        trial.report(value, 1)
+        trial.study.tell(trial, value)
+
+    [quality] = rung_quality({1: 0.2}, study.trials()).values()
+
+    assert (quality.finished, quality.correlation, quality.holds_back) == (4, None, False)
+
+
 def take_one(study: Study) -> optuna.Trial:
     fill(study, SearchBudget(trials=len(study.trials()) + 1), {})
     number = take(study, "here:1:a")
