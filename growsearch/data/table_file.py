@@ -66,7 +66,10 @@ def read_table(path: Path, reading: Reading, known: Values | None = None) -> tup
         if name in reading.target:
             continue
         if name in reading.categories:
-            found[name] = known[name] if known else _categories(path, name, values, lines, reading.missing)
+            if reading.missing == "refuse" and "" in values:
+                line = lines[values.index("")][0]
+                raise DataError(f"{path}, line {line}: column {name!r} is empty: {_GAP}")
+            found[name] = known[name] if known else _categories(path, name, values)
             inputs += [np.array([value == one for value in values], dtype=float) for one in found[name]]
             names += [f"{name}={one}" for one in found[name]]
         else:
@@ -148,9 +151,7 @@ def _without_gaps(
     return rows, [line for line, keep in zip(lines, kept, strict=True) if keep]
 
 
-def _categories(path: Path, name: str, values: list[str], lines: list[Line], missing: Missing) -> tuple[str, ...]:
-    if missing == "refuse" and "" in values:
-        raise DataError(f"{path}, line {lines[values.index('')][0]}: column {name!r} is empty: {_GAP.format(name)}")
+def _categories(path: Path, name: str, values: list[str]) -> tuple[str, ...]:
     found = tuple(sorted(set(values) - {""}))
     if 2 * len(found) > len(values):
         raise DataError(
@@ -168,7 +169,7 @@ def _numeric(path: Path, name: str, values: list[str], lines: list[Line], fill: 
             continue
         if gap:
             found = "is empty" if not value else f"has {value!r}"
-            raise DataError(f"{path}, line {line}: column {name!r} {found}: {_GAP.format(name)}")
+            raise DataError(f"{path}, line {line}: column {name!r} {found}: {_GAP}")
         raise DataError(
             f"{path}, line {line}: column {name!r} has {value!r}, which is no number: name the column in "
             "data.categories (each of its values becomes an input) or in data.ignore"

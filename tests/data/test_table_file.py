@@ -64,6 +64,14 @@ def test_a_second_file_has_the_categories_of_the_first(tmp_path: Path) -> None:
     assert data.test.inputs.tolist() == [[0, 1, 1], [0, 0, 1]]
 
 
+def test_a_gap_in_a_second_file_is_refused_like_one_in_the_first(tmp_path: Path) -> None:
+    first = written(tmp_path / "a.csv", "c,x,y", *(f"{'pq'[i % 2]},1,{i}.5" for i in range(20)))
+    second = written(tmp_path / "b.csv", "c,x,y", "q,1,0.5", ",1,1.5")
+
+    with pytest.raises(DataError, match=r"b\.csv, line 3: column 'c' is empty"):
+        load(first, target="y", categories=["c"], test=str(second), validation=0)
+
+
 def test_rows_with_gaps_are_dropped(tmp_path: Path) -> None:
     rows = [f"{i},{'pq'[i % 2]},{i}.5" for i in range(20)]
     rows[3], rows[5], rows[8], rows[9] = "NA,q,3.5", "5,,5.5", "8,p,", ",p,9.5"
